@@ -1,0 +1,113 @@
+#include "holdall/io/blob.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "holdall/base/checked.h"
+#include "holdall/base/text.h"
+
+namespace holdall {
+namespace {
+
+Status compare(const Blob& blob, std::uint32_t crc, const Xxh128& hash) {
+  if (blob.crc32() && *blob.crc32() != crc) {
+    return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *blob.crc32())).at(blob.offset()).in(blob.name());
+  }
+  if (blob.xxh3() && *blob.xxh3() != hash) {
+    return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(hash), to_hex(*blob.xxh3()))).at(blob.offset()).in(blob.name());
+  }
+  return {};
+}
+
+const std::string kNoName;
+
+}  // namespace
+
+Blob::Blob(SourceRef source, std::optional<std::uint32_t> crc32)
+    : source_(std::move(source)), size_(source_->size()), crc32_(crc32) {}
+
+Result<Blob> Blob::range(SourceRef source, std::uint64_t offset, std::uint64_t size) {
+  return Blob(std::move(source)).slice(offset, size);
+}
+
+Blob Blob::memory(Bytes bytes, std::string name) { return Blob(memory_source(std::move(bytes), std::move(name))); }
+
+Blob Blob::with_xxh3(const Xxh128& hash) const {
+  Blob blob = *this;
+  blob.xxh3_ = hash;
+  return blob;
+}
+
+Blob Blob::without_checks() const {
+  Blob blob = *this;
+  blob.crc32_.reset();
+  blob.xxh3_.reset();
+  return blob;
+}
+
+Result<Blob> Blob::slice(std::uint64_t offset, std::uint64_t size) const {
+  if (!fits(offset, size, size_)) {
+    return corrupt(text("bytes {} to {} are needed, there are {}", offset, offset + size, size_)).at(offset_).in(name());
+  }
+  if (offset == 0 && size == size_) return *this;
+  Blob blob = without_checks();
+  blob.offset_ += offset;
+  blob.size_ = size;
+  return blob;
+}
+
+Status Blob::read_at(std::uint64_t offset, std::span<std::byte> out) const {
+  if (!fits(offset, out.size(), size_)) {
+    return corrupt(text("{} bytes are needed, the end is at {}", out.size(), size_)).at(offset).in(name());
+  }
+  if (out.empty()) return {};
+  return source_->read_at(offset_ + offset, out);
+}
+
+Result<Bytes> Blob::read(std::uint64_t most) const {
+  if (size_ > most) {
+    return over_limit(text("{} bytes would have to be in memory, {} are allowed", size_, most)).at(offset_).in(name());
+  }
+  if (size_ == 0) return Bytes();
+  HOLDALL_ASSIGN(Bytes bytes, read_range(*source_, offset_, size_));
+  if (crc32_ || xxh3_) {
+    HOLDALL_TRY(compare(*this, crc32_ ? holdall::crc32(bytes) : 0, xxh3_ ? xxh3_128(bytes) : Xxh128()));
+  }
+  return bytes;
+}
+
+std::optional<Location> Blob::locate() const {
+  if (!source_) return std::nullopt;
+  return source_->locate(offset_);
+}
+
+const std::string& Blob::name() const noexcept { return source_ ? source_->name() : kNoName; }
+
+Status for_each_tile(const Blob& blob, std::size_t tile,
+                     const std::function<Status(std::uint64_t offset, std::span<const std::byte>)>& use) {
+  std::uint32_t crc = 0;
+  Xxh3 hasher;
+  const auto take = [&](std::uint64_t offset, std::span<const std::byte> part) -> Status {
+    if (blob.crc32()) crc = crc32(part, crc);
+    if (blob.xxh3()) hasher.update(part);
+    return use(offset, part);
+  };
+  const auto resident = blob.size() > 0 ? blob.source()->resident() : std::nullopt;
+  Buffer buffer;
+  if (!resident) {
+    HOLDALL_ASSIGN(buffer, Buffer::allocate(std::min<std::uint64_t>(tile, blob.size())));
+  }
+  for (std::uint64_t offset = 0; offset < blob.size();) {
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(tile, blob.size() - offset));
+    if (resident) {
+      HOLDALL_TRY(take(offset, resident->span().subspan(static_cast<std::size_t>(blob.offset() + offset), size)));
+    } else {
+      HOLDALL_TRY(blob.read_at(offset, buffer.span().first(size)));
+      HOLDALL_TRY(take(offset, buffer.span().first(size)));
+    }
+    offset += size;
+  }
+  return compare(blob, crc, blob.xxh3() ? hasher.finish() : Xxh128());
+}
+
+}  // namespace holdall

@@ -1,0 +1,56 @@
+// Blob: a range of a source, still on disk, and the CRC-32 its container stored for it, if any.
+//
+// Thread-safety: immutable. Ownership: shares its source.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "holdall/base/checksum.h"
+#include "holdall/io/source.h"
+
+namespace holdall {
+
+class Blob {
+ public:
+  Blob() = default;
+  // All of a source.
+  explicit Blob(SourceRef source, std::optional<std::uint32_t> crc32 = std::nullopt);
+  // [offset, offset + size) of a source. Errors: corrupt when that passes its end.
+  static Result<Blob> range(SourceRef source, std::uint64_t offset, std::uint64_t size);
+  static Blob memory(Bytes bytes, std::string name);
+
+  std::uint64_t size() const noexcept { return size_; }
+  std::uint64_t offset() const noexcept { return offset_; }
+  const SourceRef& source() const noexcept { return source_; }
+  // The stored CRC-32 of exactly these bytes; checked by read() and by the executor of a Plan in passing.
+  std::optional<std::uint32_t> crc32() const noexcept { return crc32_; }
+  // The stored XXH3-128 of exactly these bytes, likewise.
+  const std::optional<Xxh128>& xxh3() const noexcept { return xxh3_; }
+  Blob with_xxh3(const Xxh128& hash) const;
+  Blob without_checks() const;
+
+  // Errors: corrupt when the range passes the end.
+  Result<Blob> slice(std::uint64_t offset, std::uint64_t size) const;
+  Status read_at(std::uint64_t offset, std::span<std::byte> out) const;
+  // Everything, checked against the stored checksums. Memory: size() bytes. Errors: limit above `most`, corrupt.
+  Result<Bytes> read(std::uint64_t most = UINT64_MAX) const;
+  // Where the bytes lie verbatim in a local file; empty for decoded bytes.
+  std::optional<Location> locate() const;
+  const std::string& name() const noexcept;
+
+ private:
+  SourceRef source_;
+  std::uint64_t offset_ = 0;
+  std::uint64_t size_ = 0;
+  std::optional<std::uint32_t> crc32_;
+  std::optional<Xxh128> xxh3_;
+};
+
+// Calls `use` with successive pieces of the blob, at most `tile` bytes each, then compares the stored checksums.
+Status for_each_tile(const Blob& blob, std::size_t tile,
+                     const std::function<Status(std::uint64_t offset, std::span<const std::byte>)>& use);
+
+}  // namespace holdall

@@ -1,0 +1,130 @@
+#include "holdall/io/bundle.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "holdall/base/text.h"
+
+namespace holdall {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Lists regular files below `folder`, links followed; a folder met again through a link is not entered twice in one branch.
+Status list_files(const fs::path& folder, const std::string& prefix, unsigned depth, const Limits& limits,
+                  std::vector<std::string>& names) {
+  if (depth > 32) return over_limit(text("folders are nested deeper than {}", 32)).in(folder.string());
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; it != end && !error; it.increment(error)) {
+    const std::string name = prefix + it->path().filename().string();
+    std::error_code kind_error;
+    if (it->is_directory(kind_error)) {
+      if (it->is_symlink(kind_error)) continue;  // a link to a folder is not part of the model
+      HOLDALL_TRY(list_files(it->path(), name + "/", depth + 1, limits, names));
+    } else if (it->is_regular_file(kind_error) || it->is_symlink(kind_error)) {
+      names.push_back(name);
+      if (names.size() > limits.members) {
+        return over_limit(text("the folder holds more than {} files", limits.members)).in(folder.string());
+      }
+    }
+  }
+  if (error) return io_error("the folder cannot be listed", error.value()).in(folder.string());
+  return {};
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string parent = fs::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+}  // namespace
+
+bool is_contained(std::string_view name) noexcept {
+  if (name.empty() || name.front() == '/' || name.back() == '/') return false;
+  if (name.find('\0') != std::string_view::npos || name.find('\\') != std::string_view::npos) return false;
+  while (!name.empty()) {
+    const std::size_t slash = std::min(name.find('/'), name.size());
+    const std::string_view component = name.substr(0, slash);
+    if (component.empty() || component == ".." || component == ".") return false;
+    name.remove_prefix(std::min(slash + 1, name.size()));
+  }
+  return true;
+}
+
+Result<Bundle> Bundle::open(const std::string& path, const Limits& limits) {
+  Bundle bundle;
+  bundle.path_ = path;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    HOLDALL_ASSIGN(bundle.main_, open_file(path));
+    bundle.folder_ = folder_of(path);
+    bundle.names_ = {fs::path(path).filename().string()};
+    return bundle;
+  }
+  bundle.kind_ = Kind::kFolder;
+  bundle.folder_ = path;
+  HOLDALL_TRY(list_files(path, "", 0, limits, bundle.names_));
+  std::sort(bundle.names_.begin(), bundle.names_.end());
+  return bundle;
+}
+
+Bundle Bundle::of(SourceRef source) {
+  Bundle bundle;
+  bundle.path_ = source->name();
+  bundle.names_ = {fs::path(source->name()).filename().string()};
+  bundle.main_ = std::move(source);
+  return bundle;
+}
+
+bool Bundle::has(std::string_view name) const noexcept {
+  if (kind_ == Kind::kFolder) return std::binary_search(names_.begin(), names_.end(), name);
+  if (name == names_.front()) return true;
+  if (folder_.empty() || !is_contained(name)) return false;
+  struct stat facts{};
+  return ::stat((folder_ + "/" + std::string(name)).c_str(), &facts) == 0 && S_ISREG(facts.st_mode);
+}
+
+Result<SourceRef> Bundle::open_part(std::string_view name) const {
+  if (kind_ == Kind::kFile && name == names_.front()) return main_;
+  if (!is_contained(name)) return invalid_argument(text("the name '{}' leads out of the model's folder", name)).in(path_);
+  if (folder_.empty()) return not_found(text("'{}' cannot be reached from here", name)).in(path_);
+  const std::string place = folder_ + "/" + std::string(name);
+  auto part = open_file(place);
+  if (!part.has_value() && part.error().code() == Code::kNotFound) {
+    return not_found(text("the part '{}' is missing", name)).in(path_);
+  }
+  return part;
+}
+
+Result<Bundle> Bundle::part(std::string_view name) const {
+  Bundle part;
+  part.path_ = (kind_ == Kind::kFolder ? path_ : folder_of(path_)) + "/" + std::string(name);
+  const std::string prefix = std::string(name) + "/";
+  const auto first = std::lower_bound(names_.begin(), names_.end(), prefix);
+  if (kind_ == Kind::kFolder && first != names_.end() && first->starts_with(prefix)) {
+    part.kind_ = Kind::kFolder;
+    part.folder_ = folder_ + "/" + std::string(name);
+    for (auto it = first; it != names_.end() && it->starts_with(prefix); ++it) part.names_.push_back(it->substr(prefix.size()));
+    return part;
+  }
+  HOLDALL_ASSIGN(part.main_, open_part(name));
+  if (!folder_.empty()) part.folder_ = folder_of(folder_ + "/" + std::string(name));
+  part.names_ = {fs::path(name).filename().string()};
+  return part;
+}
+
+Result<std::uint64_t> Bundle::total_bytes() const {
+  if (kind_ == Kind::kFile) return main_->size();
+  std::uint64_t total = 0;
+  for (const std::string& name : names_) {
+    std::error_code error;
+    const auto size = fs::file_size(folder_ + "/" + name, error);
+    if (!error) total += size;
+  }
+  return total;
+}
+
+}  // namespace holdall

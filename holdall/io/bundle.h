@@ -1,0 +1,56 @@
+// Bundle: what a user points at, seen alike whether it is a file, a folder, or bytes in memory: named parts.
+//
+// A file bundle has one main part and can reach files beside it (shards); a folder bundle has parts by relative path. Names
+// taken from a model's content are contained: no "..", no absolute path, no link that leads out of the folder, except the
+// links that the folder itself is made of (Hugging Face's cache links to ../../blobs).
+// Thread-safety: immutable. Ownership: shares its sources.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "holdall/io/source.h"
+
+namespace holdall {
+
+class Bundle {
+ public:
+  enum class Kind : std::uint8_t { kFile, kFolder };
+
+  // Opens a path of this machine. Errors: not found, denied, io, limit (more entries than Limits::members).
+  static Result<Bundle> open(const std::string& path, const Limits& limits);
+  // One part in memory or inside another file; it reaches nothing beside it.
+  static Bundle of(SourceRef source);
+
+  Kind kind() const noexcept { return kind_; }
+  // As given by the user.
+  const std::string& path() const noexcept { return path_; }
+  // The file of a file bundle. Precondition: kind() == kFile.
+  const SourceRef& main() const noexcept { return main_; }
+  // A folder's files by relative path with '/', sorted; for a file its own name alone.
+  const std::vector<std::string>& names() const noexcept { return names_; }
+  bool has(std::string_view name) const noexcept;
+  // Opens a part: of a folder by relative path, of a file by the name of a file beside it.
+  // Errors: not found (names the part), invalid argument when the name leads out of the folder, io.
+  Result<SourceRef> open_part(std::string_view name) const;
+  // A part as a bundle of its own: a file, which reaches the files beside it, or (of a folder bundle) a folder in it.
+  // Errors: those of open_part().
+  Result<Bundle> part(std::string_view name) const;
+  // Bytes on disk of all parts.
+  Result<std::uint64_t> total_bytes() const;
+
+ private:
+  Kind kind_ = Kind::kFile;
+  std::string path_;
+  std::string folder_;  // empty: nothing beside the main part can be reached
+  SourceRef main_;
+  std::vector<std::string> names_;
+};
+
+// Whether a relative path from a file's content stays inside its folder: not empty, not absolute, no "..", no NUL, no
+// backslash.
+bool is_contained(std::string_view name) noexcept;
+
+}  // namespace holdall

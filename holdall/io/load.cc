@@ -1,0 +1,324 @@
+#include "holdall/io/load.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "holdall/base/checked.h"
+#include "holdall/base/text.h"
+#include "holdall/io/file_read.h"
+#include "holdall/io/gather.h"
+#include "holdall/io/parallel.h"
+#include "holdall/io/turns.h"
+
+namespace holdall {
+namespace {
+
+// Requests of at least this size are served in tiles of their own.
+constexpr std::uint64_t kLarge = 1u << 20;
+constexpr std::uint64_t kTile = 8u << 20;
+// What is read from the page cache at a time, so that its checksum finds it in the processor's cache.
+constexpr std::size_t kStep = 256u << 10;
+// Small requests are given to a thread in heaps of this many bytes, or this many requests.
+constexpr std::uint64_t kHeap = 2u << 20;
+constexpr std::size_t kHeapRequests = 4096;
+constexpr unsigned kMostThreads = 8;
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kAlignment = 64;
+
+// A request that is served in tiles.
+struct Large {
+  const LoadRequest* request = nullptr;
+  const FileReader* file = nullptr;  // null: read through its source
+  std::uint64_t at = 0;              // in that file
+  std::vector<std::uint64_t> edges;  // of the tiles, in the blob: first 0, last its size
+  std::vector<std::uint32_t> sums;
+  std::atomic<std::size_t> left = 0;
+  Turn hash_turn;
+  std::unique_ptr<Xxh3> hash;
+};
+
+// What a thread does in one go: a tile of a large request, or a range of small ones.
+struct Work {
+  Large* large = nullptr;
+  std::size_t tile = 0;
+  std::span<const LoadRequest* const> small;
+};
+
+Status compare(const Blob& blob, std::uint32_t crc, const Xxh128& hash) {
+  if (blob.crc32() && *blob.crc32() != crc) {
+    return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *blob.crc32())).at(blob.offset()).in(blob.name());
+  }
+  if (blob.xxh3() && *blob.xxh3() != hash) {
+    return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(hash), to_hex(*blob.xxh3()))).at(blob.offset()).in(blob.name());
+  }
+  return {};
+}
+
+class Loader {
+ public:
+  Loader(std::span<const LoadRequest> requests, const LoadOptions& options)
+      : requests_(requests), verify_(options.checks == LoadOptions::Checks::kVerified), threads_(options.threads) {
+    if (threads_ == 0) threads_ = std::clamp(2 * worker_count(), 2u, kMostThreads);
+  }
+
+  Status run() {
+    HOLDALL_TRY(arrange());
+    std::vector<Buffer> scratch(threads_);
+    std::vector<GatheredReads> reads(threads_);
+    Status status = parallel_for_workers(work_.size(), threads_, [&](unsigned worker, std::uint64_t i) -> Status {
+      const Work& work = work_[i];
+      Status done;
+      try {
+        done =
+            work.large != nullptr ? load_tile(*work.large, work.tile, scratch[worker]) : load_small(work.small, reads[worker]);
+      } catch (const std::bad_alloc&) {
+        done = Error(Code::kOutOfMemory, "no memory left while loading");
+      }
+      if (!done) fail(i, done.error());
+      return done;
+    });
+    if (failure_) return std::move(*failure_);
+    return status;
+  }
+
+ private:
+  // Lets go whoever waits; of several failures that of the lowest number is reported, and none of those that were let go.
+  void fail(std::uint64_t number, const Error& error) {
+    board_.stop();
+    if (error.code() == Code::kCancelled) return;
+    const std::lock_guard lock(mutex_);
+    if (failure_ && failed_ < number) return;
+    failure_ = error;
+    failed_ = number;
+  }
+
+  // Sorts the requests by place and cuts them into work.
+  Status arrange() {
+    struct Placed {
+      const LoadRequest* request;
+      int descriptor;
+      std::uint64_t at;
+    };
+    std::vector<Placed> placed;
+    placed.reserve(requests_.size());
+    for (const LoadRequest& request : requests_) {
+      if (request.out.size() != request.blob.size()) {
+        return invalid_argument(text("a buffer of {} bytes for {} bytes", request.out.size(), request.blob.size()));
+      }
+      if (request.out.empty()) {
+        HOLDALL_TRY(compare(request.blob, 0, xxh3_128({})));
+        continue;
+      }
+      std::uint64_t at = request.blob.offset();
+      const int descriptor = request.blob.source()->descriptor(at, &at);
+      placed.push_back({&request, descriptor, at});
+    }
+    const auto key = [](const Placed& p) {
+      return std::tuple(p.descriptor, p.descriptor < 0 ? p.request->blob.source().get() : nullptr, p.at);
+    };
+    std::stable_sort(placed.begin(), placed.end(), [&](const Placed& a, const Placed& b) { return key(a) < key(b); });
+    small_.reserve(placed.size());
+    std::uint64_t heap_bytes = 0;
+    std::size_t heap_from = 0;
+    const auto close_heap = [&] {
+      if (heap_from < small_.size()) work_.push_back({nullptr, 0, std::span(small_).subspan(heap_from)});
+      heap_from = small_.size();
+      heap_bytes = 0;
+    };
+    const Source* ordered = nullptr;
+    for (const Placed& p : placed) {
+      const Blob& blob = p.request->blob;
+      // What can only be read from front to back stays with one thread.
+      const Source* one_pass = blob.source()->random_access() ? nullptr : blob.source().get();
+      if (one_pass != ordered) close_heap();
+      ordered = one_pass;
+      if (one_pass == nullptr && blob.size() >= kLarge) {
+        add_large(*p.request, p.descriptor, p.at);
+        continue;
+      }
+      small_.push_back(p.request);
+      heap_bytes += blob.size();
+      if (one_pass == nullptr && (heap_bytes >= kHeap || small_.size() - heap_from >= kHeapRequests)) close_heap();
+    }
+    close_heap();
+    return {};
+  }
+
+  void add_large(const LoadRequest& request, int descriptor, std::uint64_t at) {
+    auto large = std::make_unique<Large>();
+    large->request = &request;
+    large->at = at;
+    if (descriptor >= 0) {
+      auto& file = files_[descriptor];
+      if (file == nullptr) file = std::make_unique<FileReader>(descriptor);
+      large->file = file.get();
+    }
+    // Tiles end at multiples of the tile in the file, so that direct reads need no block twice.
+    large->edges.push_back(0);
+    for (std::uint64_t edge = kTile - at % kTile; edge < request.blob.size(); edge += kTile) large->edges.push_back(edge);
+    large->edges.push_back(request.blob.size());
+    const std::size_t tiles = large->edges.size() - 1;
+    large->sums.resize(tiles);
+    large->left = tiles;
+    if (verify_ && request.blob.xxh3()) large->hash = std::make_unique<Xxh3>();
+    for (std::size_t tile = 0; tile < tiles; ++tile) work_.push_back({large.get(), tile, {}});
+    large_.push_back(std::move(large));
+  }
+
+  Status load_tile(Large& large, std::size_t tile, Buffer& scratch) {
+    const Blob& blob = large.request->blob;
+    const std::uint64_t begin = large.edges[tile];
+    const auto out =
+        large.request->out.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(large.edges[tile + 1] - begin));
+    const bool wants_crc = verify_ && blob.crc32();
+    std::uint32_t crc = 0;
+    std::size_t done = 0;
+    bool cold = false;
+    while (done < out.size()) {
+      auto step = out.subspan(done, cold ? out.size() - done : std::min(kStep, out.size() - done));
+      HOLDALL_TRY(read(large, begin + done, step, cold, scratch));
+      if (wants_crc) crc = crc32(step, crc);
+      done += step.size();
+    }
+    large.sums[tile] = crc;
+    if (large.hash != nullptr) {
+      if (!board_.wait(large.hash_turn, tile)) return Error(Code::kCancelled, "another part failed");
+      large.hash->update(out);
+      board_.pass(large.hash_turn);
+    }
+    if (large.left.fetch_sub(1) > 1 || !verify_) return {};
+    std::uint32_t whole = 0;
+    for (std::size_t i = 0; i < large.sums.size() && wants_crc; ++i) {
+      whole = crc32_join(whole, large.sums[i], large.edges[i + 1] - large.edges[i]);
+    }
+    return compare(blob, whole, large.hash != nullptr ? large.hash->finish() : Xxh128());
+  }
+
+  // Reads a piece; what the page cache had of it may be shorter than asked, then `piece` is cut and the rest is cold.
+  Status read(const Large& large, std::uint64_t offset, std::span<std::byte>& piece, bool& cold, Buffer& scratch) const {
+    const Blob& blob = large.request->blob;
+    if (large.file == nullptr) return blob.read_at(offset, piece);
+    if (!cold) {
+      const std::size_t cached = large.file->read_cached(large.at + offset, piece);
+      if (cached == piece.size()) return {};
+      cold = true;
+      if (cached > 0) {
+        piece = piece.first(cached);
+        return {};
+      }
+    }
+    if (large.file->read_direct(large.at + offset, piece, scratch)) return {};
+    return blob.read_at(offset, piece);
+  }
+
+  Status load_small(std::span<const LoadRequest* const> requests, GatheredReads& reads) {
+    for (const LoadRequest* request : requests) HOLDALL_TRY(reads.add(request->blob, 0, request->out));
+    HOLDALL_TRY(reads.flush());
+    for (const LoadRequest* request : requests) {
+      const Blob& blob = request->blob;
+      if (!verify_ || (!blob.crc32() && !blob.xxh3())) continue;
+      HOLDALL_TRY(compare(blob, blob.crc32() ? crc32(request->out) : 0, blob.xxh3() ? xxh3_128(request->out) : Xxh128()));
+    }
+    return {};
+  }
+
+  std::span<const LoadRequest> requests_;
+  bool verify_;
+  unsigned threads_;
+  std::map<int, std::unique_ptr<FileReader>> files_;
+  std::vector<std::unique_ptr<Large>> large_;
+  std::vector<const LoadRequest*> small_;
+  std::vector<Work> work_;
+  TurnBoard board_;
+  std::mutex mutex_;  // guards the failure
+  std::optional<Error> failure_;
+  std::uint64_t failed_ = 0;
+};
+
+// Memory for blobs: small ones share a slab, large ones have their own, placed as in the file.
+class Places {
+ public:
+  Result<std::pair<Bytes, std::span<std::byte>>> place(const Blob& blob) {
+    std::uint64_t at = 0;
+    const int descriptor = blob.source()->descriptor(blob.offset(), &at);
+    const std::uint64_t skip = descriptor >= 0 && at % kAlignment == 0 ? at % kPage : 0;
+    if (blob.size() < kLarge) {
+      const std::uint64_t from = (used_ + kAlignment - 1) / kAlignment * kAlignment;
+      if (slab_.size() < from + blob.size()) {
+        HOLDALL_ASSIGN(slab_, fresh(kSlab));
+        return cut(0, blob.size());
+      }
+      return cut(from, blob.size());
+    }
+    const auto whole = checked_add(skip, blob.size());
+    if (!whole) return over_limit(text("{} bytes do not fit in memory", blob.size()));
+    Shared own;
+    HOLDALL_ASSIGN(own, fresh(*whole));
+    return part(own, skip, blob.size());
+  }
+
+ private:
+  struct Shared {
+    Bytes bytes;
+    std::span<std::byte> memory;
+    std::size_t size() const { return memory.size(); }
+  };
+  static constexpr std::uint64_t kSlab = 4u << 20;
+
+  static Result<Shared> fresh(std::uint64_t size) {
+    HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(size));
+    const std::span<std::byte> memory = buffer.span();
+    return Shared{std::move(buffer).into_bytes(), memory};
+  }
+  static std::pair<Bytes, std::span<std::byte>> part(const Shared& shared, std::uint64_t from, std::uint64_t size) {
+    const auto begin = static_cast<std::size_t>(from);
+    const auto length = static_cast<std::size_t>(size);
+    return {shared.bytes.slice(begin, length), shared.memory.subspan(begin, length)};
+  }
+  std::pair<Bytes, std::span<std::byte>> cut(std::uint64_t from, std::uint64_t size) {
+    used_ = from + size;
+    return part(slab_, from, size);
+  }
+
+  Shared slab_;
+  std::uint64_t used_ = 0;
+};
+
+}  // namespace
+
+Status load_into(std::span<const LoadRequest> requests, const LoadOptions& options) {
+  try {
+    return Loader(requests, options).run();
+  } catch (const std::bad_alloc&) {
+    return Error(Code::kOutOfMemory, "no memory left for the list of what is to be loaded");
+  }
+}
+
+Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptions& options) {
+  std::vector<Bytes> loaded(blobs.size());
+  std::vector<LoadRequest> requests;
+  requests.reserve(blobs.size());
+  Places places;
+  for (std::size_t i = 0; i < blobs.size(); ++i) {
+    if (blobs[i].size() == 0) continue;
+    if (const auto resident = blobs[i].source()->resident()) {
+      loaded[i] = resident->slice(static_cast<std::size_t>(blobs[i].offset()), static_cast<std::size_t>(blobs[i].size()));
+      continue;
+    }
+    HOLDALL_ASSIGN(auto place, places.place(blobs[i]));
+    loaded[i] = std::move(place.first);
+    requests.push_back({blobs[i], place.second});
+  }
+  HOLDALL_TRY(load_into(requests, options));
+  return loaded;
+}
+
+}  // namespace holdall

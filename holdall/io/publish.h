@@ -1,0 +1,62 @@
+// Publication: a file or a folder prepared beside its place and put there in one step. A crash at any moment leaves the old
+// or the new, never a mixture.
+//
+// File: written as ".NAME.holdall-PID-HOST-BOOT-RANDOM.tmp" in the same folder, synced, renamed, the folder synced.
+// Folder: built as such a sibling, every file and folder in it synced, then exchanged with the old one (RENAME_EXCHANGE) or
+// renamed where there is none; where the file system cannot exchange, the old one is first moved aside to "….old", which the
+// next writer moves back if it finds nothing at the place. Temporaries of dead processes are swept by the next writer of the
+// same place. A link at the path stays: what it leads to is replaced. A replaced file hands down its permissions.
+// Thread-safety: one thread. Ownership: owns the temporary; the destructor removes what was not committed.
+#pragma once
+
+#include <string>
+
+#include "holdall/io/system.h"
+
+namespace holdall {
+
+class Publication {
+ public:
+  enum class Kind : std::uint8_t { kFile, kFolder };
+  struct Options {
+    bool durable = true;
+    bool replace = true;
+  };
+
+  // Errors: already exists (without replace; or a folder stands where a file is to be, or the reverse, or neither), not found
+  // (no such parent folder), denied, io.
+  static Result<Publication> begin(System& system, const std::string& path, Kind kind, const Options& options);
+  ~Publication();
+  Publication(Publication&&) noexcept;
+  Publication& operator=(Publication&&) = delete;
+
+  // Where to write: the temporary file (not created yet) or folder (created).
+  const std::string& place() const noexcept { return temporary_; }
+  // Makes it what is at the path. The files must be synced already when durable; the folders are synced here. After an error
+  // the old is at the path, or, when only the last sync of the parent folder failed, the new, which a crash may still undo.
+  Status commit();
+
+ private:
+  Publication(System& system, std::string path, Kind kind, const Options& options);
+  Status sync_folder(const std::string& path);
+  Status commit_over_folder();
+  Status move_aside_and_in();
+
+  System* system_;
+  std::string path_;    // where it will be, links followed
+  std::string parent_;  // the folder of path_
+  std::string temporary_;
+  Kind kind_;
+  Options options_;
+  bool exists_ = false;  // something to replace stood at the path when this began
+  bool armed_ = false;
+};
+
+// Removes a file, or a folder and all in it. Goes on after a failure and returns the first one.
+Status remove_tree(System& system, const std::string& path);
+
+// Removes what dead writers of `path` left beside it, and puts back an old folder that one of them had moved aside. Failures
+// are ignored: the next writer tries again.
+void sweep(System& system, const std::string& path);
+
+}  // namespace holdall

@@ -1,0 +1,278 @@
+#include "holdall/io/system.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string_view>
+
+#include "holdall/base/checksum.h"
+#include "holdall/base/text.h"
+#include "holdall/io/bytes.h"
+
+namespace holdall {
+namespace {
+
+constexpr std::size_t kMostPerCall = 1u << 30;  // Linux moves at most 2 GiB - 4096 bytes a call
+constexpr std::int64_t kWeek = 7 * 24 * 3600;
+
+Error failed(const char* what, const std::string& path) {
+  const int code = errno;
+  return io_error(what, code).in(path);
+}
+
+// Repeats a system call that a signal interrupted.
+template <class Call>
+auto retried(Call call) {
+  auto result = call();
+  while (result == -1 && errno == EINTR) result = call();
+  return result;
+}
+
+std::string hash_digits(std::string_view text, std::size_t digits) {
+  return to_hex(xxh3_128(as_bytes(text))).substr(0, digits);
+}
+
+std::string first_line(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+// What PIDs are relative to: a machine and its PID namespace.
+std::string host_digits() {
+  char name[256] = {};
+  ::gethostname(name, sizeof(name) - 1);
+  char space[64] = {};
+  const ssize_t size = ::readlink("/proc/self/ns/pid", space, sizeof(space) - 1);
+  return hash_digits(std::string(name) + '/' + std::string(space, size > 0 ? static_cast<std::size_t>(size) : 0), 8);
+}
+
+std::string boot_digits() { return hash_digits(first_line("/proc/sys/kernel/random/boot_id"), 6); }
+
+class LocalSystem final : public System {
+ public:
+  Result<Handle> open(const std::string& path, Open how) override {
+    int flags = O_CLOEXEC;
+    switch (how) {
+      case Open::kCreateNew:
+        flags |= O_CREAT | O_EXCL | O_RDWR;
+        break;
+      case Open::kReadWrite:
+        flags |= O_RDWR;
+        break;
+      case Open::kDirectWrite:
+        flags |= O_WRONLY | O_DIRECT;
+        break;
+      case Open::kFolder:
+        flags |= O_RDONLY | O_DIRECTORY;
+        break;
+    }
+    const int handle = retried([&] { return ::open(path.c_str(), flags, 0666); });
+    if (handle >= 0) return handle;
+    if (how == Open::kDirectWrite && errno == EINVAL) return unsupported("this file system has no direct writes").in(path);
+    return failed(how == Open::kCreateNew ? "cannot create" : "cannot open", path);
+  }
+
+  Status close(Handle handle) override {
+    // Linux releases the descriptor whatever close(2) returns; EINTR must not be retried.
+    if (::close(handle) == 0 || errno == EINTR) return {};
+    return io_error("cannot close", errno);
+  }
+
+  Status write_at(Handle handle, std::uint64_t offset, std::span<const std::byte> data) override {
+    while (!data.empty()) {
+      const ssize_t written = retried(
+          [&] { return ::pwrite(handle, data.data(), std::min(data.size(), kMostPerCall), static_cast<off_t>(offset)); });
+      if (written < 0) return io_error("cannot write", errno).at(offset);
+      if (written == 0) return io_error("cannot write: no progress", EIO).at(offset);
+      data = data.subspan(static_cast<std::size_t>(written));
+      offset += static_cast<std::uint64_t>(written);
+    }
+    return {};
+  }
+
+  Status read_at(Handle handle, std::uint64_t offset, std::span<std::byte> out) override {
+    while (!out.empty()) {
+      const ssize_t got =
+          retried([&] { return ::pread(handle, out.data(), std::min(out.size(), kMostPerCall), static_cast<off_t>(offset)); });
+      if (got < 0) return io_error("cannot read", errno).at(offset);
+      if (got == 0) return corrupt(text("the file ends {} bytes early", out.size())).at(offset);
+      out = out.subspan(static_cast<std::size_t>(got));
+      offset += static_cast<std::uint64_t>(got);
+    }
+    return {};
+  }
+
+  Status preallocate(Handle handle, std::uint64_t size) override {
+    if (size == 0) return {};
+    if (retried([&] { return ::fallocate(handle, 0, 0, static_cast<off_t>(size)); }) == 0) return {};
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
+    return io_error(text("cannot reserve {} bytes", size), errno);
+  }
+
+  Status truncate(Handle handle, std::uint64_t size) override {
+    if (retried([&] { return ::ftruncate(handle, static_cast<off_t>(size)); }) == 0) return {};
+    return io_error(text("cannot set the size to {} bytes", size), errno);
+  }
+
+  Result<bool> copy_range(int from, std::uint64_t from_offset, Handle to, std::uint64_t to_offset,
+                          std::uint64_t size) override {
+    auto from_at = static_cast<off_t>(from_offset);
+    auto to_at = static_cast<off_t>(to_offset);
+    while (size > 0) {
+      const ssize_t copied = retried([&] {
+        return ::copy_file_range(from, &from_at, to, &to_at,
+                                 static_cast<std::size_t>(std::min<std::uint64_t>(size, kMostPerCall)), 0);
+      });
+      if (copied == 0) return corrupt(text("the source ends {} bytes early", size)).at(from_offset);
+      if (copied < 0) {
+        // What was copied so far is written again by the caller's own way.
+        const int code = errno;
+        if (code == EXDEV || code == EINVAL || code == EOPNOTSUPP || code == ENOSYS || code == EBADF || code == EPERM)
+          return false;
+        return io_error("cannot copy", code).at(static_cast<std::uint64_t>(to_at));
+      }
+      size -= static_cast<std::uint64_t>(copied);
+    }
+    return true;
+  }
+
+  Status sync(Handle handle) override {
+    // A failed fsync(2) drops the dirty pages: it is never retried, except after a signal.
+    if (retried([&] { return ::fsync(handle); }) == 0) return {};
+    return io_error("cannot sync", errno);
+  }
+
+  Status rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) == 0) return {};
+    return failed("cannot rename the finished temporary to this", to);
+  }
+
+  Result<bool> exchange(const std::string& a, const std::string& b) override {
+    if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return true;
+    if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) return false;
+    return failed("cannot exchange with the finished temporary", b);
+  }
+
+  Status rename_new(const std::string& from, const std::string& to) override {
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return {};
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+      return failed("cannot rename the finished temporary to this", to);
+    struct stat info{};
+    if (::lstat(from.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+      // A folder cannot be linked; rename(2) replaces nothing but an empty folder.
+      if (::lstat(to.c_str(), &info) == 0) {
+        errno = EEXIST;
+        return failed("cannot rename the finished temporary to this", to);
+      }
+      return rename(from, to);
+    }
+    if (::link(from.c_str(), to.c_str()) != 0) return failed("cannot link the finished temporary to this", to);
+    return remove(from);
+  }
+
+  Status remove(const std::string& path) override {
+    if (::unlink(path.c_str()) == 0) return {};
+    return failed("cannot remove", path);
+  }
+
+  Status make_folder(const std::string& path) override {
+    if (::mkdir(path.c_str(), 0777) == 0) return {};
+    return failed("cannot create the folder", path);
+  }
+
+  Status remove_folder(const std::string& path) override {
+    if (::rmdir(path.c_str()) == 0) return {};
+    return failed("cannot remove the folder", path);
+  }
+
+  Result<std::vector<std::string>> list(const std::string& path) override {
+    // Closed also when a name finds no memory.
+    const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), &::closedir);
+    if (folder == nullptr) return failed("cannot list the folder", path);
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = ::readdir(folder.get())) {
+      const std::string_view name(entry->d_name);
+      if (name != "." && name != "..") names.emplace_back(name);
+    }
+    if (errno != 0) return io_error("cannot list the folder", errno).in(path);
+    return names;
+  }
+
+  Result<Kind> kind(const std::string& path) override {
+    struct stat info{};
+    if (::lstat(path.c_str(), &info) != 0) {
+      if (errno == ENOENT) return Kind::kMissing;
+      return failed("cannot look at", path);
+    }
+    if (S_ISREG(info.st_mode)) return Kind::kFile;
+    return S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kOther;
+  }
+
+  Result<std::string> resolve(const std::string& path) override {
+    std::string place = path;
+    for (int hops = 0; hops < 40; ++hops) {
+      struct stat info{};
+      if (::lstat(place.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return place;
+      char target[4096];
+      const ssize_t size = ::readlink(place.c_str(), target, sizeof(target));
+      if (size < 0) return failed("cannot read the link", place);
+      const std::string_view to(target, static_cast<std::size_t>(size));
+      const std::size_t slash = place.rfind('/');
+      if (to.starts_with('/') || slash == std::string::npos) {
+        place = to;
+      } else {
+        place = place.substr(0, slash + 1) + std::string(to);
+      }
+    }
+    return io_error("too many links", ELOOP).in(path);
+  }
+
+  Status copy_mode(const std::string& from, const std::string& to) override {
+    struct stat info{};
+    if (::stat(from.c_str(), &info) != 0) return failed("cannot look at", from);
+    if (::chmod(to.c_str(), info.st_mode & 07777) != 0) return failed("cannot set the permissions", to);
+    return {};
+  }
+
+  std::string owner() override { return text("{}-{}-{}", ::getpid(), host_digits(), boot_digits()); }
+
+  bool abandoned(const std::string& owner, const std::string& path) override {
+    const std::size_t boot_at = owner.rfind('-');
+    const std::size_t host_at = boot_at == std::string::npos ? boot_at : owner.rfind('-', boot_at - 1);
+    if (host_at == std::string::npos) return false;
+    pid_t pid = 0;
+    const auto parsed = std::from_chars(owner.data(), owner.data() + host_at, pid);
+    if (parsed.ec != std::errc() || parsed.ptr != owner.data() + host_at || pid <= 0) return false;
+    if (owner.substr(host_at + 1, boot_at - host_at - 1) == host_digits()) {
+      if (owner.substr(boot_at + 1) != boot_digits()) return true;
+      return ::kill(pid, 0) != 0 && errno == ESRCH;
+    }
+    struct stat info{};
+    if (::lstat(path.c_str(), &info) != 0) return false;
+    return ::time(nullptr) - info.st_mtime > kWeek;
+  }
+};
+
+}  // namespace
+
+System& System::local() {
+  static LocalSystem system;
+  return system;
+}
+
+}  // namespace holdall
