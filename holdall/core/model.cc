@@ -1,0 +1,126 @@
+#include "holdall/core/model.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "holdall/base/text.h"
+
+namespace holdall {
+
+const NamedTensor* Model::find(std::string_view name) const noexcept {
+  const auto found = by_name_.find(std::string(name));
+  return found == by_name_.end() ? nullptr : &tensors_[found->second];
+}
+
+Result<Tensor> Model::tensor(std::string_view name) const {
+  if (const NamedTensor* entry = find(name)) return entry->tensor;
+  std::vector<std::string> names;
+  for (const NamedTensor& entry : tensors_) names.push_back(entry.name);
+  const auto nearest = nearest_names(name, names);
+  std::string message = text("there is no tensor '{}'", name);
+  for (std::size_t i = 0; i < nearest.size(); ++i) {
+    message += (i == 0 ? "; did you mean '" : "' or '") + nearest[i];
+  }
+  if (!nearest.empty()) message += "'?";
+  return not_found(std::move(message)).in(origin_.path);
+}
+
+std::uint64_t Model::parameters() const noexcept {
+  std::uint64_t total = 0;
+  std::set<std::pair<const Storage*, std::uint64_t>> seen;
+  for (const NamedTensor& entry : tensors_) {
+    const Tensor& tensor = entry.tensor;
+    if (tensor.elements() > 0 && seen.emplace(tensor.storage().get(), tensor.layout().offset).second) {
+      total += tensor.elements();
+    }
+  }
+  return total;
+}
+
+const NamedTensor* Model::shares_with(std::size_t i) const noexcept {
+  return shares_[i] == i ? nullptr : &tensors_[shares_[i]];
+}
+
+std::uint32_t ModelBuilder::add(Tensor tensor, std::string file) {
+  tensors_.push_back(std::move(tensor));
+  files_.push_back(std::move(file));
+  return static_cast<std::uint32_t>(tensors_.size() - 1);
+}
+
+Model ModelBuilder::finish() {
+  Model model;
+  model.arena_ = std::move(arena);
+  model.tensors_ = std::move(entries_);
+  model.tree_ = tree;
+  model.metadata_ = metadata == kNoNode ? model.arena_->dict() : metadata;
+  model.config_ = config;
+  model.side_files_ = std::move(side_files);
+  model.origin_ = std::move(origin);
+  model.warnings_ = std::move(warnings);
+  model.shares_.resize(model.tensors_.size());
+  std::unordered_map<const Storage*, std::uint32_t> first;
+  for (std::uint32_t i = 0; i < model.tensors_.size(); ++i) {
+    model.by_name_.emplace(model.tensors_[i].name, i);
+    const Tensor& tensor = model.tensors_[i].tensor;
+    model.shares_[i] = tensor.elements() == 0 ? i : first.emplace(tensor.storage().get(), i).first->second;
+  }
+  return model;
+}
+
+Model ModelBuilder::amended(Model model, std::string_view folder, const std::function<void(ModelBuilder&)>& amend) {
+  ModelBuilder builder(std::move(model.arena_));
+  builder.tree = model.tree_;
+  builder.metadata = model.metadata_;
+  builder.config = model.config_;
+  builder.side_files = std::move(model.side_files_);
+  builder.origin = std::move(model.origin_);
+  builder.warnings = std::move(model.warnings_);
+  builder.entries_ = std::move(model.tensors_);
+  for (NamedTensor& entry : builder.entries_) entry.file.insert(0, folder);
+  amend(builder);
+  return builder.finish();
+}
+
+Result<Model> ModelBuilder::named(std::vector<std::string> names) && {
+  std::unordered_map<std::string, std::uint32_t> seen;
+  const bool make_tree = tree == kNoNode;
+  if (make_tree) tree = arena->dict();
+  for (std::uint32_t i = 0; i < names.size(); ++i) {
+    if (!seen.emplace(names[i], i).second) return corrupt(text("the tensor '{}' is there twice", names[i]));
+    if (make_tree) arena->set_item(tree, names[i], arena->tensor({i}));
+    entries_.push_back({std::move(names[i]), {}, std::move(tensors_[i]), i, std::move(files_[i])});
+  }
+  return finish();
+}
+
+std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& names) {
+  const std::size_t most = std::max<std::size_t>(2, name.size() / 3);
+  std::vector<std::pair<std::size_t, const std::string*>> found;
+  std::vector<std::size_t> row;
+  for (const std::string& other : names) {
+    const std::size_t difference = std::max(name.size(), other.size()) - std::min(name.size(), other.size());
+    if (difference > most) {
+      if (!name.empty() && other.ends_with(name)) found.emplace_back(most, &other);
+      continue;
+    }
+    row.resize(other.size() + 1);
+    for (std::size_t j = 0; j <= other.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= name.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i;
+      for (std::size_t j = 1; j <= other.size(); ++j) {
+        const std::size_t replaced = diagonal + (name[i - 1] == other[j - 1] ? 0 : 1);
+        diagonal = row[j];
+        row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+      }
+    }
+    if (row.back() <= most) found.emplace_back(row.back(), &other);
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> nearest;
+  for (std::size_t i = 0; i < std::min<std::size_t>(found.size(), 3); ++i) nearest.push_back(*found[i].second);
+  return nearest;
+}
+
+}  // namespace holdall

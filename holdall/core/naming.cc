@@ -1,0 +1,251 @@
+#include "holdall/core/naming.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "holdall/base/text.h"
+#include "holdall/core/model.h"
+
+namespace holdall {
+namespace {
+
+// A path is a linked list that shares its beginnings.
+struct Step {
+  std::uint32_t parent;
+  std::string component;
+};
+constexpr std::uint32_t kRootStep = UINT32_MAX;
+
+struct Visit {
+  NodeId node;
+  std::uint32_t step;
+  bool leave;        // the node's children are done
+  NodeId container;  // what holds the node, and where in it
+  TensorPlace::Part part;
+  std::uint32_t slot;
+};
+
+std::string component_of(Value key) {
+  switch (key.kind()) {
+    case ValueKind::kNull:
+      return "None";
+    case ValueKind::kBool:
+      return key.as_bool() ? "True" : "False";
+    case ValueKind::kInt:
+      return std::to_string(key.as_int());
+    case ValueKind::kBigInt:
+      return std::string(key.as_big_int());
+    case ValueKind::kFloat:
+      return text("{}", key.as_float());
+    case ValueKind::kString:
+      return std::string(key.as_string());
+    case ValueKind::kBytes:
+      return std::string(key.as_bytes());
+    case ValueKind::kGlobal:
+      return std::string(key.global_name());
+    case ValueKind::kTuple: {
+      std::string joined;
+      for (std::size_t i = 0; i < key.size(); ++i) {
+        const Value part = key.item(i);
+        joined += i == 0 ? "" : ",";
+        joined += part.is(ValueKind::kTuple) ? "()" : component_of(part);
+      }
+      return joined;
+    }
+    default:
+      return std::string(name(key.kind()));
+  }
+}
+
+// torch.nn.Module's state: what state_dict() calls a name passes through these three without a component.
+bool is_module_state(Value state) { return state.find("_parameters") && state.find("_buffers") && state.find("_modules"); }
+bool is_module_section(Value key) {
+  if (!key.is(ValueKind::kString)) return false;
+  const std::string_view text = key.as_string();
+  return text == "_parameters" || text == "_buffers" || text == "_modules";
+}
+
+class Walk {
+ public:
+  explicit Walk(const Arena& arena) : arena_(arena), visits_left_(4 * arena.size() + 100'000) {}
+
+  // Calls found(place, step) for every tensor, in the order of the tree. A shared container is entered again under its other
+  // names as long as the number of visits stays within a few times the tree's size; after that only once.
+  template <class Found>
+  void run(NodeId root, const Found& found) {
+    open_.assign(arena_.size(), 0);
+    entered_.assign(arena_.size(), 0);
+    stack_.push_back({root, kRootStep, false, kNoNode, TensorPlace::Part::kOther, 0});
+    while (!stack_.empty()) {
+      const Visit visit = stack_.back();
+      stack_.pop_back();
+      if (visit.leave) {
+        open_[visit.node] = 0;
+        continue;
+      }
+      const Value value = arena_.at(visit.node);
+      if (value.is(ValueKind::kTensor)) {
+        found(TensorPlace{value.as_tensor().index, visit.node, visit.container, visit.part, visit.slot}, visit.step);
+      }
+      if (!has_children(value) || open_[visit.node] != 0) continue;
+      if (entered_[visit.node] != 0 && visits_left_ == 0) continue;
+      if (visits_left_ > 0) --visits_left_;
+      open_[visit.node] = entered_[visit.node] = 1;
+      stack_.push_back({visit.node, visit.step, true, kNoNode, TensorPlace::Part::kOther, 0});
+      container_ = visit.node;
+      const std::size_t before = stack_.size();
+      push_children(value, visit.step);
+      std::reverse(stack_.begin() + static_cast<std::ptrdiff_t>(before), stack_.end());
+    }
+  }
+
+  std::vector<std::string> path(std::uint32_t step) const {
+    std::vector<std::string> components;
+    for (; step != kRootStep; step = steps_[step].parent) components.push_back(steps_[step].component);
+    std::reverse(components.begin(), components.end());
+    return components;
+  }
+
+ private:
+  static bool has_children(Value value) {
+    switch (value.kind()) {
+      case ValueKind::kList:
+      case ValueKind::kTuple:
+      case ValueKind::kSet:
+      case ValueKind::kFrozenSet:
+      case ValueKind::kDict:
+        return value.size() > 0;
+      case ValueKind::kObject:
+        return true;
+      case ValueKind::kTensor:
+        return value.as_tensor().attributes != kNoNode;
+      default:
+        return false;
+    }
+  }
+
+  // Leaves that are no tensors need no step.
+  bool is_worth(NodeId node) const {
+    const Value value = arena_.at(node);
+    return value.is(ValueKind::kTensor) || has_children(value);
+  }
+
+  using Part = TensorPlace::Part;
+
+  void push(NodeId node, std::uint32_t parent, std::string component, Part part = Part::kOther, std::size_t slot = 0) {
+    if (!is_worth(node)) return;
+    steps_.push_back({parent, std::move(component)});
+    push_same(node, static_cast<std::uint32_t>(steps_.size() - 1), part, slot);
+  }
+
+  void push_same(NodeId node, std::uint32_t step, Part part = Part::kOther, std::size_t slot = 0) {
+    if (node == kNoNode || !is_worth(node)) return;
+    stack_.push_back({node, step, false, container_, part, static_cast<std::uint32_t>(slot)});
+  }
+
+  void push_pairs(const std::vector<NodeId>& pairs, std::uint32_t step) {
+    for (std::size_t i = 0; i + 1 < pairs.size(); i += 2)
+      if (is_worth(pairs[i + 1])) push(pairs[i + 1], step, component_of(arena_.at(pairs[i])), Part::kPair, i / 2);
+  }
+
+  void push_children(Value value, std::uint32_t step) {
+    switch (value.kind()) {
+      case ValueKind::kDict:
+        push_entries(value, step);
+        break;
+      case ValueKind::kTensor:
+        container_ = value.as_tensor().attributes;
+        push_entries(arena_.at(container_), step);
+        break;
+      case ValueKind::kObject:
+        push_object(value.as_object(), step);
+        break;
+      default:
+        for (std::size_t i = 0; i < value.size(); ++i) push(value.item(i).id(), step, std::to_string(i), Part::kItem, i);
+    }
+  }
+
+  void push_entries(Value dict, std::uint32_t step) {
+    const bool is_module = is_module_state(dict);
+    for (std::size_t i = 0; i < dict.size(); ++i) {
+      const NodeId child = dict.mapped(i).id();
+      if (is_module && is_module_section(dict.key(i))) {
+        push_same(child, step, Part::kPair, i);
+      } else if (is_worth(child)) {
+        push(child, step, component_of(dict.key(i)), Part::kPair, i);
+      }
+    }
+  }
+
+  void push_object(const ObjectParts& parts, std::uint32_t step) {
+    if (parts.callee != kNoNode) push(parts.callee, step, "callee");
+    if (parts.args != kNoNode) push(parts.args, step, "args");
+    if (parts.kwargs != kNoNode) push_same(parts.kwargs, step);
+    for (std::size_t i = 0; i < parts.items.size(); ++i) push(parts.items[i], step, std::to_string(i), Part::kItem, i);
+    push_pairs(parts.pairs, step);
+    if (parts.state == kNoNode) return;
+    // A pair of dict and slots is how Python gives the state of a class with __slots__.
+    const Value state = arena_.at(parts.state);
+    const auto is_part = [](Value part) { return part.is_null() || part.is(ValueKind::kDict); };
+    if (state.is(ValueKind::kTuple) && state.size() == 2 && is_part(state.item(0)) && is_part(state.item(1))) {
+      container_ = parts.state;
+      push_same(state.item(0).id(), step, Part::kItem, 0);
+      push_same(state.item(1).id(), step, Part::kItem, 1);
+    } else {
+      push_same(parts.state, step);
+    }
+  }
+
+  const Arena& arena_;
+  std::uint64_t visits_left_;
+  NodeId container_ = kNoNode;  // whose children are being pushed
+  std::vector<Step> steps_;
+  std::vector<Visit> stack_;
+  std::vector<std::uint8_t> open_;
+  std::vector<std::uint8_t> entered_;
+};
+
+std::string join(const std::vector<std::string>& path) {
+  if (path.empty()) return "tensor";
+  std::string joined = path.front();
+  for (std::size_t i = 1; i < path.size(); ++i) joined += "." + path[i];
+  return joined;
+}
+
+}  // namespace
+
+void walk_tensors(const Arena& arena, NodeId root,
+                  const std::function<void(const TensorPlace&, std::vector<std::string> path)>& found) {
+  Walk walk(arena);
+  walk.run(root, [&](const TensorPlace& place, std::uint32_t step) { found(place, walk.path(step)); });
+}
+
+Result<Model> ModelBuilder::named_by_tree() && {
+  if (tree == kNoNode) tree = arena->dict();
+  Walk walk(*arena);
+  std::unordered_map<std::string, std::uint32_t> times;
+  Status failure;
+  walk.run(tree, [&](const TensorPlace& place, std::uint32_t step) {
+    const std::uint32_t index = place.index;
+    if (index >= tensors_.size()) {
+      failure = internal(text("the tree names tensor {} of {}", index, tensors_.size()));
+      return;
+    }
+    std::vector<std::string> path = walk.path(step);
+    std::string name = join(path);
+    const std::uint32_t time = ++times[name];
+    if (time > 1) {
+      const std::string base = name;
+      for (std::uint32_t n = time;; ++n) {
+        name = text("{}@{}", base, n);
+        if (times.emplace(name, 1).second) break;
+      }
+    }
+    entries_.push_back({std::move(name), std::move(path), tensors_[index], index, files_[index]});
+  });
+  HOLDALL_TRY(std::move(failure));
+  return finish();
+}
+
+}  // namespace holdall

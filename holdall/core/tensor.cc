@@ -1,0 +1,259 @@
+#include "holdall/core/tensor.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "holdall/base/checked.h"
+#include "holdall/base/text.h"
+#include "holdall/core/strided.h"
+#include "holdall/io/parallel.h"
+
+namespace holdall {
+namespace {
+
+constexpr std::uint64_t kPiece = 8u << 20;
+
+std::vector<std::int64_t> dense_strides(const Shape& shape) {
+  std::vector<std::int64_t> strides(shape.size());
+  std::int64_t step = 1;
+  for (std::size_t d = shape.size(); d-- > 0;) {
+    strides[d] = step;
+    step *= static_cast<std::int64_t>(std::max<std::uint64_t>(shape[d], 1));
+  }
+  return strides;
+}
+
+bool are_dense(const Shape& shape, const std::vector<std::int64_t>& strides) {
+  const auto dense = dense_strides(shape);
+  for (std::size_t d = 0; d < shape.size(); ++d)
+    if (shape[d] != 1 && strides[d] != dense[d]) return false;
+  return true;
+}
+
+// The lowest and highest element that a non-empty view touches; empty when that leaves 63 bits.
+std::optional<std::pair<std::int64_t, std::int64_t>> touched(const Shape& shape, const Tensor::View& view) {
+  if (view.offset > static_cast<std::uint64_t>(INT64_MAX)) return std::nullopt;
+  std::int64_t low = static_cast<std::int64_t>(view.offset);
+  std::int64_t high = low;
+  for (std::size_t d = 0; d < shape.size(); ++d) {
+    std::int64_t reach = 0;
+    if (__builtin_mul_overflow(static_cast<std::int64_t>(shape[d] - 1), view.strides[d], &reach)) return std::nullopt;
+    std::int64_t& side = reach < 0 ? low : high;
+    if (__builtin_add_overflow(side, reach, &side)) return std::nullopt;
+  }
+  return std::pair(low, high);
+}
+
+}  // namespace
+
+Result<Tensor> Tensor::dense(DType dtype, Shape shape, Blob data) {
+  HOLDALL_ASSIGN(const std::uint64_t bytes, dense_bytes(dtype, shape));
+  if (bytes != data.size()) {
+    return corrupt(text("shape {} of {} takes {} bytes, there are {}", to_string(shape), name(dtype), bytes, data.size()))
+        .at(data.offset())
+        .in(data.name());
+  }
+  Tensor tensor;
+  HOLDALL_ASSIGN(tensor.elements_, element_count(shape));
+  tensor.dtype_ = dtype;
+  tensor.shape_ = std::move(shape);
+  tensor.bytes_ = bytes;
+  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data), {}});
+  return tensor;
+}
+
+Result<Tensor> Tensor::view(DType dtype, Shape shape, StorageRef storage, View view) {
+  Tensor tensor;
+  HOLDALL_ASSIGN(tensor.elements_, element_count(shape));
+  HOLDALL_ASSIGN(tensor.bytes_, dense_bytes(dtype, shape));
+  if (shape.size() > kMaxRank) return over_limit(text("{} dimensions, {} are allowed", shape.size(), kMaxRank));
+  if (view.strides.empty()) view.strides = dense_strides(shape);
+  if (view.strides.size() != shape.size()) {
+    return corrupt(text("{} strides for {} dimensions", view.strides.size(), shape.size()));
+  }
+  const bool dense = tensor.elements_ == 0 || are_dense(shape, view.strides);
+  const std::uint64_t block = info(dtype).block_elements;
+  if (!dense && block != 1) return unsupported(text("strides on elements of {}", name(dtype)));
+  if (tensor.elements_ > 0 && view.offset % block != 0) {
+    return corrupt(text("offset {} is not a whole block of {} elements", view.offset, block));
+  }
+  if (tensor.elements_ > 0) {
+    const auto range = touched(shape, view);
+    const std::uint64_t held = storage->data.size() / info(dtype).block_bytes * block;
+    if (!range || range->first < 0 || static_cast<std::uint64_t>(range->second) >= held) {
+      return corrupt(
+                 text("a view of shape {} at offset {} leaves its storage of {} elements", to_string(shape), view.offset, held))
+          .in(storage->data.name());
+    }
+  }
+  tensor.dtype_ = dtype;
+  tensor.dense_ = dense && !view.conjugate && !view.negative;
+  tensor.shape_ = std::move(shape);
+  tensor.storage_ = std::move(storage);
+  tensor.view_ = std::move(view);
+  return tensor;
+}
+
+Result<Tensor> Tensor::strings(Shape shape, Blob data) {
+  Tensor tensor;
+  HOLDALL_ASSIGN(tensor.elements_, element_count(shape));
+  if (tensor.elements_ > data.size() / 8) {
+    return corrupt(text("{} strings need at least {} bytes each, there are {} in all", tensor.elements_, 8, data.size()))
+        .in(data.name());
+  }
+  tensor.dtype_ = DType::kString;
+  tensor.shape_ = std::move(shape);
+  tensor.bytes_ = data.size();
+  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data), {}});
+  return tensor;
+}
+
+Result<Tensor> Tensor::records(Shape shape, std::uint64_t item_bytes, Blob data, std::string logical) {
+  Tensor tensor;
+  HOLDALL_ASSIGN(tensor.elements_, element_count(shape));
+  const auto bytes = checked_multiply(tensor.elements_, item_bytes);
+  if (!bytes || *bytes != data.size()) {
+    return corrupt(text("{} records of {} bytes, there are {} bytes", tensor.elements_, item_bytes, data.size()))
+        .in(data.name());
+  }
+  tensor.dtype_ = DType::kRecord;
+  tensor.shape_ = std::move(shape);
+  tensor.bytes_ = *bytes;
+  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data), {}});
+  tensor.logical_ = std::move(logical);
+  return tensor;
+}
+
+std::vector<std::int64_t> Tensor::strides() const { return view_.strides.empty() ? dense_strides(shape_) : view_.strides; }
+
+std::pair<std::uint64_t, std::uint64_t> Tensor::span_in_storage() const noexcept {
+  if (elements_ == 0) return {0, 0};
+  const DTypeInfo& row = info(dtype_);
+  const bool dense_view = view_.strides.empty() || row.block_elements != 1 || are_dense(shape_, view_.strides);
+  if (dense_view) {
+    const std::uint64_t begin = view_.offset / row.block_elements * row.block_bytes;
+    return {begin, begin + bytes_};
+  }
+  const auto range = touched(shape_, view_);
+  return {static_cast<std::uint64_t>(range->first) * row.block_bytes,
+          (static_cast<std::uint64_t>(range->second) + 1) * row.block_bytes};
+}
+
+Tensor Tensor::with_logical(std::string logical) const {
+  Tensor tensor = *this;
+  tensor.logical_ = std::move(logical);
+  return tensor;
+}
+
+Tensor Tensor::with_data_check(const Xxh128& hash) const {
+  Tensor tensor = *this;
+  tensor.check_ = hash;
+  return tensor;
+}
+
+Result<Blob> Tensor::data() const {
+  if (storage_ == nullptr) return Blob::memory(Bytes(), "");
+  Blob blob;
+  if (dense_) {
+    const auto [begin, end] = span_in_storage();
+    HOLDALL_ASSIGN(blob, storage_->data.slice(begin, end - begin));
+  } else {
+    StridedLayout layout{info(dtype_).block_bytes, shape_, view_.strides, view_.offset, 0, 0};
+    const bool is_complex = info(dtype_).kind == DTypeKind::kComplex;
+    const std::uint32_t item = info(dtype_).block_bytes;
+    // Conjugation flips the sign of the imaginary half, negation every sign, both together that of the real half.
+    if (is_complex && view_.conjugate) {
+      layout.flip_sign_every = item;
+      layout.flip_sign_at = view_.negative ? item / 2 - 1 : item - 1;
+    } else if (view_.negative) {
+      layout.flip_sign_every = is_complex ? item / 2 : item;
+      layout.flip_sign_at = layout.flip_sign_every - 1;
+    }
+    blob = Blob(strided_source(storage_->data, std::move(layout)));
+  }
+  return check_ ? blob.with_xxh3(*check_) : blob;
+}
+
+Result<Digest> Tensor::digest() const {
+  HOLDALL_ASSIGN(const Blob blob, data());
+  Sha256 hasher;
+  HOLDALL_TRY(for_each_tile(blob, 1u << 20, [&](std::uint64_t, std::span<const std::byte> tile) -> Status {
+    hasher.update(tile);
+    return {};
+  }));
+  return hasher.finish();
+}
+
+Result<Bytes> Tensor::read_bytes() const {
+  HOLDALL_ASSIGN(const Blob blob, data());
+  if (blob.size() == 0) return Bytes();
+  if (blob.source()->resident()) return blob.read();
+  HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(blob.size()));
+  HOLDALL_TRY(read_into(buffer.span()));
+  return std::move(buffer).into_bytes();
+}
+
+Status Tensor::read_into(std::span<std::byte> out) const {
+  HOLDALL_ASSIGN(const Blob blob, data());
+  if (out.size() != blob.size()) {
+    return invalid_argument(text("a buffer of {} bytes for {} bytes of tensor", out.size(), blob.size()));
+  }
+  if (out.empty()) return {};
+  const std::uint64_t count = (out.size() + kPiece - 1) / kPiece;
+  std::vector<std::uint32_t> crcs(count);
+  const unsigned threads = blob.source()->random_access() ? std::min(worker_count() * 2, 8u) : 1;
+  HOLDALL_TRY(parallel_for(count, threads, [&](std::uint64_t i) -> Status {
+    const auto part = out.subspan(static_cast<std::size_t>(i * kPiece),
+                                  static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, out.size() - i * kPiece)));
+    HOLDALL_TRY(blob.read_at(i * kPiece, part));
+    if (blob.crc32()) crcs[i] = crc32(part);
+    return {};
+  }));
+  if (blob.crc32()) {
+    std::uint32_t crc = crcs[0];
+    for (std::uint64_t i = 1; i < count; ++i)
+      crc = crc32_join(crc, crcs[i], std::min<std::uint64_t>(kPiece, out.size() - i * kPiece));
+    if (crc != *blob.crc32()) {
+      return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *blob.crc32())).at(blob.offset()).in(blob.name());
+    }
+  }
+  if (blob.xxh3() && xxh3_128(out) != *blob.xxh3()) {
+    return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(xxh3_128(out)), to_hex(*blob.xxh3())))
+        .at(blob.offset())
+        .in(blob.name());
+  }
+  return {};
+}
+
+Result<Bytes> Tensor::map() const {
+  HOLDALL_ASSIGN(const Blob blob, data());
+  std::uint64_t at = 0;
+  const int descriptor = blob.size() == 0 ? -1 : blob.source()->descriptor(blob.offset(), &at);
+  if (descriptor < 0) return read_bytes();
+  constexpr std::uint64_t kPage = 4096;
+  const std::uint64_t lead = at % kPage;
+  const auto size = static_cast<std::size_t>(blob.size() + lead);
+  void* place = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, static_cast<off_t>(at - lead));
+  if (place == MAP_FAILED) return read_bytes();
+  std::shared_ptr<const void> owner(place, [size](const void* mapped) { ::munmap(const_cast<void*>(mapped), size); });
+  return Bytes::share(std::move(owner), {static_cast<const std::byte*>(place) + lead, size - static_cast<std::size_t>(lead)});
+}
+
+namespace detail {
+
+Status require_element(DType dtype, std::size_t size, bool is_float, bool is_signed) {
+  const DTypeInfo& row = info(dtype);
+  bool fits_kind = !is_float && !is_signed;
+  if (is_float) fits_kind = row.kind == DTypeKind::kFloat;
+  if (!is_float && is_signed) fits_kind = row.kind == DTypeKind::kSigned || row.kind == DTypeKind::kQuantized;
+  if (row.block_elements == 1 && row.block_bytes == size && fits_kind) return {};
+  return invalid_argument(text("elements of dtype {} cannot be read as a {} of {} bytes", row.name,
+                               is_float ? "float" : (is_signed ? "signed integer" : "unsigned integer"), size));
+}
+
+}  // namespace detail
+
+}  // namespace holdall

@@ -1,0 +1,276 @@
+#include "holdall/core/value.h"
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+
+namespace holdall {
+namespace {
+
+constexpr std::array<std::string_view, 16> kKindNames = {"null",   "bool",   "int",    "big int", "float", "complex",
+                                                         "string", "bytes",  "list",   "tuple",   "set",   "frozen set",
+                                                         "dict",   "tensor", "global", "object"};
+static_assert(kKindNames.size() == static_cast<std::size_t>(ValueKind::kObject) + 1);
+
+// From this many entries on a dict has a hash index.
+constexpr std::size_t kIndexFrom = 16;
+
+}  // namespace
+
+std::string_view name(ValueKind kind) noexcept { return kKindNames[static_cast<std::size_t>(kind)]; }
+
+Arena::Arena() {
+  add({ValueKind::kNull, 0, 0});
+  add({ValueKind::kBool, 0, 0});
+  add({ValueKind::kBool, 0, 1});
+}
+
+std::shared_ptr<Arena> Arena::clone() const { return std::shared_ptr<Arena>(new Arena(*this)); }
+
+NodeId Arena::add(Node node) {
+  nodes_.push_back(node);
+  return static_cast<NodeId>(nodes_.size() - 1);
+}
+
+NodeId Arena::add_text(ValueKind kind, std::string_view text) {
+  const std::uint64_t offset = texts_.size();
+  texts_.append(text);
+  return add({kind, static_cast<std::uint32_t>(text.size()), offset});
+}
+
+NodeId Arena::add_items(ValueKind kind, std::vector<NodeId> items) {
+  items_ += items.size();
+  lists_.push_back(std::move(items));
+  return add({kind, static_cast<std::uint32_t>(lists_.size() - 1), 0});
+}
+
+NodeId Arena::integer(std::int64_t value) { return add({ValueKind::kInt, 0, std::bit_cast<std::uint64_t>(value)}); }
+
+NodeId Arena::big_integer(std::string_view decimal) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(decimal.data(), decimal.data() + decimal.size(), value);
+  if (error == std::errc() && end == decimal.data() + decimal.size()) return integer(value);
+  return add_text(ValueKind::kBigInt, decimal);
+}
+
+NodeId Arena::real(double value, std::string_view spelling) {
+  std::uint32_t kept = kNoNode;
+  if (!spelling.empty()) kept = string(spelling);
+  return add({ValueKind::kFloat, kept, std::bit_cast<std::uint64_t>(value)});
+}
+
+NodeId Arena::complex(std::complex<double> value) {
+  const NodeId imaginary = real(value.imag());
+  return add({ValueKind::kComplex, imaginary, std::bit_cast<std::uint64_t>(value.real())});
+}
+
+NodeId Arena::string(std::string_view text) { return add_text(ValueKind::kString, text); }
+
+// Resident bytes have a == length; bytes on disk have the top bit of b set and their blob's index in it.
+NodeId Arena::bytes(std::string_view data) { return add_text(ValueKind::kBytes, data); }
+
+namespace {
+constexpr std::uint64_t kOnDisk = std::uint64_t{1} << 63;
+}
+
+NodeId Arena::bytes(Blob blob) {
+  blobs_.push_back(std::move(blob));
+  return add({ValueKind::kBytes, 0, kOnDisk | (blobs_.size() - 1)});
+}
+
+NodeId Arena::list(std::vector<NodeId> items) { return add_items(ValueKind::kList, std::move(items)); }
+NodeId Arena::tuple(std::vector<NodeId> items) { return add_items(ValueKind::kTuple, std::move(items)); }
+NodeId Arena::set(std::vector<NodeId> items) { return add_items(ValueKind::kSet, std::move(items)); }
+NodeId Arena::frozen_set(std::vector<NodeId> items) { return add_items(ValueKind::kFrozenSet, std::move(items)); }
+NodeId Arena::dict() { return add_items(ValueKind::kDict, {}); }
+
+NodeId Arena::tensor(TensorNode node) {
+  tensors_.push_back(node);
+  return add({ValueKind::kTensor, static_cast<std::uint32_t>(tensors_.size() - 1), 0});
+}
+
+NodeId Arena::global(std::string_view module, std::string_view name) {
+  const NodeId module_id = string(module);
+  const NodeId name_id = string(name);
+  globals_.emplace_back(module_id, name_id);
+  return add({ValueKind::kGlobal, static_cast<std::uint32_t>(globals_.size() - 1), 0});
+}
+
+NodeId Arena::object(ObjectParts parts) {
+  objects_.push_back(std::move(parts));
+  return add({ValueKind::kObject, static_cast<std::uint32_t>(objects_.size() - 1), 0});
+}
+
+void Arena::append(NodeId container, NodeId item) {
+  lists_[nodes_[container].a].push_back(item);
+  ++items_;
+}
+
+namespace {
+
+std::string tagged(char tag, std::string_view text) {
+  std::string key;
+  key.reserve(text.size() + 1);
+  key.push_back(tag);
+  key.append(text);
+  return key;
+}
+
+}  // namespace
+
+// Keys that Python holds equal (1, 1.0 and True) give one text; what has no such text stands for itself.
+std::string Arena::key_of(NodeId key) const {
+  const Value value = at(key);
+  switch (value.kind()) {
+    case ValueKind::kNull:
+      return "n";
+    case ValueKind::kBool:
+      return value.as_bool() ? "i1" : "i0";
+    case ValueKind::kInt:
+      return tagged('i', std::to_string(value.as_int()));
+    case ValueKind::kBigInt:
+      return tagged('i', value.as_big_int());
+    case ValueKind::kFloat: {
+      const double number = value.as_float();
+      if (number == std::floor(number) && std::abs(number) < 9e15) {
+        return tagged('i', std::to_string(static_cast<std::int64_t>(number)));
+      }
+      return tagged('f', std::to_string(std::bit_cast<std::uint64_t>(number)));
+    }
+    case ValueKind::kString:
+      return tagged('s', value.as_string());
+    case ValueKind::kBytes:
+      if (value.bytes_resident()) return tagged('b', value.as_bytes());
+      break;
+    case ValueKind::kGlobal: {
+      std::string names = tagged('g', value.global_module());
+      names.push_back('\0');
+      return names.append(value.global_name());
+    }
+    default:
+      break;
+  }
+  return tagged('#', std::to_string(key));
+}
+
+void Arena::set_item(NodeId dict, NodeId key, NodeId value) {
+  const std::uint32_t list = nodes_[dict].a;
+  std::vector<NodeId>& entries = lists_[list];
+  if (entries.size() < 2 * kIndexFrom) {
+    const bool is_text = nodes_[key].kind == ValueKind::kString;
+    const std::string_view name = is_text ? at(key).as_string() : std::string_view();
+    const std::string text = is_text ? std::string() : key_of(key);
+    for (std::size_t i = 0; i < entries.size(); i += 2) {
+      // Text equals nothing but text.
+      const bool same_kind = (nodes_[entries[i]].kind == ValueKind::kString) == is_text;
+      if (same_kind && (is_text ? at(entries[i]).as_string() == name : key_of(entries[i]) == text)) {
+        entries[i + 1] = value;
+        return;
+      }
+    }
+  } else {
+    DictIndex& index = dict_indices_[list];
+    if (index.by_key.empty())
+      for (std::size_t i = 0; i < entries.size(); i += 2) index.by_key.emplace(key_of(entries[i]), i + 1);
+    const auto [place, is_new] = index.by_key.emplace(key_of(key), entries.size() + 1);
+    if (!is_new) {
+      entries[place->second] = value;
+      return;
+    }
+  }
+  entries.push_back(key);
+  entries.push_back(value);
+  items_ += 2;
+}
+
+ObjectParts& Arena::object_parts(NodeId object) { return objects_[nodes_[object].a]; }
+TensorNode& Arena::tensor_node(NodeId tensor) { return tensors_[nodes_[tensor].a]; }
+void Arena::replace(NodeId node, NodeId other) { nodes_[node] = nodes_[other]; }
+
+std::uint64_t Arena::memory() const noexcept {
+  std::uint64_t total = nodes_.size() * sizeof(Node) + texts_.size() + items_ * sizeof(NodeId);
+  total += lists_.size() * sizeof(std::vector<NodeId>) + objects_.size() * sizeof(ObjectParts);
+  total += tensors_.size() * sizeof(TensorNode) + blobs_.size() * sizeof(Blob) + globals_.size() * 8;
+  for (const auto& entry : dict_indices_) total += entry.second.by_key.size() * 64;
+  return total;
+}
+
+Value Arena::at(NodeId node) const noexcept { return {this, node}; }
+
+ValueKind Value::kind() const noexcept { return arena_->nodes_[id_].kind; }
+bool Value::as_bool() const noexcept { return arena_->nodes_[id_].b != 0; }
+std::int64_t Value::as_int() const noexcept { return std::bit_cast<std::int64_t>(arena_->nodes_[id_].b); }
+std::string_view Value::as_big_int() const noexcept { return as_string(); }
+double Value::as_float() const noexcept { return std::bit_cast<double>(arena_->nodes_[id_].b); }
+
+std::string_view Value::float_spelling() const noexcept {
+  const NodeId kept = arena_->nodes_[id_].a;
+  return kept == kNoNode ? std::string_view() : of(kept).as_string();
+}
+
+std::complex<double> Value::as_complex() const noexcept {
+  return {std::bit_cast<double>(arena_->nodes_[id_].b), of(arena_->nodes_[id_].a).as_float()};
+}
+
+std::string_view Value::as_string() const noexcept {
+  const auto& node = arena_->nodes_[id_];
+  return std::string_view(arena_->texts_).substr(node.b, node.a);
+}
+
+bool Value::bytes_resident() const noexcept { return (arena_->nodes_[id_].b & kOnDisk) == 0; }
+std::string_view Value::as_bytes() const noexcept { return bytes_resident() ? as_string() : std::string_view(); }
+
+Blob Value::as_blob() const {
+  if (bytes_resident()) return Blob::memory(Bytes::copy(as_bytes()), "bytes");
+  return arena_->blobs_[arena_->nodes_[id_].b & ~kOnDisk];
+}
+
+std::uint64_t Value::bytes_size() const noexcept {
+  return bytes_resident() ? arena_->nodes_[id_].a : arena_->blobs_[arena_->nodes_[id_].b & ~kOnDisk].size();
+}
+
+const TensorNode& Value::as_tensor() const noexcept { return arena_->tensors_[arena_->nodes_[id_].a]; }
+std::string_view Value::global_module() const noexcept { return of(arena_->globals_[arena_->nodes_[id_].a].first).as_string(); }
+std::string_view Value::global_name() const noexcept { return of(arena_->globals_[arena_->nodes_[id_].a].second).as_string(); }
+
+bool Value::is_global(std::string_view module, std::string_view name) const noexcept {
+  return is(ValueKind::kGlobal) && global_module() == module && global_name() == name;
+}
+
+const ObjectParts& Value::as_object() const noexcept { return arena_->objects_[arena_->nodes_[id_].a]; }
+
+std::size_t Value::size() const noexcept {
+  const std::size_t entries = arena_->lists_[arena_->nodes_[id_].a].size();
+  return kind() == ValueKind::kDict ? entries / 2 : entries;
+}
+
+Value Value::item(std::size_t i) const noexcept { return of(arena_->lists_[arena_->nodes_[id_].a][i]); }
+Value Value::key(std::size_t i) const noexcept { return item(2 * i); }
+Value Value::mapped(std::size_t i) const noexcept { return item(2 * i + 1); }
+
+Value Value::find(std::string_view key) const noexcept {
+  if (!is(ValueKind::kDict)) return {};
+  const auto index = arena_->dict_indices_.find(arena_->nodes_[id_].a);
+  if (index != arena_->dict_indices_.end()) {
+    const auto place = index->second.by_key.find(tagged('s', key));
+    return place == index->second.by_key.end() ? Value() : item(place->second);
+  }
+  for (std::size_t i = 0; i < size(); ++i)
+    if (this->key(i).is(ValueKind::kString) && this->key(i).as_string() == key) return mapped(i);
+  return {};
+}
+
+std::optional<std::int64_t> Value::find_int(std::string_view key) const noexcept {
+  const Value found = find(key);
+  if (!found.is(ValueKind::kInt)) return std::nullopt;
+  return found.as_int();
+}
+
+std::optional<std::string_view> Value::find_string(std::string_view key) const noexcept {
+  const Value found = find(key);
+  if (!found.is(ValueKind::kString)) return std::nullopt;
+  return found.as_string();
+}
+
+}  // namespace holdall
