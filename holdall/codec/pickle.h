@@ -1,0 +1,112 @@
+// Pickle, protocols 0 to 5 (CPython's pickletools is the specification): a complete machine whose calls are recorded and never
+// made. And a writer of protocols 2 and 4.
+//
+// What Python would import becomes a kGlobal; what it would call becomes a kObject with callee, arguments, state, items and
+// pairs. Plain values become plain values. A persistent id becomes a kObject whose callee is the global ("", "persistent_id")
+// and whose args hold the id; an extension code one whose callee is the global ("copyreg", "extension"); an out-of-band buffer
+// one whose callee is ("", "next_buffer") and whose args hold its number, made read-only by ("", "readonly_buffer"). A
+// bytearray is a call of ("builtins", "bytearray") with bytes. Computed arguments of a call are the only item of `args`, or the
+// value of the key
+// "**" of `kwargs`. Names that Python 2 wrote (protocols below 3) are those that Python 3 imports: __builtin__ is builtins.
+//
+// Python 2's byte strings (STRING, BINSTRING, SHORT_BINSTRING) are strings where they are UTF-8 without NUL, else bytes.
+// The meaning of objects is given afterwards, by objects/.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "holdall/base/limits.h"
+#include "holdall/core/value.h"
+
+namespace holdall {
+
+struct PickleImport {
+  NodeId global = kNoNode;
+  std::uint64_t offset = 0;  // of the opcode in the source
+  bool computed = false;     // the names did not come from constants pushed for it
+};
+
+enum class PickleCallKind : std::uint8_t {
+  kReduce,
+  kNewObject,
+  kInstance,
+  kBuild,
+  kSetItems,
+  kAppend,
+  kExtension,
+  kPersistent
+};
+
+struct PickleCall {
+  PickleCallKind kind = PickleCallKind::kReduce;
+  NodeId object = kNoNode;  // the kObject (or, for kBuild, kSetItems, kAppend on an import, the kGlobal) concerned
+  std::uint64_t offset = 0;
+};
+
+struct PickleOptions {
+  Limits limits;
+  // Bytes from this size on stay on disk as blobs of the source. Text is always in memory.
+  std::uint64_t keep_on_disk_from = 4096;
+  // Called after a BUILD whose object is complete, with the offset behind it: a container that puts raw data there (joblib)
+  // returns how many bytes to pass over.
+  std::function<Result<std::uint64_t>(NodeId object, std::uint64_t offset)> after_build = {};
+};
+
+// What no pickler writes by itself.
+struct PickleOddity {
+  enum class Kind : std::uint8_t {
+    kFrame,      // an opcode straddles the end of its frame, or a frame begins inside another: also the run's error
+    kProtocol,   // an opcode of a higher protocol than the declared one
+    kBuild,      // a second BUILD replaced an object's state
+    kArguments,  // a call whose arguments are computed
+    kBuffer,     // data outside of the file (out-of-band buffers)
+  } kind = Kind::kFrame;
+  std::uint64_t offset = 0;  // of the opcode in the source
+  std::string what;
+};
+
+// What a run of the machine gave. When `error` is set, everything up to the failing opcode is still here: a scanner judges
+// the prefix too.
+struct PickleProgram {
+  NodeId root = kNoNode;  // what STOP returned
+  std::uint64_t end = 0;  // offset behind STOP (or of the failing opcode)
+  std::uint64_t opcodes = 0;
+  int protocol = 0;  // the highest that an opcode or PROTO asked for
+  std::vector<PickleImport> imports;
+  std::vector<PickleCall> calls;
+  std::vector<PickleOddity> oddities;  // at most a hundred
+  std::optional<Error> error;
+};
+
+// Runs one pickle that starts at `offset` of `source`. Memory: a window of the source and the values made.
+PickleProgram run_pickle(Arena& arena, const SourceRef& source, std::uint64_t offset, const PickleOptions& options = {});
+
+// Whether a byte is an opcode of some protocol; the highest protocol there is.
+bool is_pickle_opcode(unsigned char byte) noexcept;
+inline constexpr int kHighestPickleProtocol = 5;
+
+struct PickleWriteOptions {
+  int protocol = 2;  // 2 or 4
+  // Writes a tensor node in place (torch's persistent ids, NumPy's _reconstruct): returns a node to write instead, made in
+  // `scratch`, whose globals and objects are written as such. A persistent id is an object with the callee ("",
+  // "persistent_id").
+  std::function<Result<NodeId>(Arena& scratch, Value tensor)> tensor = {};
+  // Protocol 4: bytes from this size on become pieces of their own, which are not read. Below 4: nothing does.
+  std::uint64_t apart_from = UINT64_MAX;
+};
+
+// A pickle in pieces: bytes that are in memory, or a blob.
+using PicklePiece = std::variant<std::string, Blob>;
+
+// Writes `root` (plain values, globals, objects; shared nodes are memoised, cycles through containers kept) as one pickle.
+// Errors: unsupported for what pickle's opcodes cannot say; those of reading bytes that are on disk.
+Result<std::vector<PicklePiece>> write_pickle_pieces(Value root, const PickleWriteOptions& options);
+// The same in memory, bytes on disk read.
+Result<std::string> write_pickle(Value root, PickleWriteOptions options);
+
+}  // namespace holdall

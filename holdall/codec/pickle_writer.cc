@@ -1,0 +1,376 @@
+// Writing pickles. A first walk counts who is met twice and makes the nodes that stand for tensors; a second one writes. Both
+// keep their place on a stack of their own, so that depth costs memory and not stack.
+//
+// Layout as CPython's Lib/pickle.py gives it: containers are made empty, memoised and then filled, so cycles through them
+// close; tuples, frozen sets and calls are made from finished parts, and are met again unfinished only through such a
+// container.
+#include "holdall/codec/pickle_writer.h"
+
+#include <utility>
+
+#include "holdall/base/text.h"
+
+namespace holdall {
+
+using namespace pickle_code;
+
+namespace {
+
+// Python's batches of APPENDS and SETITEMS.
+constexpr std::size_t kBatch = 1000;
+
+std::size_t children_of(const Value& of) {
+  if (of.is(ValueKind::kObject)) return 4 + of.as_object().items.size() + of.as_object().pairs.size();
+  return of.is(ValueKind::kDict) ? 2 * of.size() : of.size();
+}
+
+}  // namespace
+
+PickleWriter::Note& PickleWriter::note(Spot at) {
+  std::vector<Note>& notes = notes_[at.arena];
+  if (notes.size() <= at.node) notes.resize(std::max<std::size_t>(arenas_[at.arena]->size(), at.node + 1));
+  return notes[at.node];
+}
+
+// The node to write for a node: a tensor's stand-in.
+Result<PickleWriter::Spot> PickleWriter::resolved(Spot at) {
+  if (!value(at).is(ValueKind::kTensor)) return at;
+  if (note(at).instead == kNoNode) {
+    if (!options_.tensor || at.arena != 0) return unsupported("a tensor has no form in a plain pickle");
+    HOLDALL_ASSIGN(const NodeId made, options_.tensor(scratch_, value(at)));
+    note(at).instead = made;
+  }
+  return spot(1, note(at).instead);
+}
+
+// Children by number: callee, arguments and so on of an object first; absent ones are kNoNode.
+PickleWriter::Spot PickleWriter::child(Spot parent, const Value& of, std::size_t i) const {
+  if (!of.is(ValueKind::kObject)) return spot(parent.arena, of.item(i).id());
+  const ObjectParts& parts = of.as_object();
+  const std::array<NodeId, 4> fixed = {parts.callee, parts.args, parts.kwargs, parts.state};
+  if (i < fixed.size()) return spot(parent.arena, fixed[i]);
+  i -= fixed.size();
+  return spot(parent.arena, i < parts.items.size() ? parts.items[i] : parts.pairs[i - parts.items.size()]);
+}
+
+// Finds what is met twice, and whether something that cannot be memoised before it is complete is part of a cycle: then all is
+// memoised, as Python always does.
+Status PickleWriter::count() {
+  struct Place {
+    Spot spot;
+    std::size_t next;
+    std::size_t count;
+  };
+  std::vector<Place> open;
+  const auto meet = [&](Spot raw) -> Status {
+    HOLDALL_ASSIGN(const Spot at, resolved(raw));
+    Note& known = note(at);
+    const Value of = value(at);
+    if (known.walk == Note::Walk::kNew) {
+      if (!has_children(of.kind())) {
+        known.walk = Note::Walk::kDone;
+        return {};
+      }
+      known.walk = Note::Walk::kOpen;
+      open.push_back({at, 0, children_of(of)});
+      return {};
+    }
+    known.shared = true;
+    const bool early = of.is(ValueKind::kList) || of.is(ValueKind::kDict) || (of.is(ValueKind::kSet) && newer());
+    if (known.walk == Note::Walk::kOpen && !early) memoise_all_ = true;
+    return {};
+  };
+  HOLDALL_TRY(meet(root_));
+  while (!open.empty()) {
+    Place& place = open.back();
+    if (place.next == place.count) {
+      note(place.spot).walk = Note::Walk::kDone;
+      open.pop_back();
+      continue;
+    }
+    const Spot next = child(place.spot, value(place.spot), place.next++);
+    if (next.node != kNoNode) HOLDALL_TRY(meet(next));
+  }
+  return {};
+}
+
+Result<std::vector<PicklePiece>> PickleWriter::write() {
+  if (options_.protocol != 2 && options_.protocol != 4) {
+    return invalid_argument(text("pickle protocol {} is not written; 2 and 4 are", options_.protocol));
+  }
+  HOLDALL_TRY(count());
+  op(kPROTO);
+  op(static_cast<char>(options_.protocol));
+  HOLDALL_TRY(begin(root_));
+  while (!frames_.empty()) HOLDALL_TRY(resume());
+  op(kSTOP);
+  pieces_.emplace_back(std::move(out_));
+  return std::move(pieces_);
+}
+
+// ---- values with children
+
+Status PickleWriter::begin(Spot raw) {
+  HOLDALL_ASSIGN(const Spot at, resolved(raw));
+  if (const std::uint32_t slot = note(at).memo; slot != kNoNode) {
+    get(slot);
+    return {};
+  }
+  const Value of = value(at);
+  switch (of.kind()) {
+    case ValueKind::kNull:
+      op(kNONE);
+      return {};
+    case ValueKind::kBool:
+      op(of.as_bool() ? kNEWTRUE : kNEWFALSE);
+      return {};
+    case ValueKind::kInt:
+      return integer(of.as_int());
+    case ValueKind::kBigInt:
+      return big_integer(of.as_big_int());
+    case ValueKind::kFloat:
+      real(of.as_float());
+      return {};
+    case ValueKind::kComplex:
+      HOLDALL_TRY(known_global("builtins", "complex"));
+      real(of.as_complex().real());
+      real(of.as_complex().imag());
+      op(kTUPLE2);
+      op(kREDUCE);
+      break;
+    case ValueKind::kString:
+      HOLDALL_TRY(string(of.as_string()));
+      break;
+    case ValueKind::kBytes:
+      HOLDALL_TRY(bytes(of));
+      break;
+    case ValueKind::kGlobal:
+      HOLDALL_TRY(global(of.global_module(), of.global_name()));
+      break;
+    case ValueKind::kTensor:
+      return unsupported("a tensor stands for another tensor");
+    default:
+      return begin_container(at, of);
+  }
+  memoise_if_shared(at);
+  return {};
+}
+
+Status PickleWriter::begin_container(Spot at, const Value& of) {
+  const ValueKind kind = of.kind();
+  Frame frame{at};
+  if (kind == ValueKind::kTuple && of.size() == 0) {
+    op(kEMPTY_TUPLE);
+    return {};
+  }
+  if (kind == ValueKind::kObject && of.of(of.as_object().callee).is_global("copyreg", "extension")) return extension(of);
+  const bool empty_first = kind == ValueKind::kList || kind == ValueKind::kDict || (kind == ValueKind::kSet && newer());
+  if (empty_first) {
+    op(kind == ValueKind::kList ? kEMPTY_LIST : kind == ValueKind::kDict ? kEMPTY_DICT : kEMPTY_SET);
+    memoise_if_shared(at);
+    frame.stage = kind == ValueKind::kDict ? Stage::kPairs : Stage::kItems;
+  } else {
+    // Met again while it is being written: fine as long as something new was memoised in between, which will end the cycle.
+    Note& known = note(at);
+    if (known.entered == memo_) return unsupported("a cycle that passes through no list, dict, set or object state");
+    known.entered = memo_;
+    if (kind == ValueKind::kTuple) {
+      if (of.size() > 3) op(kMARK);
+    } else if (kind == ValueKind::kFrozenSet && newer()) {
+      op(kMARK);
+    } else if (kind != ValueKind::kObject) {
+      HOLDALL_TRY(known_global("builtins", kind == ValueKind::kSet ? "set" : "frozenset"));
+      op(kEMPTY_LIST);
+      frame.stage = Stage::kItems;
+    }
+  }
+  frames_.push_back(frame);
+  return {};
+}
+
+void PickleWriter::leave(Spot at) {
+  note(at).entered = kNoNode;
+  frames_.pop_back();
+}
+
+// After what makes the value at the top of the stack: true when it was made meanwhile, inside itself; that one counts.
+bool PickleWriter::finish(Spot at) {
+  const std::uint32_t slot = note(at).memo;
+  if (slot == kNoNode) {
+    memoise_if_shared(at);
+    return false;
+  }
+  op(kPOP);
+  get(slot);
+  return true;
+}
+
+// Writes what stands between two children of the innermost open value, and begins the next one.
+Status PickleWriter::resume() {
+  Frame& frame = frames_.back();
+  const Value of = value(frame.spot);
+  std::optional<Spot> next;
+  switch (of.kind()) {
+    case ValueKind::kList:
+      HOLDALL_TRY(resume_batches(frame, of.size(), 1, kAPPEND, kAPPENDS, next));
+      break;
+    case ValueKind::kDict:
+      HOLDALL_TRY(resume_batches(frame, of.size(), 2, kSETITEM, kSETITEMS, next));
+      break;
+    case ValueKind::kObject:
+      HOLDALL_TRY(resume_object(frame, of, next));
+      break;
+    default:
+      if (frame.stage == Stage::kItems && newer()) {
+        HOLDALL_TRY(resume_batches(frame, of.size(), 1, kADDITEMS, kADDITEMS, next));
+      } else if (frame.stage == Stage::kItems) {
+        HOLDALL_TRY(resume_batches(frame, of.size(), 1, kAPPEND, kAPPENDS, next));
+      } else {
+        HOLDALL_TRY(resume_parts(frame, of, next));
+      }
+  }
+  if (next) return begin(*next);
+  return {};
+}
+
+// A child of a list, dict, set or of an object's items or pairs; `count` of them, each of `unit` values. ADDITEMS always wants
+// its mark.
+Status PickleWriter::resume_batches(Frame& frame, std::size_t count, std::size_t unit, char one, char many,
+                                    std::optional<Spot>& next) {
+  const Value of = value(frame.spot);
+  const std::size_t size = count * unit;
+  const std::size_t batch = kBatch * unit;
+  const bool is_start = frame.next % batch == 0;
+  if (is_start || frame.next == size) {
+    const std::size_t before = frame.next - (is_start && frame.next != 0 ? batch : frame.next % batch);
+    const bool single = one != many && std::min(size - before, batch) == unit;
+    if (frame.next != 0) op(single ? one : many);
+  }
+  if (frame.next == size) {
+    if (of.is(ValueKind::kObject)) {
+      frame.stage = frame.stage == Stage::kItems ? Stage::kPairs : Stage::kState;
+      frame.next = 0;
+      return {};
+    }
+    const Spot at = frame.spot;
+    if (!newer() && (of.is(ValueKind::kSet) || of.is(ValueKind::kFrozenSet))) {
+      op(kTUPLE1);
+      op(kREDUCE);
+      finish(at);
+    }
+    leave(at);
+    return {};
+  }
+  if (is_start && (one == many || std::min(size - frame.next, batch) != unit)) op(kMARK);
+  std::size_t number = frame.next++;
+  if (of.is(ValueKind::kObject)) number += 4 + (frame.stage == Stage::kPairs ? of.as_object().items.size() : 0);
+  next = child(frame.spot, of, number);
+  return {};
+}
+
+// The parts of a tuple or of a frozen set.
+Status PickleWriter::resume_parts(Frame& frame, const Value& of, std::optional<Spot>& next) {
+  if (frame.next < of.size()) {
+    next = child(frame.spot, of, frame.next++);
+    return {};
+  }
+  const Spot at = frame.spot;
+  if (of.is(ValueKind::kTuple)) {
+    constexpr std::array<char, 4> kBySize = {kTUPLE, kTUPLE1, kTUPLE2, kTUPLE3};
+    op(of.size() > 3 ? kTUPLE : kBySize[of.size()]);
+  } else {
+    op(kFROZENSET);
+  }
+  finish(at);
+  leave(at);
+  return {};
+}
+
+// Callee, arguments and keywords, then the call, then items, pairs and state.
+Status PickleWriter::resume_object(Frame& frame, const Value& of, std::optional<Spot>& next) {
+  const ObjectParts& parts = of.as_object();
+  switch (frame.stage) {
+    case Stage::kParts:
+      break;
+    case Stage::kItems:
+      return resume_batches(frame, parts.items.size(), 1, kAPPEND, kAPPENDS, next);
+    case Stage::kPairs:
+      return resume_batches(frame, parts.pairs.size() / 2, 2, kSETITEM, kSETITEMS, next);
+    case Stage::kState:
+      if (frame.next++ == 0 && parts.state != kNoNode) {
+        next = spot(frame.spot.arena, parts.state);
+        return {};
+      }
+      if (parts.state != kNoNode) op(kBUILD);
+      leave(frame.spot);
+      return {};
+  }
+  return resume_call(frame, of, next);
+}
+
+Status PickleWriter::resume_call(Frame& frame, const Value& of, std::optional<Spot>& next) {
+  const ObjectParts& parts = of.as_object();
+  const Value callee = of.of(parts.callee);
+  if (!callee) return unsupported("an object without a callee has no form in a pickle");
+  if (callee.is_global("", "persistent_id")) {
+    const Value args = of.of(parts.args);
+    if (!args.is(ValueKind::kTuple) || args.size() != 1) return unsupported("a persistent id without one id");
+    if (frame.next++ == 0) {
+      next = spot(frame.spot.arena, args.item(0).id());
+      return {};
+    }
+    op(kBINPERSID);
+    return finish_object(frame, of);
+  }
+  const std::array<NodeId, 3> fixed = {parts.callee, parts.args, parts.kwargs};
+  while (frame.next < fixed.size()) {
+    const NodeId part = fixed[frame.next++];
+    if (part == kNoNode) {
+      if (frame.next == 2) op(kEMPTY_TUPLE);
+      continue;
+    }
+    if (frame.next == 2 && !of.of(part).is(ValueKind::kTuple)) return unsupported("the arguments of an object are no tuple");
+    next = spot(frame.spot.arena, part);
+    // Below protocol 4 keywords go through a function: its tuple (class, arguments, keywords) is opened before them.
+    if (frame.next == 1 && parts.kwargs != kNoNode && !newer() && parts.new_object) {
+      HOLDALL_TRY(known_global("copyreg", "__newobj_ex__"));
+    }
+    return {};
+  }
+  if (parts.kwargs == kNoNode) {
+    op(parts.new_object ? kNEWOBJ : kREDUCE);
+  } else if (!parts.new_object) {
+    return unsupported("a call with keyword arguments has no form in a pickle");
+  } else if (newer()) {
+    op(kNEWOBJ_EX);
+  } else {
+    op(kTUPLE3);
+    op(kREDUCE);
+  }
+  return finish_object(frame, of);
+}
+
+Status PickleWriter::finish_object(Frame& frame, const Value& of) {
+  if (finish(frame.spot)) {
+    // Made, filled and given its state further in.
+    leave(frame.spot);
+    return {};
+  }
+  if (of.as_object().pairs.size() % 2 != 0) return unsupported("an object has a key without a value");
+  frame.stage = Stage::kItems;
+  frame.next = 0;
+  return {};
+}
+
+Result<std::vector<PicklePiece>> write_pickle_pieces(Value root, const PickleWriteOptions& options) {
+  if (!root) return invalid_argument("no value to write");
+  return PickleWriter(root, options).write();
+}
+
+Result<std::string> write_pickle(Value root, PickleWriteOptions options) {
+  options.apart_from = UINT64_MAX;
+  HOLDALL_ASSIGN(auto pieces, write_pickle_pieces(root, options));
+  return std::get<std::string>(std::move(pieces.front()));
+}
+
+}  // namespace holdall

@@ -1,0 +1,109 @@
+// The writer of pickles, one piece of it a file: pickle_writer.cc walks the values, pickle_scalars.cc writes those without
+// children and the memo.
+//
+// Thread-safety: one thread. Ownership: refers to the caller's options and arena; owns what it has written.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "holdall/base/endian.h"
+#include "holdall/codec/pickle.h"
+
+namespace holdall {
+
+namespace pickle_code {
+#define HOLDALL_PICKLE_OPCODE(name, byte, protocol, action) constexpr char k##name = static_cast<char>(byte);
+#include "holdall/codec/pickle_opcodes.inc"
+#undef HOLDALL_PICKLE_OPCODE
+}  // namespace pickle_code
+
+class PickleWriter {
+ public:
+  PickleWriter(Value root, const PickleWriteOptions& options)
+      : options_(options), arenas_{&root.arena(), &scratch_}, root_(spot(0, root.id())) {}
+
+  Result<std::vector<PicklePiece>> write();
+
+ private:
+  // A node of the model's arena or of the scratch arena in which tensors are spelled out.
+  struct Spot {
+    std::uint8_t arena = 0;
+    NodeId node = kNoNode;
+  };
+
+  // What is known of a node.
+  struct Note {
+    std::uint32_t memo = kNoNode;     // its memo slot once written
+    std::uint32_t entered = kNoNode;  // size of the memo when its writing last began, while it is being written
+    NodeId instead = kNoNode;         // of the scratch arena, for a tensor
+    enum class Walk : std::uint8_t { kNew, kOpen, kDone } walk = Walk::kNew;
+    bool shared = false;
+  };
+
+  // How a frame's children are written.
+  enum class Stage : std::uint8_t { kParts, kItems, kPairs, kState };
+  struct Frame {
+    Spot spot;
+    Stage stage = Stage::kParts;
+    std::size_t next = 0;
+  };
+
+  static Spot spot(std::uint8_t arena, NodeId node) { return {arena, node}; }
+  Value value(Spot at) const { return arenas_[at.arena]->at(at.node); }
+  Note& note(Spot at);
+  Result<Spot> resolved(Spot at);
+  Spot child(Spot parent, const Value& of, std::size_t i) const;
+  static bool has_children(ValueKind kind) { return kind >= ValueKind::kList && kind != ValueKind::kGlobal; }
+
+  Status count();
+  Status begin(Spot at);
+  Status begin_container(Spot at, const Value& of);
+  Status resume();
+  Status resume_batches(Frame& frame, std::size_t count, std::size_t unit, char one, char many, std::optional<Spot>& next);
+  Status resume_parts(Frame& frame, const Value& of, std::optional<Spot>& next);
+  Status resume_object(Frame& frame, const Value& of, std::optional<Spot>& next);
+  Status resume_call(Frame& frame, const Value& of, std::optional<Spot>& next);
+  Status finish_object(Frame& frame, const Value& of);
+  bool finish(Spot at);
+  void leave(Spot at);
+
+  Status integer(std::int64_t number);
+  Status big_integer(std::string_view decimal);
+  void real(double number);
+  Status string(std::string_view data);
+  Status bytes(const Value& of);
+  Status global(std::string_view module, std::string_view name);
+  Status known_global(std::string_view module, std::string_view name);
+  Status extension(const Value& of);
+
+  template <class T>
+  void put(T number) {
+    std::array<char, sizeof(T)> raw{};
+    store_le(raw.data(), number);
+    out_.append(raw.data(), raw.size());
+  }
+  void op(char code) { out_.push_back(code); }
+  void get(std::uint32_t slot);
+  std::uint32_t memoise();
+  void memoise_if_shared(Spot at);
+  bool newer() const { return options_.protocol >= 4; }
+
+  const PickleWriteOptions& options_;
+  Arena scratch_;
+  std::array<const Arena*, 2> arenas_;
+  Spot root_;
+  std::array<std::vector<Note>, 2> notes_;
+  std::vector<Frame> frames_;
+  std::vector<PicklePiece> pieces_;  // finished ones
+  std::string out_;                  // the piece being written
+  std::uint32_t memo_ = 0;
+  bool memoise_all_ = false;
+  std::unordered_map<std::string, std::uint32_t> known_;  // memo slots of the globals that the writer needs by itself
+};
+
+}  // namespace holdall
