@@ -1,0 +1,158 @@
+#include "holdall/objects/interpret.h"
+
+#include <utility>
+
+#include "holdall/base/text.h"
+#include "holdall/objects/interpretation.h"
+
+namespace holdall {
+
+namespace {
+
+constexpr std::uint64_t kObjectsBetweenChecks = 65'536;
+
+// Gives every storage that `root` reaches by itself the form of an object. Storages within tensors are reached no longer.
+class Reached {
+ public:
+  explicit Reached(const Interpretation& context) : context_(context), seen_(context.arena.size(), false) {}
+
+  Status storages(NodeId root) {
+    push(root);
+    while (!stack_.empty()) {
+      const NodeId node = stack_.back();
+      stack_.pop_back();
+      const Value value = context_.arena.at(node);
+      if (persistent_id(value)) {
+        HOLDALL_TRY(interpret_storage(context_, node));
+        continue;
+      }
+      push_children(value);
+    }
+    return {};
+  }
+
+ private:
+  void push(NodeId node) {
+    if (node == kNoNode || node >= seen_.size() || seen_[node]) return;
+    seen_[node] = true;
+    stack_.push_back(node);
+  }
+
+  void push_children(Value value) {
+    switch (value.kind()) {
+      case ValueKind::kList:
+      case ValueKind::kTuple:
+      case ValueKind::kSet:
+      case ValueKind::kFrozenSet:
+        for (std::size_t i = 0; i < value.size(); ++i) push(value.item(i).id());
+        return;
+      case ValueKind::kDict:
+        for (std::size_t i = 0; i < value.size(); ++i) {
+          push(value.key(i).id());
+          push(value.mapped(i).id());
+        }
+        return;
+      case ValueKind::kTensor:
+        return push(value.as_tensor().attributes);
+      case ValueKind::kObject: {
+        const ObjectParts& parts = value.as_object();
+        push(parts.callee);
+        push(parts.args);
+        push(parts.kwargs);
+        push(parts.state);
+        for (const NodeId item : parts.items) push(item);
+        for (const NodeId item : parts.pairs) push(item);
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  const Interpretation& context_;
+  std::vector<bool> seen_;
+  std::vector<NodeId> stack_;
+};
+
+}  // namespace
+
+Status interpret(Arena& arena, NodeId first, NodeId root, const InterpretOptions& options) {
+  const Interpretation context{arena, options};
+  const auto end = static_cast<NodeId>(arena.size());
+  std::uint64_t objects = 0;
+  for (NodeId node = first; node < end; ++node) {
+    if (!arena.at(node).is(ValueKind::kObject)) continue;
+    HOLDALL_TRY(interpret_object(context, node));
+    if (++objects % kObjectsBetweenChecks == 0 && arena.memory() > options.limits.value_bytes) {
+      return over_limit(text("values take {} bytes, {} are allowed", arena.memory(), options.limits.value_bytes));
+    }
+  }
+  if (root == kNoNode || !options.storage) return {};
+  return Reached(context).storages(root);
+}
+
+Status interpret_object(const Interpretation& context, NodeId object) {
+  const Builder builder = builder_of(context.arena.at(object));
+  if (builder >= Builder::kNumpyReconstruct) return interpret_numpy(context, object, builder);
+  if (builder >= Builder::kTensor) return interpret_torch(context, object, builder);
+  if (builder != Builder::kObject) return interpret_python(context, object, builder);
+  // A class that persisted with its source stands for itself (whole modules of the oldest torch).
+  const Value id = persistent_id(context.arena.at(object));
+  if (id.is(ValueKind::kTuple) && id.size() >= 2 && id.item(0).is(ValueKind::kString) && id.item(0).as_string() == "module" &&
+      id.item(1).is(ValueKind::kGlobal)) {
+    context.arena.replace(object, id.item(1).id());
+  }
+  return {};
+}
+
+Builder builder_of(Value object) noexcept {
+  if (!object.is(ValueKind::kObject)) return Builder::kObject;
+  const Value callee = object.of(object.as_object().callee);
+  if (!callee.is(ValueKind::kGlobal)) return Builder::kObject;
+  return builder_of(callee.global_module(), callee.global_name());
+}
+
+std::vector<Value> arguments(Value object) {
+  std::vector<Value> values;
+  const Value args = object.of(object.as_object().args);
+  if (!args.is(ValueKind::kTuple)) return values;
+  for (std::size_t i = 0; i < args.size(); ++i) values.push_back(args.item(i));
+  return values;
+}
+
+Value persistent_id(Value object) noexcept {
+  if (!object.is(ValueKind::kObject)) return {};
+  const Value callee = object.of(object.as_object().callee);
+  const Value args = object.of(object.as_object().args);
+  if (!callee.is_global("", "persistent_id") || !args.is(ValueKind::kTuple) || args.size() != 1) return {};
+  return args.item(0);
+}
+
+std::optional<std::vector<std::int64_t>> integers(Value value) {
+  if (builder_of(value) == Builder::kSize) {
+    const auto args = arguments(value);
+    if (args.size() != 1) return std::nullopt;
+    value = args[0];
+  }
+  if (!value.is(ValueKind::kTuple) && !value.is(ValueKind::kList)) return std::nullopt;
+  std::vector<std::int64_t> numbers;
+  numbers.reserve(value.size());
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (!value.item(i).is(ValueKind::kInt)) return std::nullopt;
+    numbers.push_back(value.item(i).as_int());
+  }
+  return numbers;
+}
+
+void set_attribute(Arena& arena, TensorNode& tensor, std::string_view key, NodeId value) {
+  // A fresh dict: the old one may be shared with the tensor that this one is made of.
+  const NodeId attributes = arena.dict();
+  if (tensor.attributes != kNoNode) {
+    const Value old = arena.at(tensor.attributes);
+    for (std::size_t i = 0; i < old.size(); ++i) arena.set_item(attributes, old.key(i).id(), old.mapped(i).id());
+  }
+  arena.set_item(attributes, key, value);
+  tensor.attributes = attributes;
+}
+
+}  // namespace holdall

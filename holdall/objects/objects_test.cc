@@ -1,0 +1,203 @@
+// Verdicts of globals, the judge of pickle programs, and the meaning of pickled objects, against what torch and NumPy wrote.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "holdall/codec/json.h"
+#include "holdall/codec/pickle.h"
+#include "holdall/objects/globals.h"
+#include "holdall/objects/interpret.h"
+#include "holdall/objects/judge.h"
+#include "holdall/objects/torch_types.h"
+
+namespace holdall {
+namespace {
+
+std::string contents(const std::string& name) {
+  std::ifstream file(std::string(HOLDALL_SOURCE_DIR) + "/holdall/objects/testdata/" + name, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Findings judged(std::string pickle) {
+  Arena arena;
+  const PickleProgram program = run_pickle(arena, memory_source(Bytes::adopt(std::move(pickle)), "p"), 0);
+  Findings findings;
+  judge(arena, program, "p", findings);
+  return findings;
+}
+
+Verdict worst(const Findings& findings) {
+  Verdict verdict = Verdict::kInert;
+  for (const Finding& finding : findings) verdict = std::max(verdict, finding.severity);
+  return verdict;
+}
+
+struct Read {
+  Arena arena;
+  Value root;
+  std::vector<Tensor> tensors;
+};
+
+void read(Read& result, const std::string& name) {
+  const auto program = run_pickle(result.arena, memory_source(Bytes::adopt(contents(name)), name), 0);
+  ASSERT_FALSE(program.error) << program.error->to_string();
+  InterpretOptions options;
+  options.add = [&](Tensor tensor) {
+    result.tensors.push_back(std::move(tensor));
+    return static_cast<std::uint32_t>(result.tensors.size() - 1);
+  };
+  const auto status = interpret(result.arena, 0, program.root, options);
+  ASSERT_TRUE(status.has_value()) << status.error().to_string();
+  result.root = result.arena.at(program.root);
+}
+
+TEST(Globals, WhatTorchsWeightsOnlyLoaderAllowsIsInert) {
+  std::istringstream lines(contents("torch_allowed.txt"));
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const std::size_t dot = line.rfind('.');
+    EXPECT_EQ(verdict_of_global(line.substr(0, dot), line.substr(dot + 1)), Verdict::kInert) << line;
+  }
+  EXPECT_GT(count, 100u);
+}
+
+TEST(Globals, WhatIsOffTheListIsJudgedByItsRoot) {
+  EXPECT_EQ(verdict_of_global("os", "system"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("posix", "system"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("builtins", "eval"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("__builtin__", "exec"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("torch", "load"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("numpy", "load"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("torch.nn.modules.linear", "no_such_class"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("stranger.models", "Net"), Verdict::kCode);
+  EXPECT_EQ(verdict_of_global("__main__", "Net"), Verdict::kCode);
+}
+
+TEST(Globals, ADottedNameIsJudgedByEveryComponent) {
+  EXPECT_EQ(verdict_of_global("pathlib", "os.system"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("stranger", "os.system"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("stranger", "Net.__globals__"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("stranger", "Outer.Inner"), Verdict::kCode);
+}
+
+// Every pair of the table, as it is listed.
+constexpr std::pair<std::string_view, std::string_view> kListed[] = {
+#define HOLDALL_BUILDER(id, name)
+#define HOLDALL_ROOT(module)
+#define HOLDALL_GLOBAL(module, global, verdict, builder) {module, global},
+#include "holdall/objects/globals.inc"
+#undef HOLDALL_BUILDER
+#undef HOLDALL_ROOT
+#undef HOLDALL_GLOBAL
+};
+
+TEST(Globals, NoPairIsListedTwice) {
+  std::set<std::pair<std::string_view, std::string_view>> seen;
+  for (const auto& pair : kListed) EXPECT_TRUE(seen.insert(pair).second) << pair.first << "." << pair.second;
+}
+
+TEST(Judge, AnImportIsFoundWhetherOrNotItsResultIsKept) {
+  EXPECT_EQ(worst(judged("cos\nsystem\n(S'x'\ntR.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged("cos\nsystem\n0N.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged("cstranger\nNet\n)R.")), Verdict::kCode);
+  EXPECT_EQ(worst(judged("ccollections\nOrderedDict\n)R.")), Verdict::kInert);
+}
+
+TEST(Judge, APayloadBeforeADefectIsBothMaliciousAndUnreadable) {
+  const Findings findings = judged("cos\nsystem\n(S'x'\ntR");
+  std::set<Verdict> severities;
+  for (const Finding& finding : findings) severities.insert(finding.severity);
+  EXPECT_TRUE(severities.contains(Verdict::kMalicious));
+  EXPECT_TRUE(severities.contains(Verdict::kUnreadable));
+}
+
+TEST(Judge, ExtensionCodesAndChangedImportsAreMalicious) {
+  EXPECT_EQ(worst(judged("\x80\x02\x82\x01.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged("ccollections\nOrderedDict\n}S'x'\nI1\nsb.")), Verdict::kMalicious);
+}
+
+TEST(Judge, AWordInAStringIsNoFinding) { EXPECT_THAT(judged("S'os.system eval'\n."), testing::IsEmpty()); }
+
+TEST(Judge, NumpysPicklesAreInert) {
+  for (const char* name : {"arrays_0.pkl", "arrays_2.pkl", "arrays_4.pkl", "arrays_5.pkl", "scalars.pkl", "python_0.pkl"}) {
+    const Findings findings = judged(contents(name));
+    EXPECT_THAT(findings, testing::IsEmpty()) << name << ": " << (findings.empty() ? "" : findings[0].what);
+  }
+}
+
+class NumpyPickles : public testing::TestWithParam<int> {};
+
+TEST_P(NumpyPickles, ArraysBecomeTensors) {
+  Read result;
+  read(result, "arrays_" + std::to_string(GetParam()) + ".pkl");
+  Arena arena;
+  const Value expected = arena.at(*parse_json(arena, contents("expected.json"))).find("arrays");
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const std::string name(expected.key(i).as_string());
+    const Value found = result.root.find(name);
+    ASSERT_TRUE(found.is(ValueKind::kTensor)) << name;
+    const Tensor& tensor = result.tensors[found.as_tensor().index];
+    const Value facts = expected.mapped(i);
+    EXPECT_EQ(holdall::name(tensor.dtype()), facts.find("dtype").as_string()) << name;
+    EXPECT_EQ(tensor.logical(), facts.find("logical").as_string()) << name;
+    EXPECT_EQ(tensor.shape().size(), facts.find("shape").size()) << name;
+    EXPECT_EQ(to_hex(*tensor.digest()), facts.find("sha256").as_string()) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Protocols, NumpyPickles, testing::Values(0, 2, 3, 4, 5));
+
+TEST(NumpyScalars, AreNumbersUnderTheNameOfTheirClass) {
+  Read result;
+  read(result, "scalars.pkl");
+  const auto argument = [&](std::string_view key, std::string_view class_name) {
+    const Value object = result.root.find(key);
+    EXPECT_TRUE(object.is(ValueKind::kObject)) << key;
+    EXPECT_TRUE(object.of(object.as_object().callee).is_global("numpy", class_name)) << key;
+    return object.of(object.as_object().args).item(0);
+  };
+  EXPECT_EQ(argument("f4", "float32").as_float(), static_cast<double>(0.1f));
+  EXPECT_EQ(argument("f8", "float64").as_float(), -2.5);
+  EXPECT_EQ(argument("i2", "int16").as_int(), -7);
+  EXPECT_EQ(argument("u8", "uint64").as_big_int(), "18446744073709551615");
+  EXPECT_TRUE(argument("b", "bool_").as_bool());
+  EXPECT_EQ(argument("c", "complex64").as_complex(), std::complex<double>(1, -2));
+  EXPECT_EQ(argument("e", "float16").as_float(), 65504.0);
+}
+
+class PythonPickles : public testing::TestWithParam<int> {};
+
+TEST_P(PythonPickles, BuiltInTypesAreValues) {
+  Read result;
+  read(result, "python_" + std::to_string(GetParam()) + ".pkl");
+  EXPECT_TRUE(result.root.find("set").is(ValueKind::kSet));
+  EXPECT_EQ(result.root.find("set").item(0).as_int(), 1);
+  EXPECT_TRUE(result.root.find("frozen").is(ValueKind::kFrozenSet));
+  EXPECT_EQ(result.root.find("complex").as_complex(), std::complex<double>(1, -2));
+  EXPECT_EQ(result.root.find("bytes").as_bytes(), std::string_view("\x00\xe9", 2));
+  const Value ordered = result.root.find("ordered");
+  ASSERT_TRUE(ordered.is(ValueKind::kObject));
+  ASSERT_EQ(ordered.as_object().pairs.size(), 2u);
+  EXPECT_EQ(ordered.of(ordered.as_object().pairs[0]).as_string(), "b");
+}
+
+INSTANTIATE_TEST_SUITE_P(Protocols, PythonPickles, testing::Values(0, 1, 2, 4));
+
+TEST(TorchTypes, EveryDTypeOfTorchIsFoundBothWays) {
+  for (const char* name : {"float32", "bfloat16", "uint64", "complex32", "float8_e8m0fnu", "qint32"}) {
+    const TorchDType* row = torch_dtype(name);
+    ASSERT_NE(row, nullptr) << name;
+    EXPECT_EQ(torch_dtype_for(row->dtype), row);
+  }
+  EXPECT_EQ(torch_storage_dtype("FloatStorage")->dtype, DType::kFloat32);
+  EXPECT_EQ(torch_storage_dtype("NoStorage"), nullptr);
+  EXPECT_EQ(torch_dtype_for(DType::kQ4_0), nullptr);
+}
+
+}  // namespace
+}  // namespace holdall
