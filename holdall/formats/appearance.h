@@ -1,0 +1,19 @@
+// What a file that no format knows looks like, for the message that says so.
+//
+// Thread-safety: may be called from several threads. Ownership: none.
+#pragma once
+
+#include <string>
+
+#include "holdall/formats/format.h"
+
+namespace holdall {
+
+// "an HDF5 file", "a 7z archive", "a Git LFS pointer", "text", "bytes 00 01 02 03 …".
+std::string appearance(Peek& peek);
+
+// unsupported: "no format knows this file: it looks like …", in the bundle's path. For a Git LFS pointer and an empty file it
+// says what to do about it.
+Error unrecognised(Peek& peek);
+
+}  // namespace holdall
