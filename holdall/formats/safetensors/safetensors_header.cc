@@ -1,0 +1,267 @@
+#include "holdall/formats/safetensors/safetensors_header.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <numeric>
+#include <unordered_set>
+
+#include "holdall/base/endian.h"
+#include "holdall/base/text.h"
+#include "holdall/codec/json.h"
+
+namespace holdall::safetensors {
+namespace {
+
+constexpr std::uint64_t kLengthBytes = 8;
+
+struct DTypeRow {
+  std::string_view text;
+  DType dtype;
+};
+
+// In rising order of the reference's enumeration, which its writer sorts by (falling).
+constexpr std::array kDTypes = {
+    DTypeRow{"BOOL", DType::kBool},
+    DTypeRow{"F4", DType::kFloat4E2M1},
+    DTypeRow{"F6_E2M3", DType::kFloat6E2M3},
+    DTypeRow{"F6_E3M2", DType::kFloat6E3M2},
+    DTypeRow{"U8", DType::kUInt8},
+    DTypeRow{"I8", DType::kInt8},
+    DTypeRow{"F8_E5M2", DType::kFloat8E5M2},
+    DTypeRow{"F8_E4M3", DType::kFloat8E4M3FN},
+    DTypeRow{"F8_E8M0", DType::kFloat8E8M0FNU},
+    DTypeRow{"F8_E4M3FNUZ", DType::kFloat8E4M3FNUZ},
+    DTypeRow{"F8_E5M2FNUZ", DType::kFloat8E5M2FNUZ},
+    DTypeRow{"I16", DType::kInt16},
+    DTypeRow{"U16", DType::kUInt16},
+    DTypeRow{"F16", DType::kFloat16},
+    DTypeRow{"BF16", DType::kBFloat16},
+    DTypeRow{"I32", DType::kInt32},
+    DTypeRow{"U32", DType::kUInt32},
+    DTypeRow{"F32", DType::kFloat32},
+    DTypeRow{"C64", DType::kComplex64},
+    DTypeRow{"F64", DType::kFloat64},
+    DTypeRow{"I64", DType::kInt64},
+    DTypeRow{"U64", DType::kUInt64},
+};
+
+using Token = JsonReader::Token;
+
+// Walks the header's JSON once, without making values of it. Offsets of errors are moved to those of the file by the caller.
+class HeaderParser {
+ public:
+  HeaderParser(std::string_view json, std::uint64_t data_begin, std::uint64_t file_size, const Limits& limits)
+      : reader_(json, options(limits)), data_begin_(data_begin), data_size_(file_size - data_begin), limits_(limits) {
+    header_.data_begin = data_begin;
+  }
+
+  Result<Header> run() {
+    HOLDALL_TRY(reader_.next());  // '{', which the caller has seen
+    while (true) {
+      HOLDALL_ASSIGN(const JsonReader::Item key, reader_.next());
+      if (key.token == Token::kEndObject) break;
+      if (key.text == kMetadata) {
+        HOLDALL_TRY(metadata(key.offset));
+      } else {
+        HOLDALL_TRY(tensor(std::string(key.text), key.offset));
+      }
+    }
+    HOLDALL_TRY(reader_.next());  // nothing but white space may follow
+    return std::move(header_);
+  }
+
+ private:
+  static JsonOptions options(const Limits& limits) {
+    JsonOptions options;
+    options.depth = limits.depth;
+    options.non_finite = JsonOptions::NonFinite::kRefuse;
+    return options;
+  }
+
+  static Error twice(std::string_view key, std::uint64_t offset) {
+    return corrupt(text("'{}' stands twice in the header", key)).at(offset);
+  }
+
+  Status metadata(std::uint64_t offset) {
+    if (has_metadata_) return twice(kMetadata, offset);
+    has_metadata_ = true;
+    HOLDALL_ASSIGN(const JsonReader::Item begun, reader_.next());
+    if (begun.token == Token::kNull) return {};
+    if (begun.token != Token::kBeginObject) return corrupt("'__metadata__' is no object").at(begun.offset);
+    std::unordered_set<std::string> seen;
+    while (true) {
+      HOLDALL_ASSIGN(const JsonReader::Item item, reader_.next());
+      if (item.token == Token::kEndObject) return {};
+      std::string key(item.text);
+      if (!seen.insert(key).second) return twice(key, item.offset);
+      HOLDALL_ASSIGN(const JsonReader::Item value, reader_.next());
+      if (value.token != Token::kString) return corrupt(text("'{}' in '__metadata__' is no text", key)).at(value.offset);
+      header_.metadata.emplace_back(std::move(key), std::string(value.text));
+    }
+  }
+
+  Status tensor(std::string name, std::uint64_t offset) {
+    if (!names_.insert(name).second) return twice(name, offset);
+    if (header_.tensors.size() == limits_.tensors) {
+      return over_limit(text("more than the {} tensors allowed", limits_.tensors)).at(offset);
+    }
+    Entry entry;
+    entry.name = std::move(name);
+    if (Status status = fields(entry, offset); !status) {
+      return std::move(status).error().at(offset).with(text("tensor '{}'", entry.name));
+    }
+    header_.tensors.push_back(std::move(entry));
+    return {};
+  }
+
+  Status fields(Entry& entry, std::uint64_t offset) {
+    HOLDALL_ASSIGN(const JsonReader::Item begun, reader_.next());
+    if (begun.token != Token::kBeginObject) return corrupt("its entry is no object").at(begun.offset);
+    bool has_dtype = false, has_shape = false, has_offsets = false;
+    Shape offsets;
+    while (true) {
+      HOLDALL_ASSIGN(const JsonReader::Item key, reader_.next());
+      if (key.token == Token::kEndObject) break;
+      bool* const has = key.text == "dtype"          ? &has_dtype
+                        : key.text == "shape"        ? &has_shape
+                        : key.text == "data_offsets" ? &has_offsets
+                                                     : nullptr;
+      if (has != nullptr && *has) return twice(key.text, key.offset);
+      if (has == &has_dtype) HOLDALL_TRY(dtype(entry.dtype));
+      if (has == &has_shape) HOLDALL_TRY(sizes(entry.shape, "shape"));
+      if (has == &has_offsets) HOLDALL_TRY(sizes(offsets, "data_offsets"));
+      if (has != nullptr) {
+        *has = true;
+        continue;
+      }
+      HOLDALL_ASSIGN(const JsonReader::Item value, reader_.next());  // what the specification does not name is passed over
+      HOLDALL_TRY(reader_.skip(value));
+    }
+    if (!has_dtype || !has_shape || !has_offsets) {
+      return corrupt(text("its entry has no '{}'", !has_dtype ? "dtype" : !has_shape ? "shape" : "data_offsets")).at(offset);
+    }
+    return range(entry, offsets);
+  }
+
+  Status dtype(DType& dtype) {
+    HOLDALL_ASSIGN(const JsonReader::Item item, reader_.next());
+    if (item.token != Token::kString) return corrupt("its dtype is no text").at(item.offset);
+    const auto known = dtype_from_text(item.text);
+    if (!known) return unsupported(text("dtype '{}' is not known", item.text)).at(item.offset);
+    dtype = *known;
+    return {};
+  }
+
+  Status sizes(Shape& out, std::string_view what) {
+    HOLDALL_ASSIGN(const JsonReader::Item begun, reader_.next());
+    if (begun.token != Token::kBeginArray) return corrupt(text("its {} is no array", what)).at(begun.offset);
+    while (true) {
+      HOLDALL_ASSIGN(const JsonReader::Item item, reader_.next());
+      if (item.token == Token::kEndArray) return {};
+      std::uint64_t size = 0;
+      const char* const end = item.text.data() + item.text.size();
+      const auto [stop, error] = std::from_chars(item.text.data(), end, size);
+      if (item.token != Token::kInteger || error != std::errc() || stop != end) {
+        return corrupt(text("its {} holds what is no size", what)).at(item.offset);
+      }
+      out.push_back(size);
+    }
+  }
+
+  // Ranges in the header count from the first byte behind it.
+  Status range(Entry& entry, const Shape& offsets) const {
+    if (offsets.size() != 2) return corrupt(text("its data_offsets are {} numbers, not 2", offsets.size()));
+    if (offsets[0] > offsets[1] || offsets[1] > data_size_) {
+      return corrupt(text("its data [{}, {}) does not lie within the {} bytes of data", offsets[0], offsets[1], data_size_));
+    }
+    HOLDALL_ASSIGN(const std::uint64_t bytes, dense_bytes(entry.dtype, entry.shape));
+    if (bytes != offsets[1] - offsets[0]) {
+      return corrupt(text("{} of {} takes {} bytes, its data_offsets give it {}", to_string(entry.shape), name(entry.dtype),
+                          bytes, offsets[1] - offsets[0]));
+    }
+    entry.begin = data_begin_ + offsets[0];
+    entry.end = data_begin_ + offsets[1];
+    return {};
+  }
+
+  JsonReader reader_;
+  std::uint64_t data_begin_;
+  std::uint64_t data_size_;
+  const Limits& limits_;
+  Header header_;
+  std::unordered_set<std::string> names_;
+  bool has_metadata_ = false;
+};
+
+// The tensors must tile [data_begin, file_size): no byte is in two of them, none in no one.
+Status check_tiling(const Header& header, std::uint64_t file_size) {
+  const auto& tensors = header.tensors;
+  std::vector<std::uint32_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return std::pair(tensors[a].begin, tensors[a].end) < std::pair(tensors[b].begin, tensors[b].end);
+  });
+  std::uint64_t reached = header.data_begin;
+  std::string_view before = "the header";
+  for (const std::uint32_t i : order) {
+    const Entry& entry = tensors[i];
+    if (entry.begin > reached) {
+      return corrupt(text("{} bytes between {} and tensor '{}' belong to no tensor", entry.begin - reached, before, entry.name))
+          .at(reached);
+    }
+    if (entry.begin < reached) {
+      return corrupt(text("tensor '{}' overlaps {}, which ends at {}", entry.name, before, reached)).at(entry.begin);
+    }
+    reached = entry.end;
+    before = entry.name;
+  }
+  if (reached != file_size) {
+    return corrupt(text("{} bytes behind the last tensor belong to no tensor", file_size - reached)).at(reached);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view dtype_to_text(DType dtype) noexcept {
+  for (const DTypeRow& row : kDTypes)
+    if (row.dtype == dtype) return row.text;
+  return {};
+}
+
+std::optional<DType> dtype_from_text(std::string_view text) noexcept {
+  for (const DTypeRow& row : kDTypes)
+    if (row.text == text) return row.dtype;
+  return std::nullopt;
+}
+
+int dtype_rank(DType dtype) noexcept {
+  for (std::size_t i = 0; i < kDTypes.size(); ++i)
+    if (kDTypes[i].dtype == dtype) return static_cast<int>(i);
+  return -1;
+}
+
+Result<Header> read_header(const Source& source, const Limits& limits) {
+  const std::uint64_t size = source.size();
+  if (size < kLengthBytes) {
+    return corrupt(text("{} bytes are too few for the {} of the header's length", size, kLengthBytes)).at(0).in(source.name());
+  }
+  HOLDALL_ASSIGN(const Bytes length_bytes, read_range(source, 0, kLengthBytes));
+  const auto length = load_le<std::uint64_t>(length_bytes.data());
+  if (length > size - kLengthBytes) {
+    return corrupt(text("the header's length {} exceeds the {} bytes that follow", length, size - kLengthBytes))
+        .at(0)
+        .in(source.name());
+  }
+  const std::uint64_t most = std::min(kMostHeader, limits.header_bytes);
+  if (length > most) return over_limit(text("a header of {} bytes, {} are allowed", length, most)).at(0).in(source.name());
+  HOLDALL_ASSIGN(const Bytes json, read_range(source, kLengthBytes, length));
+  if (!json.text().starts_with('{')) return corrupt("the header does not start with '{'").at(kLengthBytes).in(source.name());
+  auto header = HeaderParser(json.text(), kLengthBytes + length, size, limits).run();
+  if (!header) return std::move(header).error().shifted(kLengthBytes).in(source.name());
+  if (Status tiling = check_tiling(*header, size); !tiling) return std::move(tiling).error().in(source.name());
+  return header;
+}
+
+}  // namespace holdall::safetensors

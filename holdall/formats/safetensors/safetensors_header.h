@@ -1,0 +1,44 @@
+// The header of a safetensors file: eight bytes of length, JSON, and the rule that the tensors tile the rest of the file.
+// Specification: the README of safetensors 0.8 (github.com/huggingface/safetensors), "Format".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "holdall/base/limits.h"
+#include "holdall/core/dtype.h"
+#include "holdall/io/source.h"
+
+namespace holdall::safetensors {
+
+// The longest header that readers accept.
+inline constexpr std::uint64_t kMostHeader = 100'000'000;
+inline constexpr std::string_view kMetadata = "__metadata__";
+
+// A dtype's name in the header; empty for one that the format lacks.
+std::string_view dtype_to_text(DType dtype) noexcept;
+std::optional<DType> dtype_from_text(std::string_view text) noexcept;
+// The place of a dtype in the order of writing: tensors of a higher rank come first, as the reference writer lays them out.
+int dtype_rank(DType dtype) noexcept;
+
+struct Entry {
+  std::string name;
+  DType dtype = DType::kUInt8;
+  Shape shape;
+  std::uint64_t begin = 0, end = 0;  // in the file
+};
+
+struct Header {
+  std::uint64_t data_begin = 0;  // in the file
+  std::vector<Entry> tensors;    // in the order of the header
+  std::vector<std::pair<std::string, std::string>> metadata;
+};
+
+// Errors: corrupt (names tensor, offset, numbers found and allowed), unsupported (a dtype), limit.
+Result<Header> read_header(const Source& source, const Limits& limits);
+
+}  // namespace holdall::safetensors
