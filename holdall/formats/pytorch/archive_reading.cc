@@ -1,0 +1,138 @@
+// Reading, verifying and judging the ZIP archives of torch.save.
+#include <string>
+#include <utility>
+
+#include "holdall/base/text.h"
+#include "holdall/codec/document.h"
+#include "holdall/codec/json.h"
+#include "holdall/codec/pickle.h"
+#include "holdall/formats/pytorch/archive.h"
+#include "holdall/formats/pytorch/reading.h"
+#include "holdall/formats/pytorch/storages.h"
+#include "holdall/formats/zip_check.h"
+#include "holdall/objects/judge.h"
+
+namespace holdall::pytorch {
+
+namespace {
+
+// Metadata and config of a model of another format, which Holdall keeps in a record of its own.
+Status read_metadata(const TorchArchive& archive, const Context& context, ModelBuilder& builder) {
+  if (!archive.has(kMetadataRecord)) return {};
+  HOLDALL_ASSIGN(const Blob blob, archive.record(kMetadataRecord));
+  HOLDALL_ASSIGN(const Bytes bytes, blob.read(context.limits.header_bytes));
+  Arena& arena = *builder.arena;
+  const auto none = [&](std::string_view name) -> Result<std::uint32_t> {
+    return corrupt(text("the metadata names a tensor '{}'", name)).in(blob.name());
+  };
+  auto parsed = parse_json(arena, bytes.text(), {.depth = context.limits.depth});
+  if (!parsed) return std::move(parsed).error().in(blob.name());
+  auto document = read_document(arena, arena.at(*parsed), none, context.limits.depth);
+  if (!document) return std::move(document).error().in(blob.name());
+  const Value metadata = arena.at(*document).find("metadata");
+  const Value config = arena.at(*document).find("config");
+  if (metadata.is(ValueKind::kDict)) builder.metadata = metadata.id();
+  if (config) builder.config = config.id();
+  return {};
+}
+
+Status check_storage_sizes(const TorchArchive& archive, const Arena& arena, const PickleProgram& program, Faults& faults) {
+  std::unordered_map<std::string, bool> seen;
+  for (const PickleCall& call : program.calls) {
+    if (call.kind != PickleCallKind::kPersistent) continue;
+    const auto id = read_storage_id(persistent_id(arena.at(call.object)));
+    if (!id || !seen.emplace(id->key, true).second) continue;
+    const std::string member = text("{}/data/{}", archive.prefix(), id->key);
+    const ZipMember* found = archive.zip().find(member);
+    if (found != nullptr && found->size > id->elements * id->item_bytes) {
+      faults.add(corrupt(text("{} bytes, the pickle claims {}", found->size, id->elements * id->item_bytes))
+                     .in(archive.zip().source()->name() + "!" + member));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Model> read_archive(const Bundle& bundle, const Context& context) {
+  const SourceRef& source = bundle.main();
+  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(source, context.limits));
+  ModelBuilder builder;
+  HOLDALL_ASSIGN(const SourceRef pickle, archive.program());
+  PickleProgram program = run_pickle(*builder.arena, pickle, 0, {.limits = context.limits});
+  if (program.error) return std::move(*program.error).in(pickle->name());
+
+  StorageTable storages(archive.byte_order(), [&](const std::string& key, std::uint64_t) -> Result<Blob> {
+    auto blob = archive.record("data/" + key);
+    if (!blob && blob.error().code() == Code::kNotFound) return std::move(blob).error().as(Code::kCorrupt);
+    return blob;
+  });
+  const std::string file = file_name(bundle);
+  InterpretOptions options;
+  options.limits = context.limits;
+  std::uint64_t tensors = 0;
+  options.add = [&](Tensor tensor) {
+    ++tensors;
+    return builder.add(std::move(tensor), file);
+  };
+  options.storage = [&](Value id, std::optional<DType> element) { return storages.resolve(id, element); };
+  auto meant = interpret(*builder.arena, 0, program.root, options);
+  if (!meant) return std::move(meant).error().in(pickle->name());
+  if (tensors > context.limits.tensors) {
+    return over_limit(text("{} tensors, {} are allowed", tensors, context.limits.tensors)).in(bundle.path());
+  }
+  HOLDALL_TRY(read_metadata(archive, context, builder));
+  builder.tree = program.root;
+  builder.origin = {"pytorch", archive.detail(program.protocol), bundle.path(), {file}, source->size(), "pt"};
+  if (archive.version() == 0) builder.warnings.push_back("the archive has no version record; torch refuses it");
+  if (!archive.zip().has_checksums()) {
+    builder.warnings.push_back("the archive was written without checksums: damage in it cannot be seen");
+  }
+  return std::move(builder).named_by_tree();
+}
+
+Status verify_archive(const Bundle& bundle, const Context& context, Faults& faults) {
+  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle.main(), context.limits));
+  HOLDALL_TRY(check_zip_members(archive.zip(), context, faults));
+  if (archive.version() == 0) {
+    faults.add(corrupt("there is no version record").in(archive.zip().source()->name()));
+  }
+  auto model = read_archive(bundle, context);
+  if (!model) {
+    // A program that does not match its CRC-32 has been counted already.
+    if (faults.list.empty()) faults.add(model.error());
+    return {};
+  }
+  Arena arena;
+  HOLDALL_ASSIGN(const SourceRef pickle, archive.program());
+  return check_storage_sizes(archive, arena, run_pickle(arena, pickle, 0, {.limits = context.limits}), faults);
+}
+
+Status judge_archive(const Bundle& bundle, const Context& context, Findings& findings) {
+  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle.main(), context.limits));
+  HOLDALL_ASSIGN(const Blob blob, archive.record("data.pkl"));
+  HOLDALL_ASSIGN(const SourceRef pickle, slice_source(blob.source(), blob.offset(), blob.size(), blob.name()));
+  Arena arena;
+  const PickleProgram program = run_pickle(arena, pickle, 0, {.limits = context.limits});
+  judge(arena, program, pickle->name(), findings);
+  if (!program.error && program.end != pickle->size()) {
+    findings.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", pickle->name(), program.end),
+                        text("{} bytes stand behind the pickle", pickle->size() - program.end)});
+  }
+  // Python's own zip reader would refuse a pickle that does not match its CRC-32, torch's would not.
+  const auto pass = [](std::uint64_t, std::span<const std::byte>) { return Status(); };
+  if (Status whole = for_each_tile(blob, 1u << 20, pass); !whole) {
+    findings.push_back({Verdict::kUnreadable, "zip-crc32", pickle->name(), whole.error().message()});
+  }
+  // What torch does not read may be for another loader.
+  for (const ZipMember& member : archive.zip().members()) {
+    if (archive.is_known(member.name) || member.size == 0) continue;
+    HOLDALL_ASSIGN(const Blob other, archive.zip().blob(member));
+    HOLDALL_ASSIGN(SourceRef part, slice_source(other.source(), other.offset(), other.size(), other.name()));
+    auto judged = context.acts(Bundle::of(std::move(part)), findings);
+    if (!judged && judged.error().code() != Code::kUnsupported) return judged;
+  }
+  return {};
+}
+
+}  // namespace holdall::pytorch

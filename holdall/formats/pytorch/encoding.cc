@@ -1,0 +1,417 @@
+#include "holdall/formats/pytorch/encoding.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "holdall/base/text.h"
+#include "holdall/codec/pickle.h"
+#include "holdall/objects/globals.h"
+#include "holdall/objects/interpretation.h"
+
+namespace holdall::pytorch {
+
+namespace {
+
+// The tensor nodes that a tree reaches, and what their attributes say.
+struct Reached {
+  std::unordered_map<std::uint32_t, TensorTraits> traits;  // by TensorNode::index
+  std::vector<std::uint32_t> order;                        // indices by first appearance
+};
+
+TensorTraits traits_of(const Arena& arena, const TensorNode& node) {
+  TensorTraits traits;
+  if (node.attributes == kNoNode) return traits;
+  const Value attributes = arena.at(node.attributes);
+  const Value dtype = attributes.find("dtype");
+  if (dtype.is(ValueKind::kGlobal) && dtype.global_module() == "torch") traits.row = torch_dtype(dtype.global_name());
+  traits.quantized = static_cast<bool>(attributes.find("quantizer"));
+  return traits;
+}
+
+template <class Visit>
+void for_each_child(Value value, const Visit& visit) {
+  switch (value.kind()) {
+    case ValueKind::kList:
+    case ValueKind::kTuple:
+    case ValueKind::kSet:
+    case ValueKind::kFrozenSet:
+      for (std::size_t i = 0; i < value.size(); ++i) visit(value.item(i).id());
+      return;
+    case ValueKind::kDict:
+      for (std::size_t i = 0; i < value.size(); ++i) {
+        visit(value.key(i).id());
+        visit(value.mapped(i).id());
+      }
+      return;
+    case ValueKind::kTensor:
+      return visit(value.as_tensor().attributes);
+    case ValueKind::kObject: {
+      const ObjectParts& parts = value.as_object();
+      for (const NodeId part : {parts.callee, parts.args, parts.kwargs, parts.state}) visit(part);
+      for (const NodeId item : parts.items) visit(item);
+      for (const NodeId item : parts.pairs) visit(item);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+Reached reach(Value root) {
+  Reached reached;
+  const Arena& arena = root.arena();
+  std::vector<bool> seen(arena.size(), false);
+  std::vector<NodeId> stack = {root.id()};
+  seen[root.id()] = true;
+  while (!stack.empty()) {
+    const Value value = arena.at(stack.back());
+    stack.pop_back();
+    if (value.is(ValueKind::kTensor)) {
+      const TensorNode& node = value.as_tensor();
+      if (reached.traits.emplace(node.index, traits_of(arena, node)).second) reached.order.push_back(node.index);
+    }
+    for_each_child(value, [&](NodeId child) {
+      if (child == kNoNode || seen[child]) return;
+      seen[child] = true;
+      stack.push_back(child);
+    });
+  }
+  return reached;
+}
+
+// Copies a tree into an arena of its own, tensors as the calls that rebuild them. Containers are made empty when first met and
+// filled later, so that sharing and cycles stay what they are and nothing recurses.
+class Encoder {
+ public:
+  Encoder(const Model& model, const Placement& placement)
+      : model_(model), placement_(placement), copies_(model.arena().size(), kNoNode) {
+    storage_word_ = arena_.string("storage");
+    place_word_ = arena_.string("cpu");
+    untyped_ = arena_.global("torch.storage", "UntypedStorage");
+    persistent_ = arena_.global("", "persistent_id");
+    ordered_dict_ = arena_.global("collections", "OrderedDict");
+  }
+
+  Arena& arena() noexcept { return arena_; }
+  std::vector<Loss>& losses() noexcept { return losses_; }
+
+  // kNoNode for a tensor that is not written.
+  Result<NodeId> encode(Value root) {
+    const NodeId copy = copy_of(root);
+    HOLDALL_TRY(fill());
+    return copy;
+  }
+
+  NodeId tensor(const TensorNode& node) {
+    const auto key = std::tuple(node.index, node.parameter, node.requires_grad, node.attributes);
+    const auto [place, is_new] = tensors_.try_emplace(key, kNoNode);
+    if (!is_new) return place->second;
+    const NodeId made = make_tensor(node);
+    tensors_[key] = made;
+    return made;
+  }
+
+ private:
+  // A node's copy, empty at first where it has children.
+  NodeId copy_of(Value value) {
+    if (!value) return kNoNode;
+    NodeId& copy = copies_[value.id()];
+    if (copy != kNoNode) return copy;
+    switch (value.kind()) {
+      case ValueKind::kNull:
+        return copy = arena_.null();
+      case ValueKind::kBool:
+        return copy = arena_.boolean(value.as_bool());
+      case ValueKind::kInt:
+        return copy = arena_.integer(value.as_int());
+      case ValueKind::kBigInt:
+        return copy = arena_.big_integer(value.as_big_int());
+      case ValueKind::kFloat:
+        return copy = arena_.real(value.as_float());
+      case ValueKind::kComplex:
+        return copy = arena_.complex(value.as_complex());
+      case ValueKind::kString:
+        return copy = arena_.string(value.as_string());
+      case ValueKind::kBytes:
+        return copy = value.bytes_resident() ? arena_.bytes(value.as_bytes()) : arena_.bytes(value.as_blob());
+      case ValueKind::kGlobal:
+        return copy = arena_.global(value.global_module(), value.global_name());
+      case ValueKind::kTensor:
+        return copy = tensor(value.as_tensor());
+      case ValueKind::kList:
+        copy = arena_.list();
+        break;
+      case ValueKind::kTuple:
+        copy = arena_.tuple();
+        break;
+      case ValueKind::kSet:
+        copy = arena_.set();
+        break;
+      case ValueKind::kFrozenSet:
+        copy = arena_.frozen_set();
+        break;
+      case ValueKind::kDict:
+        copy = arena_.dict();
+        break;
+      case ValueKind::kObject: {
+        // numpy.float32(0.5) is a number: torch's own loader refuses NumPy's.
+        const auto args = arguments(value);
+        if (builder_of(value) == Builder::kNumpyScalarClass && args.size() == 1) return copy = copy_of(args[0]);
+        copy = arena_.object({});
+        break;
+      }
+    }
+    pending_.push_back(value.id());
+    return copy;
+  }
+
+  Status fill() {
+    while (!pending_.empty()) {
+      const Value value = model_.arena().at(pending_.back());
+      pending_.pop_back();
+      const NodeId copy = copies_[value.id()];
+      if (value.is(ValueKind::kObject)) {
+        HOLDALL_TRY(fill_object(copy, value));
+      } else if (value.is(ValueKind::kDict)) {
+        for (std::size_t i = 0; i < value.size(); ++i) {
+          const NodeId mapped = copy_of(value.mapped(i));
+          if (mapped != kNoNode) arena_.set_item(copy, or_null(copy_of(value.key(i))), mapped);
+        }
+      } else {
+        for (std::size_t i = 0; i < value.size(); ++i) arena_.append(copy, or_null(copy_of(value.item(i))));
+      }
+    }
+    return {};
+  }
+
+  NodeId or_null(NodeId node) const { return node == kNoNode ? arena_.null() : node; }
+
+  Status fill_object(NodeId copy, Value object) {
+    const ObjectParts& parts = object.as_object();
+    const auto args = arguments(object);
+    const Builder builder = builder_of(object);
+    if (builder == Builder::kStorageClass && args.size() == 1 && args[0].is(ValueKind::kTensor)) {
+      return fill_storage(copy, object.of(parts.callee), args[0].as_tensor());
+    }
+    ObjectParts made;
+    made.new_object = parts.new_object;
+    if ((builder == Builder::kFromType || builder == Builder::kFromTypeV2) && args.size() == 3) {
+      made.args = from_type_arguments(args);
+      made.callee = copy_of(object.of(parts.callee));
+      arena_.object_parts(copy) = std::move(made);
+      return {};
+    }
+    made.callee = copy_of(object.of(parts.callee));
+    made.args = parts.args == kNoNode ? arena_.tuple() : copy_of(object.of(parts.args));
+    made.kwargs = copy_of(object.of(parts.kwargs));
+    made.state = copy_of(object.of(parts.state));
+    for (const NodeId item : parts.items) made.items.push_back(or_null(copy_of(object.of(item))));
+    for (std::size_t i = 0; i + 1 < parts.pairs.size(); i += 2) {
+      const NodeId mapped = copy_of(object.of(parts.pairs[i + 1]));
+      if (mapped == kNoNode) continue;
+      made.pairs.push_back(or_null(copy_of(object.of(parts.pairs[i]))));
+      made.pairs.push_back(mapped);
+    }
+    arena_.object_parts(copy) = std::move(made);
+    return {};
+  }
+
+  // (value, class, state) back to (function, class, arguments of the function, state).
+  NodeId from_type_arguments(const std::vector<Value>& args) {
+    NodeId function = kNoNode;
+    NodeId inner = kNoNode;
+    if (args[0].is(ValueKind::kTensor)) {
+      const NodeId value = tensor(args[0].as_tensor());
+      if (value == kNoNode) return arena_.tuple();
+      function = arena_.object_parts(value).callee;
+      inner = arena_.object_parts(value).args;
+    } else if (args[0].is(ValueKind::kObject)) {
+      function = copy_of(args[0].of(args[0].as_object().callee));
+      inner = copy_of(args[0].of(args[0].as_object().args));
+    }
+    const NodeId type = copy_of(args[1]);
+    const NodeId state = copy_of(args[2]);
+    return arena_.tuple({or_null(function), or_null(type), or_null(inner), or_null(state)});
+  }
+
+  // A storage alone is its persistent id.
+  Status fill_storage(NodeId copy, Value storage_class, const TensorNode& node) {
+    const SavedTensor* saved = placement_.find(node.index);
+    if (saved == nullptr) {  // left out, or in the key of a dict, where nothing has a name
+      losses_.push_back({"tree", "a storage that is not among the tensors becomes None"});
+      arena_.replace(copy, arena_.null());
+      return {};
+    }
+    const bool untyped = is_untyped_storage(storage_class.global_name()) || saved->row->storage.empty();
+    arena_.replace(copy, persistent(saved->storage, untyped ? nullptr : saved->row));
+    return {};
+  }
+
+  NodeId persistent(std::uint32_t storage, const TorchDType* row) {
+    const std::uint64_t bytes = placement_.storages()[storage].data.size();
+    const NodeId storage_class = row == nullptr ? untyped_ : named(classes_, row->storage);
+    const std::uint64_t elements = row == nullptr ? bytes : bytes / row->item_bytes;
+    const NodeId id = arena_.tuple({storage_word_, storage_class, arena_.string(std::to_string(storage)), place_word_,
+                                    arena_.integer(static_cast<std::int64_t>(elements))});
+    ObjectParts parts;
+    parts.callee = persistent_;
+    parts.args = arena_.tuple({id});
+    return arena_.object(std::move(parts));
+  }
+
+  NodeId named(std::map<std::string, NodeId, std::less<>>& known, std::string_view name, std::string_view module = "torch") {
+    const auto found = known.find(name);
+    if (found != known.end()) return found->second;
+    return known[std::string(name)] = arena_.global(module, name);
+  }
+
+  NodeId call(std::string_view function, std::vector<NodeId> args) {
+    ObjectParts parts;
+    parts.callee = named(functions_, function, "torch._utils");
+    parts.args = arena_.tuple(std::move(args));
+    return arena_.object(std::move(parts));
+  }
+
+  // Every tensor has its own: torch makes it the tensor's dict of hooks.
+  NodeId no_hooks() {
+    ObjectParts parts;
+    parts.callee = ordered_dict_;
+    parts.args = arena_.tuple();
+    return arena_.object(std::move(parts));
+  }
+
+  template <class Number>
+  NodeId numbers(const std::vector<Number>& values) {
+    std::vector<NodeId> items;
+    items.reserve(values.size());
+    for (const Number value : values) items.push_back(arena_.integer(static_cast<std::int64_t>(value)));
+    return arena_.tuple(std::move(items));
+  }
+
+  NodeId metadata(const SavedTensor& saved) {
+    if (!saved.conjugate && !saved.negative) return kNoNode;
+    const NodeId dict = arena_.dict();
+    if (saved.conjugate) arena_.set_item(dict, "conj", arena_.boolean(true));
+    if (saved.negative) arena_.set_item(dict, "neg", arena_.boolean(true));
+    return dict;
+  }
+
+  NodeId quantizer(Value params) {
+    const auto scheme = params.find_string("scheme");
+    if (!scheme) return kNoNode;
+    const NodeId global = arena_.global("torch", *scheme);
+    if (!scheme->starts_with("per_channel")) {
+      return arena_.tuple({global, or_null(copy_of(params.find("scale"))), or_null(copy_of(params.find("zero_point")))});
+    }
+    return arena_.tuple({global, or_null(copy_of(params.find("scales"))), or_null(copy_of(params.find("zero_points"))),
+                         or_null(copy_of(params.find("axis")))});
+  }
+
+  NodeId rebuilt(const SavedTensor& saved, bool requires_grad, Value params) {
+    const SavedStorage& storage = placement_.storages()[saved.storage];
+    const bool is_v3 = storage.row == nullptr && !params;
+    std::vector<NodeId> args = {persistent(saved.storage, storage.row), arena_.integer(static_cast<std::int64_t>(saved.offset)),
+                                numbers(saved.sizes), numbers(saved.strides)};
+    if (params) {
+      // Rows of packed elements: torch's sizes count the elements.
+      if (const auto sizes = integers(params.find("shape")); sizes && saved.row->packed != 0) {
+        args[2] = numbers(*sizes);
+        std::vector<std::int64_t> strides(sizes->size(), 1);
+        for (std::size_t d = sizes->size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<std::int64_t>((*sizes)[d], 1);
+        args[3] = numbers(strides);
+      }
+      args.push_back(quantizer(params));
+      if (args.back() == kNoNode) return kNoNode;
+    }
+    args.push_back(arena_.boolean(requires_grad));
+    args.push_back(no_hooks());
+    if (is_v3) args.push_back(named(dtypes_, saved.row->name));
+    if (const NodeId bits = metadata(saved); bits != kNoNode) args.push_back(bits);
+    if (params) return call("_rebuild_qtensor", std::move(args));
+    return call(is_v3 ? "_rebuild_tensor_v3" : "_rebuild_tensor_v2", std::move(args));
+  }
+
+  NodeId make_tensor(const TensorNode& node) {
+    const SavedTensor* saved = placement_.find(node.index);
+    if (saved == nullptr) return kNoNode;
+    const Value attributes = node.attributes == kNoNode ? Value() : model_.arena().at(node.attributes);
+    const NodeId base = rebuilt(*saved, node.requires_grad && !node.parameter, attributes.find("quantizer"));
+    if (base == kNoNode) return kNoNode;
+    const Value state = attributes.find("state");
+    if (node.parameter) {
+      std::vector<NodeId> args = {base, arena_.boolean(node.requires_grad), no_hooks()};
+      if (!state) return call("_rebuild_parameter", std::move(args));
+      args.push_back(copy_of(state));
+      return call("_rebuild_parameter_with_state", std::move(args));
+    }
+    if (!state) return base;
+    const ObjectParts inner = arena_.object_parts(base);
+    ObjectParts parts;
+    parts.callee = arena_.global("torch._tensor", "_rebuild_from_type_v2");
+    parts.args = arena_.tuple({inner.callee, arena_.global("torch", "Tensor"), inner.args, copy_of(state)});
+    return arena_.object(std::move(parts));
+  }
+
+  const Model& model_;
+  const Placement& placement_;
+  Arena arena_;
+  std::vector<NodeId> copies_;   // by node of the model
+  std::vector<NodeId> pending_;  // nodes of the model whose copies are empty yet
+  std::map<std::tuple<std::uint32_t, bool, bool, NodeId>, NodeId> tensors_;
+  std::map<std::string, NodeId, std::less<>> classes_, functions_, dtypes_;
+  NodeId storage_word_, place_word_, untyped_, persistent_, ordered_dict_;
+  std::vector<Loss> losses_;
+};
+
+Result<Encoded> finish(Encoder& encoder, NodeId root, const Placement& placement) {
+  Encoded encoded;
+  HOLDALL_ASSIGN(encoded.pickle, write_pickle(encoder.arena().at(root), {.protocol = 2}));
+  encoded.storages = placement.storages();
+  encoded.losses = placement.losses();
+  for (Loss& loss : encoder.losses()) encoded.losses.push_back(std::move(loss));
+  return encoded;
+}
+
+}  // namespace
+
+Result<Encoded> encode_tree(const Model& model) {
+  const Reached reached = reach(model.tree());
+  std::vector<std::uint32_t> entries;
+  std::vector<std::uint32_t> unnamed;
+  for (std::uint32_t i = 0; i < model.tensors().size(); ++i) {
+    entries.push_back(i);
+    if (!reached.traits.contains(model.tensors()[i].index)) unnamed.push_back(i);
+  }
+  HOLDALL_ASSIGN(const Placement placement, Placement::make(model, entries, reached.traits));
+  Encoder encoder(model, placement);
+  HOLDALL_ASSIGN(NodeId root, encoder.encode(model.tree()));
+  if (root == kNoNode) root = encoder.arena().null();
+  const bool is_dict = encoder.arena().at(root).is(ValueKind::kDict);
+  for (const std::uint32_t i : unnamed) {
+    const NamedTensor& entry = model.tensors()[i];
+    const NodeId tensor = encoder.tensor({.index = entry.index});
+    if (tensor == kNoNode) continue;
+    if (is_dict) {
+      encoder.arena().set_item(root, entry.name, tensor);
+    } else {
+      encoder.losses().push_back({entry.name, "the tree, which is no dict, has no place for it"});
+    }
+  }
+  return finish(encoder, root, placement);
+}
+
+Result<Encoded> encode_entries(const Model& model, const std::vector<std::uint32_t>& entries) {
+  HOLDALL_ASSIGN(const Placement placement, Placement::make(model, entries, {}));
+  Encoder encoder(model, placement);
+  const NodeId root = encoder.arena().dict();
+  for (const std::uint32_t i : entries) {
+    const NamedTensor& entry = model.tensors()[i];
+    const NodeId tensor = encoder.tensor({.index = entry.index});
+    if (tensor != kNoNode) encoder.arena().set_item(root, entry.name, tensor);
+  }
+  return finish(encoder, root, placement);
+}
+
+}  // namespace holdall::pytorch

@@ -1,0 +1,129 @@
+// The row of the format: which of torch's files this is, and who reads it.
+#include "holdall/formats/pytorch/reading.h"
+#include "holdall/formats/pytorch/writing.h"
+
+#include "holdall/formats/pytorch/archive.h"
+
+namespace holdall {
+
+namespace pytorch {
+
+namespace {
+
+enum class Kind : std::uint8_t { kNone, kArchive, kTorchScript, kLegacy, kIndex, kFolder };
+
+Kind kind_of_members(const std::vector<std::string>& members) {
+  if (members.empty()) return Kind::kNone;
+  const std::string prefix(prefix_of(members.front()));
+  if (prefix.empty()) return Kind::kNone;
+  bool has_program = false;
+  for (const std::string& member : members) {
+    if (member == prefix + "/constants.pkl") return Kind::kTorchScript;
+    has_program = has_program || member == prefix + "/data.pkl";
+  }
+  return has_program ? Kind::kArchive : Kind::kNone;
+}
+
+// The index of a folder that holds shards and nothing that makes it another format's; empty where there is none.
+std::string index_in(const Bundle& folder) {
+  for (const std::string& name : folder.names())
+    if (name.ends_with(".bin.index.json") && name.find('/') == std::string::npos) return name;
+  return {};
+}
+
+Kind kind_of(Peek& peek) {
+  if (peek.is_folder()) return index_in(peek.bundle()).empty() ? Kind::kNone : Kind::kFolder;
+  if (is_legacy(peek.head())) return Kind::kLegacy;
+  if (is_index(peek.head())) return Kind::kIndex;
+  return kind_of_members(peek.zip_members());
+}
+
+Match match(Peek& peek) {
+  switch (kind_of(peek)) {
+    case Kind::kNone:
+      return Match::kNo;
+    case Kind::kTorchScript:  // only to say what it is, where no other format takes it
+    case Kind::kFolder:       // with a config beside it it is another format's
+      return Match::kMaybe;
+    default:
+      return Match::kCertain;
+  }
+}
+
+// The file that a bundle is, or the index of a folder of shards.
+Result<Bundle> file_of(const Bundle& bundle) {
+  if (bundle.kind() == Bundle::Kind::kFile) return bundle;
+  const std::string index = index_in(bundle);
+  if (index.empty()) return unsupported("a folder without pytorch_model.bin.index.json").in(bundle.path());
+  return bundle.part(index);
+}
+
+// Reading goes by the head alone: whatever is no legacy file and no index is an archive.
+Kind kind_by_head(const Bundle& file, const Context& context) {
+  Peek peek(file, context.limits);
+  if (is_legacy(peek.head())) return Kind::kLegacy;
+  return is_index(peek.head()) ? Kind::kIndex : Kind::kArchive;
+}
+
+Result<Model> read(const Bundle& bundle, const Context& context) {
+  HOLDALL_ASSIGN(const Bundle file, file_of(bundle));
+  switch (kind_by_head(file, context)) {
+    case Kind::kLegacy:
+      return read_legacy(file, context);
+    case Kind::kIndex:
+      return read_shards(file, context);
+    default:
+      return read_archive(file, context);
+  }
+}
+
+Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
+  HOLDALL_ASSIGN(const Bundle file, file_of(bundle));
+  switch (kind_by_head(file, context)) {
+    case Kind::kLegacy:
+      return verify_legacy(file, context, faults);
+    case Kind::kIndex:
+      return verify_shards(file, context, faults);
+    default:
+      return verify_archive(file, context, faults);
+  }
+}
+
+Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
+  HOLDALL_ASSIGN(const Bundle file, file_of(bundle));
+  switch (kind_by_head(file, context)) {
+    case Kind::kLegacy:
+      return judge_legacy(file, context, findings);
+    case Kind::kIndex:
+      return judge_shards(file, context, findings);
+    default:
+      return judge_archive(file, context, findings);
+  }
+}
+
+constexpr std::string_view kExtensions[] = {".pt", ".pth", ".bin", ".ckpt"};
+
+}  // namespace
+
+std::string file_name(const Bundle& bundle) {
+  if (!bundle.names().empty()) return bundle.names().front();
+  const std::string& path = bundle.path();
+  return path.substr(path.rfind('/') + 1);
+}
+
+}  // namespace pytorch
+
+extern const Format k_pytorch_format;
+constinit const Format k_pytorch_format = {
+    .id = "pytorch",
+    .title = ".pt .pth .bin .ckpt: zip (1.6+) and legacy pickles; sharded with pytorch_model.bin.index.json",
+    .extensions = pytorch::kExtensions,
+    .folder = false,
+    .match = pytorch::match,
+    .read = pytorch::read,
+    .verify = pytorch::verify,
+    .acts = pytorch::acts,
+    .plan = pytorch::plan,
+};
+
+}  // namespace holdall

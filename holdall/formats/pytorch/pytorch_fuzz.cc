@@ -1,0 +1,121 @@
+// Files of torch.save. An input is a file as it stands (a first byte of 0), or a data.pkl (a first byte of 1; 2: big-endian)
+// around which the archive is made, so that mutations reach the pickle's meaning and not only the ZIP reader's refusals.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "holdall/base/checksum.h"
+#include "holdall/base/endian.h"
+#include "holdall/formats/format.h"
+
+namespace holdall {
+extern const Format k_pytorch_format;
+}
+
+namespace {
+
+template <class T>
+void put(std::string& out, T value) {
+  char raw[sizeof(T)];
+  holdall::store_le(raw, value);
+  out.append(raw, sizeof raw);
+}
+
+// A ZIP archive of stored members, the plainest there is.
+class Zip {
+ public:
+  void add(std::string_view name, std::string_view data) {
+    const auto offset = static_cast<std::uint32_t>(file_.size());
+    const std::string head = header(name, data);
+    put(file_, std::uint32_t{0x04034b50});
+    file_ += head + std::string(name) + std::string(data);
+    put(directory_, std::uint32_t{0x02014b50});
+    put(directory_, std::uint16_t{20});
+    directory_ += head;
+    directory_.append(6, '\0');
+    directory_.append(4, '\0');
+    put(directory_, offset);
+    directory_ += name;
+    ++count_;
+  }
+  std::string finish() {
+    const auto offset = static_cast<std::uint32_t>(file_.size());
+    file_ += directory_;
+    put(file_, std::uint32_t{0x06054b50});
+    put(file_, std::uint32_t{0});
+    put(file_, count_);
+    put(file_, count_);
+    put(file_, static_cast<std::uint32_t>(directory_.size()));
+    put(file_, offset);
+    put(file_, std::uint16_t{0});
+    return std::move(file_);
+  }
+
+ private:
+  static std::string header(std::string_view name, std::string_view data) {
+    std::string head;
+    put(head, std::uint16_t{20});
+    head.append(8, '\0');
+    put(head, holdall::crc32(holdall::as_bytes(data)));
+    put(head, static_cast<std::uint32_t>(data.size()));
+    put(head, static_cast<std::uint32_t>(data.size()));
+    put(head, static_cast<std::uint16_t>(name.size()));
+    put(head, std::uint16_t{0});
+    return head;
+  }
+  std::string file_;
+  std::string directory_;
+  std::uint16_t count_ = 0;
+};
+
+std::string archive_around(std::string_view pickle, bool big) {
+  Zip zip;
+  std::string storage;
+  for (int i = 0; i < 256; ++i) storage.push_back(static_cast<char>(i));
+  zip.add("a/data.pkl", pickle);
+  zip.add("a/byteorder", big ? "big" : "little");
+  for (const char* key : {"0", "1", "2", "3"}) zip.add(std::string("a/data/") + key, storage);
+  zip.add("a/version", "3\n");
+  return zip.finish();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace holdall;
+  if (size == 0) return 0;
+  const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
+  std::string file = data[0] == 1 || data[0] == 2 ? archive_around(rest, data[0] == 2) : std::string(rest);
+  const Bundle bundle = Bundle::of(memory_source(Bytes::adopt(std::move(file)), "fuzz.pt"));
+  Context context;
+  context.limits.value_bytes = 64u << 20;
+  context.limits.opcodes = 100'000;
+  context.limits.memo = 100'000;
+
+  Findings findings;
+  (void)k_pytorch_format.acts(bundle, context, findings).has_value();
+  Faults faults;
+  (void)k_pytorch_format.verify(bundle, context, faults).has_value();
+  auto model = k_pytorch_format.read(bundle, context);
+  if (!model) {
+    if (model.error().message().empty() || model.error().code() == Code::kInternal) std::abort();
+    return 0;
+  }
+  std::uint64_t left = 1u << 20;
+  for (const NamedTensor& entry : model->tensors()) {
+    if (model->find(entry.name) == nullptr) std::abort();
+    if (entry.tensor.bytes() > left) continue;
+    left -= entry.tensor.bytes();
+    auto bytes = entry.tensor.read_bytes();
+    if (bytes && bytes->size() != entry.tensor.bytes()) std::abort();
+  }
+  for (const std::uint64_t shard : {0u, 64u}) {
+    WriteOptions options;
+    options.shard_bytes = shard;
+    options.name = "fuzz.pt";
+    auto plan = k_pytorch_format.plan(*model, options);
+    if (!plan && plan.error().code() == Code::kInternal) std::abort();
+  }
+  return 0;
+}

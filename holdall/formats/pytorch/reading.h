@@ -1,0 +1,33 @@
+// The ways in which torch's files are read, each into a Model.
+//
+// Thread-safety: may be called from several threads. Ownership: models share the sources of their files.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "holdall/formats/format.h"
+
+namespace holdall::pytorch {
+
+// A ZIP archive of torch.save.
+Result<Model> read_archive(const Bundle& bundle, const Context& context);
+Status verify_archive(const Bundle& bundle, const Context& context, Faults& faults);
+Status judge_archive(const Bundle& bundle, const Context& context, Findings& findings);
+
+// Concatenated pickles of torch before 1.6: magic number, protocol, system, object, storage keys; then the storages.
+bool is_legacy(std::span<const std::byte> head) noexcept;
+Result<Model> read_legacy(const Bundle& bundle, const Context& context);
+Status verify_legacy(const Bundle& bundle, const Context& context, Faults& faults);
+Status judge_legacy(const Bundle& bundle, const Context& context, Findings& findings);
+
+// pytorch_model.bin.index.json beside its shards.
+bool is_index(std::span<const std::byte> head) noexcept;
+Result<Model> read_shards(const Bundle& bundle, const Context& context);
+Status verify_shards(const Bundle& bundle, const Context& context, Faults& faults);
+Status judge_shards(const Bundle& bundle, const Context& context, Findings& findings);
+
+// The name of a bundle's file, without folders.
+std::string file_name(const Bundle& bundle);
+
+}  // namespace holdall::pytorch

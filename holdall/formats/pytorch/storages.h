@@ -1,0 +1,59 @@
+// StorageTable: what the persistent ids of a torch pickle name, each storage once.
+//
+// An id is ("storage", class, key, location, elements), in legacy files with a sixth part that makes it a view of another
+// storage: (key of the view, offset, elements). torch takes the class that comes first for a key.
+// Thread-safety: one thread. Ownership: shares the blobs that it hands out.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "holdall/base/endian.h"
+#include "holdall/objects/interpret.h"
+
+namespace holdall::pytorch {
+
+// The parts of a storage's persistent id that matter here.
+struct StorageId {
+  std::string key;
+  DType dtype = DType::kUInt8;
+  bool untyped = false;
+  std::uint64_t elements = 0;
+  std::uint64_t item_bytes = 1;
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> view;  // offset and elements
+};
+
+// Errors: corrupt for what is no such id, unsupported for a storage class that is not known.
+Result<StorageId> read_storage_id(Value id);
+// A key as text: torch has written strings and integers. Empty for anything else.
+std::string key_text(Value key);
+
+class StorageTable {
+ public:
+  // Finds the bytes of a storage by its key; `bytes` is what its id claims.
+  using Find = std::function<Result<Blob>(const std::string& key, std::uint64_t bytes)>;
+
+  StorageTable(ByteOrder order, Find find) : order_(order), find_(std::move(find)) {}
+
+  // InterpretOptions::storage. Errors: those of read_storage_id and of Find; corrupt for a storage with fewer bytes than its id
+  // claims, naming both.
+  Result<TypedStorage> resolve(Value id, std::optional<DType> element);
+
+ private:
+  struct Known {
+    StorageId id;
+    Blob data;
+    std::map<std::size_t, StorageRef> by_unit;  // by the width whose bytes are reversed; 1: as they are
+  };
+  Result<Known*> known(const StorageId& id);
+
+  ByteOrder order_;
+  Find find_;
+  std::unordered_map<std::string, Known> known_;
+};
+
+}  // namespace holdall::pytorch
