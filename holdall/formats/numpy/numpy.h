@@ -1,0 +1,48 @@
+// NumPy's .npy and .npz files: what is shared between reading, verifying and writing.
+//
+// Thread-safety: pure functions. Ownership: results share the file's source.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "holdall/codec/npy.h"
+#include "holdall/codec/zip.h"
+#include "holdall/formats/format.h"
+#include "holdall/formats/tree_metadata.h"
+
+namespace holdall::numpy {
+
+// One array of a .npy file, or of a member of an .npz file.
+struct Array {
+  NpyHeader header;
+  Blob file;                 // what holds it
+  std::uint64_t offset = 0;  // of its header in `file`
+};
+
+// The array's elements. Precondition: it has no objects. Errors: corrupt, limit.
+Result<Tensor> tensor_of(const Array& array);
+
+// A member of an .npz file. np.load shows a member x.npy as x, and one that holds no array as its bytes.
+struct Member {
+  std::string name;  // as np.load shows it
+  Blob blob;
+  std::optional<Array> array;
+};
+
+struct Archive {
+  std::shared_ptr<const ZipArchive> zip;
+  std::vector<Member> members;  // without folders and holdall.tree
+  std::string tree;             // holdall.tree; empty where there is none
+};
+
+Result<Archive> open_archive(const SourceRef& source, const Limits& limits);
+
+// Whether a file begins as a ZIP archive does.
+bool looks_like_zip(std::span<const std::byte> head) noexcept;
+
+// Format::plan.
+Result<Plan> plan(const Model& model, const WriteOptions& options);
+
+}  // namespace holdall::numpy
