@@ -1,0 +1,95 @@
+#include "holdall/trust/contents.h"
+
+#include <algorithm>
+
+#include "holdall/base/text.h"
+#include "holdall/codec/compress.h"
+#include "holdall/codec/zip.h"
+#include "holdall/trust/scan.h"
+#include "holdall/trust/side_file.h"
+
+namespace holdall {
+namespace {
+
+void add_not_understood(const Error& error, Findings& findings) {
+  findings.push_back({Verdict::kUnreadable, "not-understood", error.path(), error.to_string()});
+}
+
+// A guess by form alone gives way to a side file that is understood, unless what was found is an attack all the same.
+bool is_doubtful(const Format& format, const Bundle& file, const Limits& limits, const Findings& findings) {
+  if (verdict_of(findings) != Verdict::kUnreadable) return false;
+  Peek peek(file, limits);
+  return format.match(peek) == Match::kMaybe;
+}
+
+Result<SourceRef> member_source(const ZipArchive& archive, const ZipMember& member) {
+  HOLDALL_ASSIGN(const Blob blob, archive.blob(member));
+  return slice_source(blob.source(), blob.offset(), blob.size(), blob.name());
+}
+
+std::string judge_archive(const ZipArchive& archive, const Context& context, Findings& findings) {
+  for (const ZipMember& member : archive.members()) {
+    if (member.name.ends_with('/')) continue;
+    Result<SourceRef> source = member_source(archive, member);
+    if (source) {
+      judge_contents(Bundle::of(std::move(*source)), context, findings);
+    } else {
+      add_not_understood(source.error(), findings);
+    }
+  }
+  return "zip";
+}
+
+// What a compressed stream holds, where the file is one; false where it is none.
+bool judge_compressed(const Bundle& file, const Context& context, Findings& findings, std::string& kind) {
+  Peek peek(file, context.limits);
+  const Compression compression = detect_compression(peek.head());
+  if (compression == Compression::kNone) return false;
+  Result<SourceRef> decoded = decompressed(file.main(), compression, context.limits);
+  if (!decoded) {
+    // zlib and lzma have no mark of their own: what does not decode was something else.
+    if (compression == Compression::kZlib || compression == Compression::kLzma) return false;
+    add_not_understood(decoded.error(), findings);
+  } else {
+    judge_contents(Bundle::of(std::move(*decoded)), context, findings);
+  }
+  kind = std::string(name(compression));
+  return true;
+}
+
+}  // namespace
+
+std::string judge_contents(const Bundle& file, const Context& context, Findings& findings) {
+  const Source& source = *file.main();
+  const Result<const Format*> format = detect(file, context.limits);
+  Findings own;
+  if (format) {
+    if (Status status = (*format)->acts(file, context, own); !status) add_not_understood(status.error(), own);
+    if (!is_doubtful(**format, file, context.limits, own)) {
+      findings.insert(findings.end(), own.begin(), own.end());
+      return std::string((*format)->id);
+    }
+  }
+  if (std::optional<SideFile> side = side_file(source, source.name(), context.limits)) {
+    findings.insert(findings.end(), side->findings.begin(), side->findings.end());
+    return side->kind;
+  }
+  if (context.depth < context.limits.containers) {
+    Context inner = context;
+    ++inner.depth;
+    std::string kind;
+    if (judge_compressed(file, inner, findings, kind)) return kind;
+    Peek peek(file, context.limits);
+    if (!format && !peek.zip_members().empty() && !peek.failure()) {
+      if (const auto archive = ZipArchive::open(file.main(), context.limits)) return judge_archive(**archive, inner, findings);
+    }
+  }
+  if (format) {
+    findings.insert(findings.end(), own.begin(), own.end());
+  } else {
+    add_not_understood(format.error(), findings);
+  }
+  return {};
+}
+
+}  // namespace holdall

@@ -1,0 +1,18 @@
+// Code by reference: what configuration files tell a loader to import or run.
+//
+// Thread-safety and ownership: pure; findings own their texts.
+#pragma once
+
+#include <string_view>
+
+#include "holdall/core/value.h"
+#include "holdall/objects/verdict.h"
+
+namespace holdall {
+
+// In a JSON document: transformers' and diffusers' "auto_map" and "custom_pipelines", Hydra's "_target_", at any depth.
+void judge_references(Value document, std::string_view where, Findings& findings);
+// In YAML: tags that make Python objects ("!!python/…") and "_target_" keys, outside of comments.
+void judge_yaml(std::string_view text, std::string_view where, Findings& findings);
+
+}  // namespace holdall

@@ -1,0 +1,190 @@
+#include "holdall/trust/scan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <set>
+
+#include "holdall/base/text.h"
+#include "holdall/codec/zip.h"
+#include "holdall/io/parallel.h"
+#include "holdall/trust/contents.h"
+
+namespace holdall {
+namespace {
+
+struct Item {
+  std::size_t report;  // index of the path it belongs to
+  std::string path;    // to open
+  std::string shown;   // relative to the path scanned
+};
+
+int rank(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::kInert:
+      return 0;
+    case Verdict::kCode:
+      return 1;
+    case Verdict::kUnreadable:
+      return 2;
+    case Verdict::kMalicious:
+      return 3;
+  }
+  return 2;
+}
+
+Finding not_understood(const Error& error, const std::string& path) {
+  return {Verdict::kUnreadable, "not-understood", path, error.to_string()};
+}
+
+// Findings of a path, each once, worst first.
+void conclude(ScanReport& report) {
+  std::set<std::tuple<std::string, std::string, std::string>> seen;
+  Findings unique;
+  for (Finding& finding : report.findings) {
+    if (seen.emplace(finding.rule, finding.where, finding.what).second) unique.push_back(std::move(finding));
+  }
+  std::stable_sort(unique.begin(), unique.end(),
+                   [](const Finding& a, const Finding& b) { return rank(a.severity) > rank(b.severity); });
+  report.findings = std::move(unique);
+  report.verdict = verdict_of(report.findings);
+  for (const ScannedFile& file : report.files) report.verdict = worse(report.verdict, file.verdict);
+}
+
+// What the folder as one model does: formats that are folders judge more than single files show.
+void judge_folder(const Bundle& folder, const ScanOptions& options, Findings& findings) {
+  const Result<const Format*> format = detect(folder, options.limits);
+  if (!format) return;
+  Status status = (*format)->acts(folder, Context{.limits = options.limits}, findings);
+  // Weights that are missing, or of a kind that no format reads, hide nothing: every file is looked at by itself.
+  if (!status && status.error().code() != Code::kNotFound && status.error().code() != Code::kUnsupported) {
+    findings.push_back(not_understood(status.error(), folder.path()));
+  }
+}
+
+// Python beside the weights counts as code once a configuration refers to it.
+void mark_referenced_python(ScanReport& report) {
+  for (ScannedFile& file : report.files) {
+    if (file.kind != "python" || !file.path.ends_with(".py")) continue;
+    const std::string module = file.path.substr(file.path.rfind('/') + 1, file.path.size() - file.path.rfind('/') - 4);
+    for (const Finding& finding : report.findings) {
+      if (finding.rule != "auto-map" && finding.rule != "custom-pipeline") continue;
+      if (finding.what.find("'" + module + ".") == std::string::npos &&
+          finding.what.find("--" + module + ".") == std::string::npos)
+        continue;
+      file.verdict = worse(file.verdict, Verdict::kCode);
+    }
+  }
+}
+
+struct Judged {
+  ScannedFile file;
+  Findings findings;
+};
+
+Judged judge_path(const Item& item, const ScanOptions& options) {
+  Judged judged{{item.shown, {}, Verdict::kInert}, {}};
+  const Result<Bundle> bundle = Bundle::open(item.path, options.limits);
+  if (bundle) {
+    judged.file.kind = judge_contents(*bundle, Context{.limits = options.limits}, judged.findings);
+  } else {
+    judged.findings.push_back(not_understood(bundle.error(), item.path));
+  }
+  judged.file.verdict = verdict_of(judged.findings);
+  return judged;
+}
+
+// The files behind a path: itself, or all of a folder. What cannot be opened is said in the report.
+void list_files(const std::string& path, std::size_t index, const ScanOptions& options, ScanReport& report,
+                std::vector<Item>& items) {
+  report.path = path;
+  const Result<Bundle> bundle = Bundle::open(path, options.limits);
+  if (!bundle) {
+    report.findings.push_back(not_understood(bundle.error(), path));
+  } else if (bundle->kind() == Bundle::Kind::kFile) {
+    items.push_back({index, path, path});
+  } else {
+    judge_folder(*bundle, options, report.findings);
+    const std::string base = path.ends_with('/') ? path : path + "/";
+    for (const std::string& name : bundle->names()) items.push_back({index, base + name, name});
+  }
+}
+
+}  // namespace
+
+Verdict worse(Verdict a, Verdict b) noexcept { return rank(a) >= rank(b) ? a : b; }
+
+Verdict verdict_of(const Findings& findings) noexcept {
+  Verdict verdict = Verdict::kInert;
+  for (const Finding& finding : findings) verdict = worse(verdict, finding.severity);
+  return verdict;
+}
+
+std::vector<ScanReport> scan_paths(std::span<const std::string> paths, const ScanOptions& options) {
+  std::vector<ScanReport> reports(paths.size());
+  std::vector<Item> items;
+  for (std::size_t i = 0; i < paths.size(); ++i) list_files(paths[i], i, options, reports[i], items);
+  std::vector<Judged> judged(items.size());
+  std::mutex mutex;
+  std::uint64_t done = 0;
+  const unsigned threads = options.threads == 0 ? worker_count() : options.threads;
+  const Status all = parallel_for(items.size(), threads, [&](std::uint64_t i) -> Status {
+    judged[i] = judge_path(items[i], options);
+    if (!options.progress) return {};
+    const std::lock_guard lock(mutex);
+    if (options.progress(++done, items.size())) return {};
+    return Error(Code::kCancelled, "cancelled");
+  });
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    ScanReport& report = reports[items[i].report];
+    if (judged[i].file.path.empty()) {  // never reached
+      judged[i].file = {items[i].shown, {}, Verdict::kUnreadable};
+      judged[i].findings.push_back({Verdict::kUnreadable, "not-looked-at", items[i].path, all ? "" : all.error().message()});
+    }
+    report.files.push_back(std::move(judged[i].file));
+    for (Finding& finding : judged[i].findings) report.findings.push_back(std::move(finding));
+  }
+  for (ScanReport& report : reports) {
+    conclude(report);
+    mark_referenced_python(report);
+  }
+  return reports;
+}
+
+ScanReport scan_path(const std::string& path, const ScanOptions& options) {
+  return std::move(scan_paths(std::span(&path, 1), options).front());
+}
+
+ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options) {
+  if (bundle.kind() == Bundle::Kind::kFolder) return scan_path(bundle.path(), options);
+  ScanReport report;
+  report.path = bundle.path();
+  ScannedFile file{bundle.path(), {}, Verdict::kInert};
+  file.kind = judge_contents(bundle, Context{.limits = options.limits}, report.findings);
+  file.verdict = verdict_of(report.findings);
+  report.files.push_back(std::move(file));
+  conclude(report);
+  return report;
+}
+
+void write_findings(JsonWriter& writer, const Findings& findings) {
+  writer.begin_array();
+  for (const Finding& finding : findings) {
+    writer.begin_object().key("severity").string(name(finding.severity)).key("rule").string(finding.rule);
+    writer.key("where").string(finding.where).key("what").string(finding.what).end_object();
+  }
+  writer.end_array();
+}
+
+void write_scan(JsonWriter& writer, const ScanReport& report) {
+  writer.begin_object().key("path").string(report.path).key("verdict").string(name(report.verdict)).key("findings");
+  write_findings(writer, report.findings);
+  writer.key("files").begin_array();
+  for (const ScannedFile& file : report.files) {
+    writer.begin_object().key("path").string(file.path).key("kind").string(file.kind);
+    writer.key("verdict").string(name(file.verdict)).end_object();
+  }
+  writer.end_array().end_object();
+}
+
+}  // namespace holdall

@@ -1,0 +1,57 @@
+// Scan: may a stranger's file be loaded by the framework that wrote it? Judged by exact allow-lists of what the file itself
+// would make that framework call; never by matching strings, and never by what is installed here.
+//
+// Thread-safety: functions may be called from several threads. Ownership: reports own their texts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "holdall/codec/json.h"
+#include "holdall/formats/format.h"
+
+namespace holdall {
+
+struct ScanOptions {
+  Limits limits = {};
+  unsigned threads = 0;  // 0: chosen by the machine
+  // Called with files done and files in all, from one thread at a time; false cancels.
+  std::function<bool(std::uint64_t done, std::uint64_t total)> progress = {};
+};
+
+// One file that was looked at. Members of archives are named in the findings only.
+struct ScannedFile {
+  std::string path;  // relative to the path scanned; that path itself for a single file
+  std::string kind;  // a format's id, or what the file is beside a model: "json", "text", "python", "image"
+  Verdict verdict = Verdict::kInert;
+};
+
+struct ScanReport {
+  std::string path;
+  Verdict verdict = Verdict::kInert;  // the worst of the findings and files
+  Findings findings;                  // worst first, in the order of files within one severity
+  std::vector<ScannedFile> files;
+};
+
+// The worse of two: malicious, then unreadable (it may hide anything), then code, then inert.
+Verdict worse(Verdict a, Verdict b) noexcept;
+// Of all findings; inert when there are none.
+Verdict verdict_of(const Findings& findings) noexcept;
+
+// Judges a file or every file of a folder. Never fails: what cannot be opened or understood to its last byte is `unreadable`,
+// with a finding that says why. Memory: bounded by `limits`, whatever the sizes that the files claim.
+ScanReport scan_path(const std::string& path, const ScanOptions& options = {});
+// The same for bytes that are not a path's (standard input).
+ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options = {});
+// Reports in the order of `paths`; the files of all of them are judged in parallel.
+std::vector<ScanReport> scan_paths(std::span<const std::string> paths, const ScanOptions& options = {});
+
+// {"path","verdict","findings":[{"severity","rule","where","what"}],"files":[{"path","kind","verdict"}]}
+void write_scan(JsonWriter& writer, const ScanReport& report);
+// [{"severity","rule","where","what"}]
+void write_findings(JsonWriter& writer, const Findings& findings);
+
+}  // namespace holdall

@@ -1,0 +1,172 @@
+#include "holdall/trust/scan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "holdall/trust/references.h"
+#include "holdall/trust/side_file.h"
+
+namespace holdall {
+namespace {
+
+using namespace std::string_literals;
+using testing::HasSubstr;
+
+class Folder {
+ public:
+  Folder() {
+    path_ = testing::TempDir() + "holdall_scan_test_XXXXXX";
+    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+  std::string write(const std::string& name, std::string_view content) const {
+    std::filesystem::create_directories(std::filesystem::path(path_ + "/" + name).parent_path());
+    std::ofstream(path_ + "/" + name, std::ios::binary) << content;
+    return path_ + "/" + name;
+  }
+
+ private:
+  std::string path_;
+};
+
+ScanReport scanned(const std::string& name, std::string_view content) {
+  const Folder folder;
+  return scan_path(folder.write(name, content));
+}
+
+// os.system('id') by the oldest protocol, and by protocol 2.
+constexpr std::string_view kAttack0 = "cos\nsystem\n(S'id'\ntR.";
+const std::string kAttack2 =
+    "\x80\x02"
+    "cos\nsystem\nq\0X\x02\0\0\0idq\1\x85q\2Rq\3."s;
+const std::string kPlain2 = "\x80\x02}q\0X\x01\0\0\0aq\1K\1s."s;  // {"a": 1}
+
+TEST(Verdicts, MaliciousOutranksWhatCannotBeRead) {
+  EXPECT_EQ(worse(Verdict::kMalicious, Verdict::kUnreadable), Verdict::kMalicious);
+  EXPECT_EQ(worse(Verdict::kCode, Verdict::kUnreadable), Verdict::kUnreadable);
+  EXPECT_EQ(worse(Verdict::kInert, Verdict::kCode), Verdict::kCode);
+  EXPECT_EQ(verdict_of({}), Verdict::kInert);
+}
+
+TEST(Scan, PicklesAreJudgedWhateverTheirName) {
+  EXPECT_EQ(scanned("model.pkl", kPlain2).verdict, Verdict::kInert);
+  EXPECT_EQ(scanned("model.pkl", kAttack2).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scanned("weights.safetensors", kAttack2).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scanned("notes.txt", kAttack0).verdict, Verdict::kMalicious);
+}
+
+TEST(Scan, ABrokenPickleKeepsWhatItsBeginningDid) {
+  EXPECT_EQ(scanned("model.pkl", kAttack2.substr(0, kAttack2.size() - 1)).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scanned("model.pkl", kPlain2.substr(0, kPlain2.size() - 1)).verdict, Verdict::kUnreadable);
+}
+
+TEST(Scan, TextIsInertWhateverWordsItHolds) {
+  EXPECT_EQ(scanned("README.md", "# Model\nIt calls os.system and eval(\n").verdict, Verdict::kInert);
+  EXPECT_EQ(scanned("requirements.txt", "certifi==2020.1\nchardet==3\nidna\n").verdict, Verdict::kInert);
+  EXPECT_EQ(scanned("vocab.txt", "[PAD]\n__reduce__\nposix\nsystem\n").verdict, Verdict::kInert);
+  EXPECT_EQ(scanned("empty", "").verdict, Verdict::kInert);
+}
+
+TEST(Scan, UnknownBytesNeverCountAsClean) {
+  const ScanReport report = scanned("blob.bin", "\x01\x02\x03\x04"s);
+  EXPECT_EQ(report.verdict, Verdict::kUnreadable);
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_THAT(report.findings[0].what, HasSubstr("01 02 03 04"));
+  EXPECT_EQ(scanned("model.7z", "7z\xbc\xaf\x27\x1c"s + std::string(64, 'x')).verdict, Verdict::kUnreadable);
+  EXPECT_EQ(scanned("lib.so",
+                    "\x7f"
+                    "ELF"s +
+                        std::string(64, '\0'))
+                .verdict,
+            Verdict::kCode);
+  EXPECT_EQ(scan_path("/no/such/path").verdict, Verdict::kUnreadable);
+}
+
+TEST(Scan, AFolderIsAsBadAsItsWorstFile) {
+  const Folder folder;
+  folder.write("README.md", "# words");
+  folder.write("config.json", R"({"model_type":"bert"})");
+  EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kInert);
+  folder.write("deep/er/state.pkl", kAttack2);
+  const ScanReport report = scan_path(folder.path());
+  EXPECT_EQ(report.verdict, Verdict::kMalicious);
+  EXPECT_EQ(report.findings[0].severity, Verdict::kMalicious);
+  EXPECT_THAT(report.findings[0].where, HasSubstr("deep/er/state.pkl"));
+  ASSERT_EQ(report.files.size(), 3u);
+}
+
+TEST(Scan, PythonCountsOnceAConfigurationRefersToIt) {
+  const Folder folder;
+  folder.write("modeling_x.py", "import os\n");
+  folder.write("config.json", R"({"model_type":"x"})");
+  EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kInert);
+  folder.write("config.json", R"({"auto_map":{"AutoModel":"modeling_x.XModel"}})");
+  const ScanReport report = scan_path(folder.path());
+  EXPECT_EQ(report.verdict, Verdict::kCode);
+  for (const ScannedFile& file : report.files) EXPECT_EQ(file.verdict, Verdict::kCode) << file.path;
+}
+
+TEST(Scan, AConfigurationThatCannotBeParsedMayHideSomething) {
+  EXPECT_EQ(scanned("config.json", "{\"a\":1,}").verdict, Verdict::kUnreadable);
+  EXPECT_EQ(scanned("notes.json", "{\"a\":1,}").verdict, Verdict::kInert);
+}
+
+TEST(Scan, ManyPathsKeepTheirOrder) {
+  const Folder folder;
+  const std::vector<std::string> paths = {folder.write("a.pkl", kPlain2), folder.write("b.pkl", kAttack2),
+                                          folder.write("c.txt", "x")};
+  const std::vector<ScanReport> reports = scan_paths(paths);
+  ASSERT_EQ(reports.size(), 3u);
+  EXPECT_EQ(reports[0].verdict, Verdict::kInert);
+  EXPECT_EQ(reports[1].verdict, Verdict::kMalicious);
+  EXPECT_EQ(reports[2].verdict, Verdict::kInert);
+  EXPECT_EQ(reports[1].path, paths[1]);
+}
+
+TEST(References, HydraTargetsAndYamlTagsAreCode) {
+  Findings findings;
+  judge_yaml("model:\n  _target_: torch.nn.Linear\n# _target_: os.system\nname: '!!python/none'\n", "c.yaml", findings);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_EQ(findings[0].rule, "hydra-target");
+  EXPECT_THAT(findings[0].where, HasSubstr("line 2"));
+  findings.clear();
+  judge_yaml("a: !!python/object/apply:os.system ['id']\n", "c.yaml", findings);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
+}
+
+std::optional<SideFile> side(std::string content, std::string_view name) {
+  return side_file(*memory_source(Bytes::adopt(std::move(content)), std::string(name)), name, Limits{});
+}
+
+TEST(SideFiles, ImagesAreUnderstoodToTheirLastByte) {
+  const std::string png = "\x89PNG\r\n\x1a\n"s + "\0\0\0\0IEND\xae\x42\x60\x82"s;
+  ASSERT_TRUE(side(png, "a.png"));
+  EXPECT_EQ(side(png, "a.png")->kind, "image");
+  EXPECT_FALSE(side(png + "\x80\x02.", "a.png"));
+}
+
+TEST(SideFiles, SentencePieceVocabulariesAreToldFromOtherBytes) {
+  const std::string piece =
+      "\x0a\x03"
+      "abc\x15\0\0\x80\x3f"s;
+  const std::string model = "\x0a"s + static_cast<char>(piece.size()) + piece;
+  ASSERT_TRUE(side(model, "spiece.model"));
+  EXPECT_EQ(side(model, "spiece.model")->kind, "sentencepiece");
+  EXPECT_FALSE(side(model + "\xff", "spiece.model"));
+}
+
+TEST(SideFiles, TextIsUtf8WithoutControlCharacters) {
+  EXPECT_TRUE(side("grüße\n", "a.txt"));
+  EXPECT_FALSE(side("\xc0\x80", "a.txt"));
+  EXPECT_FALSE(side("a\0b"s, "a.txt"));
+  EXPECT_FALSE(side("\xe2\x82", "a.txt"));
+}
+
+}  // namespace
+}  // namespace holdall

@@ -1,0 +1,231 @@
+#include "holdall/trust/side_file.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "holdall/base/endian.h"
+#include "holdall/base/text.h"
+#include "holdall/codec/json.h"
+#include "holdall/io/blob.h"
+#include "holdall/io/cursor.h"
+#include "holdall/trust/references.h"
+
+namespace holdall {
+namespace {
+
+using namespace std::string_view_literals;
+
+bool ends_with(std::string_view name, std::string_view tail) noexcept {
+  return name.size() >= tail.size() && name.substr(name.size() - tail.size()) == tail;
+}
+
+std::string_view base_name(std::string_view name) noexcept {
+  const std::size_t slash = name.rfind('/');
+  return slash == std::string_view::npos ? name : name.substr(slash + 1);
+}
+
+// --- Text ------------------------------------------------------------------------------------------------------------------
+
+// Whether bytes that come in pieces are UTF-8 without control characters other than white space and escapes.
+class TextCheck {
+ public:
+  bool add(std::span<const std::byte> piece) noexcept {
+    for (const std::byte b : piece)
+      if (!add(std::to_integer<unsigned>(b))) return false;
+    return true;
+  }
+  bool at_character() const noexcept { return pending_ == 0; }
+
+ private:
+  bool add(unsigned byte) noexcept {
+    if (pending_ > 0) {
+      if (byte < low_ || byte > high_) return false;
+      low_ = 0x80;
+      high_ = 0xbf;
+      --pending_;
+      return true;
+    }
+    if (byte < 0x80) return byte >= 0x20 || (byte >= 0x08 && byte <= 0x0d) || byte == 0x1b;
+    if (byte < 0xc2 || byte > 0xf4) return false;
+    pending_ = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    low_ = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;   // no overlong forms
+    high_ = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;  // no surrogates, nothing beyond U+10FFFF
+    return true;
+  }
+
+  unsigned pending_ = 0, low_ = 0x80, high_ = 0xbf;
+};
+
+bool is_text(const Source& source) {
+  TextCheck check;
+  std::vector<std::byte> tile(1u << 18);
+  for (std::uint64_t at = 0; at < source.size();) {
+    const auto some = std::span(tile).first(static_cast<std::size_t>(std::min<std::uint64_t>(tile.size(), source.size() - at)));
+    if (!source.read_at(at, some) || !check.add(some)) return false;
+    at += some.size();
+  }
+  return check.at_character();
+}
+
+// Files whose keys a loader acts on: if these do not parse here, another parser may still see something in them.
+constexpr std::array kConfigs = {
+    "config.json"sv,         "tokenizer_config.json"sv,  "processor_config.json"sv, "preprocessor_config.json"sv,
+    "adapter_config.json"sv, "generation_config.json"sv, "model_index.json"sv,      "feature_extractor_config.json"sv};
+
+std::optional<SideFile> judge_json(const Source& source, std::string_view name, const Limits& limits) {
+  const bool is_config = std::find(kConfigs.begin(), kConfigs.end(), base_name(name)) != kConfigs.end();
+  Result<Bytes> bytes = read_all(source, limits.header_bytes);
+  Arena arena;
+  Result<NodeId> root = bytes ? parse_json(arena, bytes->text(), {.depth = limits.depth}) : Result<NodeId>(bytes.error());
+  SideFile file{"json", {}};
+  if (root) {
+    judge_references(arena.at(*root), name, file.findings);
+  } else if (is_config) {
+    file.findings.push_back({Verdict::kUnreadable, "not-understood", std::string(name), root.error().to_string()});
+  } else {
+    file.kind = "text";
+  }
+  return file;
+}
+
+std::optional<SideFile> judge_text(const Source& source, std::string_view name, const Limits& limits) {
+  const std::string_view base = base_name(name);
+  if (ends_with(base, ".json")) return judge_json(source, name, limits);
+  if (ends_with(base, ".yaml") || ends_with(base, ".yml")) {
+    SideFile file{"yaml", {}};
+    Result<Bytes> bytes = read_all(source, limits.header_bytes);
+    if (!bytes) return std::nullopt;
+    judge_yaml(bytes->text(), name, file.findings);
+    return file;
+  }
+  if (!ends_with(base, ".py")) return SideFile{"text", {}};
+  SideFile file{"python", {}};
+  if (base == "hubconf.py") {
+    file.findings.push_back({Verdict::kCode, "hub-entry", std::string(name), "torch.hub.load runs this file"});
+  } else if (base == "handler.py") {
+    file.findings.push_back({Verdict::kCode, "endpoint-handler", std::string(name), "an inference endpoint runs this file"});
+  }
+  return file;
+}
+
+// --- Binary files beside models ----------------------------------------------------------------------------------------------
+
+bool starts_with(std::span<const std::byte> data, std::string_view magic) noexcept {
+  return data.size() >= magic.size() && std::memcmp(data.data(), magic.data(), magic.size()) == 0;
+}
+
+bool ends_with(std::span<const std::byte> data, std::string_view magic) noexcept {
+  return data.size() >= magic.size() && std::memcmp(data.data() + data.size() - magic.size(), magic.data(), magic.size()) == 0;
+}
+
+// PNG (ISO/IEC 15948): chunks of length, type, data, CRC, up to IEND and nothing behind it.
+bool is_png(std::span<const std::byte> data) {
+  Cursor cursor(data, ByteOrder::kBig);
+  if (!cursor.skip(8)) return false;
+  while (true) {
+    const Result<std::uint32_t> size = cursor.read<std::uint32_t>();
+    const auto type = cursor.take(4);
+    if (!size || !type || !cursor.skip(std::uint64_t{*size} + 4)) return false;
+    if (as_text(*type) == "IEND") return cursor.at_end();
+  }
+}
+
+bool is_riff(std::span<const std::byte> data) {
+  const auto padded = (data.size() < 8) ? 0 : std::uint64_t{load_le<std::uint32_t>(data.data() + 4)} + 8;
+  return padded != 0 && (padded == data.size() || padded + 1 == data.size());
+}
+
+std::string_view media_kind(std::span<const std::byte> data) {
+  if (starts_with(data, "\x89PNG\r\n\x1a\n")) return is_png(data) ? "image" : "";
+  if (starts_with(data, "\xff\xd8\xff")) return ends_with(data, "\xff\xd9") ? "image" : "";
+  if (starts_with(data, "GIF8")) return ends_with(data, "\x3b") ? "image" : "";
+  if (starts_with(data, "RIFF")) return is_riff(data) ? "media" : "";
+  return {};
+}
+
+Result<std::uint64_t> varint(Cursor& cursor) {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; shift < 64; shift += 7) {
+    HOLDALL_ASSIGN(const std::uint8_t byte, cursor.read<std::uint8_t>());
+    value |= std::uint64_t{byte & 0x7fu} << shift;
+    if (byte < 0x80) return value;
+  }
+  return corrupt("a varint longer than 64 bits").at(cursor.position());
+}
+
+// One SentencePiece: { string piece = 1; float score = 2; Type type = 3; } of sentencepiece_model.proto.
+bool is_piece(std::span<const std::byte> data) {
+  Cursor cursor(data);
+  while (!cursor.at_end()) {
+    const Result<std::uint64_t> tag = varint(cursor);
+    if (!tag) return false;
+    if (*tag == (1 << 3 | 2)) {
+      const Result<std::uint64_t> size = varint(cursor);
+      if (!size || !cursor.skip(*size)) return false;
+    } else if (*tag == (2 << 3 | 5)) {
+      if (!cursor.skip(4)) return false;
+    } else if (*tag != (3 << 3 | 0) || !varint(cursor)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// ModelProto: pieces = 1, trainer_spec = 2, normalizer_spec = 3, self_test_data = 4, denormalizer_spec = 5.
+bool is_sentencepiece(std::span<const std::byte> data) {
+  Cursor cursor(data);
+  std::size_t pieces = 0;
+  while (!cursor.at_end()) {
+    const Result<std::uint64_t> tag = varint(cursor);
+    if (!tag || (*tag & 7) != 2 || *tag >> 3 < 1 || *tag >> 3 > 5) return false;
+    const Result<std::uint64_t> size = varint(cursor);
+    if (!size) return false;
+    const auto part = cursor.take(*size);
+    if (!part) return false;
+    if (*tag >> 3 != 1) continue;
+    if (!is_piece(*part)) return false;
+    ++pieces;
+  }
+  return pieces > 0;
+}
+
+std::optional<SideFile> native_code(std::span<const std::byte> head, std::string_view name) {
+  std::string_view what;
+  if (starts_with(head,
+                  "\x7f"
+                  "ELF"))
+    what = "a Linux program or library";
+  if (starts_with(head, "MZ")) what = "a Windows program or library";
+  if (starts_with(head, "\xcf\xfa\xed\xfe") || starts_with(head, "\xca\xfe\xba\xbe")) what = "a macOS or Java program";
+  if (ends_with(name, ".pyc") && head.size() >= 4 && std::to_integer<int>(head[2]) == '\r' &&
+      std::to_integer<int>(head[3]) == '\n') {
+    what = "compiled Python";
+  }
+  if (what.empty()) return std::nullopt;
+  return SideFile{"program", {{Verdict::kCode, "native-code", std::string(name), text("this is {}", what)}}};
+}
+
+}  // namespace
+
+std::optional<SideFile> side_file(const Source& source, std::string_view name, const Limits& limits) {
+  if (source.size() == 0) return SideFile{"empty", {}};
+  std::vector<std::byte> head(static_cast<std::size_t>(std::min<std::uint64_t>(source.size(), 64)));
+  if (!source.read_at(0, head)) return std::nullopt;
+  if (auto program = native_code(head, name)) return program;
+  if (is_text(source)) {
+    if (starts_with(head, "version https://git-lfs.github.com/spec/")) return SideFile{"git-lfs pointer", {}};
+    return judge_text(source, name, limits);
+  }
+  const bool may_be_media = starts_with(head, "\x89PNG") || starts_with(head, "\xff\xd8\xff") || starts_with(head, "GIF8") ||
+                            starts_with(head, "RIFF");
+  const bool may_be_pieces = std::to_integer<int>(head[0]) == 0x0a;
+  if (!may_be_media && !may_be_pieces) return std::nullopt;
+  const Result<Bytes> bytes = read_all(source, limits.header_bytes);
+  if (!bytes) return std::nullopt;
+  if (const std::string_view kind = media_kind(*bytes); !kind.empty()) return SideFile{std::string(kind), {}};
+  if (may_be_pieces && is_sentencepiece(*bytes)) return SideFile{"sentencepiece", {}};
+  return std::nullopt;
+}
+
+}  // namespace holdall
