@@ -1,0 +1,178 @@
+#include "holdall/ops/convert.h"
+
+#include <algorithm>
+#include <map>
+
+#include "holdall/base/text.h"
+#include "holdall/core/cast.h"
+#include "holdall/ops/digest.h"
+#include "holdall/ops/edit.h"
+#include "holdall/ops/glob.h"
+
+namespace holdall {
+namespace {
+
+Status check_options(const ConvertOptions& options) {
+  if (options.dtype && info(*options.dtype).kind != DTypeKind::kFloat) {
+    return invalid_argument(text("tensors are converted to floating-point dtypes, {} is none", name(*options.dtype)));
+  }
+  for (const auto& [old_name, new_name] : options.rename) {
+    std::string fault = rule_fault(old_name, new_name);
+    if (!fault.empty()) return invalid_argument(text("rename {}", fault));
+  }
+  return {};
+}
+
+// Casts each view of a storage once, so that tied tensors stay tied.
+class Caster {
+ public:
+  explicit Caster(DType to) : to_(to) {}
+
+  bool wants(const Tensor& tensor) const {
+    return tensor.dtype() != to_ && info(tensor.dtype()).kind == DTypeKind::kFloat && can_cast(tensor.dtype(), to_);
+  }
+
+  Result<Tensor> operator()(const Tensor& tensor) {
+    const Key key{tensor.storage().get(), tensor.dtype(),         tensor.shape(),
+                  tensor.strides(),       tensor.layout().offset, tensor.layout().negative};
+    const auto found = done_.find(key);
+    if (found != done_.end()) return found->second;
+    HOLDALL_ASSIGN(Tensor made, cast(tensor, to_));
+    done_.emplace(key, made);
+    return made;
+  }
+
+ private:
+  using Key = std::tuple<const Storage*, DType, Shape, std::vector<std::int64_t>, std::uint64_t, bool>;
+  DType to_;
+  std::map<Key, Tensor> done_;
+};
+
+// Every --select and --rename must have something to do: what fits nothing is a name mistyped.
+Status require_a_match(const Model& model, const ConvertOptions& options) {
+  std::vector<std::string> names;
+  for (const NamedTensor& entry : model.tensors()) names.push_back(entry.name);
+  if (const Status status = require_matches(options.select, names); !status)
+    return Error(status.error()).in(model.origin().path);
+  for (const auto& [from, to] : options.rename) {
+    const std::pair<std::string, std::string> rule(from, to);
+    const auto fits = [&](const std::string& name) { return renamed(std::span(&rule, 1), name).has_value(); };
+    if (std::any_of(names.begin(), names.end(), fits)) continue;
+    const std::vector<std::string> near = nearest_names(from, names);
+    return not_found(text("no tensor fits '{}={}'{}", from, to, near.empty() ? "" : text("; did you mean '{}'?", near.front())))
+        .in(model.origin().path);
+  }
+  return {};
+}
+
+// The model with the options' selection, names and dtypes.
+Result<Model> edited(const Model& model, const ConvertOptions& options, ConvertReport& report) {
+  if (options.select.empty() && options.rename.empty() && !options.dtype) return model;
+  HOLDALL_TRY(require_a_match(model, options));
+  Edits edits;
+  std::optional<Caster> caster;
+  if (options.dtype) caster.emplace(*options.dtype);
+  for (const NamedTensor& entry : model.tensors()) {
+    edits.tensors.push_back(entry.tensor);
+    if (!any_glob_matches(options.select, entry.name)) {
+      edits.names.emplace_back();
+      continue;
+    }
+    edits.names.emplace_back(renamed(options.rename, entry.name).value_or(entry.name));
+    if (*edits.names.back() != entry.name) report.renamed.push_back(text("{}={}", entry.name, *edits.names.back()));
+    if (!caster || !caster->wants(entry.tensor)) continue;
+    Result<Tensor> made = (*caster)(entry.tensor);
+    if (!made) return std::move(made).error().with(text("tensor '{}'", entry.name));
+    edits.tensors.back() = std::move(*made);
+    report.cast.push_back(*edits.names.back());
+  }
+  return edit_model(model, std::move(edits));
+}
+
+// Reads the result back and compares it with what was meant, tensor by tensor.
+Status compare_with(const Model& meant, const std::string& output, const ConvertOptions& options, ConvertReport& report) {
+  OpenOptions open = options.open;
+  open.format = report.to;
+  HOLDALL_ASSIGN(const Model got, open_model(output, open));
+  std::vector<NamedTensor> mine, theirs;
+  for (const NamedTensor& entry : meant.tensors()) {
+    const NamedTensor* other = got.find(entry.name);
+    if (other == nullptr || other->tensor.dtype() != entry.tensor.dtype() || other->tensor.shape() != entry.tensor.shape()) {
+      report.differing.push_back(entry.name);
+      continue;
+    }
+    mine.push_back(entry);
+    theirs.push_back(*other);
+  }
+  HOLDALL_ASSIGN(const std::vector<Digest> a, digest_tensors(mine, options.progress));
+  HOLDALL_ASSIGN(const std::vector<Digest> b, digest_tensors(theirs, options.progress));
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i] != b[i]) report.differing.push_back(mine[i].name);
+  report.checked = meant.tensors().size();
+  return {};
+}
+
+}  // namespace
+
+Result<ConvertReport> convert_model(const Bundle& input, const std::string& output, const ConvertOptions& options) {
+  HOLDALL_TRY(check_options(options));
+  ConvertReport report;
+  report.input = input.path();
+  report.output = output;
+  HOLDALL_ASSIGN(const Model opened, open_model(input, options.open));
+  HOLDALL_ASSIGN(const Model model, edited(opened, options, report));
+  report.from = model.origin().format;
+  report.warnings = model.warnings();
+  report.tensors = model.tensors().size();
+  report.bytes_in = model.origin().bytes;
+  HOLDALL_ASSIGN(const Format* format, format_to_write(output, options.save.to, model));
+  report.to = format->id;
+  HOLDALL_ASSIGN(const Plan plan, plan_model(model, output, options.save));
+  report.losses = plan.losses;
+  if (!plan.losses.empty() && options.save.losses == SaveOptions::Losses::kRefuse) return report;
+  ExecuteOptions run = options.save.execute;
+  if (!run.progress) run.progress = options.progress;
+  HOLDALL_TRY(execute(plan, output, run));
+  report.written = true;
+  HOLDALL_ASSIGN(const Bundle written, Bundle::open(output, options.open.limits));
+  HOLDALL_ASSIGN(report.bytes_out, written.total_bytes());
+  if (options.check == ConvertOptions::Check::kDigests) HOLDALL_TRY(compare_with(model, output, options, report));
+  return report;
+}
+
+Result<ConvertReport> convert_model(const std::string& input, const std::string& output, const ConvertOptions& options) {
+  HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(input, options.open.limits));
+  return convert_model(bundle, output, options);
+}
+
+void write_conversion(JsonWriter& writer, const ConvertReport& report) {
+  const auto list = [&](std::string_view key, const std::vector<std::string>& items) {
+    writer.key(key).begin_array();
+    for (const std::string& item : items) writer.string(item);
+    writer.end_array();
+  };
+  writer.begin_object();
+  writer.key("input").string(report.input).key("output").string(report.output);
+  writer.key("from").string(report.from).key("to").string(report.to);
+  writer.key("written").boolean(report.written);
+  writer.key("tensors").unsigned_integer(report.tensors);
+  writer.key("bytes_in").unsigned_integer(report.bytes_in).key("bytes_out").unsigned_integer(report.bytes_out);
+  writer.key("losses").begin_array();
+  for (const Loss& loss : report.losses) {
+    writer.begin_object().key("where").string(loss.where).key("what").string(loss.what).end_object();
+  }
+  writer.end_array();
+  list("cast", report.cast);
+  list("renamed", report.renamed);
+  list("warnings", report.warnings);
+  writer.key("checked");
+  if (report.checked) {
+    writer.unsigned_integer(*report.checked);
+  } else {
+    writer.null();
+  }
+  list("differing", report.differing);
+  writer.end_object();
+}
+
+}  // namespace holdall

@@ -1,0 +1,69 @@
+// Convert: one model file into another, in one pass and bounded memory; also save(), its second half.
+//
+// Thread-safety: functions may be called from several threads. Ownership: reports own their texts.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "holdall/codec/json.h"
+#include "holdall/io/execute.h"
+#include "holdall/ops/open.h"
+
+namespace holdall {
+
+struct SaveOptions {
+  std::string to = {};  // id of the format to write; empty: by the path's extension, else as the model came
+  enum class Losses : std::uint8_t { kRefuse, kAllow } losses = Losses::kRefuse;
+  WriteOptions write = {};  // its name is filled in from the path
+  ExecuteOptions execute = {};
+};
+
+struct ConvertOptions {
+  OpenOptions open = {};
+  SaveOptions save = {};
+  std::optional<DType> dtype = {};       // for every floating-point tensor that can be cast; others stay
+  std::vector<std::string> select = {};  // globs over names; empty: all. The tree is kept without the tensors left out.
+  // OLD=NEW over names, exact or with one '*' on each side; the first that fits is taken.
+  std::vector<std::pair<std::string, std::string>> rename = {};
+  enum class Check : std::uint8_t { kNone, kDigests } check = Check::kNone;
+  Progress progress = {};  // over writing, then over checking
+};
+
+struct ConvertReport {
+  std::string input, output;
+  std::string from, to;  // format ids
+  bool written = false;  // false: refused because of `losses`, nothing was touched
+  std::uint64_t tensors = 0;
+  std::uint64_t bytes_in = 0, bytes_out = 0;
+  std::vector<Loss> losses;          // allowed ones too
+  std::vector<std::string> cast;     // names of tensors whose dtype changed
+  std::vector<std::string> renamed;  // "old=new"
+  std::vector<std::string> warnings;
+  std::optional<std::uint64_t> checked;  // tensors compared with the result, with Check::kDigests
+  std::vector<std::string> differing;    // those whose digests were not equal
+};
+
+// The format row that `path` would be written as: `to` where it is given, else the path's extension, else (a path without one,
+// or a model that is a folder) as the model came. Errors: unsupported, invalid argument, naming those that can be written.
+Result<const Format*> format_to_write(const std::string& path, const std::string& to, const Model& model);
+
+// What writing the model at `path` would consist of; nothing is written. Errors: those of format_to_write and of the format;
+// invalid argument (the output is one of the model's own files); already exists (a folder with files that would be lost).
+Result<Plan> plan_model(const Model& model, const std::string& path, const SaveOptions& options = {});
+
+// Writes a model. Errors: loss, listing what the target cannot hold; those of plan_model() and of execute().
+Status save_model(const Model& model, const std::string& path, const SaveOptions& options = {});
+
+// A refusal because of losses is a report with written == false, so that they can be listed; loss_error() makes it an error.
+Result<ConvertReport> convert_model(const std::string& input, const std::string& output, const ConvertOptions& options = {});
+Result<ConvertReport> convert_model(const Bundle& input, const std::string& output, const ConvertOptions& options = {});
+Error loss_error(const std::vector<Loss>& losses, std::string_view format);
+
+// {"input","output","from","to","written","tensors","bytes_in","bytes_out","losses":[{"where","what"}],"cast","renamed","warnings",
+//  "checked","differing"}
+void write_conversion(JsonWriter& writer, const ConvertReport& report);
+
+}  // namespace holdall

@@ -1,0 +1,174 @@
+#include "holdall/ops/inspect.h"
+
+#include "holdall/base/text.h"
+#include "holdall/codec/document.h"
+#include "holdall/ops/digest.h"
+
+namespace holdall {
+namespace {
+
+// Bytes of values that a document shows whole.
+constexpr std::uint64_t kShownBytes = 1024;
+
+std::optional<std::uint64_t> offset_of(const Tensor& tensor) {
+  if (tensor.bytes() == 0 || !tensor.storage()) return std::nullopt;
+  const Blob& storage = tensor.storage()->data;
+  const std::optional<Location> place = storage.locate();
+  if (!place) return std::nullopt;
+  return place->offset + tensor.span_in_storage().first;
+}
+
+Status read_tensors(const InspectOptions& options, Inspection& inspection) {
+  const bool digests = options.digests == InspectOptions::Read::kBytes;
+  const bool statistics = options.statistics == InspectOptions::Read::kBytes;
+  if (!digests && !statistics) return {};
+  std::vector<NamedTensor> chosen;
+  for (const TensorReport& report : inspection.tensors) chosen.push_back(inspection.model.tensors()[report.entry]);
+  if (digests) {
+    HOLDALL_ASSIGN(const std::vector<Digest> all, digest_tensors(chosen, options.progress));
+    for (std::size_t i = 0; i < all.size(); ++i) inspection.tensors[i].sha256 = all[i];
+  }
+  if (statistics) {
+    HOLDALL_ASSIGN(const auto all, measure_tensors(chosen, options.progress));
+    for (std::size_t i = 0; i < all.size(); ++i) inspection.tensors[i].statistics = all[i];
+  }
+  return {};
+}
+
+void write_optional(JsonWriter& writer, std::string_view key, const std::string& text) {
+  writer.key(key);
+  if (text.empty()) {
+    writer.null();
+  } else {
+    writer.string(text);
+  }
+}
+
+void write_list(JsonWriter& writer, std::string_view key, const std::vector<std::string>& items) {
+  writer.key(key).begin_array();
+  for (const std::string& item : items) writer.string(item);
+  writer.end_array();
+}
+
+void write_statistics(JsonWriter& writer, const Statistics& statistics) {
+  writer.begin_object().key("elements").unsigned_integer(statistics.elements);
+  writer.key("min").number(statistics.min).key("max").number(statistics.max).key("mean").number(statistics.mean);
+  writer.key("zeros").unsigned_integer(statistics.zeros);
+  writer.key("nan").unsigned_integer(statistics.nan).key("inf").unsigned_integer(statistics.inf);
+  writer.key("histogram").begin_array();
+  for (const std::uint64_t count : statistics.histogram) writer.unsigned_integer(count);
+  writer.end_array().end_object();
+}
+
+void write_tensor(JsonWriter& writer, const NamedTensor& entry, const TensorReport& report) {
+  writer.begin_object().key("name").string(entry.name).key("dtype").string(name(entry.tensor.dtype()));
+  if (!entry.tensor.logical().empty()) writer.key("logical").string(entry.tensor.logical());
+  writer.key("shape").begin_array();
+  for (const std::uint64_t size : entry.tensor.shape()) writer.unsigned_integer(size);
+  writer.end_array();
+  writer.key("bytes").unsigned_integer(entry.tensor.bytes());
+  write_optional(writer, "file", entry.file);
+  writer.key("offset");
+  if (report.offset) {
+    writer.unsigned_integer(*report.offset);
+  } else {
+    writer.null();
+  }
+  if (report.sha256) writer.key("sha256").string(to_hex(*report.sha256));
+  if (!report.same_storage_as.empty()) writer.key("same_storage_as").string(report.same_storage_as);
+  if (report.statistics) {
+    writer.key("statistics");
+    write_statistics(writer, *report.statistics);
+  }
+  writer.end_object();
+}
+
+void write_label(JsonWriter& writer, const Inspection& inspection) {
+  const Label& label = inspection.label;
+  writer.key("label").begin_object();
+  write_optional(writer, "family", label.family);
+  write_optional(writer, "task", label.task);
+  write_optional(writer, "base", label.base);
+  write_optional(writer, "precision", label.precision);
+  write_optional(writer, "producer", label.producer);
+  write_optional(writer, "licence", label.licence);
+  writer.end_object();
+  if (!inspection.tokenizer) return;
+  writer.key("tokenizer").begin_object();
+  write_optional(writer, "kind", inspection.tokenizer->kind);
+  writer.key("vocabulary").unsigned_integer(inspection.tokenizer->vocabulary);
+  write_list(writer, "files", inspection.tokenizer->files);
+  writer.end_object();
+}
+
+// Names by TensorNode::index: a tensor with several names shows under its first.
+std::vector<std::string_view> first_names(const Model& model) {
+  std::vector<std::string_view> names;
+  for (const NamedTensor& entry : model.tensors()) {
+    if (entry.index >= names.size()) names.resize(entry.index + 1);
+    if (names[entry.index].empty()) names[entry.index] = entry.name;
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<Inspection> inspect(const Bundle& bundle, const InspectOptions& options) {
+  HOLDALL_ASSIGN(Model model, open_model(bundle, options.open));
+  Inspection inspection;
+  inspection.path = bundle.path();
+  inspection.model = std::move(model);
+  inspection.label = label_of(inspection.model);
+  inspection.tokenizer = tokenizer_of(inspection.model);
+  const std::vector<NamedTensor>& tensors = inspection.model.tensors();
+  for (std::uint32_t i = 0; i < tensors.size(); ++i) {
+    if (!any_glob_matches(options.tensors, tensors[i].name)) continue;
+    TensorReport& report = inspection.tensors.emplace_back();
+    report.entry = i;
+    report.offset = offset_of(tensors[i].tensor);
+    if (const NamedTensor* first = inspection.model.shares_with(i)) report.same_storage_as = first->name;
+  }
+  HOLDALL_TRY(read_tensors(options, inspection));
+  ScanReport scan = scan_bundle(bundle, {.limits = options.open.limits});
+  inspection.verdict = scan.verdict;
+  inspection.findings = std::move(scan.findings);
+  return inspection;
+}
+
+Result<Inspection> inspect(const std::string& path, const InspectOptions& options) {
+  HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(path, options.open.limits));
+  return inspect(bundle, options);
+}
+
+Status write_inspection(JsonWriter& writer, const Inspection& inspection) {
+  const Model& model = inspection.model;
+  const Origin& origin = model.origin();
+  writer.begin_object();
+  writer.key("path").string(inspection.path).key("format").string(origin.format).key("detail").string(origin.detail);
+  writer.key("bytes").unsigned_integer(origin.bytes);
+  write_list(writer, "files", origin.files);
+  write_label(writer, inspection);
+  writer.key("parameters").unsigned_integer(model.parameters());
+  writer.key("tensors").begin_array();
+  for (const TensorReport& report : inspection.tensors) write_tensor(writer, model.tensors()[report.entry], report);
+  writer.end_array();
+
+  const std::vector<std::string_view> names = first_names(model);
+  const auto name_of = [&](std::uint32_t index) { return index < names.size() ? names[index] : std::string_view(); };
+  const DocumentOptions document{.most_bytes = kShownBytes};
+  writer.key("tree");
+  HOLDALL_TRY(write_document(writer, model.tree(), name_of, document));
+  writer.key("metadata");
+  HOLDALL_TRY(write_document(writer, model.metadata(), name_of, document));
+  if (model.config()) {
+    writer.key("config");
+    HOLDALL_TRY(write_document(writer, model.config(), name_of, document));
+  }
+  writer.key("verdict").string(name(inspection.verdict)).key("findings");
+  write_findings(writer, inspection.findings);
+  write_list(writer, "warnings", model.warnings());
+  writer.end_object();
+  return {};
+}
+
+}  // namespace holdall

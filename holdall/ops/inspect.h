@@ -1,0 +1,51 @@
+// Inspect: what a model file is, without reading its tensors.
+//
+// Thread-safety: functions may be called from several threads. Ownership: an Inspection owns all it shows.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdall/codec/json.h"
+#include "holdall/ops/glob.h"
+#include "holdall/ops/label.h"
+#include "holdall/ops/open.h"
+#include "holdall/ops/statistics.h"
+#include "holdall/trust/scan.h"
+
+namespace holdall {
+
+struct InspectOptions {
+  OpenOptions open = {};
+  std::vector<std::string> tensors = {};  // globs over names: '*' and '?'; empty: all
+  enum class Read : std::uint8_t { kNothing, kBytes } digests = Read::kNothing, statistics = Read::kNothing;
+  Progress progress = {};
+};
+
+struct TensorReport {
+  std::uint32_t entry = 0;              // index into model.tensors(): name, dtype, shape, bytes
+  std::optional<std::uint64_t> offset;  // in its file; empty for compressed or made bytes
+  std::string same_storage_as;          // the first tensor that shares its memory, if another
+  std::optional<Digest> sha256;         // with InspectOptions::digests
+  std::optional<Statistics> statistics;
+};
+
+struct Inspection {
+  std::string path;
+  Model model;  // tree(), metadata(), config(), origin(), warnings()
+  Label label;
+  std::optional<Tokenizer> tokenizer;
+  std::vector<TensorReport> tensors;  // those that were asked for
+  Verdict verdict = Verdict::kInert;
+  Findings findings;
+};
+
+// Errors: those of open_model; corrupt and io while digests or statistics are read.
+Result<Inspection> inspect(const std::string& path, const InspectOptions& options = {});
+Result<Inspection> inspect(const Bundle& bundle, const InspectOptions& options = {});
+
+// The document of `inspect --json` (surface.md), with "label" and "tokenizer" besides.
+Status write_inspection(JsonWriter& writer, const Inspection& inspection);
+
+}  // namespace holdall

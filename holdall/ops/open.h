@@ -1,0 +1,26 @@
+// Opening a path as whatever model it holds.
+//
+// Thread-safety: functions may be called from several threads. Ownership: a Model owns its values and shares its sources.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "holdall/formats/format.h"
+
+namespace holdall {
+
+// Called with work done and work in all, from one thread at a time, at most a few times a second; false cancels.
+using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+struct OpenOptions {
+  Limits limits = {};
+  std::string format = {};  // id of the format to read as; empty: told from the content
+};
+
+// Opens a file or folder. No tensor byte is read. Errors: not found, denied, io; unsupported (saying what the content looks
+// like, or that there is no such format id); corrupt; limit.
+Result<Model> open_model(const std::string& path, const OpenOptions& options = {});
+Result<Model> open_model(const Bundle& bundle, const OpenOptions& options = {});
+
+}  // namespace holdall

@@ -1,0 +1,136 @@
+// save_model() and what it shares with convert_model(): choosing the format, refusing, writing.
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "holdall/base/text.h"
+#include "holdall/ops/convert.h"
+
+namespace holdall {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string writable_formats() {
+  std::string list;
+  for (const Format* format : all_formats())
+    if (format->plan != nullptr) list += (list.empty() ? "" : ", ") + std::string(format->id);
+  return list;
+}
+
+Result<const Format*> writable(const Format* format) {
+  if (format->plan != nullptr) return format;
+  return unsupported(text("{} can be read, not written; written are {}", format->id, writable_formats()));
+}
+
+Result<const Format*> named(const std::string& id) {
+  if (const Format* format = format_by_id(id)) return writable(format);
+  std::vector<std::string> ids;
+  for (const Format* format : all_formats()) ids.emplace_back(format->id);
+  const std::vector<std::string> nearest = nearest_names(id, ids);
+  std::string message = text("there is no format '{}'", id);
+  message += nearest.empty() ? text("; written are {}", writable_formats()) : text("; did you mean '{}'?", nearest.front());
+  return invalid_argument(std::move(message));
+}
+
+std::string file_name(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return fs::path(path).filename().string();
+}
+
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  return fs::equivalent(a, b, ignored);
+}
+
+// The files that a model is read from, as paths; relative ones lie in the folder, or beside the file, that was opened.
+std::vector<std::string> files_of(const Origin& origin) {
+  std::error_code ignored;
+  const fs::path base = fs::is_directory(origin.path, ignored) ? fs::path(origin.path) : fs::path(origin.path).parent_path();
+  std::vector<std::string> files = {origin.path};
+  for (const std::string& file : origin.files) files.push_back((base / file).string());
+  return files;
+}
+
+Status refuse_own_input(const Model& model, const std::string& path) {
+  std::error_code ignored;
+  if (model.origin().path.empty() || !fs::exists(path, ignored)) return {};
+  for (const std::string& file : files_of(model.origin())) {
+    if (is_same_file(file, path)) {
+      return invalid_argument(text("the output is '{}', which is being read; write elsewhere and rename", file)).in(path);
+    }
+  }
+  return {};
+}
+
+// Replacing a folder takes away what is in it: only where the plan writes each of its files again.
+Status refuse_foreign_folder(const Plan& plan, const std::string& path, const Limits& limits) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return {};
+  if (!plan.folder) return Error(Code::kAlreadyExists, "a folder is there already").in(path);
+  HOLDALL_ASSIGN(const Bundle there, Bundle::open(path, limits));
+  std::set<std::string_view> written;
+  for (const PlannedFile& file : plan.files) written.insert(file.name);
+  for (const std::string& name : there.names()) {
+    if (written.contains(name)) continue;
+    return Error(Code::kAlreadyExists, text("the folder holds '{}', which would be lost; give the path of a new one", name))
+        .in(path);
+  }
+  return {};
+}
+
+// One file has no place for what lay beside the weights; formats that say so themselves are not repeated.
+void add_side_files(const Model& model, Plan& plan) {
+  std::set<std::string> said;
+  for (const Loss& loss : plan.losses) said.insert(loss.where);
+  for (const auto& [name, blob] : model.side_files()) {
+    if (!said.contains(name)) plan.losses.push_back({name, "one file has no place for side files"});
+  }
+}
+
+}  // namespace
+
+Result<const Format*> format_to_write(const std::string& path, const std::string& to, const Model& model) {
+  if (!to.empty()) return named(to);
+  if (const Format* format = format_by_extension(file_name(path))) return writable(format);
+  const fs::path extension = fs::path(file_name(path)).extension();
+  const Format* own = format_by_id(model.origin().format);
+  const bool may_stay = own != nullptr && own->plan != nullptr && (own->folder || extension.empty());
+  if (may_stay) return own;
+  const std::string named_so =
+      extension.empty() ? "a name without an extension" : text("the extension '{}'", extension.string());
+  return invalid_argument(text("{} says no format; name one of {}", named_so, writable_formats())).in(path);
+}
+
+Error loss_error(const std::vector<Loss>& losses, std::string_view format) {
+  std::string message = text("{} cannot hold {} thing{} of this model", format, losses.size(), losses.size() == 1 ? "" : "s");
+  constexpr std::size_t kShown = 20;
+  for (std::size_t i = 0; i < std::min(losses.size(), kShown); ++i) {
+    message += text("{} {}: {}", i == 0 ? ":" : ";", losses[i].where, losses[i].what);
+  }
+  if (losses.size() > kShown) message += text("; and {} more", losses.size() - kShown);
+  return Error(Code::kLoss, std::move(message));
+}
+
+Result<Plan> plan_model(const Model& model, const std::string& path, const SaveOptions& options) {
+  HOLDALL_ASSIGN(const Format* format, format_to_write(path, options.to, model));
+  HOLDALL_TRY(refuse_own_input(model, path));
+  WriteOptions write = options.write;
+  write.name = file_name(path);
+  Result<Plan> plan = format->plan(model, write);
+  if (!plan) return std::move(plan).error().in(path);
+  if (!plan->folder) add_side_files(model, *plan);
+  HOLDALL_TRY(refuse_foreign_folder(*plan, path, Limits{}));
+  return plan;
+}
+
+Status save_model(const Model& model, const std::string& path, const SaveOptions& options) {
+  HOLDALL_ASSIGN(const Format* format, format_to_write(path, options.to, model));
+  HOLDALL_ASSIGN(const Plan plan, plan_model(model, path, options));
+  if (!plan.losses.empty() && options.losses == SaveOptions::Losses::kRefuse) {
+    return loss_error(plan.losses, format->id).in(path);
+  }
+  return execute(plan, path, options.execute);
+}
+
+}  // namespace holdall
