@@ -1,0 +1,146 @@
+// Holdall: open, check, convert and write machine-learning model files without the framework that wrote them and without
+// running the code inside them.
+//
+//   auto model = holdall::open("model.pt");                     // Result<Model>
+//   auto weight = model->tensor("encoder.weight");              // Result<Tensor>, bytes still on disk
+//   auto values = weight->read<float>();                        // Result<std::vector<float>>; or map() for a view
+//   auto status = holdall::save(*model, "model.safetensors");   // Status
+//
+// Nothing here throws for bad input: every failure is an Error in a Result or a Status, with code, message, path and offset.
+// Thread-safety: functions may be called from several threads; a Model and a Tensor are immutable; a StateDict belongs to one
+// thread. Ownership: a Model keeps open what it reads from; results own their texts.
+#pragma once
+
+#include <complex>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "holdall/base/result.h"
+#include "holdall/core/cast.h"
+#include "holdall/core/model.h"
+#include "holdall/ops/convert.h"
+#include "holdall/ops/diff.h"
+#include "holdall/ops/digest.h"
+#include "holdall/ops/fold.h"
+#include "holdall/ops/inspect.h"
+#include "holdall/ops/open.h"
+#include "holdall/ops/verify.h"
+#include "holdall/trust/scan.h"
+
+namespace holdall {
+
+// "0.1.0"
+std::string_view version() noexcept;
+
+// --- Reading ---------------------------------------------------------------------------------------------------------------
+
+// Opens a file or folder as whatever model it holds; no tensor byte is read. Errors: see open_model().
+Result<Model> open(const std::string& path, const OpenOptions& options = {});
+
+// --- Making ----------------------------------------------------------------------------------------------------------------
+
+// C++ types of elements, and the dtype that each is.
+template <class T>
+concept Element =
+    std::same_as<T, bool> || std::same_as<T, std::uint8_t> || std::same_as<T, std::int8_t> || std::same_as<T, std::uint16_t> ||
+    std::same_as<T, std::int16_t> || std::same_as<T, std::uint32_t> || std::same_as<T, std::int32_t> ||
+    std::same_as<T, std::uint64_t> || std::same_as<T, std::int64_t> || std::same_as<T, float> || std::same_as<T, double> ||
+    std::same_as<T, std::complex<float>> || std::same_as<T, std::complex<double>>;
+
+template <Element T>
+constexpr DType dtype_of() noexcept {
+  if constexpr (std::same_as<T, bool>) return DType::kBool;
+  if constexpr (std::same_as<T, std::uint8_t>) return DType::kUInt8;
+  if constexpr (std::same_as<T, std::int8_t>) return DType::kInt8;
+  if constexpr (std::same_as<T, std::uint16_t>) return DType::kUInt16;
+  if constexpr (std::same_as<T, std::int16_t>) return DType::kInt16;
+  if constexpr (std::same_as<T, std::uint32_t>) return DType::kUInt32;
+  if constexpr (std::same_as<T, std::int32_t>) return DType::kInt32;
+  if constexpr (std::same_as<T, std::uint64_t>) return DType::kUInt64;
+  if constexpr (std::same_as<T, std::int64_t>) return DType::kInt64;
+  if constexpr (std::same_as<T, float>) return DType::kFloat32;
+  if constexpr (std::same_as<T, double>) return DType::kFloat64;
+  if constexpr (std::same_as<T, std::complex<float>>) return DType::kComplex64;
+  if constexpr (std::same_as<T, std::complex<double>>) return DType::kComplex128;
+}
+
+// A tensor of packed elements in memory, row-major, little-endian. copy_tensor() copies them; borrow_tensor() only looks at
+// them, so that they must stay until the tensor and every model with it are gone. Errors: corrupt when shape × dtype is not
+// data.size().
+Result<Tensor> copy_tensor(DType dtype, std::span<const std::byte> data, Shape shape);
+Result<Tensor> borrow_tensor(DType dtype, std::span<const std::byte> data, Shape shape);
+
+template <Element T>
+Result<Tensor> make_tensor(std::span<const T> values, Shape shape) {
+  return copy_tensor(dtype_of<T>(), std::as_bytes(values), std::move(shape));
+}
+template <Element T>
+Result<Tensor> view_tensor(std::span<const T> values, Shape shape) {
+  return borrow_tensor(dtype_of<T>(), std::as_bytes(values), std::move(shape));
+}
+
+// A dict of tensors, plain values and more dicts, as Python would save it:
+//
+//   holdall::StateDict checkpoint;
+//   checkpoint.set("epoch", 3);
+//   checkpoint.dict("model_state_dict").set("weight", *holdall::make_tensor<float>(values, {2, 3}));
+//   if (!holdall::save(checkpoint, "checkpoint.pt")) …
+//
+// A copy is another handle of the same dict. set() of a key that is there replaces its value.
+class StateDict {
+ public:
+  StateDict();
+
+  void set(std::string_view key, Tensor tensor);
+  void set(std::string_view key, std::string_view value);
+  void set(std::string_view key, const char* value) { set(key, std::string_view(value)); }
+  template <std::same_as<bool> T>
+  void set(std::string_view key, T value) {
+    set_bool(key, value);
+  }
+  template <std::integral T>
+    requires(!std::same_as<T, bool> && (std::signed_integral<T> || sizeof(T) < 8))
+  void set(std::string_view key, T value) {
+    set_integer(key, static_cast<std::int64_t>(value));
+  }
+  template <std::floating_point T>
+  void set(std::string_view key, T value) {
+    set_real(key, static_cast<double>(value));
+  }
+  // The dict under `key`, made anew; what stood there is replaced.
+  StateDict dict(std::string_view key);
+
+  // The whole, from its outermost dict, as a model. It holds what has been set until now.
+  Result<Model> model() const;
+
+ private:
+  struct Whole;
+  StateDict(std::shared_ptr<Whole> whole, NodeId node);
+  void set_bool(std::string_view key, bool value);
+  void set_integer(std::string_view key, std::int64_t value);
+  void set_real(std::string_view key, double value);
+
+  std::shared_ptr<Whole> whole_;
+  NodeId node_;
+};
+
+// --- Writing and checking ----------------------------------------------------------------------------------------------------
+
+// Writes a model whole or not at all; the extension or SaveOptions::to chooses the format. Errors: see save_model(); loss,
+// unless allowed.
+Status save(const Model& model, const std::string& path, const SaveOptions& options = {});
+Status save(const StateDict& state, const std::string& path, const SaveOptions& options = {});
+
+// As `holdall convert`. Errors: see convert_model(); loss, unless allowed; corrupt, when the result does not read back the
+// same.
+Result<ConvertReport> convert(const std::string& input, const std::string& output, const ConvertOptions& options = {});
+// As `holdall diff`, `holdall verify` and `holdall scan`; inspect() is in ops/inspect.h.
+Result<DiffReport> diff(const std::string& a, const std::string& b, const DiffOptions& options = {});
+Result<VerifyReport> verify(const std::string& path, const VerifyOptions& options = {});
+ScanReport scan(const std::string& path, const ScanOptions& options = {});
+
+}  // namespace holdall
