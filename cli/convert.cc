@@ -1,0 +1,115 @@
+#include "holdall/ops/convert.h"
+
+#include "cli/input.h"
+#include "cli/progress.h"
+#include "cli/style.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+#include "holdall/base/text.h"
+
+namespace holdall::cli {
+namespace {
+
+Status read_sizes(const Arguments& arguments, WriteOptions& write) {
+  if (arguments.has(Flag::kShardSize)) {
+    HOLDALL_ASSIGN(write.shard_bytes, parse_size(arguments.value(Flag::kShardSize)));
+    if (write.shard_bytes == 0) return invalid_argument("--shard-size must be more than nothing");
+  }
+  if (arguments.has(Flag::kAlignment)) {
+    HOLDALL_ASSIGN(write.alignment, parse_size(arguments.value(Flag::kAlignment)));
+    const std::uint64_t n = write.alignment;
+    if (n == 0 || (n & (n - 1)) != 0 || n > (std::uint64_t{1} << 30)) {
+      return invalid_argument(text("--alignment must be a power of two of at most 1 GiB, not {}", n));
+    }
+  }
+  write.compress = arguments.has(Flag::kCompress);
+  return {};
+}
+
+Result<ConvertOptions> options_of(const Arguments& arguments) {
+  ConvertOptions options;
+  HOLDALL_TRY(read_sizes(arguments, options.save.write));
+  options.save.to = arguments.value(Flag::kTo);
+  if (arguments.has(Flag::kAllowLoss)) options.save.losses = SaveOptions::Losses::kAllow;
+  if (arguments.has(Flag::kDType)) options.dtype = dtype_named(arguments.value(Flag::kDType));
+  if (arguments.has(Flag::kCheck)) options.check = ConvertOptions::Check::kDigests;
+  options.save.execute.durable = !arguments.has(Flag::kNoSync);
+  options.select = arguments.values(Flag::kSelect);
+  for (const std::string& given : arguments.values(Flag::kRename)) {
+    const std::size_t equals = given.find('=');
+    if (equals == std::string::npos || equals == 0) return invalid_argument(text("--rename needs OLD=NEW, not '{}'", given));
+    options.rename.emplace_back(given.substr(0, equals), given.substr(equals + 1));
+  }
+  return options;
+}
+
+void print_losses(Console& console, const ConvertReport& report) {
+  Table table(
+      std::vector<Table::Column>{{.fit = Table::Fit::kCutMiddle, .least = 16}, {.fit = Table::Fit::kWrap, .least = 30}});
+  for (const Loss& loss : report.losses) {
+    std::vector<Cell> cells{Cell(printable(loss.where), Ink::kAccent), Cell(printable(loss.what))};
+    if (!console.terminal()) cells.front() = Cell("loss\t" + printable(loss.where));
+    table.add(std::move(cells));
+  }
+  table.print(console, 2);
+}
+
+void print_report(Console& console, const ConvertReport& report) {
+  const bool page = console.terminal();
+  const std::string input = printable(report.input);
+  const std::string output = printable(report.output);
+  print_losses(console, report);
+  if (!report.written) return;
+  if (page) {
+    console.line(text("{} ({}) → {} ({})", input, report.from, console.paint(Ink::kStrong, output), report.to));
+    console.line(text("  {}, {} → {}", counted(report.tensors, "tensor", "tensors"), human_bytes(report.bytes_in),
+                      human_bytes(report.bytes_out)));
+    if (!report.cast.empty()) console.line(text("  {} cast", counted(report.cast.size(), "tensor", "tensors")));
+    if (!report.renamed.empty()) console.line(text("  {} renamed", counted(report.renamed.size(), "tensor", "tensors")));
+  } else {
+    console.line(text("written\t{}\t{}\t{}", output, report.to, report.bytes_out));
+  }
+  if (!report.checked) return;
+  const std::uint64_t equal = *report.checked - std::min<std::uint64_t>(*report.checked, report.differing.size());
+  if (page) {
+    const std::string line = text("{} of {} tensors bit-equal", grouped(equal), grouped(*report.checked));
+    console.line("  " + console.paint(report.differing.empty() ? Ink::kGood : Ink::kBad, line));
+  } else {
+    console.line(text("checked\t{}\t{}", equal, *report.checked));
+  }
+  for (const std::string& name : report.differing)
+    console.line(text("{}{}", page ? "    differs: " : "differs\t", printable(name)));
+}
+
+}  // namespace
+
+Result<int> convert_verb(const Arguments& arguments, Console& console) {
+  HOLDALL_ASSIGN(ConvertOptions options, options_of(arguments));
+  const std::string& output = arguments.operands[1];
+  if (output == "-") return invalid_argument("convert writes files and folders, not standard output");
+  catch_interrupts();
+  Meter meter(console, "converting", Meter::Unit::kBytes);
+  meter.then("checking");
+  options.progress = meter.function();
+  HOLDALL_ASSIGN(const Bundle bundle, open_input(arguments.operands[0]));
+  HOLDALL_ASSIGN(const ConvertReport report, convert_model(bundle, output, options));
+  meter.clear();
+  for (const std::string& warning : report.warnings) console.note("holdall: warning: " + printable(warning));
+  if (console.json()) {
+    JsonWriter writer(console.terminal() ? 2 : 0);
+    write_conversion(writer, report);
+    console.line(writer.text());
+  } else if (!console.quiet() || !report.written) {
+    print_report(console, report);
+  }
+  if (!report.written) {
+    HOLDALL_TRY(console.flush());
+    const std::string things = counted(report.losses.size(), "thing", "things");
+    return Error(Code::kLoss,
+                 text("{} cannot hold {} of this model, as listed; --allow-loss writes it without", report.to, things))
+        .in(output);
+  }
+  return report.differing.empty() ? 0 : 1;
+}
+
+}  // namespace holdall::cli

@@ -1,0 +1,17 @@
+// Input: the paths given on the command line, "-" being standard input.
+//
+// Thread-safety: one thread. Ownership: the bundle owns what was read; a spool file has no name and goes with it.
+#pragma once
+
+#include <string>
+
+#include "holdall/io/bundle.h"
+
+namespace holdall::cli {
+
+// Opens a path. Standard input that is a file is read in place; anything else is taken in whole first, in memory up to 32 MiB
+// and beyond that in a nameless file in $TMPDIR (/tmp), because formats are read by position. Errors: those of Bundle::open,
+// io.
+Result<Bundle> open_input(const std::string& path, const Limits& limits = {});
+
+}  // namespace holdall::cli

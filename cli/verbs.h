@@ -1,0 +1,21 @@
+// Verbs: one function each, from parsed arguments to an exit status. What an Error means is the caller's business.
+//
+// Thread-safety: one thread, once. Ownership: none.
+#pragma once
+
+#include "cli/console.h"
+#include "cli/flags.h"
+
+namespace holdall::cli {
+
+// The exit status: 0 done or yes, 1 the answer is no. Errors: whatever stopped it; its code tells the exit status.
+using VerbFunction = Result<int> (*)(const Arguments& arguments, Console& console);
+
+Result<int> inspect_verb(const Arguments& arguments, Console& console);
+Result<int> convert_verb(const Arguments& arguments, Console& console);
+Result<int> diff_verb(const Arguments& arguments, Console& console);
+Result<int> verify_verb(const Arguments& arguments, Console& console);
+Result<int> scan_verb(const Arguments& arguments, Console& console);
+Result<int> formats_verb(const Arguments& arguments, Console& console);
+
+}  // namespace holdall::cli
