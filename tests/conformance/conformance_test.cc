@@ -1,0 +1,288 @@
+// What every format promises, whatever its layout. A format is tried as soon as its row is in the table; where it cannot keep a
+// promise, the exception stands in kTraits with its reason.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+
+#include "holdall/formats/format.h"
+#include "holdall/io/execute.h"
+#include "tests/conformance/specimens.h"
+
+namespace holdall::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Traits {
+  std::string_view id;
+  std::string_view extension = {};  // of the files to try, where the format has several; empty: its first
+  bool keeps_tree = true;           // nesting, sharing and plain values come back
+  bool finds_flips = true;          // every flipped bit that changes what is read is refused, or found by verify
+  bool counts_tensors = true;       // Limits::tensors holds
+  bool keeps_views = true;          // a tensor that is a view of another's memory is one again
+};
+
+// The promises that a format does not make, and why.
+constexpr Traits kTraits[] = {
+    // A pickle has no checksum, and NumPy pickles views as copies.
+    {.id = "pickle", .finds_flips = false, .keeps_views = false},
+    {.id = "joblib", .finds_flips = false, .keeps_views = false},
+    // A .npy file holds one array.
+    {.id = "numpy", .extension = ".npz"},
+};
+
+Traits traits_of(const Format& format) {
+  for (const Traits& traits : kTraits)
+    if (traits.id == format.id) return traits;
+  return {.id = format.id};
+}
+
+class EveryFormat : public ::testing::TestWithParam<const Format*> {
+ protected:
+  EveryFormat() : folder_(fs::temp_directory_path() / ("holdall-conformance-" + std::to_string(::getpid()))) {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  ~EveryFormat() override { fs::remove_all(folder_); }
+
+  const Format& format() const { return *GetParam(); }
+  Traits traits() const { return traits_of(format()); }
+
+  std::string file_name() const {
+    if (format().extensions.empty()) return "model";
+    return "model" + std::string(traits().extension.empty() ? format().extensions[0] : traits().extension);
+  }
+
+  Result<Plan> planned(const Model& model) const {
+    WriteOptions options;
+    options.name = file_name();
+    return format().plan(model, options);
+  }
+
+  Model specimen() const { return traits().keeps_views ? checkpoint() : checkpoint_without_views(); }
+
+  // Writes the model; the path of what was written.
+  Result<std::string> written(const Model& model) const {
+    HOLDALL_ASSIGN(const Plan plan, planned(model));
+    if (!plan.losses.empty()) return Error(Code::kLoss, plan.losses[0].where + ": " + plan.losses[0].what);
+    const std::string path = (folder_ / file_name()).string();
+    ExecuteOptions options;
+    options.durable = false;
+    HOLDALL_TRY(execute(plan, path, options));
+    return path;
+  }
+
+  static Result<Model> opened(const Bundle& bundle, const Limits& limits = {}) {
+    HOLDALL_ASSIGN(const Format* found, detect(bundle, limits));
+    Context context;
+    context.limits = limits;
+    return found->read(bundle, context);
+  }
+
+  static Result<Model> opened(const std::string& path, const Limits& limits = {}) {
+    HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(path, limits));
+    return opened(bundle, limits);
+  }
+
+  static Result<Model> opened_bytes(const std::string& bytes) {
+    return opened(Bundle::of(memory_source(Bytes::copy(bytes), "damaged")));
+  }
+
+  // Whether verify finds anything wrong with the bytes.
+  static bool is_faulted(const std::string& bytes) {
+    const Bundle bundle = Bundle::of(memory_source(Bytes::copy(bytes), "damaged"));
+    const auto found = detect(bundle, {});
+    Faults faults;
+    return !found || !(*found)->verify(bundle, {}, faults) || !faults.list.empty();
+  }
+
+  static std::string slurp(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  fs::path folder_;
+};
+
+TEST_P(EveryFormat, PlainTensorsComeBackEqual) {
+  if (format().plan == nullptr) GTEST_SKIP() << "read only";
+  const Model model = plain();
+  const auto path = written(model);
+  ASSERT_TRUE(path) << path.error().to_string();
+  const auto again = opened(*path);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->origin().format, format().id);
+  EXPECT_EQ(described_tensors(*again), described_tensors(model));
+  EXPECT_THAT(again->warnings(), ::testing::IsEmpty());
+  if (!traits().keeps_tree) return;
+  EXPECT_EQ(described(*again), described(model));
+}
+
+TEST_P(EveryFormat, ACheckpointComesBackWithItsTree) {
+  if (format().plan == nullptr || !traits().keeps_tree) GTEST_SKIP() << "declared in kTraits";
+  const Model model = specimen();
+  const auto path = written(model);
+  ASSERT_TRUE(path) << path.error().to_string();
+  const auto again = opened(*path);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(described(*again), described(model));
+}
+
+TEST_P(EveryFormat, AnEmptyModelIsHeldOrRefused) {
+  if (format().plan == nullptr) GTEST_SKIP() << "read only";
+  ModelBuilder builder;
+  builder.tree = builder.arena->dict();
+  const Model model = *std::move(builder).named_by_tree();
+  const auto path = written(model);
+  if (!path) return;
+  const auto again = opened(*path);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_TRUE(again->tensors().empty());
+}
+
+TEST_P(EveryFormat, EveryDTypeIsHeldOrALoss) {
+  if (format().plan == nullptr) GTEST_SKIP() << "read only";
+  for (std::size_t i = 0; i < all_dtypes().size(); ++i) {
+    const auto dtype = static_cast<DType>(i);
+    const Model model = of_dtype(dtype);
+    const auto path = written(model);
+    if (!path) {
+      EXPECT_EQ(path.error().code(), Code::kLoss) << name(dtype) << ": " << path.error().to_string();
+      continue;
+    }
+    const auto again = opened(*path);
+    ASSERT_TRUE(again) << name(dtype) << ": " << again.error().to_string();
+    EXPECT_EQ(described_tensors(*again), described_tensors(model)) << name(dtype);
+  }
+}
+
+TEST_P(EveryFormat, WhatIsWrittenIsSound) {
+  if (format().plan == nullptr) GTEST_SKIP() << "read only";
+  const auto path = written(specimen());
+  ASSERT_TRUE(path) << path.error().to_string();
+  const auto bundle = Bundle::open(*path, {});
+  Faults faults;
+  const Status verified = format().verify(*bundle, {}, faults);
+  ASSERT_TRUE(verified) << verified.error().to_string();
+  EXPECT_TRUE(faults.list.empty()) << faults.list[0].what;
+  Findings findings;
+  const Status judged = format().acts(*bundle, {}, findings);
+  ASSERT_TRUE(judged) << judged.error().to_string();
+  for (const Finding& finding : findings) EXPECT_EQ(finding.severity, Verdict::kInert) << finding.what;
+}
+
+TEST_P(EveryFormat, TruncationAtAnyByteIsNeverAnotherModel) {
+  if (format().plan == nullptr || format().folder) GTEST_SKIP() << "needs a file to cut";
+  const Model model = plain();
+  const auto path = written(model);
+  ASSERT_TRUE(path) << path.error().to_string();
+  const std::string whole = slurp(*path);
+  const std::string expected = described_tensors(model);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    const auto cut = opened_bytes(whole.substr(0, size));
+    if (!cut) continue;
+    const std::string found = described_tensors(*cut);
+    EXPECT_TRUE(found == expected || found.find("unreadable") != std::string::npos) << "cut at " << size << "\n" << found;
+  }
+}
+
+TEST_P(EveryFormat, AFileOfAFolderThatIsCutOrMissingIsNeverAnotherModel) {
+  if (format().plan == nullptr || !format().folder) GTEST_SKIP() << "is no folder";
+  const Model model = plain();
+  const auto path = written(model);
+  ASSERT_TRUE(path) << path.error().to_string();
+  const std::string expected = described_tensors(model);
+  const auto bundle = Bundle::open(*path, {});
+  for (const std::string& name : bundle->names()) {
+    const fs::path file = fs::path(*path) / name;
+    const std::string whole = slurp(file.string());
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      std::ofstream(file, std::ios::binary) << whole.substr(0, size);
+      const auto cut = opened(*path);
+      if (!cut) continue;
+      const std::string found = described_tensors(*cut);
+      EXPECT_TRUE(found == expected || found.find("unreadable") != std::string::npos) << name << " cut at " << size << "\n"
+                                                                                      << found;
+    }
+    fs::remove(file);
+    const auto without = opened(*path);
+    EXPECT_TRUE(!without || described_tensors(*without) == expected) << "without " << name;
+    std::ofstream(file, std::ios::binary) << whole;
+  }
+}
+
+TEST_P(EveryFormat, AFlippedBitIsRefusedOrFoundOrHarmless) {
+  if (format().plan == nullptr || format().folder) GTEST_SKIP() << "needs a file to damage";
+  const Model model = specimen();
+  const auto path = written(model);
+  ASSERT_TRUE(path) << path.error().to_string();
+  const std::string whole = slurp(*path);
+  const std::string expected = described(model);
+  ASSERT_FALSE(is_faulted(whole));
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+    const auto read = opened_bytes(damaged);
+    if (!read || !traits().finds_flips) continue;
+    EXPECT_TRUE(described(*read) == expected || is_faulted(damaged)) << "byte " << at << "\n" << described(*read);
+  }
+}
+
+TEST_P(EveryFormat, LimitsHold) {
+  if (format().plan == nullptr) GTEST_SKIP() << "read only";
+  const auto path = written(plain());
+  ASSERT_TRUE(path) << path.error().to_string();
+  if (!traits().counts_tensors) GTEST_SKIP() << "declared in kTraits";
+  Limits limits;
+  limits.tensors = 2;
+  limits.members = format().folder ? limits.members : 2;
+  limits.opcodes = 5;
+  const auto model = opened(*path, limits);
+  ASSERT_FALSE(model) << "six tensors were read, two are allowed";
+  EXPECT_EQ(model.error().code(), Code::kLimit) << model.error().to_string();
+}
+
+// Counts the bytes that are read.
+class CountingSource final : public Source {
+ public:
+  CountingSource(SourceRef whole, std::atomic<std::uint64_t>& count) : whole_(std::move(whole)), count_(count) {}
+  std::uint64_t size() const noexcept override { return whole_->size(); }
+  const std::string& name() const noexcept override { return whole_->name(); }
+  Status read_at(std::uint64_t offset, std::span<std::byte> out) const override {
+    count_ += out.size();
+    return whole_->read_at(offset, out);
+  }
+
+ private:
+  SourceRef whole_;
+  std::atomic<std::uint64_t>& count_;
+};
+
+TEST_P(EveryFormat, OpeningReadsNoTensorBytes) {
+  if (format().plan == nullptr || format().folder) GTEST_SKIP() << "needs a file to watch";
+  constexpr std::uint64_t kBytes = 32u << 20;
+  const auto path = written(large(kBytes));
+  ASSERT_TRUE(path) << path.error().to_string();
+  std::atomic<std::uint64_t> count = 0;
+  const auto file = open_file(*path);
+  ASSERT_TRUE(file);
+  const auto model = opened(Bundle::of(std::make_shared<CountingSource>(*file, count)));
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_EQ(model->tensors().at(0).tensor.bytes(), kBytes);
+  EXPECT_LT(count.load(), kBytes / 16);
+}
+
+std::string id_of(const ::testing::TestParamInfo<const Format*>& format) {
+  std::string id(format.param->id);
+  std::replace(id.begin(), id.end(), '-', '_');
+  return id;
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, EveryFormat, ::testing::ValuesIn(all_formats().begin(), all_formats().end()), id_of);
+
+}  // namespace
+}  // namespace holdall::conformance
