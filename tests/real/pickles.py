@@ -1,0 +1,145 @@
+"""Pickles written by hand, opcode by opcode: what an attacker would send. Nothing here is ever loaded by a test."""
+
+import io
+import pickle
+import struct
+import zipfile
+
+# One call of a shell, in every spelling of a call that the pickle machine has.
+COMMAND = "echo holdall-was-here"
+
+
+def proto(version, *parts):
+    return b"\x80" + bytes([version]) + b"".join(parts) + b"."
+
+
+def unicode(text):
+    data = text.encode()
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+def short(text):
+    data = text.encode()
+    return b"\x8c" + bytes([len(data)]) + data
+
+
+def global_(module, name):
+    return f"c{module}\n{name}\n".encode()
+
+
+def stack_global(module, name):
+    return short(module) + short(name) + b"\x93"
+
+
+def reduce(function, *arguments):
+    return function + b"(" + b"".join(arguments) + b"tR"
+
+
+def call(module, name, *arguments):
+    return proto(2, reduce(global_(module, name), *arguments))
+
+
+def zipped(pickled, members=(), folder="archive", **options):
+    """A .pt archive around a pickle."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", **options) as archive:
+        archive.writestr(f"{folder}/data.pkl", pickled)
+        archive.writestr(f"{folder}/version", "3\n")
+        for name, data in members:
+            archive.writestr(f"{folder}/{name}", data)
+    return buffer.getvalue()
+
+
+SYSTEM = call("os", "system", unicode(COMMAND))
+BENIGN = pickle.dumps({"a": [1, 2.5, "x"]}, 2)
+
+# Each must be `malicious`.
+MALICIOUS = {
+    "reduce": SYSTEM,
+    "reduce_posix": call("posix", "system", unicode(COMMAND)),
+    "reduce_nt": call("nt", "system", unicode(COMMAND)),
+    "protocol0": f"cos\nsystem\n(S'{COMMAND}'\ntR.".encode(),
+    "protocol1_without_magic": global_("os", "system") + b"(U\x02hitR.",
+    "stack_global": proto(4, reduce(stack_global("os", "system"), short(COMMAND))),
+    "inst": f"(S'{COMMAND}'\nios\nsystem\n.".encode(),
+    "inst_then_pop": f"(S'{COMMAND}'\nios\nsystem\n0N.".encode(),
+    "obj": proto(2, b"(" + global_("os", "system") + unicode(COMMAND) + b"o"),
+    "obj_then_pop": proto(2, b"(" + global_("os", "system") + unicode(COMMAND) + b"o0N"),
+    "newobj": proto(2, global_("subprocess", "Popen") + unicode(COMMAND) + b"\x85\x81"),
+    "newobj_then_pop": proto(2, global_("subprocess", "Popen") + unicode(COMMAND) + b"\x85\x810N"),
+    "newobj_ex": proto(4, global_("subprocess", "Popen") + short(COMMAND) + b"\x85}\x92"),
+    "reduce_then_pop": proto(2, reduce(global_("os", "system"), unicode(COMMAND)) + b"0" + unicode("weights")),
+    "pop_mark": proto(2, b"(" + reduce(global_("os", "system"), unicode(COMMAND)) + b"1N"),
+    "computed_module": proto(4, unicode("so") + b"\x94" + reduce(stack_global("builtins", "str"), short("os")) + short("system") + b"\x93" + short(COMMAND) + b"\x85R"),
+    "names_from_the_memo": proto(4, short("os") + b"\x94" + b"0" + short("system") + b"\x94" + b"0" + b"h\x00h\x01\x93" + short(COMMAND) + b"\x85R"),
+    "memo_overwritten": proto(2, unicode("collections") + b"q\x000" + unicode("os") + b"q\x000" + b"h\x00" + unicode("system") + b"\x93" + unicode(COMMAND) + b"\x85R"),
+    "dotted_name": proto(4, reduce(stack_global("pathlib", "os.system"), short(COMMAND))),
+    "dotted_name_of_an_allowed_module": proto(4, reduce(stack_global("collections", "OrderedDict.fromkeys.__globals__"), short("a"))),
+    "string_opcode_into_stack_global": proto(4, b"S'os'\nS'system'\n\x93" + short(COMMAND) + b"\x85R"),
+    "builtins_eval": call("builtins", "eval", unicode("1")),
+    "dunder_builtin_eval": call("__builtin__", "eval", unicode("1")),
+    "exec": call("builtins", "exec", unicode("1")),
+    "getattr_chain": call("builtins", "getattr", global_("os", "path"), unicode("os")),
+    "import": call("builtins", "__import__", unicode("os")),
+    "operator_attrgetter": call("operator", "attrgetter", unicode("system")),
+    "functools_partial": call("functools", "partial", global_("os", "system"), unicode(COMMAND)),
+    "runpy": call("runpy", "_run_code", unicode("x")),
+    "pty": call("pty", "spawn", unicode(COMMAND)),
+    "webbrowser": call("webbrowser", "open", unicode("x")),
+    "timeit": call("timeit", "timeit", unicode("x")),
+    "cprofile": call("cProfile", "run", unicode("x")),
+    "pkgutil_resolve_name": call("pkgutil", "resolve_name", unicode("os:system")),
+    "pydoc_locate": call("pydoc", "locate", unicode("os.system")),
+    "uuid_command": call("uuid", "_get_command_stdout", unicode("x")),
+    "imaplib_stream": call("imaplib", "IMAP4_stream", unicode(COMMAND)),
+    "asyncio_internals": call("asyncio.unix_events", "_UnixSubprocessTransport._start", unicode("x")),
+    "ctypes": call("ctypes", "CDLL", unicode("x")),
+    "code_interpreter": call("code", "InteractiveInterpreter.runcode", unicode("x")),
+    "marshal": call("marshal", "loads", b"C\x01x"),
+    "types_function": call("types", "FunctionType", unicode("x")),
+    "socket": call("socket", "create_connection", unicode("x")),
+    "shutil": call("shutil", "rmtree", unicode("x")),
+    "numpy_f2py": call("numpy.f2py.crackfortran", "_eval_length", unicode("x")),
+    "numpy_runstring": call("numpy.testing._private.utils", "runstring", unicode("x")),
+    "torch_hub": call("torch.hub", "load", unicode("x")),
+    "torch_compile_file": call("torch._inductor.codecache", "compile_file", unicode("x")),
+    "torch_bottleneck": call("torch.utils.bottleneck.__main__", "run_cprofile", unicode("x")),
+    "sys_modules": proto(2, global_("sys", "modules") + unicode("os") + b"Ns"),
+    "set_item_on_an_import": proto(2, global_("os", "environ") + unicode("PATH") + unicode("x") + b"s"),
+    "build_on_an_import": proto(2, global_("os", "path") + b"}" + unicode("join") + b"Nsb"),
+    "append_on_an_import": proto(2, global_("sys", "path") + unicode("evil") + b"a"),
+    "nested_pickle_loads": call("pickle", "loads", b"C" + bytes([len(SYSTEM)]) + SYSTEM),
+    "pandas_read_pickle": call("pandas.io.pickle", "read_pickle", unicode("x")),
+    "broken_after_the_payload": SYSTEM[:-1] + b"\xff\xff\xff",
+    "truncated_after_the_payload": SYSTEM[:-1],
+    "second_pickle": BENIGN + SYSTEM,
+    "unlisted_import_unused": proto(2, global_("subprocess", "call") + b"0N"),
+    "persistent_id_call": proto(2, reduce(global_("os", "system"), unicode(COMMAND)) + b"Q"),
+}
+
+# Not clean, with any verdict but inert.
+SUSPICIOUS = {
+    "nested_bytes": proto(3, reduce(global_("torch.storage", "_load_from_bytes"), b"B" + struct.pack("<I", len(SYSTEM)) + SYSTEM)),
+    "second_pickle_after_rubbish": BENIGN + b"\x00" * 7 + SYSTEM,
+    "extension_code": proto(2, b"\x82\x01" + b")R"),
+    "extension_code_4": proto(2, b"\x84\x01\x00\x00\x00" + b")R"),
+    "third_party_call": call("pip", "main", unicode("x")),
+    "unknown_class": call("my_project.models", "Net"),
+    "unknown_class_protocol4": proto(4, stack_global("my_project.models", "Net") + b")\x81}" + short("a") + b"Nsb"),
+    "straddling_frame": b"\x80\x04\x95\x04\x00\x00\x00\x00\x00\x00\x00\x8c\x20" + b"a" * 4 + reduce(stack_global("os", "system"), short("x")) + b".",
+    "memo_key_missing": proto(2, b"h\x05"),
+    "stack_underflow": proto(2, b"R"),
+    "unknown_opcode": proto(2, b"\xfe"),
+}
+
+# The words of an attack in harmless places: must be `inert`.
+INERT = {
+    "plain": BENIGN,
+    "words": pickle.dumps({"vocabulary": ["os.system", "cos\nsystem\n(S'x'\ntR.", "eval(", "__import__", "posix"], "code": "exec('x')"}, 2),
+    "bytes_of_a_pickle": pickle.dumps({"blob": "x"}, 4),
+    "ordered": pickle.dumps(__import__("collections").OrderedDict(a=1), 2),
+    "protocol0": pickle.dumps({"a": (1, 2)}, 0),
+    "protocol5": pickle.dumps({"a": [1], "b": b"x" * 70_000}, 5),
+    "set": pickle.dumps({1, 2}, 4),
+    "recursive": pickle.dumps((lambda x: (x.append(x), x)[1])([]), 2),
+}

@@ -1,0 +1,247 @@
+"""What a file may try: every verdict is by exact name and opcode, in every wrapping that a loader would open."""
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import tarfile
+import zipfile
+import zlib
+
+import numpy
+import pytest
+import torch
+
+import pickles
+import samples
+
+WRAPPINGS = {
+    "bare": lambda data: data,
+    "pt": pickles.zipped,
+    "pt_deflated": lambda data: pickles.zipped(data, compression=zipfile.ZIP_DEFLATED),
+    "gzip": gzip.compress,
+    "zlib": zlib.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zip_in_zip": lambda data: pickles.zipped(pickles.BENIGN, [("inner.pt", pickles.zipped(data))]),
+    "other_member": lambda data: pickles.zipped(pickles.BENIGN, [("extra/state.pkl", data)]),
+}
+
+
+def verdict(holdall, path):
+    outcome = holdall("scan", path, "--json", status=None, timeout=60)
+    document = outcome.json
+    assert outcome.status == {"inert": 0, "code": 1, "malicious": 1, "unreadable": 2}[document["verdict"]], outcome
+    if document["verdict"] != "inert":
+        assert document["findings"], "a verdict says why"
+    return document["verdict"]
+
+
+def tar_of(data):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("pickle")
+        entry.size = len(data)
+        archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", pickles.MALICIOUS)
+def test_an_attack_is_malicious(holdall, tmp_path, name):
+    (tmp_path / "model.pkl").write_bytes(pickles.MALICIOUS[name])
+    assert verdict(holdall, tmp_path / "model.pkl") == "malicious"
+
+
+@pytest.mark.parametrize("name", pickles.MALICIOUS)
+def test_an_attack_in_an_archive_is_malicious(holdall, tmp_path, name):
+    (tmp_path / "model.pt").write_bytes(pickles.zipped(pickles.MALICIOUS[name]))
+    # torch reads the first pickle of data.pkl only; what stands behind it makes the file unreadable.
+    assert verdict(holdall, tmp_path / "model.pt") == ("unreadable" if name == "second_pickle" else "malicious")
+
+
+@pytest.mark.parametrize("name", pickles.SUSPICIOUS)
+@pytest.mark.parametrize("wrapping", ["bare", "pt"])
+def test_what_is_not_known_is_never_clean(holdall, tmp_path, name, wrapping):
+    (tmp_path / "model.pt").write_bytes(WRAPPINGS[wrapping](pickles.SUSPICIOUS[name]))
+    assert verdict(holdall, tmp_path / "model.pt") != "inert"
+
+
+@pytest.mark.parametrize("wrapping", [name for name in WRAPPINGS if name not in ("zip_in_zip", "other_member")])
+@pytest.mark.parametrize("name", pickles.INERT)
+def test_words_are_no_attack(holdall, tmp_path, name, wrapping):
+    (tmp_path / "model.bin").write_bytes(WRAPPINGS[wrapping](pickles.INERT[name]))
+    assert verdict(holdall, tmp_path / "model.bin") == "inert"
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("extension", ["pt", "safetensors", "txt", "npy", ""])
+def test_an_attack_is_found_in_any_wrapping_under_any_name(holdall, tmp_path, wrapping, extension):
+    path = tmp_path / f"model.{extension}"
+    path.write_bytes(WRAPPINGS[wrapping](pickles.SYSTEM))
+    assert verdict(holdall, path) == "malicious"
+
+
+def test_a_tar_is_never_clean(holdall, tmp_path):
+    (tmp_path / "model.tar").write_bytes(tar_of(pickles.SYSTEM))
+    assert verdict(holdall, tmp_path / "model.tar") != "inert"
+
+
+def test_the_magic_number_of_a_legacy_file_may_be_the_attack(holdall, tmp_path):
+    magic = pickles.call("builtins", "eval", pickles.unicode("0x1950a86a20f9469cfc6c"))
+    rest = [pickle.dumps(1001, 2), pickle.dumps({"little_endian": True}, 2), pickle.dumps({}, 2), pickle.dumps([], 2)]
+    (tmp_path / "model.pt").write_bytes(magic + b"".join(rest))
+    assert verdict(holdall, tmp_path / "model.pt") == "malicious"
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_every_pickle_of_a_legacy_file_is_judged(holdall, tmp_path, which):
+    buffer = io.BytesIO()
+    torch.save({"w": torch.ones(2)}, buffer, _use_new_zipfile_serialization=False)
+    data, streams = buffer.getvalue(), []
+    reader = io.BytesIO(data)
+    for _ in range(5):
+        start = reader.tell()
+        for opcode, _, position in __import__("pickletools").genops(reader):
+            pass
+        streams.append(data[start:reader.tell()])
+    streams[which] = pickles.SYSTEM
+    (tmp_path / "model.pt").write_bytes(b"".join(streams) + data[reader.tell():])
+    assert verdict(holdall, tmp_path / "model.pt") == "malicious"
+
+
+def test_numpy_object_arrays_are_judged(holdall, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (__import__("os").system, (pickles.COMMAND,))
+
+    array = numpy.empty(1, dtype=object)
+    array[0] = Evil()
+    numpy.save(tmp_path / "a.npy", array, allow_pickle=True)
+    numpy.savez(tmp_path / "a.npz", x=numpy.ones(2), y=array)
+    numpy.savez_compressed(tmp_path / "b.npz", x=numpy.ones(2), y=array)
+    for name in ("a.npy", "a.npz", "b.npz"):
+        assert verdict(holdall, tmp_path / name) == "malicious", name
+
+
+def test_pickled_arrays_are_inert_and_pickled_torch_tensors_are_code(holdall, tmp_path):
+    """A tensor in a plain pickle is loaded by torch.storage._load_from_bytes, which unpickles without any restriction."""
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"n": numpy.arange(4), "s": numpy.float32(1)}, 4))
+    assert verdict(holdall, tmp_path / "a.pkl") == "inert"
+    (tmp_path / "b.pkl").write_bytes(pickle.dumps({"w": torch.ones(3)}, 4))
+    assert verdict(holdall, tmp_path / "b.pkl") == "code"
+
+
+def test_a_folder_is_as_bad_as_its_worst_file(holdall, tmp_path):
+    folder = tmp_path / "repo"
+    (folder / "sub").mkdir(parents=True)
+    torch.save({"w": torch.ones(2)}, folder / "good.pt")
+    assert verdict(holdall, folder) == "inert"
+    (folder / "sub" / "optimizer.bin").write_bytes(pickles.zipped(pickles.SYSTEM))
+    assert verdict(holdall, folder) == "malicious"
+
+
+def test_code_beside_the_weights_is_code(holdall, tmp_path):
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    torch.save({"w": torch.ones(2)}, folder / "pytorch_model.bin")
+    (folder / "config.json").write_text('{"model_type": "x", "auto_map": {"AutoModel": "modeling_x.Model"}}')
+    (folder / "modeling_x.py").write_text("import os\n")
+    assert verdict(holdall, folder) in ("code", "malicious")
+
+
+def rewritten(data, change):
+    """A zip whose bytes were changed after it was made."""
+    data = bytearray(data)
+    change(data)
+    return bytes(data)
+
+
+def other_local_name(data):
+    at = data.index(b"archive/data.pkl")
+    data[at:at + 16] = b"archive/dota.pkl"
+
+
+def encrypted_flag(data):
+    data[6] |= 1
+    at = data.index(b"PK\x01\x02")
+    data[at + 8] |= 1
+
+
+def bad_crc(data):
+    for mark, offset in ((b"PK\x03\x04", 14), (b"PK\x01\x02", 16)):
+        at = data.index(mark)
+        data[at + offset] ^= 0xFF
+
+
+@pytest.mark.parametrize("change", [other_local_name, encrypted_flag, bad_crc])
+@pytest.mark.parametrize("payload", ["BENIGN", "SYSTEM"])
+def test_an_archive_read_in_two_ways_is_never_clean(holdall, tmp_path, change, payload):
+    (tmp_path / "model.pt").write_bytes(rewritten(pickles.zipped(getattr(pickles, payload)), change))
+    assert verdict(holdall, tmp_path / "model.pt") != "inert"
+    assert holdall("verify", tmp_path / "model.pt", status=(1, 2))
+
+
+@pytest.mark.parametrize("extra", [b"junk at the end", pickles.SYSTEM, pickles.zipped(pickles.SYSTEM)])
+@pytest.mark.parametrize("before", [True, False])
+def test_bytes_around_an_archive_are_never_clean(holdall, tmp_path, extra, before):
+    archive = pickles.zipped(pickles.BENIGN)
+    (tmp_path / "model.pt").write_bytes(extra + archive if before else archive + extra)
+    assert verdict(holdall, tmp_path / "model.pt") != "inert"
+
+
+def test_a_name_twice_in_an_archive_is_never_clean(holdall, tmp_path):
+    with pytest.warns(UserWarning):
+        data = pickles.zipped(pickles.BENIGN, [("data.pkl", pickles.SYSTEM)])
+    (tmp_path / "model.pt").write_bytes(data)
+    assert verdict(holdall, tmp_path / "model.pt") != "inert"
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "a/../../evil"])
+def test_a_member_outside_of_the_archive_is_never_clean(holdall, tmp_path, name):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", pickles.BENIGN)
+        archive.writestr("archive/version", "3\n")
+        archive.writestr(name, "x")
+    (tmp_path / "model.pt").write_bytes(buffer.getvalue())
+    assert verdict(holdall, tmp_path / "model.pt") != "inert"
+
+
+def test_unknown_archives_are_unreadable(holdall, tmp_path):
+    (tmp_path / "model.7z").write_bytes(b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(100))
+    assert verdict(holdall, tmp_path / "model.7z") == "unreadable"
+
+
+def test_several_paths_give_an_array_and_the_worst_status(holdall, tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickles.BENIGN)
+    (tmp_path / "b.pkl").write_bytes(pickles.SYSTEM)
+    documents = holdall("scan", tmp_path / "a.pkl", tmp_path / "b.pkl", "--json", status=1).json
+    assert [document["verdict"] for document in documents] == ["inert", "malicious"]
+    assert [document["path"] for document in documents] == [str(tmp_path / "a.pkl"), str(tmp_path / "b.pkl")]
+
+
+def test_expansion_is_bounded(holdall, tmp_path):
+    laughs = pickles.proto(2, b"]" + b"".join(b"q\x00](" + b"h\x00" * 10 + b"e" for _ in range(60)))
+    (tmp_path / "laughs.pkl").write_bytes(laughs)
+    bomb = gzip.compress(bytes(1 << 30), 9)
+    (tmp_path / "bomb.pkl.gz").write_bytes(gzip.compress(bomb, 9))
+    for name in ("laughs.pkl", "bomb.pkl.gz"):
+        holdall("scan", tmp_path / name, status=None, memory=1 << 30, timeout=60)
+        holdall("inspect", tmp_path / name, status=None, memory=1 << 30, timeout=60)
+
+
+@pytest.mark.parametrize("name", pickles.MALICIOUS)
+def test_no_verb_runs_what_a_file_says(holdall, tmp_path, name):
+    (tmp_path / "model.pkl").write_bytes(pickles.MALICIOUS[name])
+    for verb in (["inspect"], ["verify"], ["convert", tmp_path / "model.pkl", tmp_path / "out.npz"]):
+        arguments = verb if len(verb) > 1 else [*verb, tmp_path / "model.pkl"]
+        outcome = holdall(*arguments, status=None)
+        assert "holdall-was-here" not in outcome.out.replace(pickles.COMMAND, ""), outcome
+
+
+@pytest.mark.parametrize("name", samples.STATES)
+def test_every_state_is_inert_whatever_its_pickle_protocol(holdall, tmp_path, name):
+    for protocol in (2, 3, 4, 5):
+        torch.save(samples.STATES[name](), tmp_path / "model.pt", pickle_protocol=protocol)
+        assert verdict(holdall, tmp_path / "model.pt") == "inert", protocol

@@ -1,0 +1,157 @@
+"""Files of torch.save, where test_states.py does not look: what is shared, how members lie, what torch checks on loading."""
+
+import collections
+import io
+import struct
+import zipfile
+
+import numpy
+import pytest
+import torch
+
+from oracle import digest
+
+
+def save(value, path, **options):
+    torch.save(value, path, **options)
+    return path
+
+
+def storage_of(tensor):
+    return tensor.untyped_storage().data_ptr()
+
+
+def test_views_share_one_storage_with_their_strides(holdall, tmp_path):
+    base = torch.arange(60.0).view(5, 12)
+    state = {"a": base[1:3], "b": base.t()[2:4], "c": base[2], "alone": torch.ones(2)}
+    path = save(state, tmp_path / "model.pt")
+    holdall.convert(path, tmp_path / "ours.pt")
+    back = torch.load(tmp_path / "ours.pt", weights_only=True)
+    assert storage_of(back["a"]) == storage_of(back["b"]) == storage_of(back["c"]) != storage_of(back["alone"])
+    for name, tensor in state.items():
+        assert torch.equal(back[name], tensor) and back[name].stride() == tensor.stride(), name
+    back["a"][0, 0] = -1.0
+    assert back["c"][0] == 24.0 and back["a"][1, 0] == 24.0
+    back["c"][0] = -2.0
+    assert back["a"][1, 0] == -2.0, "they are the same memory"
+
+
+def test_members_lie_as_torch_lays_them(holdall, tmp_path):
+    state = {"w": torch.arange(100.0), "empty": torch.empty(0), "b": torch.ones(3, dtype=torch.int8)}
+    path = save(state, tmp_path / "model.pt")
+    (tmp_path / "out").mkdir()
+    holdall.convert(path, tmp_path / "out" / "model.pt")
+    with zipfile.ZipFile(path) as theirs, zipfile.ZipFile(tmp_path / "out" / "model.pt") as ours:
+        assert ours.testzip() is None
+        assert ours.namelist() == theirs.namelist()
+        for a, b in zip(theirs.infolist(), ours.infolist()):
+            assert (a.compress_type, a.flag_bits, a.date_time, a.external_attr) == (
+                b.compress_type, b.flag_bits, b.date_time, b.external_attr), a.filename
+            if not a.filename.endswith(("data.pkl", "serialization_id")):
+                assert theirs.read(a) == ours.read(b), a.filename
+            header = (tmp_path / "out" / "model.pt").read_bytes()[b.header_offset:b.header_offset + 30]
+            name, extra = struct.unpack("<HH", header[26:30])
+            assert (b.header_offset + 30 + name + extra) % 64 == 0, b.filename
+        identity = ours.read("model/.data/serialization_id")
+        assert len(identity) == 40 and identity.isdigit()
+
+
+def test_torch_maps_our_file(holdall, tmp_path):
+    state = {"w": torch.arange(1000.0), "v": torch.arange(7, dtype=torch.int16)}
+    holdall.convert(save(state, tmp_path / "model.pt"), tmp_path / "ours.pt")
+    back = torch.load(tmp_path / "ours.pt", weights_only=True, mmap=True)
+    assert all(torch.equal(back[name], state[name]) for name in state)
+
+
+def test_offsets_that_torch_computes_are_where_the_storages_are(holdall, tmp_path):
+    from torch.utils.serialization import config
+
+    state = {f"w{i}": torch.full((i * 7 % 15,), float(i)) for i in range(20)}
+    holdall.convert(save(state, tmp_path / "model.pt"), tmp_path / "ours.pt")
+    before = config.load.calculate_storage_offsets
+    config.load.calculate_storage_offsets = True
+    try:
+        back = torch.load(tmp_path / "ours.pt", weights_only=True, mmap=True)
+    finally:
+        config.load.calculate_storage_offsets = before
+    assert all(torch.equal(back[name], state[name]) for name in state)
+
+
+def test_quantized_tensors_come_back_with_their_quantizers(holdall, tmp_path):
+    weight = torch.linspace(-1, 1, 24).view(4, 6)
+    scales, points = torch.rand(4, dtype=torch.float64) + 0.1, torch.arange(4)
+    state = {"tensor": torch.quantize_per_tensor(weight, 0.03, 5, torch.quint8),
+             "channel": torch.quantize_per_channel(weight, scales, points, 0, torch.qint8),
+             "packed": torch.quantize_per_channel(weight[:, :5], scales.float(), points.float(), 0, torch.quint4x2)}
+    holdall.convert(save(state, tmp_path / "model.pt"), tmp_path / "ours.pt")
+    back = torch.load(tmp_path / "ours.pt", weights_only=True)
+    for name, tensor in state.items():
+        assert back[name].dtype == tensor.dtype and back[name].qscheme() == tensor.qscheme()
+        assert torch.equal(back[name].dequantize(), tensor.dequantize()), name
+
+
+def test_parameters_and_attributes_come_back(holdall, tmp_path):
+    parameter = torch.nn.Parameter(torch.ones(2), requires_grad=False)
+    parameter.note = {"rank": 3}
+    plain = torch.zeros(1)
+    plain.mark = torch.arange(2)
+    state = collections.OrderedDict(p=parameter, q=torch.nn.Parameter(torch.ones(1)), t=plain)
+    state._metadata = {"": {"version": 1}}
+    holdall.convert(save(state, tmp_path / "model.pt"), tmp_path / "ours.pt")
+    back = torch.load(tmp_path / "ours.pt", weights_only=True)
+    assert type(back) is collections.OrderedDict and back._metadata == {"": {"version": 1}}
+    assert isinstance(back["p"], torch.nn.Parameter) and not back["p"].requires_grad and back["p"].note == {"rank": 3}
+    assert isinstance(back["q"], torch.nn.Parameter) and back["q"].requires_grad
+    assert type(back["t"]) is torch.Tensor and torch.equal(back["t"].mark, torch.arange(2))
+    assert back["p"]._backward_hooks is not back["q"]._backward_hooks
+
+
+def test_numpy_inside_becomes_what_the_weights_only_loader_takes(holdall, tmp_path):
+    state = {"rng": ("MT19937", numpy.arange(5, dtype=numpy.uint32), 3), "loss": numpy.float32(0.1), "w": torch.ones(1)}
+    holdall.convert(save(state, tmp_path / "model.pt"), tmp_path / "ours.pt")
+    back = torch.load(tmp_path / "ours.pt", weights_only=True)
+    assert torch.equal(back["rng"][1], torch.arange(5).to(torch.uint32))
+    assert back["loss"] == float(numpy.float32(0.1)) and back["rng"][0] == "MT19937"
+
+
+def test_a_whole_module_goes_out_and_back(holdall, tmp_path):
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.LSTM(4, 2))
+    holdall.convert(save(net, tmp_path / "model.pt"), tmp_path / "ours.pt")
+    back = torch.load(tmp_path / "ours.pt", weights_only=False)
+    assert str(back) == str(net)
+    x = torch.randn(5, 3)
+    assert torch.equal(back(x)[0], net(x)[0])
+
+
+def test_shards_are_those_of_transformers(holdall, tmp_path):
+    state = {f"layer.{i}.weight": torch.randn(50, 20) for i in range(10)}
+    state["tied"] = state["layer.0.weight"]
+    path = save(state, tmp_path / "model.pt")
+    holdall.convert(path, tmp_path / "out", "--to", "pytorch", "--shard-size", "10KB")
+    index = tmp_path / "out" / "pytorch_model.bin.index.json"
+    tensors = holdall.inspect(index).tensors
+    assert {name: entry["sha256"] for name, entry in tensors.items()} == {name: digest(t) for name, t in state.items()}
+    parts = {}
+    for file in sorted((tmp_path / "out").glob("pytorch_model-*.bin")):
+        parts |= torch.load(file, weights_only=True)
+    assert parts.keys() == state.keys() and all(torch.equal(parts[name], state[name]) for name in state)
+    next((tmp_path / "out").glob("pytorch_model-00002-*.bin")).unlink()
+    gone = holdall("inspect", index, "--json", status=2)
+    assert "pytorch_model-00002-of-" in gone.err
+
+
+@pytest.mark.parametrize("alignment", [1, 16, 4096])
+def test_any_alignment_is_read(holdall, tmp_path, alignment):
+    state = {"a": torch.arange(5.0), "b": torch.ones(3, dtype=torch.int8)}
+    path = save(state, tmp_path / "model.pt")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w") as new:
+        for item in old.infolist():
+            at = packed.tell() + 30 + len(item.filename) + 4
+            entry = zipfile.ZipInfo(item.filename)
+            pad = -at % alignment
+            entry.extra = struct.pack("<HH", 0x4246, pad) + b"Z" * pad
+            new.writestr(entry, old.read(item))
+    path.write_bytes(packed.getvalue())
+    assert {n: e["sha256"] for n, e in holdall.inspect(path).tensors.items()} == {n: digest(t) for n, t in state.items()}
+    assert torch.equal(torch.load(path)["a"], state["a"])
