@@ -1,0 +1,351 @@
+"""Races Holdall against its rivals and the bare machine, and writes the tables.
+
+Usage: run.py [--quick] [--runs N] [--only WORD]… [--folder DIR] [--python PYTHON] [--ztensor PYTHON]
+              [--build DIR] [--write]
+
+Every row is a race: its contenders take turns in one run, and the ratio is of their medians; nothing else about the machine is
+compared. --quick takes 64 MB instead of 1 GB and 2 runs instead of 7. --write puts the table between README's `<!-- bench -->`
+marks and the details in docs/benchmarks.md. Cold means that the file was dropped from the page cache before the run.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import glob
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RIVALS = ROOT / "bench" / "rivals.py"
+
+
+@dataclasses.dataclass
+class Sample:
+    seconds: float
+    resident: int  # bytes, at most, of the whole process
+
+
+@dataclasses.dataclass
+class Contender:
+    name: str
+    command: list[str]
+    inside: bool  # the program prints its own time; else the whole process counts
+    before: Callable[[], None] = lambda: None
+    statuses: tuple[int, ...] = (0,)
+
+
+@dataclasses.dataclass
+class Bar:
+    """A ratio to show: `rival` over Holdall where larger is better, Holdall over `rival` where `below`."""
+
+    rival: str
+    ratio: float
+    below: bool = False
+
+
+@dataclasses.dataclass
+class Race:
+    key: str
+    work: str
+    contenders: list[Contender]
+    bars: list[Bar]
+    most_seconds: float | None = None
+    most_resident: int | None = None
+
+
+def drop(*paths):
+    """Out of the page cache, once it is on disk."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+
+
+def warm(path):
+    with open(path, "rb", buffering=0) as file:
+        buffer = bytearray(1 << 22)
+        while file.readinto(buffer):
+            pass
+
+
+def remove(path):
+    shutil.rmtree(path) if os.path.isdir(path) else pathlib.Path(path).unlink(missing_ok=True)
+
+
+def measure(contender):
+    contender.before()
+    start = time.perf_counter()
+    process = subprocess.Popen(contender.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    whole = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in contender.statuses:
+        raise RuntimeError(f"{contender.name}: status {process.returncode}: {' '.join(contender.command)}")
+    return Sample(float(output) if contender.inside else whole, usage.ru_maxrss * 1024)
+
+
+def run(race, runs):
+    samples = {contender.name: [] for contender in race.contenders}
+    for _ in range(runs):
+        for contender in race.contenders:
+            samples[contender.name].append(measure(contender))
+    return {name: Sample(statistics.median(s.seconds for s in list_), max(s.resident for s in list_)) for name, list_ in samples.items()}
+
+
+def seconds_text(seconds):
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
+
+
+def size_text(size):
+    return f"{size / 1e6:.0f} MB" if size >= 1e7 else f"{size / 1e6:.1f} MB"
+
+
+class Field:
+    """The files that are raced over, and the commands that do it."""
+
+    def __init__(self, options):
+        self.folder = pathlib.Path(options.folder).resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.python = options.python
+        self.command = str(pathlib.Path(options.build).resolve() / "holdall")
+        self.bench = str(pathlib.Path(options.build).resolve() / "holdall_bench")
+        self.ztensor = options.ztensor
+        self.tensors = 64
+        self.floats = (1 << 18) if options.quick else (1 << 22)
+        self.small = 20_000
+        self.pickles = 1_000 if options.quick else 10_000
+
+    @property
+    def bytes(self):
+        return self.tensors * self.floats * 4
+
+    def at(self, name):
+        return str(self.folder / name)
+
+    def rival(self, name, work, *arguments, before=lambda: None):
+        return Contender(name, [self.python, str(RIVALS), work, *map(str, arguments)], True, before)
+
+    def inside(self, name, work, *arguments, before=lambda: None):
+        return Contender(name, [self.bench, work, *map(str, arguments)], True, before)
+
+    def whole(self, name, *command, before=lambda: None, statuses=(0,)):
+        return Contender(name, list(map(str, command)), False, before, statuses)
+
+    def make(self):
+        """Writes what is not there yet."""
+        big, small = (self.tensors, self.floats), (self.small, 64)
+        for name, work, shape in (("big.pt", "torch-save", big), ("big.safetensors", "safetensors-save", big), ("big.npz", "numpy-save", big),
+                                  ("small.pt", "torch-save", small), ("small.safetensors", "safetensors-save", small)):
+            if not os.path.exists(self.at(name)):
+                print(f"making {name}", file=sys.stderr)
+                measure(self.rival(name, work, self.at(name), *shape))
+        pickles = self.folder / "pickles"
+        if not pickles.is_dir():
+            pickles.mkdir()
+            measure(self.rival("pickles", "small-pickles", pickles, self.pickles))
+        for path in self.folder.iterdir():
+            if path.is_file():
+                drop(path)
+
+    def save_races(self):
+        for format_, rival, ratio in (("pt", "torch.save", 2), ("safetensors", "safetensors", 1.5)):
+            out = self.at(f"out.{format_}")
+            clean = lambda out=out: remove(out)  # noqa: E731
+            work = "torch-save" if format_ == "pt" else "safetensors-save"
+            checks = "CRCs" if format_ == "pt" else "checksums"
+            yield Race(f"save-{format_}", f"save 1 GB `.{format_}` with {checks}, durable", [
+                self.inside("Holdall", "save", out, self.tensors, self.floats * 4, before=clean),
+                self.rival(rival, work, out, self.tensors, self.floats, before=clean),
+                self.inside("raw write", "raw-write", out, self.bytes, before=clean),
+            ], [Bar(rival, ratio), Bar("raw write", 0.9)])
+            yield Race(f"save-small-{format_}", f"save 20,000 small tensors as `.{format_}`, durable", [
+                self.inside("Holdall", "save", out, self.small, 256, before=clean),
+                self.rival(rival, work, out, self.small, 64, before=clean),
+            ], [Bar(rival, 10 if format_ == "pt" else 3)])
+
+    def load_races(self):
+        for format_, rival, work in (("pt", "torch.load", "torch-load"), ("safetensors", "safetensors", "safetensors-load"),
+                                     ("npz", "numpy", "numpy-load")):
+            path = self.at(f"big.{format_}")
+            raw_bars = [] if format_ == "npz" else [Bar("raw read", 0.7)]
+            ratios = {"pt": (2.5, 1.5), "safetensors": (2, 3), "npz": (2, 2)}[format_]
+            for heat, prepare, ratio in (("warm", lambda p=path: warm(p), ratios[0]), ("cold", lambda p=path: drop(p), ratios[1])):
+                contenders = [
+                    self.inside("Holdall", "load", path, before=prepare),
+                    self.rival(rival, work, path, before=prepare),
+                    self.inside("raw read", f"raw-read-{heat}", path, before=prepare),
+                ]
+                if self.ztensor is not None:
+                    contenders.append(Contender("zTensor", [self.ztensor, str(RIVALS), "ztensor-load", path], True, prepare))
+                yield Race(f"load-{format_}-{heat}", f"load 1 GB `.{format_}` into fresh memory, {heat}", contenders,
+                           [Bar(rival, ratio), *raw_bars])
+        for format_, rival, work, ratio in (("pt", "torch.load", "torch-load", 10), ("safetensors", "safetensors", "safetensors-load", 3)):
+            path = self.at(f"small.{format_}")
+            yield Race(f"load-small-{format_}", f"load 20,000 small tensors from `.{format_}`", [
+                self.inside("Holdall", "load", path, before=lambda p=path: warm(p)),
+                self.rival(rival, work, path, before=lambda p=path: warm(p)),
+            ], [Bar(rival, ratio)])
+
+    def command_races(self):
+        big, out = self.at("big.pt"), self.at("converted.safetensors")
+        yield Race("inspect", "`inspect` 1 GB `.pt`, whole process", [
+            self.whole("Holdall", self.command, "inspect", "--json", big, before=lambda: warm(big)),
+            self.whole("Python with torch", self.python, RIVALS, "torch-list", big, before=lambda: warm(big)),
+        ], [Bar("Python with torch", 50)], 0.020, 20_000_000)
+
+        def ready():
+            remove(out)
+            warm(big)
+
+        yield Race("convert", "`convert` 1 GB `.pt` → safetensors, durable", [
+            self.whole("Holdall", self.command, "convert", "--quiet", big, out, before=ready),
+            self.rival("cp", "copy", big, out, before=ready),
+            self.rival("Python", "torch-to-safetensors", big, out, before=ready),
+        ], [Bar("cp", 1.5, below=True), Bar("Python", 4)], None, 64_000_000)
+        picklescan = str(pathlib.Path(self.python).parent / "picklescan")
+        pickles = self.at("pickles")
+        yield Race("scan", "`scan` 1 GB `.pt`, whole process", [
+            self.whole("Holdall", self.command, "scan", "--quiet", big, before=lambda: warm(big)),
+            self.whole("picklescan", picklescan, "--path", big, before=lambda: warm(big)),
+        ], [Bar("picklescan", 1)], 0.010)
+        yield Race("scan-many", f"`scan` {self.pickles:,} small pickles", [
+            self.whole("Holdall", self.command, "scan", "--quiet", pickles),
+            self.whole("picklescan", picklescan, "--path", pickles),
+        ], [Bar("picklescan", 8)])
+        yield Race("start", "cold start of `formats`, whole process", [
+            self.whole("Holdall", self.command, "formats", before=lambda: drop(self.command)),
+            self.whole("/bin/true", "/bin/true", before=lambda: drop("/bin/true")),
+        ], [], 0.005)
+
+    def races(self):
+        yield from self.save_races()
+        yield from self.load_races()
+        yield from self.command_races()
+
+
+def verdicts(race, medians):
+    """(what is shown, what was to be shown, whether it is met) for each bar."""
+    own = medians["Holdall"]
+    for bar in race.bars:
+        ratio = own.seconds / medians[bar.rival].seconds if bar.below else medians[bar.rival].seconds / own.seconds
+        met = ratio <= bar.ratio if bar.below else ratio >= bar.ratio
+        sign = "≤" if bar.below else "≥"
+        yield f"{ratio:.2f} × {bar.rival}" if ratio < 10 else f"{ratio:.0f} × {bar.rival}", f"{sign} {bar.ratio:g} ×", met
+    if race.most_seconds is not None:
+        yield seconds_text(own.seconds), f"≤ {seconds_text(race.most_seconds)}", own.seconds <= race.most_seconds
+    if race.most_resident is not None:
+        yield f"{size_text(own.resident)} resident", f"≤ {size_text(race.most_resident)}", own.resident <= race.most_resident
+
+
+def stripped_size(command):
+    copy = command + ".stripped"
+    subprocess.run(["strip", "-o", copy, command], check=True)
+    size = os.path.getsize(copy)
+    os.unlink(copy)
+    return size
+
+
+def table(results):
+    lines = ["| work | Holdall | rivals | ratio | bar |", "|---|---|---|---|---|"]
+    for race, medians in results:
+        others = ", ".join(f"{name} {seconds_text(s.seconds)}" for name, s in medians.items() if name != "Holdall")
+        shown = list(verdicts(race, medians))
+        ratios = "; ".join(text for text, _, _ in shown)
+        bars = "; ".join(bar + ("" if met else " **missed**") for _, bar, met in shown)
+        lines.append(f"| {race.work} | {seconds_text(medians['Holdall'].seconds)} | {others} | {ratios} | {bars} |")
+    return lines
+
+
+def size_line(size):
+    met = "" if size <= 12_000_000 else " **missed**"
+    return f"| the command's size, stripped | {size_text(size)} | | | ≤ 12 MB{met} |"
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return f"{len(os.sched_getaffinity(0))} cores ({model}), {memory:.0f} GB, Linux {platform.release().split('-')[0]}"
+
+
+def versions(python):
+    code = ("import importlib.metadata as m;"
+            "print(', '.join(f'{n} {m.version(n)}' for n in ('torch', 'safetensors', 'numpy', 'picklescan')))")
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def write_documents(lines, results, options, runs):
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    start = text.index("<!-- bench -->\n") + len("<!-- bench -->\n")
+    end = text.index("<!-- /bench -->")
+    readme.write_text(text[:start] + "\n".join(lines) + "\n" + text[end:])
+    details = ["| work | contender | seconds (median) | resident at most |", "|---|---|---|---|"]
+    for race, medians in results:
+        details += [f"| {race.work} | {name} | {s.seconds:.4f} | {size_text(s.resident)} |" for name, s in medians.items()]
+    page = f"""# Benchmarks
+
+Written by `bench/run.py --write` on {datetime.date.today()}: {machine()}; {versions(options.python)}.
+Every row is a race of its own: the contenders took turns {runs} times, the medians are compared, and only ratios within a row mean
+anything. "1 GB" is 64 float32 tensors of 16.8 MB. Durable means that file and folder were synced before the clock stopped, for the
+rivals too. Cold means that the file had been dropped from the page cache. Where a bar names "raw", that is the bare machine: the
+fastest plain program that moves the same bytes (`bench/holdall_bench.cc`).
+
+{chr(10).join(lines)}
+
+## Seconds and memory
+
+{chr(10).join(details)}
+"""
+    (ROOT / "docs" / "benchmarks.md").write_text(page)
+
+
+def default_python():
+    found = sorted(glob.glob(os.path.expanduser("~/.cache/holdall/venv-*/bin/python")), key=os.path.getmtime)
+    return found[-1] if found else sys.executable
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--runs", type=int)
+    parser.add_argument("--only", action="append", default=[], metavar="WORD")
+    parser.add_argument("--folder")
+    parser.add_argument("--python", default=default_python())
+    parser.add_argument("--build", default=ROOT / "build" / "release")
+    parser.add_argument("--ztensor", metavar="PYTHON", help="a Python with the package ztensor; without it zTensor does not run")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    options.folder = options.folder or ROOT / "build" / ("bench-quick" if options.quick else "bench")
+    runs = options.runs or (2 if options.quick else 7)
+    field = Field(options)
+    field.make()
+    results = []
+    for race in field.races():
+        if options.only and not any(word in race.key for word in options.only):
+            continue
+        try:
+            medians = run(race, runs)
+        except (RuntimeError, ValueError, OSError) as fault:
+            print(f"{race.key}: left out: {fault}", file=sys.stderr)
+            continue
+        results.append((race, medians))
+        print("\n".join(table([results[-1]])[2:]), flush=True)
+    lines = [*table(results), size_line(stripped_size(field.command))]
+    if options.write:
+        write_documents(lines, results, options, runs)
+    print(json.dumps({race.key: {name: s.seconds for name, s in medians.items()} for race, medians in results}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
