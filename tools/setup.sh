@@ -1,0 +1,66 @@
+# shellcheck shell=bash disable=SC2034
+# Sourced by ./run and ./test: telling what happens, installing what is missing, building.
+# Sets root (of the tree), cache (kept between runs), python (Debian's own), jobs.
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/holdall"
+python=/usr/bin/python3
+jobs="$(nproc)"
+logs="$root/build/logs"
+
+say() { printf '\n== %s\n' "$*"; }
+fail() {
+  printf '\n%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+trap 'fail "line $LINENO: \"$BASH_COMMAND\" ended with status $?"' ERR
+
+# as_root COMMAND…: directly as root, else through sudo.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "needs root or sudo for: $*"
+  fi
+}
+
+# quietly NAME COMMAND…: output goes to build/logs/NAME.log; its tail is shown when the command fails.
+quietly() {
+  local name="$1" log="$logs/$1.log"
+  shift
+  mkdir -p "$logs"
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    tail -n 40 "$log" >&2
+    fail "$name failed; the whole output is in build/logs/$name.log"
+  fi
+}
+
+# install_packages USE…: what of tools/packages.txt for these uses is not installed yet.
+install_packages() {
+  local use wanted=() missing=() package
+  for use in "$@"; do
+    mapfile -t -O "${#wanted[@]}" wanted < <(sed -n "s/^$use  *\([^ ]*\).*/\1/p" "$root/tools/packages.txt")
+  done
+  command -v dpkg-query >/dev/null || fail "needs Debian's packages (dpkg-query is not there): ${wanted[*]}"
+  for package in "${wanted[@]}"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  if [ "${#missing[@]}" = 0 ]; then
+    echo "all ${#wanted[@]} packages are there"
+    return
+  fi
+  echo "installing ${missing[*]}"
+  quietly apt-update as_root env DEBIAN_FRONTEND=noninteractive apt-get update
+  quietly apt-install as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# build PRESET [TARGET…]: configures and builds under build/PRESET.
+build() {
+  local preset="$1" from=$SECONDS
+  shift
+  quietly "configure-$preset" cmake -S "$root" --preset "$preset"
+  quietly "build-$preset" cmake --build "$root/build/$preset" -j "$jobs" ${1:+--target "$@"} -- -k 0
+  echo "build/$preset in $((SECONDS - from)) s"
+}
