@@ -1,10 +1,15 @@
 # The libraries that Holdall stands on, all from the system. Static archives are preferred: the command then starts without
-# looking for a dozen shared libraries, and runs on a machine that has none of them.
+# looking for a dozen shared libraries, and runs on a machine that has none of them. A shared libholdall.so stands on shared ones:
+# Debian's archives are made for programs, and not all of them can go into a shared library.
 find_package(Threads REQUIRED)
 
 function(holdall_import target archive header)
   find_path(HOLDALL_${target}_INCLUDE ${header} REQUIRED)
-  find_library(HOLDALL_${target}_LIBRARY NAMES lib${archive}.a ${archive} REQUIRED)
+  set(names lib${archive}.a ${archive})
+  if(BUILD_SHARED_LIBS)
+    set(names ${archive})
+  endif()
+  find_library(HOLDALL_${target}_LIBRARY NAMES ${names} REQUIRED)
   add_library(holdall_dependency_${target} INTERFACE)
   target_include_directories(holdall_dependency_${target} SYSTEM INTERFACE $<BUILD_INTERFACE:${HOLDALL_${target}_INCLUDE}>)
   target_link_libraries(holdall_dependency_${target} INTERFACE ${HOLDALL_${target}_LIBRARY})

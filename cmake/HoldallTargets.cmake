@@ -61,8 +61,8 @@ function(holdall_add_library)
                               PROPERTIES COMPILE_DEFINITIONS HOLDALL_VERSION="${PROJECT_VERSION}")
   target_include_directories(holdall PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
   target_include_directories(holdall SYSTEM PRIVATE ${HOLDALL_fmt_INCLUDE})
-  # The archives that it stands on are its own business while it is built; who uses it installed finds them again
-  # (HoldallConfig.cmake), or has them inside of the shared library.
+  # What it stands on is its own business while it is built; who links the installed archive finds it again
+  # (HoldallConfig.cmake), and the shared library names it itself.
   target_link_libraries(holdall PRIVATE "$<BUILD_INTERFACE:${HOLDALL_DEPENDENCIES}>" PUBLIC Threads::Threads)
   if(BUILD_SHARED_LIBS)
     set(map ${PROJECT_SOURCE_DIR}/cmake/holdall.map)
