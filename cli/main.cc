@@ -68,7 +68,7 @@ int run(std::span<const char* const> words) {
 int main(int count, char** words) {
   // The library throws nothing for bad input; what is left is memory running out.
   try {
-    return holdall::cli::run(std::span<const char* const>(words, static_cast<std::size_t>(count)).subspan(std::min(count, 1)));
+    return holdall::cli::run(std::span<const char* const>(words, static_cast<std::size_t>(count)).subspan(count > 0 ? 1 : 0));
   } catch (const std::bad_alloc&) {
     std::fputs("holdall: out of memory\n", stderr);
   } catch (const std::exception& error) {
