@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!again || again->type.logical != descr->type.logical) std::abort();
   }
   // Any bytes as strings.
-  for (const std::uint64_t count : {0, 1, 3}) {
+  for (const std::uint64_t count : {0u, 1u, 3u}) {
     const Blob strings = Blob::memory(Bytes::copy(input), "fuzz");
     const auto width = measure_npy_text(strings, count);
     if (!width) continue;
