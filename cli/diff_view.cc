@@ -45,10 +45,11 @@ void print_only(Console& console, std::string_view heading, const std::vector<st
   }
 }
 
-std::string number_text(const std::optional<double>& number) { return number ? short_number(*number) : ""; }
+// A dash stands for what no number says.
+std::string number_text(const std::optional<double>& number) { return number ? short_number(*number) : "-"; }
 
 // Cosines near 1 differ in their last digits.
-std::string cosine_text(const std::optional<double>& cosine) { return cosine ? text("{:.8g}", *cosine) : ""; }
+std::string cosine_text(const std::optional<double>& cosine) { return cosine ? text("{:.8g}", *cosine) : "-"; }
 
 void print_changed(Console& console, const std::vector<TensorDifference>& changed) {
   if (changed.empty()) return;

@@ -100,6 +100,7 @@ void add_numbers(std::span<const double> a, std::span<const double> b, const Tol
     if (std::isnan(x) && std::isnan(y)) continue;
     double difference = std::abs(x - y);
     double relative = difference / std::max(std::abs(x), std::abs(y));
+    // No number tells how far a NaN or an infinity is from anything else; std::max() would pass over a NaN.
     if (!std::isfinite(x) || !std::isfinite(y)) difference = relative = std::numeric_limits<double>::infinity();
     sums.max_abs = std::max(sums.max_abs, difference);
     sums.max_rel = std::max(sums.max_rel, relative);
@@ -211,11 +212,12 @@ Comparison concluded(const TensorPair& pair, const Sums& sums, const Tolerance& 
   // Bytes differed: without a tolerance that alone counts (payloads of NaNs).
   result.agree = sums.differing == 0 && !(exact && pair.a.dtype() == pair.b.dtype());
   result.differing = sums.differing;
-  result.max_abs = sums.max_abs;
-  result.max_rel = sums.max_rel;
+  if (std::isfinite(sums.max_abs)) result.max_abs = sums.max_abs;
+  if (std::isfinite(sums.max_rel)) result.max_rel = sums.max_rel;
+  // A vector of zeros has no direction; one with a NaN or an infinity has none that can be told.
   const double lengths = std::sqrt(sums.square_a) * std::sqrt(sums.square_b);
-  const double cosine = lengths > 0 ? sums.dot / lengths : (sums.square_a == sums.square_b ? 1.0 : 0.0);
-  if (std::isfinite(lengths) && std::isfinite(cosine)) result.cosine = std::clamp(cosine, -1.0, 1.0);
+  const double cosine = sums.dot / lengths;
+  if (lengths > 0 && std::isfinite(lengths) && std::isfinite(cosine)) result.cosine = std::clamp(cosine, -1.0, 1.0);
   return result;
 }
 

@@ -55,9 +55,35 @@ TEST(Diff, NansAgreeWithEachOtherAndWithNothingElse) {
   EXPECT_TRUE(diff_of(floats({kNan, kInf}), floats({kNan, kInf})).same);
   const DiffReport report = diff_of(floats({kNan, 1}), floats({1, 1}));
   ASSERT_EQ(report.changed.size(), 1u);
-  EXPECT_TRUE(std::isinf(*report.changed[0].max_abs));
+  EXPECT_EQ(report.changed[0].max_abs, std::nullopt);
+  EXPECT_EQ(report.changed[0].max_rel, std::nullopt);
   EXPECT_EQ(report.changed[0].cosine, std::nullopt);
   EXPECT_EQ(report.changed[0].differing, 1u);
+}
+
+TEST(Diff, WhatNoNumberSaysIsNull) {
+  const auto document = [](const DiffReport& report) {
+    JsonWriter writer;
+    write_difference(writer, report);
+    return std::move(writer).take();
+  };
+  const std::string against_infinity = document(diff_of(floats({1, 2}), floats({kInf, 2})));
+  EXPECT_NE(against_infinity.find(R"("max_abs":null,"max_rel":null,"cosine":null,"differing":1)"), std::string::npos)
+      << against_infinity;
+  // Both have the NaN: what differs is measured, the angle is not.
+  const std::string beside_nan = document(diff_of(floats({kNan, 1}), floats({kNan, 2})));
+  EXPECT_NE(beside_nan.find(R"("max_abs":1.0,"max_rel":0.5,"cosine":null)"), std::string::npos) << beside_nan;
+  const std::string opposite = document(diff_of(floats({kInf}), floats({-kInf})));
+  EXPECT_NE(opposite.find(R"("max_abs":null,"max_rel":null,"cosine":null,"differing":1)"), std::string::npos) << opposite;
+}
+
+TEST(Diff, ZerosHaveNoDirection) {
+  const DiffReport one = diff_of(floats({0, 0}), floats({1, 2}));
+  EXPECT_EQ(one.changed.at(0).cosine, std::nullopt);
+  EXPECT_DOUBLE_EQ(*one.changed.at(0).max_abs, 2);
+  const DiffReport both = diff_of(floats({0}), tensor_of<double>(DType::kFloat64, {1}, {0}));
+  EXPECT_EQ(both.changed.at(0).cosine, std::nullopt);
+  EXPECT_EQ(*diff_of(floats({1, 0}), floats({0, 1})).changed.at(0).cosine, 0);
 }
 
 TEST(Diff, ZerosOfBothSignsDifferWithoutATolerance) {
