@@ -54,6 +54,11 @@ Error&& Error::with(std::string context) && {
   return std::move(*this);
 }
 
+Error&& Error::about(std::string_view path) && {
+  detail_->path = path;
+  return std::move(*this);
+}
+
 Error&& Error::shifted(std::uint64_t base) && {
   if (detail_->offset && detail_->path.empty()) *detail_->offset += base;
   return std::move(*this);

@@ -48,6 +48,8 @@ class Error {
   Error&& at(std::uint64_t offset) &&;
   Error&& in(std::string_view path) &&;
   Error&& with(std::string context) &&;
+  // Replaces the path, for a caller whose own business the reported place is (a temporary that stands for `path`).
+  Error&& about(std::string_view path) &&;
   // Moves the offset from a part to the whole that holds the part from byte `base` on.
   Error&& shifted(std::uint64_t base) &&;
   Error&& system(int code) &&;

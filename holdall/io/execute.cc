@@ -33,12 +33,15 @@ std::uint64_t known_bytes(const Plan& plan) {
   return total;
 }
 
-// Makes every folder that a file's name passes through; `made` holds those that exist.
-Status make_folders(System& system, const std::string& root, std::string_view name, std::set<std::string, std::less<>>& made) {
+// Makes every folder below `root`, which will be called `path`, that a file's name passes through; `made` holds those that
+// exist.
+Status make_folders(System& system, const std::string& root, const std::string& path, std::string_view name,
+                    std::set<std::string, std::less<>>& made) {
   for (std::size_t slash = name.find('/'); slash != std::string_view::npos; slash = name.find('/', slash + 1)) {
     const std::string_view folder = name.substr(0, slash);
     if (made.contains(folder)) continue;
-    HOLDALL_TRY(system.make_folder(root + '/' + std::string(folder)));
+    if (Status status = system.make_folder(text("{}/{}", root, folder)); !status)
+      return std::move(status).error().about(text("{}/{}", path, folder));
     made.emplace(folder);
   }
   return {};
@@ -61,7 +64,7 @@ class Execution {
     if (plan_.folder) {
       std::set<std::string, std::less<>> made;
       for (const PlannedFile& file : plan_.files) {
-        HOLDALL_TRY(make_folders(system_, publication.place(), file.name, made));
+        HOLDALL_TRY(make_folders(system_, publication.place(), path_, file.name, made));
         HOLDALL_TRY(write(file, publication.place() + '/' + file.name, path_ + '/' + file.name));
       }
     } else {
@@ -90,7 +93,7 @@ class Execution {
   // `place` is where the bytes go now, `name` what the file will be called.
   Status write(const PlannedFile& file, const std::string& place, const std::string& name) {
     auto handle = system_.open(place, System::Open::kCreateNew);
-    if (!handle) return std::move(handle).error();
+    if (!handle) return std::move(handle).error().about(name);
     Status status = write_parts(file, place, {system_, *handle, name, progress_});
     if (status && options_.durable) {
       status = system_.sync(*handle);
@@ -122,7 +125,7 @@ class Execution {
       if (direct) {
         tiles.direct = *direct;
       } else if (direct.error().code() != Code::kUnsupported) {
-        return std::move(direct).error();
+        return std::move(direct).error().about(target.place);
       }
     }
     Status status = write_tiles(file, std::move(layout), target, tiles);

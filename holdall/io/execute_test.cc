@@ -322,7 +322,8 @@ TEST_F(Execute, AMissingFolderIsNamed) {
   const Status status = execute(text_plan("new"), at("no/out"));
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code(), Code::kNotFound);
-  EXPECT_NE(status.error().path().find("no/"), std::string::npos);
+  EXPECT_EQ(status.error().path(), at("no/out"));
+  EXPECT_EQ(status.error().message(), "there is no folder '" + at("no") + "'");
 }
 
 TEST_F(Execute, ACancelledWriteLeavesTheOld) {

@@ -153,8 +153,12 @@ Result<Publication> Publication::begin(System& system, const std::string& path, 
         .in(path);
   }
   Publication publication(system, std::move(place), kind, options);
+  HOLDALL_ASSIGN(const System::Kind parent, system.kind(publication.parent_));
+  if (parent == System::Kind::kMissing) return not_found(text("there is no folder '{}'", publication.parent_)).in(path);
   publication.exists_ = there != System::Kind::kMissing;
-  if (kind == Kind::kFolder) HOLDALL_TRY(system.make_folder(publication.temporary_));
+  if (kind == Kind::kFolder) {
+    if (Status made = system.make_folder(publication.temporary_); !made) return std::move(made).error().about(path);
+  }
   publication.armed_ = true;
   return publication;
 }
@@ -182,22 +186,29 @@ Status Publication::sync_folder(const std::string& path) {
   return options_.durable ? sync_folder_at(*system_, path) : Status();
 }
 
+// The temporary folder and all folders in it, the innermost first.
+Status Publication::sync_folders_within() {
+  std::vector<std::string> folders = {temporary_};
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    HOLDALL_ASSIGN(const auto names, system_->list(folders[i]));
+    for (const std::string& name : names) {
+      const std::string inside = join(folders[i], name);
+      HOLDALL_ASSIGN(const System::Kind inner, system_->kind(inside));
+      if (inner == System::Kind::kFolder) folders.push_back(inside);
+    }
+  }
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) HOLDALL_TRY(sync_folder(*folder));
+  return {};
+}
+
 Status Publication::commit() {
   if (kind_ == Kind::kFile && exists_) {
     // Where the old has vanished meanwhile there is nothing to hand down.
-    if (Status mode = system_->copy_mode(path_, temporary_); !mode && mode.error().code() != Code::kNotFound) return mode;
+    if (Status mode = system_->copy_mode(path_, temporary_); !mode && mode.error().code() != Code::kNotFound)
+      return std::move(mode).error().about(path_);
   }
   if (kind_ == Kind::kFolder) {
-    std::vector<std::string> folders = {temporary_};
-    for (std::size_t i = 0; i < folders.size(); ++i) {
-      HOLDALL_ASSIGN(const auto names, system_->list(folders[i]));
-      for (const std::string& name : names) {
-        const std::string inside = join(folders[i], name);
-        HOLDALL_ASSIGN(const System::Kind inner, system_->kind(inside));
-        if (inner == System::Kind::kFolder) folders.push_back(inside);
-      }
-    }
-    for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) HOLDALL_TRY(sync_folder(*folder));
+    if (Status synced = sync_folders_within(); !synced) return std::move(synced).error().about(path_);
   }
   if (!options_.replace || (kind_ == Kind::kFolder && !exists_)) {
     HOLDALL_TRY(system_->rename_new(temporary_, path_));
@@ -224,7 +235,7 @@ Status Publication::commit_over_folder() {
 
 Status Publication::move_aside_and_in() {
   const std::string old = temporary_.substr(0, temporary_.size() - kTemporary.size()) + std::string(kOld);
-  HOLDALL_TRY(system_->rename_new(path_, old));
+  if (Status aside = system_->rename_new(path_, old); !aside) return std::move(aside).error().about(path_);
   Status moved = sync_folder(parent_);
   if (moved) moved = system_->rename_new(temporary_, path_);
   if (!moved) {

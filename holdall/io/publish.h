@@ -24,7 +24,7 @@ class Publication {
   };
 
   // Errors: already exists (without replace; or a folder stands where a file is to be, or the reverse, or neither), not found
-  // (no such parent folder), denied, io.
+  // (no such parent folder), denied, io. They name the path, never the temporary.
   static Result<Publication> begin(System& system, const std::string& path, Kind kind, const Options& options);
   ~Publication();
   Publication(Publication&&) noexcept;
@@ -39,6 +39,7 @@ class Publication {
  private:
   Publication(System& system, std::string path, Kind kind, const Options& options);
   Status sync_folder(const std::string& path);
+  Status sync_folders_within();
   Status commit_over_folder();
   Status move_aside_and_in();
 

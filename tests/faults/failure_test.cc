@@ -45,6 +45,8 @@ void check_fault(const WritePath& way, const Fault& fault, int* reported) {
     ASSERT_TRUE(system.has_failed());
     ASSERT_EQ(status.error().system_code(), fault.code) << status.error().to_string();
     ASSERT_FALSE(status.error().path().empty()) << status.error().to_string();
+    ASSERT_EQ(status.error().to_string().find(".holdall-"), std::string::npos)
+        << "names a temporary, of which its reader knows nothing: " << status.error().to_string();
     const bool aside = found.empty() && way.may_need_mending && fault.forever;
     ASSERT_TRUE(found == way.old || found == way.fresh || aside) << status.error().to_string();
   }

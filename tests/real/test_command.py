@@ -143,6 +143,14 @@ def test_errors_name_file_offset_found_and_allowed(holdall, tmp_path):
     assert "m.safetensors" in err and re.search(r"@ \d+", err) and len(re.findall(r"\d[\d,]*", err)) >= 2
 
 
+def test_a_missing_output_folder_is_named_and_nothing_else(holdall, model, tmp_path):
+    for out in ("missing/dir/b.safetensors", "missing/dir/b.npz"):
+        outcome = holdall("convert", model, tmp_path / out, status=2)
+        assert str(tmp_path / out) in outcome.err and f"there is no folder '{tmp_path}/missing/dir'" in outcome.err
+        assert ".tmp" not in outcome.err
+    assert not (tmp_path / "missing").exists()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_read_by_its_shell(holdall, tmp_path, shell):
     script = holdall("--generate", shell).out
