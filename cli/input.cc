@@ -109,6 +109,23 @@ Result<SourceRef> spool(std::vector<std::byte> head) {
   return SourceRef(std::make_shared<DescriptorSource>(kept, size));
 }
 
+// Standard input under its own name, wherever its bytes are kept: an offset in it is one in the stream.
+class StandardInput final : public Source {
+ public:
+  explicit StandardInput(SourceRef kept) : kept_(std::move(kept)) {}
+
+  std::uint64_t size() const noexcept override { return kept_->size(); }
+  const std::string& name() const noexcept override { return name_; }
+  Status read_at(std::uint64_t offset, std::span<std::byte> out) const override { return kept_->read_at(offset, out); }
+  std::optional<Location> locate(std::uint64_t offset) const override { return Location{name_, offset}; }
+  std::optional<Bytes> resident() const override { return kept_->resident(); }
+  int descriptor(std::uint64_t offset, std::uint64_t* at) const noexcept override { return kept_->descriptor(offset, at); }
+
+ private:
+  SourceRef kept_;
+  std::string name_ = kName;
+};
+
 Result<SourceRef> standard_input() {
   struct stat about{};
   if (::isatty(STDIN_FILENO) == 1)
@@ -132,7 +149,7 @@ Result<SourceRef> standard_input() {
 Result<Bundle> open_input(const std::string& path, const Limits& limits) {
   if (path != kName) return Bundle::open(path, limits);
   HOLDALL_ASSIGN(SourceRef source, standard_input());
-  return Bundle::of(std::move(source));
+  return Bundle::of(std::make_shared<StandardInput>(std::move(source)));
 }
 
 }  // namespace holdall::cli

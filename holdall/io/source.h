@@ -17,7 +17,7 @@
 
 namespace holdall {
 
-// Where bytes lie verbatim: a path on this machine and an offset in it.
+// Where bytes lie verbatim: a path on this machine ("-": standard input) and an offset in it.
 struct Location {
   std::string path;
   std::uint64_t offset = 0;

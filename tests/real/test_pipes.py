@@ -31,6 +31,15 @@ def test_standard_input_is_a_path_for_every_verb_that_reads(holdall, model, tmp_
     holdall("diff", "-", tmp_path / "o.safetensors", stdin=data)
 
 
+def test_offsets_in_standard_input_are_those_in_the_stream(holdall, model, tmp_path):
+    save_file({"x": numpy.arange(10_000_000, dtype=numpy.float32)}, tmp_path / "long.safetensors")  # more than is kept in memory
+    for path in (model, tmp_path / "long.safetensors"):
+        places = {name: entry["offset"] for name, entry in holdall.inspect(path).tensors.items()}
+        piped = holdall("inspect", "-", "--json", stdin=path.read_bytes()).tensors
+        assert {name: entry["offset"] for name, entry in piped.items()} == places
+        assert any(place is not None for place in places.values())
+
+
 def test_a_long_standard_input_is_kept_in_a_file_that_has_no_name(holdall, tmp_path):
     values = numpy.arange(10_000_000, dtype=numpy.float32)  # 40 MB, more than is kept in memory
     save_file({"x": values}, tmp_path / "x.safetensors")
