@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/git_lfs.h"
 
 namespace holdall {
 namespace {
@@ -19,7 +20,6 @@ using namespace std::string_view_literals;
 
 // Marks of files that turn up where a model is expected. From file(1)'s magic and the formats' own specifications.
 constexpr std::array kMarks = {
-    Mark{0, "version https://git-lfs.github.com/spec/"sv, "a Git LFS pointer"},
     Mark{0, "\x89HDF\r\n\x1a\n"sv, "an HDF5 file"},
     Mark{0, "GGUF"sv, "a GGUF file"},
     Mark{0, "FUGG"sv, "a big-endian GGUF file"},
@@ -101,6 +101,7 @@ std::string_view zip_appearance(const std::vector<std::string>& members) {
 std::string appearance(Peek& peek) {
   if (peek.is_folder()) return folder_appearance(peek.bundle());
   if (peek.size() == 0) return "an empty file";
+  if (const auto pointer = lfs_pointer(*peek.bundle().main()); pointer && !pointer->empty()) return *pointer;
   const auto head = peek.head();
   if (const std::string_view archive = zip_appearance(peek.zip_members()); !archive.empty()) return std::string(archive);
   for (const Mark& mark : kMarks)
@@ -115,10 +116,7 @@ std::string appearance(Peek& peek) {
 }
 
 Error unrecognised(Peek& peek) {
-  const std::string look = appearance(peek);
-  std::string message = text("no format here reads this; it looks like {}", look);
-  if (look == "a Git LFS pointer") message += ": the file itself was not downloaded ('git lfs pull' gets it)";
-  return unsupported(std::move(message)).in(peek.bundle().path());
+  return unsupported(text("no format here reads this; it looks like {}", appearance(peek))).in(peek.bundle().path());
 }
 
 }  // namespace holdall

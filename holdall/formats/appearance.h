@@ -9,11 +9,10 @@
 
 namespace holdall {
 
-// "an HDF5 file", "a 7z archive", "a Git LFS pointer", "text", "bytes 00 01 02 03 …".
+// "an HDF5 file", "a 7z archive", "a Git LFS pointer to N bytes …", "text", "bytes 00 01 02 03 …".
 std::string appearance(Peek& peek);
 
-// unsupported: "no format knows this file: it looks like …", in the bundle's path. For a Git LFS pointer and an empty file it
-// says what to do about it.
+// unsupported: "no format here reads this; it looks like …", in the bundle's path.
 Error unrecognised(Peek& peek);
 
 }  // namespace holdall

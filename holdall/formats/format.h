@@ -24,10 +24,13 @@ enum class Match : std::uint8_t {
   kCertain,  // a unique mark
 };
 
-// Lazily read evidence about a bundle, read once for all formats.
+// Lazily read evidence about a bundle, read once for all formats. It refers to bundle and limits, which must outlive it.
 class Peek {
  public:
   Peek(const Bundle& bundle, const Limits& limits);
+  Peek(const Bundle&&, const Limits&) = delete;
+  Peek(const Bundle&, const Limits&&) = delete;
+  Peek(const Bundle&&, const Limits&&) = delete;
   const Bundle& bundle() const noexcept { return bundle_; }
   const Limits& limits() const noexcept { return limits_; }
   bool is_folder() const noexcept { return bundle_.kind() == Bundle::Kind::kFolder; }

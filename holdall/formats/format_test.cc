@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <type_traits>
 
 #include "holdall/formats/appearance.h"
 
@@ -56,7 +57,6 @@ TEST(Detection, UnknownFilesAreNamedForWhatTheyLookLike) {
   EXPECT_EQ(look(""), "an empty file");
   EXPECT_EQ(look("\x89HDF\r\n\x1a\n"s + std::string(100, '\0')), "an HDF5 file");
   EXPECT_EQ(look("7z\xbc\xaf\x27\x1c"s + std::string(100, 'x')), "a 7z archive");
-  EXPECT_EQ(look("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), "a Git LFS pointer");
   EXPECT_EQ(look(std::string(5000, '\0')), "zeros only");
   EXPECT_EQ(look("plain words\n"), "text");
   EXPECT_EQ(look("\x01\x02\x03"), "a file that starts with the bytes 01 02 03");
@@ -64,11 +64,21 @@ TEST(Detection, UnknownFilesAreNamedForWhatTheyLookLike) {
 
 TEST(Detection, UnknownFilesAreUnsupportedAndSayWhatToDo) {
   const Result<const Format*> pointer =
-      detect(memory("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), Limits{});
+      detect(memory("version https://git-lfs.github.com/spec/v1\noid sha256:0af\nsize 438007537\n"), Limits{});
   ASSERT_FALSE(pointer);
   EXPECT_EQ(pointer.error().code(), Code::kUnsupported);
-  EXPECT_THAT(pointer.error().message(), testing::HasSubstr("git lfs pull"));
+  EXPECT_THAT(pointer.error().message(), testing::HasSubstr("it looks like a Git LFS pointer to 438007537 bytes (oid "
+                                                            "sha256:0af): fetch it with git lfs pull"));
 }
+
+TEST(Detection, WhatAnLfsPointerDoesNotSaySoundlyIsLeftOut) {
+  EXPECT_EQ(look("version https://git-lfs.github.com/spec/v1\noid sha256:x\x1b[31m\nsize -1\n"),
+            "a Git LFS pointer: fetch it with git lfs pull");
+}
+
+// A Peek refers to what it is given: a temporary would be gone at its first use.
+static_assert(!std::is_constructible_v<Peek, const Bundle&, Limits> && !std::is_constructible_v<Peek, Bundle, const Limits&> &&
+              !std::is_constructible_v<Peek, Bundle, Limits> && std::is_constructible_v<Peek, const Bundle&, const Limits&>);
 
 TEST(Detection, FoldersAreNamedByTheirFiles) {
   std::string folder = testing::TempDir() + "holdall_format_test_XXXXXX";

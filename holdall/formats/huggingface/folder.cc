@@ -40,7 +40,7 @@ constexpr std::array<std::string_view, 10> kForms = {".safetensors", ".bin",  ".
                                                      ".onnx",        ".gguf", ".xml", ".pth",     ".onnx_data"};
 constexpr std::string_view kIndex = ".index.json";
 constexpr std::string_view kSnapshots = "snapshots/";
-constexpr std::size_t kMostPointer = 1024;
+constexpr std::size_t kMostReference = 1024;
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
@@ -139,14 +139,6 @@ class LazyPart final : public Source {
   std::string name_;
 };
 
-// The value of "key value" in a pointer's lines.
-std::string_view pointer_field(std::string_view pointer, std::string_view key) {
-  const std::size_t at = pointer.find("\n" + std::string(key) + " ");
-  if (at == std::string_view::npos) return {};
-  const std::string_view value = pointer.substr(at + key.size() + 2);
-  return value.substr(0, value.find_first_of("\r\n"));
-}
-
 }  // namespace
 
 bool is_weights_name(std::string_view name) noexcept {
@@ -190,7 +182,7 @@ Result<std::string> snapshot_folder(const Bundle& bundle) {
   if (revisions.empty()) return std::string();
   if (bundle.has("refs/main")) {
     HOLDALL_ASSIGN(const SourceRef source, bundle.open_part("refs/main"));
-    HOLDALL_ASSIGN(const Bytes bytes, read_all(*source, kMostPointer));
+    HOLDALL_ASSIGN(const Bytes bytes, read_all(*source, kMostReference));
     const std::string revision(bytes.text().substr(0, bytes.text().find_first_of(" \r\n")));
     if (revisions.contains(revision)) return std::string(kSnapshots) + revision;
   }
@@ -200,17 +192,6 @@ Result<std::string> snapshot_folder(const Bundle& bundle) {
         .in(bundle.path());
   }
   return std::string(kSnapshots) + *revisions.begin();
-}
-
-Result<std::string> lfs_pointer(const Source& source) {
-  constexpr std::string_view kStart = "version https://git-lfs.github.com/spec/v1";
-  if (source.size() < kStart.size() || source.size() > kMostPointer) return std::string();
-  HOLDALL_ASSIGN(const Bytes bytes, read_all(source, kMostPointer));
-  if (!bytes.text().starts_with(kStart)) return std::string();
-  std::string_view digest = pointer_field(bytes.text(), "oid");
-  if (digest.starts_with("sha256:")) digest.remove_prefix(7);
-  return text("a Git LFS pointer for {} bytes, sha256 {}; fetch it with git lfs pull", pointer_field(bytes.text(), "size"),
-              digest);
 }
 
 Result<Blob> lazy_part(const std::shared_ptr<const Bundle>& bundle, const std::string& name) {

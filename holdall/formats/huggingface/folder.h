@@ -31,9 +31,6 @@ bool is_housekeeping(std::string_view path) noexcept;
 // any other folder. Errors: unsupported when several snapshots are there and none is meant.
 Result<std::string> snapshot_folder(const Bundle& bundle);
 
-// "a Git LFS pointer for N bytes, sha256 …" where a file is one (git-lfs.com/spec/v1), else empty.
-Result<std::string> lfs_pointer(const Source& source);
-
 // A side file, opened anew for every read: a folder may have more files than a process may hold open.
 Result<Blob> lazy_part(const std::shared_ptr<const Bundle>& bundle, const std::string& name);
 

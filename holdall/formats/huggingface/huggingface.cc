@@ -6,6 +6,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
+#include "holdall/formats/git_lfs.h"
 #include "holdall/formats/huggingface/checks.h"
 #include "holdall/formats/huggingface/folder.h"
 

@@ -140,12 +140,12 @@ TEST_F(HuggingFace, LfsPointersAreNamed) {
   const auto model = open();
   ASSERT_FALSE(model);
   EXPECT_EQ(model.error().code(), Code::kNotFound);
-  EXPECT_THAT(model.error().message(), HasSubstr("'model.safetensors' is a Git LFS pointer for 90868376 bytes, sha256 "
-                                                 "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db; "
+  EXPECT_THAT(model.error().message(), HasSubstr("'model.safetensors' is a Git LFS pointer to 90868376 bytes (oid sha256:"
+                                                 "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db): "
                                                  "fetch it with git lfs pull"));
   put_model();
   put("m/tokenizer.json", pointer);
-  EXPECT_THAT(warnings(), ::testing::Contains(HasSubstr("'tokenizer.json' is a Git LFS pointer for 90868376 bytes")));
+  EXPECT_THAT(warnings(), ::testing::Contains(HasSubstr("'tokenizer.json' is a Git LFS pointer to 90868376 bytes")));
 }
 
 TEST_F(HuggingFace, DownloadCacheOpensAtItsSnapshot) {

@@ -5,11 +5,14 @@
 
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
+#include "holdall/formats/git_lfs.h"
 
 namespace holdall {
 namespace safetensors {
 
 Result<Loaded> load(const SourceRef& source, const std::string& file, const Limits& limits) {
+  HOLDALL_ASSIGN(const std::string pointer, lfs_pointer(*source));
+  if (!pointer.empty()) return not_found(text("this is {}", pointer)).in(source->name());
   HOLDALL_ASSIGN(Header header, read_header(*source, limits));
   Loaded loaded;
   loaded.bytes = source->size();

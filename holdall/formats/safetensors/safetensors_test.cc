@@ -170,6 +170,10 @@ TEST(Safetensors, MissingShardsAndTensorsAreNamed) {
   fs::remove(scratch / "m/model-00002-of-00002.safetensors");
   EXPECT_THAT(open(index).error().to_string(), HasSubstr("1 of 2 shards missing: 'model-00002-of-00002.safetensors'"));
   EXPECT_EQ(open(index).error().code(), Code::kNotFound);
+  std::ofstream(scratch / "m/model-00002-of-00002.safetensors")
+      << "version https://git-lfs.github.com/spec/v1\noid sha256:0a\nsize 4976698672\n";
+  EXPECT_THAT(open(index).error().to_string(),
+              HasSubstr("model-00002-of-00002.safetensors: this is a Git LFS pointer to 4976698672 bytes (oid sha256:0a)"));
   std::ofstream(index) << R"({"weight_map":{"a":"../model-00001-of-00002.safetensors"}})";
   EXPECT_THAT(open(index).error().to_string(), HasSubstr("leads out of the folder"));
 }

@@ -1,0 +1,36 @@
+#include "holdall/formats/git_lfs.h"
+
+#include <string_view>
+
+#include "holdall/base/text.h"
+
+namespace holdall {
+namespace {
+
+constexpr std::size_t kMostPointer = 1024;  // as git-lfs itself has it
+constexpr std::string_view kStart = "version https://git-lfs.github.com/spec/";
+
+// The value of "key value" in a pointer's lines, where it consists of `allowed` alone.
+std::string_view field(std::string_view pointer, std::string_view key, std::string_view allowed) {
+  const std::size_t at = pointer.find("\n" + std::string(key));
+  if (at == std::string_view::npos) return {};
+  std::string_view value = pointer.substr(at + 1 + key.size());
+  value = value.substr(0, value.find_first_of("\r\n"));
+  return value.find_first_not_of(allowed) == std::string_view::npos ? value : std::string_view();
+}
+
+}  // namespace
+
+Result<std::string> lfs_pointer(const Source& source) {
+  if (source.size() < kStart.size() || source.size() > kMostPointer) return std::string();
+  HOLDALL_ASSIGN(const Bytes bytes, read_all(source, kMostPointer));
+  if (!bytes.text().starts_with(kStart)) return std::string();
+  const std::string_view size = field(bytes.text(), "size ", "0123456789");
+  const std::string_view oid = field(bytes.text(), "oid sha256:", "0123456789abcdef");
+  std::string found = "a Git LFS pointer";
+  if (!size.empty()) found += text(" to {} bytes", size);
+  if (!oid.empty()) found += text(" (oid sha256:{})", oid);
+  return found + ": fetch it with git lfs pull";
+}
+
+}  // namespace holdall
