@@ -80,7 +80,7 @@ struct Group {
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> by_offset;
 };
 
-Ties find_ties(const Model& model, std::span<const StoredAs> stored) {
+Ties find_ties(const Model& model, std::span<const StoredAs> stored, bool views) {
   const auto& entries = model.tensors();
   std::unordered_map<const Storage*, Group> groups;
   std::unordered_map<std::uint32_t, std::uint32_t> first_of_index;
@@ -93,7 +93,7 @@ Ties find_ties(const Model& model, std::span<const StoredAs> stored) {
       ties.by_entry.emplace(as.entry, Tie{first->second, true, 0});
       continue;
     }
-    if (entry.tensor.bytes() == 0) continue;
+    if (!views || entry.tensor.bytes() == 0) continue;
     Group& group = groups[entry.tensor.storage().get()];
     if (group.entries.empty()) order.push_back(entry.tensor.storage().get());
     auto& candidates = group.by_offset[entry.tensor.layout().offset];
@@ -205,7 +205,7 @@ class TreeWriter {
   }
 
   void write_tensors() {
-    Ties ties = find_ties(model_, stored_);
+    Ties ties = find_ties(model_, stored_, options_.views);
     text_.losses.insert(text_.losses.end(), ties.losses.begin(), ties.losses.end());
     bool any = false;
     for (const StoredAs& as : stored_) {

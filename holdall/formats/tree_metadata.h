@@ -44,6 +44,7 @@ struct TreeOptions {
   bool checksums = false;
   bool metadata = false;  // Model::metadata(), for containers that cannot keep it as it is
   bool config = true;     // Model::config()
+  bool views = true;      // tensors that share memory, for containers that cannot keep that themselves
 };
 
 struct TreeText {

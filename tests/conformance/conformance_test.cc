@@ -132,6 +132,25 @@ TEST_P(EveryFormat, ACheckpointComesBackWithItsTree) {
   EXPECT_EQ(described(*again), described(model));
 }
 
+TEST_P(EveryFormat, ACheckpointInShardsComesBackWithItsTree) {
+  if (format().plan == nullptr || !traits().keeps_tree) GTEST_SKIP() << "declared in kTraits";
+  WriteOptions options;
+  options.shard_bytes = 40;
+  options.name = file_name();
+  const auto plan = format().plan(specimen(), options);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  if (!plan->folder) GTEST_SKIP() << "writes no shards";
+  EXPECT_THAT(plan->losses, ::testing::IsEmpty());
+  ExecuteOptions execution;
+  execution.durable = false;
+  const std::string path = (folder_ / "shards").string();
+  ASSERT_TRUE(execute(*plan, path, execution));
+  const auto model = opened(path);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_EQ(described(*model), described(specimen()));
+  EXPECT_GT(model->origin().files.size(), 2u);
+}
+
 TEST_P(EveryFormat, AnEmptyModelIsHeldOrRefused) {
   if (format().plan == nullptr) GTEST_SKIP() << "read only";
   ModelBuilder builder;

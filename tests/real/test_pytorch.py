@@ -140,6 +140,27 @@ def test_shards_are_those_of_transformers(holdall, tmp_path):
     assert "pytorch_model-00002-of-" in gone.err
 
 
+def test_a_checkpoint_in_shards_comes_back_whole(holdall, tmp_path):
+    net = torch.nn.Linear(20, 30)
+    optimizer = torch.optim.AdamW(net.parameters())
+    net(torch.randn(2, 20)).sum().backward()
+    optimizer.step()
+    state = {"epoch": 3, "model": net.state_dict(), "optimizer": optimizer.state_dict(), "betas": (0.9, 0.99)}
+    path = save(state, tmp_path / "model.pt")
+    holdall.convert(path, tmp_path / "out", "--to", "pytorch", "--shard-size", "2KB")
+    for file in sorted((tmp_path / "out").glob("pytorch_model-*.bin")):
+        part = torch.load(file, weights_only=True)
+        assert type(part) is dict and all(isinstance(value, torch.Tensor) for value in part.values())
+    index = tmp_path / "out" / "pytorch_model.bin.index.json"
+    holdall("diff", path, index)
+    holdall("verify", index)
+    holdall.convert(index, tmp_path / "back.pt")
+    back = torch.load(tmp_path / "back.pt", weights_only=True)
+    assert back["epoch"] == 3 and back["betas"] == (0.9, 0.99)
+    net.load_state_dict(back["model"])
+    optimizer.load_state_dict(back["optimizer"])
+
+
 @pytest.mark.parametrize("alignment", [1, 16, 4096])
 def test_any_alignment_is_read(holdall, tmp_path, alignment):
     state = {"a": torch.arange(5.0), "b": torch.ones(3, dtype=torch.int8)}

@@ -367,7 +367,9 @@ class Encoder {
 
 Result<Encoded> finish(Encoder& encoder, NodeId root, const Placement& placement) {
   Encoded encoded;
-  HOLDALL_ASSIGN(encoded.pickle, write_pickle(encoder.arena().at(root), {.protocol = 2}));
+  PickleWriteOptions how;
+  how.lost = [&](std::string where, std::string what) { encoder.losses().push_back({std::move(where), std::move(what)}); };
+  HOLDALL_ASSIGN(encoded.pickle, write_pickle(encoder.arena().at(root), how));
   encoded.storages = placement.storages();
   encoded.losses = placement.losses();
   for (Loss& loss : encoder.losses()) encoded.losses.push_back(std::move(loss));
@@ -406,12 +408,17 @@ Result<Encoded> encode_entries(const Model& model, const std::vector<std::uint32
   HOLDALL_ASSIGN(const Placement placement, Placement::make(model, entries, {}));
   Encoder encoder(model, placement);
   const NodeId root = encoder.arena().dict();
+  std::vector<std::uint32_t> kept;
   for (const std::uint32_t i : entries) {
     const NamedTensor& entry = model.tensors()[i];
     const NodeId tensor = encoder.tensor({.index = entry.index});
-    if (tensor != kNoNode) encoder.arena().set_item(root, entry.name, tensor);
+    if (tensor == kNoNode) continue;
+    encoder.arena().set_item(root, entry.name, tensor);
+    kept.push_back(i);
   }
-  return finish(encoder, root, placement);
+  HOLDALL_ASSIGN(Encoded encoded, finish(encoder, root, placement));
+  encoded.entries = std::move(kept);
+  return encoded;
 }
 
 }  // namespace holdall::pytorch

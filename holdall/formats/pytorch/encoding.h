@@ -15,6 +15,7 @@ struct Encoded {
   std::string pickle;                  // data.pkl
   std::vector<SavedStorage> storages;  // data/0, data/1, …
   std::vector<Loss> losses;
+  std::vector<std::uint32_t> entries;  // by encode_entries(): those that are written
 };
 
 // The whole tree; tensors that it does not reach are added to it under their names where it is a dict.

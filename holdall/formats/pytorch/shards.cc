@@ -1,10 +1,12 @@
-// Shards: {"metadata":{…},"weight_map":{tensor name: file name}}, as transformers writes it beside the files.
+// Shards: {"metadata":{…},"weight_map":{tensor name: file name}}, as transformers writes it beside the files. What a flat dict
+// of tensors cannot say stands under "holdall.tree" in the metadata.
 #include <map>
 #include <utility>
 
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
 #include "holdall/formats/pytorch/reading.h"
+#include "holdall/formats/tree_metadata.h"
 
 namespace holdall::pytorch {
 
@@ -12,7 +14,8 @@ namespace {
 
 struct Index {
   std::shared_ptr<Arena> arena = std::make_shared<Arena>();
-  Value metadata;
+  NodeId metadata = kNoNode;                                // but for what every writer makes anew
+  std::string tree;                                         // holdall.tree; empty where there is none
   std::vector<std::pair<std::string, std::string>> places;  // tensor and file, in the order of the index
   std::vector<std::string> files;                           // in the order of their first mention
 };
@@ -43,7 +46,14 @@ Result<Index> read_index(const Bundle& bundle, const Context& context) {
     if (seen.emplace(file, true).second) index.files.push_back(file);
     index.places.emplace_back(name, file);
   }
-  index.metadata = document.find("metadata");
+  const Value metadata = document.find("metadata");
+  index.tree = metadata.find_string(kTreeKey).value_or("");
+  index.metadata = index.arena->dict();
+  for (std::size_t i = 0; metadata.is(ValueKind::kDict) && i < metadata.size(); ++i) {
+    const std::string_view key = metadata.key(i).as_string();
+    if (key == kTreeKey || key == "total_size") continue;
+    index.arena->set_item(index.metadata, metadata.key(i).id(), metadata.mapped(i).id());
+  }
   return index;
 }
 
@@ -80,26 +90,27 @@ bool is_index(std::span<const std::byte> head) noexcept {
   return false;
 }
 
-Result<Model> read_shards(const Bundle& bundle, const Context& context) {
-  HOLDALL_ASSIGN(const Index index, read_index(bundle, context));
-  HOLDALL_ASSIGN(const auto models, read_files(bundle, context, index));
-  ModelBuilder builder(index.arena);
-  const NodeId tree = builder.arena->dict();
-  std::vector<std::string> names;
-  std::map<std::string, std::size_t> taken;
+namespace {
+
+// The tensors in the order of the index, still without the tree.
+Result<std::vector<StoredTensor>> gather(const Bundle& bundle, const Index& index, const std::map<std::string, Model>& models) {
+  std::vector<StoredTensor> stored;
   for (const auto& [name, file] : index.places) {
-    const Model& model = models.at(file);
-    const NamedTensor* found = model.find(name);
+    const NamedTensor* found = models.at(file).find(name);
     if (found == nullptr) {
       return not_found(text("shard '{}' lacks the tensor '{}', which the index places there", file, name))
           .as(Code::kCorrupt)
           .in(folder_of(bundle) + file);
     }
-    const std::uint32_t at = builder.add(found->tensor, file);
-    builder.arena->set_item(tree, name, builder.arena->tensor({.index = at}));
-    names.push_back(name);
-    ++taken[file];
+    stored.push_back({name, found->tensor, file});
   }
+  return stored;
+}
+
+// Origin and warnings of what the shards are together.
+void describe(const Bundle& bundle, const Index& index, const std::map<std::string, Model>& models, ModelBuilder& builder) {
+  std::map<std::string_view, std::size_t> taken;
+  for (const auto& [name, file] : index.places) ++taken[file];
   builder.origin = {"pytorch", "", bundle.path(), {file_name(bundle)}, bundle.main()->size(), "pt"};
   for (const std::string& file : index.files) {
     const Model& model = models.at(file);
@@ -112,9 +123,18 @@ Result<Model> read_shards(const Bundle& bundle, const Context& context) {
     }
     for (const std::string& warning : model.warnings()) builder.warnings.push_back(text("shard '{}': {}", file, warning));
   }
-  builder.tree = tree;
-  if (index.metadata.is(ValueKind::kDict)) builder.metadata = index.metadata.id();
-  return std::move(builder).named(std::move(names));
+}
+
+}  // namespace
+
+Result<Model> read_shards(const Bundle& bundle, const Context& context) {
+  HOLDALL_ASSIGN(const Index index, read_index(bundle, context));
+  HOLDALL_ASSIGN(const auto models, read_files(bundle, context, index));
+  HOLDALL_ASSIGN(std::vector<StoredTensor> stored, gather(bundle, index, models));
+  ModelBuilder builder(index.arena);
+  builder.metadata = index.metadata;
+  describe(bundle, index, models, builder);
+  return restore_tree(std::move(builder), std::move(stored), index.tree, context.limits);
 }
 
 Status verify_shards(const Bundle& bundle, const Context& context, Faults& faults) {
@@ -128,8 +148,13 @@ Status verify_shards(const Bundle& bundle, const Context& context, Faults& fault
     is_readable = false;
   }
   if (!is_readable) return {};
-  auto model = read_shards(bundle, context);
-  if (!model && faults.list.empty()) faults.add(model.error());
+  HOLDALL_ASSIGN(const auto models, read_files(bundle, context, index));
+  auto stored = gather(bundle, index, models);
+  if (stored) {
+    verify_tree(*stored, index.tree, context, faults);
+  } else if (faults.list.empty()) {
+    faults.add(stored.error());
+  }
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include "holdall/codec/zip.h"
 #include "holdall/formats/pytorch/archive.h"
 #include "holdall/formats/pytorch/encoding.h"
+#include "holdall/formats/tree_metadata.h"
 
 namespace holdall::pytorch {
 
@@ -140,27 +141,32 @@ std::vector<Shard> cut(const Model& model, std::uint64_t most) {
   return shards;
 }
 
-// Whatever the tree says beyond a flat dict of tensors does not fit an index.
-bool is_flat(const Model& model) {
-  const Value tree = model.tree();
-  const bool is_object = tree.is(ValueKind::kObject);
-  if (!tree.is(ValueKind::kDict) && !is_object) return false;
-  if (is_object) {
-    const auto& pairs = tree.as_object().pairs;
-    for (std::size_t i = 1; i < pairs.size(); i += 2)
-      if (!tree.of(pairs[i]).is(ValueKind::kTensor)) return false;
-    return true;
+// What travels beside the shards: nesting and plain values, which a flat dict of tensors has no place for.
+Result<std::string> tree_beside(const Model& model, const std::vector<Shard>& shards, const WriteOptions& options, Plan& plan) {
+  std::vector<StoredAs> stored;
+  for (const Shard& shard : shards) {
+    for (const std::uint32_t i : shard.entries) {
+      const Tensor& tensor = model.tensors()[i].tensor;
+      stored.push_back({i, tensor.dtype(), tensor.shape()});
+    }
   }
-  for (std::size_t i = 0; i < tree.size(); ++i)
-    if (!tree.mapped(i).is(ValueKind::kTensor)) return false;
-  return true;
+  TreeOptions what;
+  what.metadata = true;
+  what.config = !options.config_beside;
+  what.views = false;
+  HOLDALL_ASSIGN(const TreeText tree, write_tree(model, stored, what));
+  plan.losses.insert(plan.losses.end(), tree.losses.begin(), tree.losses.end());
+  return tree.finished({});
 }
 
-std::string index_document(const Model& model, const std::vector<Shard>& shards, const std::vector<std::string>& names) {
+std::string index_document(const Model& model, const std::vector<Shard>& shards, const std::vector<std::string>& names,
+                           const std::string& tree) {
   std::uint64_t total = 0;
   for (const Shard& shard : shards) total += shard.bytes;
   JsonWriter writer(2);
-  writer.begin_object().key("metadata").begin_object().key("total_size").unsigned_integer(total).end_object();
+  writer.begin_object().key("metadata").begin_object().key("total_size").unsigned_integer(total);
+  if (!tree.empty()) writer.key(kTreeKey).string(tree);
+  writer.end_object();
   writer.key("weight_map").begin_object();
   for (std::size_t s = 0; s < shards.size(); ++s)
     for (const std::uint32_t i : shards[s].entries) writer.key(model.tensors()[i].name).string(names[s]);
@@ -171,21 +177,21 @@ std::string index_document(const Model& model, const std::vector<Shard>& shards,
 Result<Plan> plan_shards(const Model& model, const WriteOptions& options) {
   Plan plan;
   plan.folder = true;
-  const std::vector<Shard> shards = cut(model, options.shard_bytes);
-  if (!is_flat(model))
-    plan.losses.push_back({"tree", "shards hold a flat dict of tensors: nesting and plain values are left out"});
+  std::vector<Shard> shards = cut(model, options.shard_bytes);
   std::vector<std::string> names;
   for (std::size_t s = 0; s < shards.size(); ++s) {
     names.push_back(text("pytorch_model-{:05}-of-{:05}.bin", s + 1, shards.size()));
     HOLDALL_ASSIGN(Encoded encoded, encode_entries(model, shards[s].entries));
     for (Loss& loss : encoded.losses) plan.losses.push_back(std::move(loss));
+    shards[s].entries = std::move(encoded.entries);
     PlannedFile& file = plan.files.emplace_back();
     file.name = names.back();
     HOLDALL_TRY(plan_file(file, std::move(encoded), {}, options));
   }
+  HOLDALL_ASSIGN(const std::string tree, tree_beside(model, shards, options, plan));
   PlannedFile& index = plan.files.emplace_back();
   index.name = "pytorch_model.bin.index.json";
-  index.add(Bytes::adopt(index_document(model, shards, names)));
+  index.add(Bytes::adopt(index_document(model, shards, names, tree)));
   add_side_losses(model, plan.losses);
   return plan;
 }

@@ -213,6 +213,56 @@ TEST(PytorchWriting, ShardsKeepTiedTensorsTogether) {
   EXPECT_EQ(back->find("w2")->file, "pytorch_model-00002-of-00003.bin");
 }
 
+Model checkpoint_with_a_blob_that_torch_lacks() {
+  ModelBuilder builder;
+  Arena& arena = *builder.arena;
+  const auto bytes = [&](char fill) { return Blob::memory(Bytes::adopt(std::string(100, fill)), "b"); };
+  const NodeId a = arena.tensor({.index = builder.add(*Tensor::dense(DType::kUInt8, {100}, bytes('a'))), .parameter = true});
+  const NodeId b = arena.tensor({.index = builder.add(*Tensor::dense(DType::kUInt8, {100}, bytes('b')))});
+  const NodeId six =
+      arena.tensor({.index = builder.add(*Tensor::dense(DType::kFloat6E2M3, {4}, Blob::memory(Bytes::adopt("fff"), "f")))});
+  const NodeId model = arena.dict();
+  arena.set_item(model, "a", a);
+  arena.set_item(model, "b", b);
+  builder.tree = arena.dict();
+  arena.set_item(builder.tree, "model", model);
+  arena.set_item(builder.tree, "tied", b);
+  arena.set_item(builder.tree, "six", six);
+  arena.set_item(builder.tree, "betas", arena.tuple({arena.real(0.9), arena.integer(7)}));
+  builder.config = arena.dict();
+  arena.set_item(builder.config, "hidden_size", arena.integer(384));
+  return *std::move(builder).named_by_tree();
+}
+
+TEST(PytorchWriting, ShardsKeepNestingAndPlainValues) {
+  Folder folder;
+  auto model = open_golden("checkpoint.pt");
+  ASSERT_TRUE(model.has_value()) << model.error().to_string();
+  auto back = written(*model, folder / "out", {.shard_bytes = 1, .name = {}});
+  ASSERT_TRUE(back.has_value()) << back.error().to_string();
+  EXPECT_THAT(back->warnings(), testing::IsEmpty());
+  EXPECT_GT(back->origin().files.size(), 2u);
+  expect_same_tensors(*model, *back);
+  EXPECT_EQ(tree_text(*model), tree_text(*back));
+}
+
+TEST(PytorchWriting, AShardedIndexNamesOnlyWhatIsWritten) {
+  Folder folder;
+  const Model model = checkpoint_with_a_blob_that_torch_lacks();
+  auto back = written(model, folder / "out", {.shard_bytes = 100, .name = {}});
+  ASSERT_TRUE(back.has_value()) << back.error().to_string();
+  EXPECT_THAT(back->warnings(), testing::IsEmpty());
+  EXPECT_EQ(tree_text(*back),
+            R"({"model":{"a":{"$tensor":"model.a","parameter":true},"b":{"$tensor":"model.b","id":0}},"tied":{"$ref":0},)"
+            R"("six":null,"betas":{"$tuple":[0.9,7]}})");
+  EXPECT_EQ(back->config().find_int("hidden_size"), 384);
+  EXPECT_EQ(back->metadata().size(), 0u);
+  auto bundle = Bundle::open(folder / "out/pytorch_model.bin.index.json", Limits{});
+  Faults faults;
+  ASSERT_TRUE(k_pytorch_format.verify(*bundle, Context{}, faults).has_value());
+  EXPECT_THAT(faults.list, testing::IsEmpty());
+}
+
 TEST(PytorchWriting, TwentyThousandTensorsArePlannedInOnePass) {
   ModelBuilder builder;
   std::vector<std::string> names;
