@@ -96,6 +96,9 @@ struct PickleWriteOptions {
   // `scratch`, whose globals and objects are written as such. A persistent id is an object with the callee ("",
   // "persistent_id").
   std::function<Result<NodeId>(Arena& scratch, Value tensor)> tensor = {};
+  // Called for a value that pickle's opcodes cannot say (a call with keyword arguments, a text that is not UTF-8), before
+  // anything is written: None takes its place. `where` is its path of keys, as in a tensor's name. Absent: it is an error.
+  std::function<void(std::string where, std::string what)> lost = {};
   // Protocol 4: bytes from this size on become pieces of their own, which are not read. Below 4: nothing does.
   std::uint64_t apart_from = UINT64_MAX;
 };
@@ -104,7 +107,8 @@ struct PickleWriteOptions {
 using PicklePiece = std::variant<std::string, Blob>;
 
 // Writes `root` (plain values, globals, objects; shared nodes are memoised, cycles through containers kept) as one pickle.
-// Errors: unsupported for what pickle's opcodes cannot say; those of reading bytes that are on disk.
+// Errors: unsupported for what pickle's opcodes cannot say, unless it may be lost, and for a cycle that no container closes;
+// those of reading bytes that are on disk.
 Result<std::vector<PicklePiece>> write_pickle_pieces(Value root, const PickleWriteOptions& options);
 // The same in memory, bytes on disk read.
 Result<std::string> write_pickle(Value root, PickleWriteOptions options);

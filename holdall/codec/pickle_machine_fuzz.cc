@@ -40,6 +40,7 @@ PickleOptions options() {
 void write_and_read_again(const Arena& arena, const PickleProgram& program, int protocol) {
   PickleWriteOptions how;
   how.protocol = protocol;
+  how.lost = [](const std::string& where, const std::string& what) { require(!where.empty() && !what.empty()); };
   auto written = write_pickle(arena.at(program.root), how);
   if (!written) {
     require(written.error().code() == Code::kUnsupported || written.error().code() == Code::kCorrupt);

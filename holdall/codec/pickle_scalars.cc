@@ -38,9 +38,77 @@ void PickleWriter::memoise_if_shared(Spot at) {
   if (known.memo == kNoNode && (known.shared || memoise_all_)) known.memo = memoise();
 }
 
+// ---- what cannot be said
+
+namespace {
+
+bool is_writable_global(const Value& global) {
+  for (const std::string_view part : {global.global_module(), global.global_name()}) {
+    if (part.empty() || part == "?" || part.find('\n') != std::string_view::npos || !pickle_text::is_utf8(part, false))
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool PickleWriter::is_opcode(const Value& object) {
+  const Value callee = object.of(object.as_object().callee);
+  return callee.is_global("", "persistent_id") || callee.is_global("copyreg", "extension");
+}
+
+// Why pickle's opcodes cannot say this node, whatever its children are; empty where they can.
+std::string PickleWriter::fault_of(const Value& of) const {
+  switch (of.kind()) {
+    case ValueKind::kBigInt:
+      if (of.as_big_int().size() > 2 * pickle_text::kMostIntegerBytes)
+        return text("an integer of {} digits has no form in a pickle", of.as_big_int().size());
+      return {};
+    case ValueKind::kString:
+      if (of.as_string().size() > UINT32_MAX) return text("a text of {} bytes is too long for a pickle", of.as_string().size());
+      return pickle_text::is_utf8(of.as_string(), true) ? "" : "a text that is not UTF-8 has no form in a pickle";
+    case ValueKind::kBytes:  // which below protocol 4 are a text, of up to two bytes each
+      if (!newer() && of.bytes_size() > UINT32_MAX / 2) return text("{} bytes are too many for a pickle", of.bytes_size());
+      return {};
+    case ValueKind::kGlobal:
+      if (is_writable_global(of)) return {};
+      return text("the global '{}.{}' has no form in a pickle", of.global_module(), of.global_name());
+    case ValueKind::kObject:
+      // Nothing can take the place of what is called, which may be the result of a call itself.
+      for (Value called = of; called.is(ValueKind::kObject); called = called.of(called.as_object().callee)) {
+        if (std::string fault = object_fault_of(called); !fault.empty()) return fault;
+        if (is_opcode(called)) break;
+      }
+      return {};
+    default:
+      return {};
+  }
+}
+
+std::string PickleWriter::object_fault_of(const Value& of) const {
+  const ObjectParts& parts = of.as_object();
+  const Value callee = of.of(parts.callee);
+  const Value args = of.of(parts.args);
+  if (!callee) return "an object without a callee has no form in a pickle";
+  if (callee.is_global("", "persistent_id")) {
+    return args.is(ValueKind::kTuple) && args.size() == 1 ? "" : "a persistent id without one id has no form in a pickle";
+  }
+  if (callee.is_global("copyreg", "extension")) {
+    const bool good = args.is(ValueKind::kTuple) && args.size() == 1 && args.item(0).is(ValueKind::kInt) &&
+                      args.item(0).as_int() > 0 && args.item(0).as_int() <= INT32_MAX;
+    return good ? "" : "an extension code that is no number above 0 has no form in a pickle";
+  }
+  if (args && !args.is(ValueKind::kTuple)) return "an object whose arguments are no tuple has no form in a pickle";
+  if (parts.kwargs != kNoNode && !parts.new_object) return "a call with keyword arguments has no form in a pickle";
+  if (parts.pairs.size() % 2 != 0) return "an object with a key that has no value has no form in a pickle";
+  if (callee.is(ValueKind::kGlobal) && !is_writable_global(callee))
+    return text("a call of '{}.{}' has no form in a pickle", callee.global_module(), callee.global_name());
+  return {};
+}
+
 // ---- values without children
 
-Status PickleWriter::integer(std::int64_t number) {
+void PickleWriter::integer(std::int64_t number) {
   if (number >= 0 && number < 256) {
     op(kBININT1);
     op(static_cast<char>(number));
@@ -51,15 +119,11 @@ Status PickleWriter::integer(std::int64_t number) {
     op(kBININT);
     put(static_cast<std::int32_t>(number));
   } else {
-    return big_integer(std::to_string(number));
+    big_integer(std::to_string(number));
   }
-  return {};
 }
 
-Status PickleWriter::big_integer(std::string_view decimal) {
-  if (decimal.size() > 2 * pickle_text::kMostIntegerBytes) {
-    return unsupported(text("an integer of {} digits", decimal.size()));
-  }
+void PickleWriter::big_integer(std::string_view decimal) {
   const std::string raw = pickle_text::two_complement_of(decimal);
   if (raw.size() < 256) {
     op(kLONG1);
@@ -69,7 +133,6 @@ Status PickleWriter::big_integer(std::string_view decimal) {
     put(static_cast<std::int32_t>(raw.size()));
   }
   out_ += raw;
-  return {};
 }
 
 void PickleWriter::real(double number) {
@@ -79,19 +142,15 @@ void PickleWriter::real(double number) {
   out_.append(raw.data(), raw.size());
 }
 
-Status PickleWriter::string(std::string_view data) {
-  if (!pickle_text::is_utf8(data, true)) return unsupported("a text is not UTF-8");
+void PickleWriter::string(std::string_view data) {
   if (newer() && data.size() < 256) {
     op(kSHORT_BINUNICODE);
     op(static_cast<char>(data.size()));
-  } else if (data.size() <= UINT32_MAX) {
+  } else {
     op(kBINUNICODE);
     put(static_cast<std::uint32_t>(data.size()));
-  } else {
-    return unsupported(text("a text of {} bytes", data.size()));
   }
   out_ += data;
-  return {};
 }
 
 // Protocol 2 has no bytes: Python 3 asks for their encoding as Latin-1.
@@ -120,7 +179,7 @@ Status PickleWriter::bytes(const Value& of) {
     out_ += data.text();
     return {};
   }
-  HOLDALL_TRY(known_global("_codecs", "encode"));
+  known_global("_codecs", "encode");
   std::string latin1;
   latin1.reserve(data.size() + data.size() / 2);
   for (const char c : data.text()) {
@@ -128,48 +187,38 @@ Status PickleWriter::bytes(const Value& of) {
     if (byte >= 0x80) latin1.push_back(static_cast<char>(0xC0 | (byte >> 6)));
     latin1.push_back(byte >= 0x80 ? static_cast<char>(0x80 | (byte & 0x3F)) : c);
   }
-  HOLDALL_TRY(string(latin1));
-  HOLDALL_TRY(string("latin1"));
+  string(latin1);
+  string("latin1");
   op(kTUPLE2);
   op(kREDUCE);
   return {};
 }
 
-Status PickleWriter::global(std::string_view module, std::string_view name) {
-  const auto writable = [](std::string_view part) {
-    return !part.empty() && part != "?" && part.find('\n') == std::string_view::npos && pickle_text::is_utf8(part, false);
-  };
-  if (!writable(module) || !writable(name))
-    return unsupported(text("the global '{}.{}' has no form in a pickle", module, name));
+void PickleWriter::global(std::string_view module, std::string_view name) {
   if (newer()) {
-    HOLDALL_TRY(string(module));
-    HOLDALL_TRY(string(name));
+    string(module);
+    string(name);
     op(kSTACK_GLOBAL);
-    return {};
+    return;
   }
   const pickle_names::Name old = pickle_names::for_python2({module, name});
   op(kGLOBAL);
   out_.append(old.module).append(1, '\n').append(old.name).append(1, '\n');
-  return {};
 }
 
 // A global that the writer needs by itself, written once.
-Status PickleWriter::known_global(std::string_view module, std::string_view name) {
+void PickleWriter::known_global(std::string_view module, std::string_view name) {
   const auto [slot, is_new] = known_.try_emplace(std::string(name), 0);
   if (!is_new) {
     get(slot->second);
-    return {};
+    return;
   }
-  HOLDALL_TRY(global(module, name));
+  global(module, name);
   slot->second = memoise();
-  return {};
 }
 
-Status PickleWriter::extension(const Value& of) {
-  const Value args = of.of(of.as_object().args);
-  const bool good = args.is(ValueKind::kTuple) && args.size() == 1 && args.item(0).is(ValueKind::kInt);
-  const std::int64_t code = good ? args.item(0).as_int() : 0;
-  if (code <= 0 || code > INT32_MAX) return unsupported("an extension code is no number above 0");
+void PickleWriter::extension(const Value& of) {
+  const std::int64_t code = of.of(of.as_object().args).item(0).as_int();
   op(code < 256 ? kEXT1 : code < 65536 ? kEXT2 : kEXT4);
   if (code < 256) {
     op(static_cast<char>(code));
@@ -178,7 +227,6 @@ Status PickleWriter::extension(const Value& of) {
   } else {
     put(static_cast<std::int32_t>(code));
   }
-  return {};
 }
 
 }  // namespace holdall

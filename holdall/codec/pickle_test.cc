@@ -356,6 +356,46 @@ TEST(PickleWriter, WhatHasNoFormIsNamed) {
   EXPECT_THAT(fault(arena.string("\xff")), HasSubstr("not UTF-8"));
 }
 
+TEST(PickleWriter, WhatHasNoFormMayBeLostByName) {
+  Arena arena;
+  const auto call = [&](NodeId callee, NodeId kwargs) {
+    ObjectParts parts;
+    parts.callee = callee;
+    parts.args = arena.tuple({arena.integer(1)});
+    parts.kwargs = kwargs;
+    return arena.object(std::move(parts));
+  };
+  const NodeId root = arena.dict();
+  arena.set_item(root, "kept", arena.list({arena.integer(5), arena.string("\xff"), arena.global("?", "?")}));
+  arena.set_item(root, "call", call(arena.global("a", "f"), arena.dict()));
+  arena.set_item(root, "result of a call", call(call(arena.global("", "next_buffer"), kNoNode), kNoNode));
+  const NodeId good = call(arena.global("", "persistent_id"), kNoNode);
+  arena.set_item(root, "good", call(arena.global("a", "f"), kNoNode));
+  arena.set_item(root, "id", good);
+  for (const int protocol : {2, 4}) {
+    std::vector<std::string> lost;
+    PickleWriteOptions options;
+    options.protocol = protocol;
+    options.lost = [&](const std::string& where, const std::string& what) { lost.push_back(where + ": " + what); };
+    const auto written = write_pickle(arena.at(root), options);
+    ASSERT_TRUE(written) << written.error().to_string();
+    EXPECT_THAT(lost, ElementsAre(HasSubstr("kept.1: a text that is not UTF-8"), HasSubstr("kept.2: the global '?.?'"),
+                                  HasSubstr("call: a call with keyword arguments"),
+                                  HasSubstr("result of a call: a call of '.next_buffer'")));
+    Arena again;
+    const auto program = run_pickle(again, memory_source(Bytes::copy(*written), "again"), 0);
+    ASSERT_FALSE(program.error) << program.error->to_string();
+    const Value back = again.at(program.root);
+    ASSERT_EQ(back.size(), 5u);
+    EXPECT_EQ(back.find("kept").item(0).as_int(), 5);
+    EXPECT_TRUE(back.find("kept").item(1).is_null() && back.find("kept").item(2).is_null());
+    EXPECT_TRUE(back.find("call").is_null() && back.find("result of a call").is_null());
+    EXPECT_TRUE(back.find("good").is(ValueKind::kObject) && back.find("id").is(ValueKind::kObject));
+    options.lost = nullptr;
+    EXPECT_THAT(write_pickle(arena.at(root), options).error().to_string(), HasSubstr("kept.1: a text that is not UTF-8"));
+  }
+}
+
 TEST(PickleText, IntegersGoToBytesAndBack) {
   for (const std::string_view decimal : {"0", "1", "-1", "127", "128", "-128", "-129", "255", "256", "65535", "-32768",
                                          "4294967295", "4294967296", "-4294967296", "340282366920938463463374607431768211455",

@@ -18,9 +18,11 @@ namespace {
 
 // Python's batches of APPENDS and SETITEMS.
 constexpr std::size_t kBatch = 1000;
+// Callee, arguments, keywords and state of an object.
+constexpr std::size_t kFixedParts = 4;
 
 std::size_t children_of(const Value& of) {
-  if (of.is(ValueKind::kObject)) return 4 + of.as_object().items.size() + of.as_object().pairs.size();
+  if (of.is(ValueKind::kObject)) return kFixedParts + of.as_object().items.size() + of.as_object().pairs.size();
   return of.is(ValueKind::kDict) ? 2 * of.size() : of.size();
 }
 
@@ -32,22 +34,56 @@ PickleWriter::Note& PickleWriter::note(Spot at) {
   return notes[at.node];
 }
 
-// The node to write for a node: a tensor's stand-in.
-Result<PickleWriter::Spot> PickleWriter::resolved(Spot at) {
-  if (!value(at).is(ValueKind::kTensor)) return at;
-  if (note(at).instead == kNoNode) {
+// The node to write for a node that has been met before: what stands in for it, if anything does.
+PickleWriter::Spot PickleWriter::resolved(Spot at) { return note(at).instead == kNoNode ? at : spot(1, note(at).instead); }
+
+// The same for a node met at the end of the path `open`, which may be new: a tensor and what cannot be said get a stand-in.
+Result<PickleWriter::Spot> PickleWriter::resolved(Spot at, const std::vector<Place>& open) {
+  if (note(at).instead != kNoNode || note(at).walk != Note::Walk::kNew) return resolved(at);
+  const Value of = value(at);
+  if (of.is(ValueKind::kTensor)) {
     if (!options_.tensor || at.arena != 0) return unsupported("a tensor has no form in a plain pickle");
-    HOLDALL_ASSIGN(const NodeId made, options_.tensor(scratch_, value(at)));
+    HOLDALL_ASSIGN(const NodeId made, options_.tensor(scratch_, of));
     note(at).instead = made;
+  } else if (std::string fault = fault_of(of); !fault.empty()) {
+    if (!options_.lost) return unsupported(text("{}: {}", path_of(open), fault));
+    options_.lost(path_of(open), std::move(fault));
+    note(at).instead = scratch_.null();
   }
-  return spot(1, note(at).instead);
+  return resolved(at);
+}
+
+// The keys that lead to the child at hand, as they stand in a tensor's name.
+std::string PickleWriter::path_of(const std::vector<Place>& open) const {
+  std::string path;
+  const auto add = [&](const std::string& part) { path += (path.empty() ? "" : ".") + part; };
+  const auto key = [](Value of) { return of.is(ValueKind::kString) ? std::string(of.as_string()) : std::string("key"); };
+  for (const Place& place : open) {
+    const Value of = value(place.spot);
+    std::size_t i = place.next - 1;
+    if (of.is(ValueKind::kDict)) {
+      const Value name = of.key(i / 2);
+      add(name.is(ValueKind::kInt) ? std::to_string(name.as_int()) : key(name));
+    } else if (!of.is(ValueKind::kObject)) {
+      add(std::to_string(i));
+    } else if (i < kFixedParts) {
+      static constexpr std::array<const char*, kFixedParts> kParts = {"callee", "args", "kwargs", ""};
+      if (kParts[i][0] != '\0') add(kParts[i]);
+    } else if (i -= kFixedParts; i < of.as_object().items.size()) {
+      add(std::to_string(i));
+    } else {
+      add(key(of.of(of.as_object().pairs[(i - of.as_object().items.size()) / 2 * 2])));
+    }
+  }
+  return path.empty() ? "tree" : path;
 }
 
 // Children by number: callee, arguments and so on of an object first; absent ones are kNoNode.
 PickleWriter::Spot PickleWriter::child(Spot parent, const Value& of, std::size_t i) const {
   if (!of.is(ValueKind::kObject)) return spot(parent.arena, of.item(i).id());
   const ObjectParts& parts = of.as_object();
-  const std::array<NodeId, 4> fixed = {parts.callee, parts.args, parts.kwargs, parts.state};
+  const std::array<NodeId, kFixedParts> fixed = {parts.callee, parts.args, parts.kwargs, parts.state};
+  if (i == 0 && is_opcode(of)) return spot(parent.arena, kNoNode);
   if (i < fixed.size()) return spot(parent.arena, fixed[i]);
   i -= fixed.size();
   return spot(parent.arena, i < parts.items.size() ? parts.items[i] : parts.pairs[i - parts.items.size()]);
@@ -56,14 +92,9 @@ PickleWriter::Spot PickleWriter::child(Spot parent, const Value& of, std::size_t
 // Finds what is met twice, and whether something that cannot be memoised before it is complete is part of a cycle: then all is
 // memoised, as Python always does.
 Status PickleWriter::count() {
-  struct Place {
-    Spot spot;
-    std::size_t next;
-    std::size_t count;
-  };
   std::vector<Place> open;
   const auto meet = [&](Spot raw) -> Status {
-    HOLDALL_ASSIGN(const Spot at, resolved(raw));
+    HOLDALL_ASSIGN(const Spot at, resolved(raw, open));
     Note& known = note(at);
     const Value of = value(at);
     if (known.walk == Note::Walk::kNew) {
@@ -111,7 +142,7 @@ Result<std::vector<PicklePiece>> PickleWriter::write() {
 // ---- values with children
 
 Status PickleWriter::begin(Spot raw) {
-  HOLDALL_ASSIGN(const Spot at, resolved(raw));
+  const Spot at = resolved(raw);
   if (const std::uint32_t slot = note(at).memo; slot != kNoNode) {
     get(slot);
     return {};
@@ -125,27 +156,29 @@ Status PickleWriter::begin(Spot raw) {
       op(of.as_bool() ? kNEWTRUE : kNEWFALSE);
       return {};
     case ValueKind::kInt:
-      return integer(of.as_int());
+      integer(of.as_int());
+      return {};
     case ValueKind::kBigInt:
-      return big_integer(of.as_big_int());
+      big_integer(of.as_big_int());
+      return {};
     case ValueKind::kFloat:
       real(of.as_float());
       return {};
     case ValueKind::kComplex:
-      HOLDALL_TRY(known_global("builtins", "complex"));
+      known_global("builtins", "complex");
       real(of.as_complex().real());
       real(of.as_complex().imag());
       op(kTUPLE2);
       op(kREDUCE);
       break;
     case ValueKind::kString:
-      HOLDALL_TRY(string(of.as_string()));
+      string(of.as_string());
       break;
     case ValueKind::kBytes:
       HOLDALL_TRY(bytes(of));
       break;
     case ValueKind::kGlobal:
-      HOLDALL_TRY(global(of.global_module(), of.global_name()));
+      global(of.global_module(), of.global_name());
       break;
     case ValueKind::kTensor:
       return unsupported("a tensor stands for another tensor");
@@ -163,7 +196,10 @@ Status PickleWriter::begin_container(Spot at, const Value& of) {
     op(kEMPTY_TUPLE);
     return {};
   }
-  if (kind == ValueKind::kObject && of.of(of.as_object().callee).is_global("copyreg", "extension")) return extension(of);
+  if (kind == ValueKind::kObject && of.of(of.as_object().callee).is_global("copyreg", "extension")) {
+    extension(of);
+    return {};
+  }
   const bool empty_first = kind == ValueKind::kList || kind == ValueKind::kDict || (kind == ValueKind::kSet && newer());
   if (empty_first) {
     op(kind == ValueKind::kList ? kEMPTY_LIST : kind == ValueKind::kDict ? kEMPTY_DICT : kEMPTY_SET);
@@ -179,7 +215,7 @@ Status PickleWriter::begin_container(Spot at, const Value& of) {
     } else if (kind == ValueKind::kFrozenSet && newer()) {
       op(kMARK);
     } else if (kind != ValueKind::kObject) {
-      HOLDALL_TRY(known_global("builtins", kind == ValueKind::kSet ? "set" : "frozenset"));
+      known_global("builtins", kind == ValueKind::kSet ? "set" : "frozenset");
       op(kEMPTY_LIST);
       frame.stage = Stage::kItems;
     }
@@ -310,17 +346,13 @@ Status PickleWriter::resume_object(Frame& frame, const Value& of, std::optional<
 
 Status PickleWriter::resume_call(Frame& frame, const Value& of, std::optional<Spot>& next) {
   const ObjectParts& parts = of.as_object();
-  const Value callee = of.of(parts.callee);
-  if (!callee) return unsupported("an object without a callee has no form in a pickle");
-  if (callee.is_global("", "persistent_id")) {
-    const Value args = of.of(parts.args);
-    if (!args.is(ValueKind::kTuple) || args.size() != 1) return unsupported("a persistent id without one id");
+  if (of.of(parts.callee).is_global("", "persistent_id")) {
     if (frame.next++ == 0) {
-      next = spot(frame.spot.arena, args.item(0).id());
+      next = spot(frame.spot.arena, of.of(parts.args).item(0).id());
       return {};
     }
     op(kBINPERSID);
-    return finish_object(frame, of);
+    return finish_object(frame);
   }
   const std::array<NodeId, 3> fixed = {parts.callee, parts.args, parts.kwargs};
   while (frame.next < fixed.size()) {
@@ -329,34 +361,30 @@ Status PickleWriter::resume_call(Frame& frame, const Value& of, std::optional<Sp
       if (frame.next == 2) op(kEMPTY_TUPLE);
       continue;
     }
-    if (frame.next == 2 && !of.of(part).is(ValueKind::kTuple)) return unsupported("the arguments of an object are no tuple");
     next = spot(frame.spot.arena, part);
     // Below protocol 4 keywords go through a function: its tuple (class, arguments, keywords) is opened before them.
     if (frame.next == 1 && parts.kwargs != kNoNode && !newer() && parts.new_object) {
-      HOLDALL_TRY(known_global("copyreg", "__newobj_ex__"));
+      known_global("copyreg", "__newobj_ex__");
     }
     return {};
   }
   if (parts.kwargs == kNoNode) {
     op(parts.new_object ? kNEWOBJ : kREDUCE);
-  } else if (!parts.new_object) {
-    return unsupported("a call with keyword arguments has no form in a pickle");
   } else if (newer()) {
     op(kNEWOBJ_EX);
   } else {
     op(kTUPLE3);
     op(kREDUCE);
   }
-  return finish_object(frame, of);
+  return finish_object(frame);
 }
 
-Status PickleWriter::finish_object(Frame& frame, const Value& of) {
+Status PickleWriter::finish_object(Frame& frame) {
   if (finish(frame.spot)) {
     // Made, filled and given its state further in.
     leave(frame.spot);
     return {};
   }
-  if (of.as_object().pairs.size() % 2 != 0) return unsupported("an object has a key without a value");
   frame.stage = Stage::kItems;
   frame.next = 0;
   return {};

@@ -40,9 +40,16 @@ class PickleWriter {
   struct Note {
     std::uint32_t memo = kNoNode;     // its memo slot once written
     std::uint32_t entered = kNoNode;  // size of the memo when its writing last began, while it is being written
-    NodeId instead = kNoNode;         // of the scratch arena, for a tensor
+    NodeId instead = kNoNode;         // of the scratch arena, for a tensor and for what cannot be said
     enum class Walk : std::uint8_t { kNew, kOpen, kDone } walk = Walk::kNew;
     bool shared = false;
+  };
+
+  // A value whose children are being counted; `next` is behind the child at hand.
+  struct Place {
+    Spot spot;
+    std::size_t next;
+    std::size_t count;
   };
 
   // How a frame's children are written.
@@ -56,7 +63,13 @@ class PickleWriter {
   static Spot spot(std::uint8_t arena, NodeId node) { return {arena, node}; }
   Value value(Spot at) const { return arenas_[at.arena]->at(at.node); }
   Note& note(Spot at);
-  Result<Spot> resolved(Spot at);
+  Spot resolved(Spot at);
+  Result<Spot> resolved(Spot at, const std::vector<Place>& open);
+  // An object that an opcode of its own makes from its arguments; its callee only says which.
+  static bool is_opcode(const Value& object);
+  std::string fault_of(const Value& of) const;
+  std::string object_fault_of(const Value& of) const;
+  std::string path_of(const std::vector<Place>& open) const;
   Spot child(Spot parent, const Value& of, std::size_t i) const;
   static bool has_children(ValueKind kind) { return kind >= ValueKind::kList && kind != ValueKind::kGlobal; }
 
@@ -68,18 +81,18 @@ class PickleWriter {
   Status resume_parts(Frame& frame, const Value& of, std::optional<Spot>& next);
   Status resume_object(Frame& frame, const Value& of, std::optional<Spot>& next);
   Status resume_call(Frame& frame, const Value& of, std::optional<Spot>& next);
-  Status finish_object(Frame& frame, const Value& of);
+  Status finish_object(Frame& frame);
   bool finish(Spot at);
   void leave(Spot at);
 
-  Status integer(std::int64_t number);
-  Status big_integer(std::string_view decimal);
+  void integer(std::int64_t number);
+  void big_integer(std::string_view decimal);
   void real(double number);
-  Status string(std::string_view data);
+  void string(std::string_view data);
   Status bytes(const Value& of);
-  Status global(std::string_view module, std::string_view name);
-  Status known_global(std::string_view module, std::string_view name);
-  Status extension(const Value& of);
+  void global(std::string_view module, std::string_view name);
+  void known_global(std::string_view module, std::string_view name);
+  void extension(const Value& of);
 
   template <class T>
   void put(T number) {

@@ -37,6 +37,7 @@ class Planner {
     how.protocol = kProtocol;
     how.apart_from = kApartFrom;
     how.tensor = [this](Arena& scratch, Value tensor) { return array(scratch, tensor); };
+    how.lost = [this](const std::string& where, std::string what) { lose(where, std::move(what)); };
     HOLDALL_ASSIGN(auto pieces, write_pickle_pieces(model_.tree(), how));
     PlannedFile file;
     file.name = options_.name;
