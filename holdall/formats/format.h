@@ -97,7 +97,7 @@ struct Format {
   std::string_view id;                           // stable: command line, errors, documents
   std::string_view title;                        // for `holdall formats`: "one line about the files"
   std::span<const std::string_view> extensions;  // for writing, with the dot; reading looks at content
-  bool folder;                                   // is written as a folder
+  bool folder;                                   // is written as a folder, side files and all
   Match (*match)(Peek&);
   Result<Model> (*read)(const Bundle&, const Context&);  // tensor bytes stay on disk
   Status (*verify)(const Bundle&, const Context&,

@@ -80,6 +80,57 @@ TEST(Convert, LossesAreListedAndNothingIsTouchedUnlessAllowed) {
   EXPECT_TRUE(std::filesystem::exists(scratch / "out.safetensors"));
 }
 
+// A folder of weights, config and tokenizer, as models are published.
+Model published() {
+  ModelBuilder builder;
+  builder.add(floats({1}));
+  builder.add(floats({2}));
+  builder.config = builder.arena->dict();
+  builder.arena->set_item(builder.config, "model_type", builder.arena->string("bert"));
+  for (const char* name : {"config.json", "tokenizer.json", "../README.md"})
+    builder.side_files[name] = Blob::memory(Bytes::copy(R"({"model_type":"bert"})"), name);
+  return *std::move(builder).named({"v", "w"});
+}
+
+std::vector<std::string> losses_of(const Plan& plan) {
+  std::vector<std::string> where;
+  for (const Loss& loss : plan.losses) where.push_back(loss.where);
+  return where;
+}
+
+TEST(Convert, AConfigGoesIntoAFileAndComesBackAsOne) {
+  const Scratch scratch;
+  for (const char* name : {"out.safetensors", "out.pt", "out.npz"}) {
+    SaveOptions options;
+    EXPECT_THAT(losses_of(*plan_model(published(), scratch / name, options)), ElementsAre("../README.md", "tokenizer.json"))
+        << name;
+    options.losses = SaveOptions::Losses::kAllow;
+    ASSERT_TRUE(save_model(published(), scratch / name, options)) << name;
+    options = {};
+    options.to = "huggingface";
+    const std::string folder = scratch / (std::string(name) + ".folder");
+    ASSERT_TRUE(save_model(*open_model(scratch / name), folder, options)) << name;
+    EXPECT_EQ(open_model(folder)->config().find_string("model_type"), "bert") << name;
+    EXPECT_TRUE(std::filesystem::exists(folder + "/config.json")) << name;
+  }
+  EXPECT_THAT(losses_of(*plan_model(published(), scratch / "out.pkl")),
+              testing::UnorderedElementsAre("../README.md", "tokenizer.json", "config"));
+}
+
+TEST(Convert, AFolderOfShardsTakesTheSideFiles) {
+  const Scratch scratch;
+  for (const char* format : {"safetensors", "pytorch"}) {
+    SaveOptions options;
+    options.to = format;
+    options.write.shard_bytes = 4;
+    EXPECT_THAT(losses_of(*plan_model(published(), scratch / format, options)), ElementsAre("../README.md"));
+    options.losses = SaveOptions::Losses::kAllow;
+    ASSERT_TRUE(save_model(published(), scratch / format, options));
+    EXPECT_TRUE(std::filesystem::exists(scratch / (std::string(format) + "/tokenizer.json")));
+    EXPECT_EQ(open_model(scratch / format)->config().find_string("model_type"), "bert");
+  }
+}
+
 TEST(Convert, TheInputItselfIsNoOutput) {
   const Scratch scratch;
   const std::string path = saved(checkpoint_model(), scratch / "model.safetensors");

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/side_files.h"
 #include "holdall/ops/convert.h"
 
 namespace holdall {
@@ -79,15 +80,6 @@ Status refuse_foreign_folder(const Plan& plan, const std::string& path, const Li
   return {};
 }
 
-// One file has no place for what lay beside the weights; formats that say so themselves are not repeated.
-void add_side_files(const Model& model, Plan& plan) {
-  std::set<std::string> said;
-  for (const Loss& loss : plan.losses) said.insert(loss.where);
-  for (const auto& [name, blob] : model.side_files()) {
-    if (!said.contains(name)) plan.losses.push_back({name, "one file has no place for side files"});
-  }
-}
-
 }  // namespace
 
 Result<const Format*> format_to_write(const std::string& path, const std::string& to, const Model& model) {
@@ -119,7 +111,7 @@ Result<Plan> plan_model(const Model& model, const std::string& path, const SaveO
   write.name = file_name(path);
   Result<Plan> plan = format->plan(model, write);
   if (!plan) return std::move(plan).error().in(path);
-  if (!plan->folder) add_side_files(model, *plan);
+  if (!format->folder) add_side_files(model, *plan);
   HOLDALL_TRY(refuse_foreign_folder(*plan, path, Limits{}));
   return plan;
 }

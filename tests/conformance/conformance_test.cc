@@ -132,6 +132,26 @@ TEST_P(EveryFormat, ACheckpointComesBackWithItsTree) {
   EXPECT_EQ(described(*again), described(model));
 }
 
+TEST_P(EveryFormat, AConfigIsKeptOrALoss) {
+  if (format().plan == nullptr) GTEST_SKIP() << "read only";
+  const Model model = ModelBuilder::amended(plain(), "", [](ModelBuilder& builder) {
+    builder.config = builder.arena->dict();
+    builder.arena->set_item(builder.config, "hidden_size", builder.arena->integer(384));
+  });
+  auto plan = planned(model);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  if (!plan->losses.empty()) {
+    ASSERT_EQ(plan->losses.size(), 1u);
+    EXPECT_EQ(plan->losses[0].where, "config");
+    return;
+  }
+  const auto path = written(model);
+  ASSERT_TRUE(path) << path.error().to_string();
+  const auto again = opened(*path);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->config().find_int("hidden_size"), 384);
+}
+
 TEST_P(EveryFormat, ACheckpointInShardsComesBackWithItsTree) {
   if (format().plan == nullptr || !traits().keeps_tree) GTEST_SKIP() << "declared in kTraits";
   WriteOptions options;

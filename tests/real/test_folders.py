@@ -78,8 +78,22 @@ def test_what_we_write_transformers_loads_with_equal_outputs(holdall, tmp_path):
 
 def test_a_folder_becomes_one_file(holdall, tmp_path):
     folder = saved(tmp_path / "m", small_gpt2())
-    holdall("convert", folder, tmp_path / "m.pt", "--check", "--allow-loss")
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    holdall("convert", folder, tmp_path / "m.pt", "--check")
     assert_equal(weights(folder), dict(sorted(tensors_of(torch.load(tmp_path / "m.pt", weights_only=True)).items())))
+    holdall("convert", tmp_path / "m.pt", tmp_path / "again", "--to", "huggingface")
+    assert json.loads((tmp_path / "again" / "config.json").read_text()) == json.loads((folder / "config.json").read_text())
+    transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "again")
+
+
+def test_a_tokenizer_is_a_loss_of_one_file_and_not_of_a_folder(holdall, tmp_path):
+    folder = saved(tmp_path / "m", small_bert())
+    tokenizer_files(folder)
+    outcome = holdall("convert", folder, tmp_path / "m.safetensors", status=1)
+    assert "tokenizer" in outcome.out and "--to huggingface" in outcome.out and not (tmp_path / "m.safetensors").exists()
+    holdall("convert", folder, tmp_path / "shards", "--to", "pytorch", "--shard-size", "20KB")
+    assert {path.name for path in folder.iterdir()} - {"model.safetensors"} <= {path.name for path in (tmp_path / "shards").iterdir()}
+    transformers.BertForSequenceClassification.from_pretrained(tmp_path / "shards")
 
 
 def tensors_of(value):

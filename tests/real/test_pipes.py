@@ -116,8 +116,11 @@ def test_a_full_standard_output_is_an_error(holdall, model):
 def test_a_refusal_lists_its_losses_and_writes_nothing(holdall, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "folder" / "vocab.txt").write_text("[PAD]\n")
     save_file({"x": numpy.ones(3, numpy.float32)}, tmp_path / "folder" / "model.safetensors")
     outcome = holdall("convert", tmp_path / "folder", tmp_path / "o.pt", status=1)
-    assert any(line.startswith("loss\tconfig.json\t") for line in outcome.out.splitlines())
+    # The config travels in the file; a vocabulary has no place there.
+    assert [line.split("\t")[:2] for line in outcome.out.splitlines()] == [["loss", "vocab.txt"]]
     assert "--allow-loss" in outcome.err and not os.path.exists(tmp_path / "o.pt")
     holdall("convert", tmp_path / "folder", tmp_path / "o.pt", "--allow-loss")
+    assert holdall("inspect", tmp_path / "o.pt", "--json").json["config"] == {"model_type": "bert"}

@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
 #include "holdall/formats/huggingface/folder.h"
 #include "holdall/formats/huggingface/huggingface.h"
+#include "holdall/formats/side_files.h"
 
 namespace holdall::huggingface {
 namespace {
@@ -35,9 +35,10 @@ std::string stem_of(const NamedTensor& entry) {
 std::map<std::string, Group> grouped(const Model& model) {
   std::map<std::string, Group> groups;
   const bool is_folder = model.origin().format == "huggingface";
+  const std::string stem = config_file(model) == "config.json" ? "model" : "adapter_model";
   for (std::uint32_t i = 0; i < model.tensors().size(); ++i) {
     Group& group = groups[is_folder ? folder_of(model.tensors()[i]) : std::string()];
-    if (is_folder) group.stem = stem_of(model.tensors()[i]);
+    group.stem = is_folder ? stem_of(model.tensors()[i]) : stem;
     group.entries.push_back(i);
   }
   if (groups.empty()) groups[""];
@@ -78,15 +79,15 @@ Status add_weights(const Model& model, const std::string& folder, const Group& g
 }
 
 void add_config(const Model& model, Plan& plan) {
-  const bool is_there = model.side_files().contains("config.json") || model.side_files().contains("adapter_config.json");
-  if (is_there || !model.config() || model.config().is_null()) return;
+  const std::string name(config_file(model));
+  if (model.side_files().contains(name) || !model.config() || model.config().is_null()) return;
   JsonWriter json(2);
   if (const Status written = write_json(json, model.config()); !written) {
     plan.losses.push_back({"config", written.error().message()});
     return;
   }
   PlannedFile file;
-  file.name = "config.json";
+  file.name = name;
   file.add(Bytes::adopt(std::move(json).take() + "\n"));
   plan.files.push_back(std::move(file));
 }
@@ -106,19 +107,7 @@ Result<Plan> plan(const Model& model, const WriteOptions& options) {
     }
   }
   add_config(model, plan);
-  std::set<std::string> taken;
-  for (const PlannedFile& file : plan.files) taken.insert(file.name);
-  for (const auto& [name, blob] : model.side_files()) {
-    if (taken.contains(name)) continue;
-    if (!is_contained(name)) {
-      plan.losses.push_back({name, "a side file of this name leads out of the folder"});
-      continue;
-    }
-    PlannedFile file;
-    file.name = name;
-    file.add(blob);
-    plan.files.push_back(std::move(file));
-  }
+  add_side_files(model, plan);
   return plan;
 }
 

@@ -97,7 +97,6 @@ class Planner {
     if (model_.metadata().is(ValueKind::kDict) && model_.metadata().size() > 0)
       lose("metadata", "a pickle has no place for it");
     if (model_.config()) lose("config", "a pickle has no place for it");
-    for (const auto& [path, blob] : model_.side_files()) lose(path, "a pickle has no place for side files");
   }
 
   void find_losses_of(const TensorNode& node) {

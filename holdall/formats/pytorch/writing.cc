@@ -112,11 +112,6 @@ Status plan_file(PlannedFile& file, Encoded encoded, std::string document, const
   return writer.finish();
 }
 
-void add_side_losses(const Model& model, std::vector<Loss>& losses) {
-  for (const auto& [path, blob] : model.side_files())
-    losses.push_back({path, "a file beside the weights has no place in a .pt file"});
-}
-
 struct Shard {
   std::vector<std::uint32_t> entries;
   std::uint64_t bytes = 0;
@@ -192,7 +187,6 @@ Result<Plan> plan_shards(const Model& model, const WriteOptions& options) {
   PlannedFile& index = plan.files.emplace_back();
   index.name = "pytorch_model.bin.index.json";
   index.add(Bytes::adopt(index_document(model, shards, names, tree)));
-  add_side_losses(model, plan.losses);
   return plan;
 }
 
@@ -207,7 +201,6 @@ Result<Plan> plan(const Model& model, const WriteOptions& options) {
   HOLDALL_ASSIGN(Encoded encoded, encode_tree(model));
   HOLDALL_ASSIGN(std::string document, metadata_document(model));
   plan.losses = std::move(encoded.losses);
-  add_side_losses(model, plan.losses);
   PlannedFile& file = plan.files.emplace_back();
   file.name = options.name.empty() ? "archive.pt" : options.name;
   HOLDALL_TRY(plan_file(file, std::move(encoded), std::move(document), options));
