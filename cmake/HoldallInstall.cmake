@@ -55,5 +55,8 @@ if(HOLDALL_IS_STATIC)
   # Without a shared library everybody needs what it stands on.
   string(APPEND HOLDALL_PKGCONFIG_LIBS "${HOLDALL_PRIVATE_LIBS}")
 endif()
+# The prefix from where holdall.pc lies, so that an installed tree may be moved.
+file(RELATIVE_PATH HOLDALL_PKGCONFIG_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+string(REGEX REPLACE "/$" "" HOLDALL_PKGCONFIG_UP "${HOLDALL_PKGCONFIG_UP}")
 configure_file(${PROJECT_SOURCE_DIR}/cmake/holdall.pc.in ${PROJECT_BINARY_DIR}/holdall.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/holdall.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

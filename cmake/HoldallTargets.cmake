@@ -55,8 +55,9 @@ function(holdall_add_library)
   add_library(holdall ${sources} ${top})
   add_library(holdall::holdall ALIAS holdall)
   holdall_configure(holdall)
+  # No macro tells the objects of the shared library from those of the archive: ccache makes them once.
   set_target_properties(holdall PROPERTIES POSITION_INDEPENDENT_CODE ON VERSION ${PROJECT_VERSION}
-                        SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+                        SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} DEFINE_SYMBOL "")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/holdall/holdall.cc TARGET_DIRECTORY holdall
                               PROPERTIES COMPILE_DEFINITIONS HOLDALL_VERSION="${PROJECT_VERSION}")
   target_include_directories(holdall PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)

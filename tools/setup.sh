@@ -7,6 +7,8 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/holdall"
 python=/usr/bin/python3
 jobs="$(nproc)"
 logs="$root/build/logs"
+# Where a tree or a build lies is nothing to ccache: the release, the shared library and a program's own copy share their objects.
+export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1
 
 say() { printf '\n== %s\n' "$*"; }
 fail() {

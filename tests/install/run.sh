@@ -3,9 +3,11 @@
 # library, by pkg-config, and by add_subdirectory with the network out of reach; then the C interface's test as C11. Runs what it
 # built on a checkpoint that the example writes.
 #   tests/install/run.sh [PYTHON]   a Python with torch also loads that checkpoint
+# Builds in build/release, build/shared and build/subdirectory.
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 python=${1:-}
+cd "$source_dir"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 launcher=()
@@ -19,42 +21,40 @@ check_examples() { # folder with the programs
   "$1/list_model" "$work/checkpoint.pt" | grep -q 'pytorch, 2 tensors, 8 parameters, inert'
 }
 
-build() { # name, then arguments of cmake
-  local name=$1
-  shift
-  cmake -S "$source_dir/examples/cpp" -B "$work/$name" -G Ninja -DCMAKE_BUILD_TYPE=Release "${launcher[@]}" "$@" >"$work/$name.log" 2>&1 &&
-    cmake --build "$work/$name" >>"$work/$name.log" 2>&1 || { cat "$work/$name.log"; return 1; }
-  check_examples "$work/$name"
+offline=()
+build() { # name, folder, then arguments of cmake
+  local name=$1 folder=$2
+  shift 2
+  "${offline[@]}" cmake -S examples/cpp -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release "${launcher[@]}" "$@" >"$work/$name.log" 2>&1 &&
+    cmake --build "$folder" >>"$work/$name.log" 2>&1 || { cat "$work/$name.log"; return 1; }
+  check_examples "$folder"
   say "$name: built and run"
 }
 
 for kind in static shared; do
-  shared=OFF
-  if [ "$kind" = shared ]; then shared=ON; fi
-  cmake -S "$source_dir" -B "$work/holdall-$kind" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=$shared \
-    -DHOLDALL_BUILD_COMMAND=OFF -DCMAKE_INSTALL_PREFIX="$work/prefix-$kind" -DCMAKE_INSTALL_LIBDIR=lib "${launcher[@]}" >"$work/configure.log" 2>&1 ||
-    { cat "$work/configure.log"; exit 1; }
-  cmake --build "$work/holdall-$kind" --target install >"$work/build.log" 2>&1 || { tail -50 "$work/build.log"; exit 1; }
+  preset=$kind
+  if [ "$kind" = static ]; then preset=release; fi
+  cmake --preset "$preset" >"$work/build.log" 2>&1 && cmake --build "build/$preset" >>"$work/build.log" 2>&1 || { tail -50 "$work/build.log"; exit 1; }
+  cmake --install "build/$preset" --prefix "$work/prefix-$kind" >"$work/install.log" 2>&1 || { cat "$work/install.log"; exit 1; }
   # Moved, as a package is: nothing may point to where it was installed first.
   mv "$work/prefix-$kind" "$work/moved-$kind"
-  build "find_package-$kind" -DCMAKE_PREFIX_PATH="$work/moved-$kind"
+  build "find_package-$kind" "$work/find_package-$kind" -DCMAKE_PREFIX_PATH="$work/moved-$kind"
 done
 
-export PKG_CONFIG_PATH=$work/moved-static/lib/pkgconfig
-flags=$(pkg-config --define-variable=prefix="$work/moved-static" --cflags --libs holdall)
-mkdir "$work/pkg-config"
-for example in read_state_dict write_state_dict list_model; do
-  # shellcheck disable=SC2086
-  g++ -std=c++20 -O1 "$source_dir/examples/cpp/$example.cc" -o "$work/pkg-config/$example" $flags
+for kind in static shared; do
+  folder=$(dirname "$(find "$work/moved-$kind" -name holdall.pc)")
+  flags=$(PKG_CONFIG_PATH=$folder pkg-config --cflags --libs holdall)
+  mkdir "$work/pkg-config-$kind"
+  for example in read_state_dict write_state_dict list_model; do
+    # shellcheck disable=SC2086
+    g++ -std=c++20 -O1 "examples/cpp/$example.cc" -o "$work/pkg-config-$kind/$example" $flags
+  done
+  LD_LIBRARY_PATH=$(dirname "$folder") check_examples "$work/pkg-config-$kind"
+  say "pkg-config, $kind: built and run"
 done
-check_examples "$work/pkg-config"
-say "pkg-config: built and run"
 
-offline=()
 if unshare --user --map-root-user --net true 2>/dev/null; then offline=(unshare --user --map-root-user --net); fi
-"${offline[@]}" cmake -S "$source_dir/examples/cpp" -B "$work/add_subdirectory" -G Ninja -DCMAKE_BUILD_TYPE=Release "${launcher[@]}" \
-  -DHOLDALL_SOURCE="$source_dir" >"$work/configure.log" 2>&1 || { cat "$work/configure.log"; exit 1; }
-build add_subdirectory -DHOLDALL_SOURCE="$source_dir"
+build add_subdirectory build/subdirectory -DHOLDALL_SOURCE="$source_dir" -DHOLDALL_WERROR=ON
 
 gcc -std=c11 -Wall -Wextra -Wpedantic -Werror "$source_dir/tests/c/interface_test.c" -o "$work/interface_test" \
   -I"$work/moved-shared/include" -L"$work/moved-shared/lib" -lholdall -Wl,-rpath,"$work/moved-shared/lib"
