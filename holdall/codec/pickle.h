@@ -17,6 +17,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -80,7 +81,9 @@ struct PickleProgram {
   std::vector<PickleImport> imports;
   std::vector<PickleCall> calls;
   std::vector<PickleOddity> oddities;  // at most a hundred
+  std::unordered_set<NodeId> passed;   // imports that became part of a value: an argument, an item, a key, a state
   std::optional<Error> error;
+  bool cut_short = false;  // the error is that bytes are missing
 };
 
 // Runs one pickle that starts at `offset` of `source`. Memory: a window of the source and the values made.

@@ -93,9 +93,11 @@ bool PickleMachine::keywords_of(NodeId& kwargs) {
 }
 
 bool PickleMachine::call(PickleCallKind how, ObjectParts parts) {
-  const std::array<NodeId, 3> inner = {parts.callee, parts.args, parts.kwargs};
+  const NodeId callee = parts.callee;
+  const std::array<NodeId, 2> inner = {parts.args, parts.kwargs};
   const NodeId object = arena_.object(std::move(parts));
   program_.calls.push_back({how, object, opcode_offset_});
+  if (!set_height(object, height(callee) + 1)) return false;
   for (const NodeId part : inner)
     if (part != kNoNode && !raise_height(object, part)) return false;
   return push(object);
@@ -212,7 +214,7 @@ bool PickleMachine::build() {
 
 // Raw data that a container put between two opcodes; a frame must have ended before it.
 bool PickleMachine::pass_over(std::uint64_t size) {
-  if (size > input_.remaining()) return fail(input_.failure(size));
+  if (size > input_.remaining()) return cut_short(size);
   if (frame_end_ != 0 && frame_end_ != input_.position()) {
     note(PickleOddity::Kind::kFrame, "raw data stands inside a frame");
     return fail("raw data stands inside a frame");

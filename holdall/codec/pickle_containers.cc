@@ -29,6 +29,7 @@ bool PickleMachine::tuple_from(std::size_t place) {
   for (const NodeId item : items) {
     const ValueKind what = kind(item);
     if (what < ValueKind::kList) continue;
+    if (what == ValueKind::kGlobal) pass_on(item);
     deepest = std::max(deepest, height(item) + 1);
     unhashable = unhashable || is_unhashable(item, what);
   }

@@ -49,7 +49,7 @@ PickleProgram PickleMachine::run() && {
 bool PickleMachine::step() {
   opcode_offset_ = input_.position();
   const unsigned char* byte = input_.take(1);
-  if (byte == nullptr) return fail(input_.failure(1));
+  if (byte == nullptr) return cut_short(1);
   const unsigned char code = *byte;
   const Opcode& opcode = kOpcodes[code];
   if (opcode.name.empty()) return fail(text("byte 0x{:02x} is no pickle opcode", code));
@@ -112,6 +112,13 @@ bool PickleMachine::fail(Error error) {
   return false;
 }
 
+bool PickleMachine::cut_short(std::uint64_t wanted) {
+  // The whole frame is there: what passes the end of the source straddles the frame's too.
+  if (frame_end_ != 0) note(PickleOddity::Kind::kFrame, text("an operand straddles the end of its frame at {}", frame_end_));
+  program_.cut_short = true;
+  return fail(input_.failure(wanted));
+}
+
 bool PickleMachine::underflow() {
   if (!marks_.empty() && stack_.size() >= fence_) return fail("a value is needed where a mark stands");
   return fail("the stack is empty where a value is needed");
@@ -151,9 +158,18 @@ std::vector<NodeId> PickleMachine::pop_from(std::size_t place) {
 
 // Nesting is known exactly for what picklers write, who finish an item before they add it; nothing here or behind recurses.
 bool PickleMachine::raise_height(NodeId container, NodeId item) {
-  if (kind(item) < ValueKind::kList) return true;
+  const ValueKind what = kind(item);
+  if (what < ValueKind::kList) return true;
+  if (what == ValueKind::kGlobal) pass_on(item);
   const std::uint32_t needed = height(item) + 1;
   return needed <= height(container) || set_height(container, needed);
+}
+
+// What takes part in a value may be called by whoever takes the value.
+void PickleMachine::pass_on(NodeId import) {
+  if (import == last_passed_) return;
+  last_passed_ = import;
+  program_.passed.insert(import);
 }
 
 bool PickleMachine::set_height(NodeId container, std::uint32_t height) {
@@ -264,6 +280,7 @@ bool PickleMachine::frame() {
   std::uint64_t size = 0;
   const bool nested = frame_end_ != 0;
   if (!operand(size)) return false;
+  // More than a missing end: readers that do not keep frames go on behind it.
   if (size > input_.remaining()) return fail(input_.failure(size));
   if (nested) {
     const std::string what = text("a frame begins inside the frame that ends at {}", frame_end_);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "holdall/base/endian.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/codec/pickle_input.h"
 #include "holdall/codec/pickle_memo.h"
@@ -39,6 +40,8 @@ class PickleMachine {
   bool after_opcode(unsigned char byte);
   bool fail(Error error);
   bool fail(std::string what) { return fail(corrupt(std::move(what))); }
+  // Fails because fewer than `wanted` bytes remain, or they cannot be read.
+  bool cut_short(std::uint64_t wanted);
   bool underflow();
   void note(PickleOddity::Kind kind, std::string what);
 
@@ -50,6 +53,7 @@ class PickleMachine {
   std::vector<NodeId> pop_from(std::size_t place);
   std::uint32_t height(NodeId node) const { return node < heights_.size() ? heights_[node] : 0; }
   bool raise_height(NodeId container, NodeId item);
+  void pass_on(NodeId import);
   bool finish_container(NodeId container, const std::vector<NodeId>& items);
   bool set_height(NodeId container, std::uint32_t height);
   bool is_unhashable(NodeId node, ValueKind what) const;
@@ -60,7 +64,7 @@ class PickleMachine {
   template <class T>
   bool operand(T& value) {
     const unsigned char* raw = input_.take(sizeof(T));
-    if (raw == nullptr) return fail(input_.failure(sizeof(T)));
+    if (raw == nullptr) return cut_short(sizeof(T));
     value = load_le<T>(raw);
     return true;
   }
@@ -203,10 +207,11 @@ class PickleMachine {
   std::uint64_t frame_end_ = 0;  // 0: in no frame
   int declared_ = 0;
   bool protocol_noted_ = false;
+  NodeId last_passed_ = kNoNode;
   bool stopped_ = false;
   std::int64_t next_buffer_ = 0;
   std::array<NodeId, 256> small_integers_{};
-  std::unordered_map<std::string, NodeId> imports_;
+  TextMap<NodeId> imports_;
   std::vector<std::uint32_t> heights_;              // nesting below a container, by node
   std::unordered_set<NodeId> unhashable_;           // tuples that hold a list, dict or set
   std::unordered_map<NodeId, NodeId> set_members_;  // by set: a dict whose keys are its members

@@ -29,7 +29,7 @@ bool PickleMachine::any_line(std::string_view& text) {
   const auto taken = input_.take_line(options_.limits.value_bytes);
   if (!taken) {
     if (input_.remaining() > options_.limits.value_bytes) return fail(over_limit("a line is longer than the values may be"));
-    return fail(input_.failure(input_.remaining() + 1));
+    return cut_short(input_.remaining() + 1);
   }
   text = *taken;
   return text.size() < kMeasuredPayload || measure(text.size());
@@ -46,17 +46,17 @@ bool PickleMachine::identifier_line(std::string& text, Script script) {
 
 // Checked against the bytes that remain and the limit before any memory is taken.
 bool PickleMachine::payload(std::uint64_t size, std::string_view& text) {
-  if (size > input_.remaining()) return fail(input_.failure(size));
+  if (size > input_.remaining()) return cut_short(size);
   if (size > kMostText) return fail(over_limit(holdall::text("a text of {} bytes; the most is {}", size, kMostText)));
   if (size >= kMeasuredPayload && !measure(size)) return false;
   const unsigned char* taken = input_.take(size);
-  if (taken == nullptr) return fail(input_.failure(size));
+  if (taken == nullptr) return cut_short(size);
   text = {reinterpret_cast<const char*>(taken), static_cast<std::size_t>(size)};
   return true;
 }
 
 bool PickleMachine::bytes_payload(std::uint64_t size, NodeId& node) {
-  if (size > input_.remaining()) return fail(input_.failure(size));
+  if (size > input_.remaining()) return cut_short(size);
   if (size < options_.keep_on_disk_from) {
     std::string_view data;
     if (!payload(size, data)) return false;
@@ -100,7 +100,7 @@ bool PickleMachine::long_line() {
 }
 
 bool PickleMachine::counted_long_of(std::uint64_t size) {
-  if (size > input_.remaining()) return fail(input_.failure(size));
+  if (size > input_.remaining()) return cut_short(size);
   if (size > pickle_text::kMostIntegerBytes) return too_long_integer(size);
   std::string_view data;
   if (!payload(size, data)) return false;
@@ -125,7 +125,7 @@ bool PickleMachine::float_line() {
 
 bool PickleMachine::binary_float() {
   const unsigned char* raw = input_.take(8);
-  if (raw == nullptr) return fail(input_.failure(8));
+  if (raw == nullptr) return cut_short(8);
   return push(arena_.real(load_be<double>(raw)));
 }
 
@@ -160,9 +160,9 @@ bool PickleMachine::python2_text(std::string_view data) {
 
 bool PickleMachine::python2_string_of(std::uint64_t size) {
   if (size < options_.keep_on_disk_from || size <= kMostPython2Text) {
-    if (size > input_.remaining()) return fail(input_.failure(size));
+    if (size > input_.remaining()) return cut_short(size);
     const unsigned char* seen = input_.peek(size);
-    if (seen == nullptr) return fail(input_.failure(size));
+    if (seen == nullptr) return cut_short(size);
     const std::string_view data(reinterpret_cast<const char*>(seen), static_cast<std::size_t>(size));
     if (data.find('\0') == std::string_view::npos && pickle_text::is_utf8(data, false)) {
       if (size >= kMeasuredPayload && !measure(size)) return false;

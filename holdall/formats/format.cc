@@ -104,4 +104,11 @@ Status Context::acts(const Bundle& bundle, Findings& findings) const {
   return format->acts(bundle, inner, findings);
 }
 
+Status Context::acts_as(std::string_view format, const Bundle& bundle, Findings& findings) const {
+  HOLDALL_ASSIGN(const Context inner, one_deeper(*this, bundle));
+  const Format* row = format_by_id(format);
+  if (row == nullptr) return unsupported(text("there is no format '{}'", format)).in(bundle.path());
+  return row->acts(bundle, inner, findings);
+}
+
 }  // namespace holdall

@@ -82,6 +82,8 @@ struct Context {
   Result<Model> open(const Bundle& bundle) const;
   Status verify(const Bundle& bundle, Faults& faults) const;
   Status acts(const Bundle& bundle, Findings& findings) const;
+  // The same for a part that is given to one format's own loader, whatever the part looks like.
+  Status acts_as(std::string_view format, const Bundle& bundle, Findings& findings) const;
 };
 
 struct WriteOptions {

@@ -9,7 +9,8 @@ namespace holdall {
 
 namespace {
 
-constexpr std::uint64_t kObjectsBetweenChecks = 65'536;
+// Few: an object may become a large text or array by a handful of bytes.
+constexpr std::uint64_t kObjectsBetweenChecks = 16;
 
 // Gives every storage that `root` reaches by itself the form of an object. Storages within tensors are reached no longer.
 class Reached {
@@ -77,7 +78,8 @@ class Reached {
 }  // namespace
 
 Status interpret(Arena& arena, NodeId first, NodeId root, const InterpretOptions& options) {
-  const Interpretation context{arena, options};
+  LoadedStorages loaded;
+  const Interpretation context{arena, options, loaded};
   const auto end = static_cast<NodeId>(arena.size());
   std::uint64_t objects = 0;
   for (NodeId node = first; node < end; ++node) {

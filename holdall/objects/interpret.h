@@ -40,6 +40,9 @@ struct InterpretOptions {
   // What a storage's persistent id names. Absent: persistent ids stay objects. An untyped storage is asked for with the dtype
   // that a tensor gives it (for the byte order), if there is one.
   std::function<Result<TypedStorage>(Value id, std::optional<DType> element)> storage = {};
+  // The storage in a torch file that a pickle holds as bytes (torch.storage._load_from_bytes: how Python's pickle writes a
+  // tensor); empty when the file holds anything else. Absent: such calls stay objects.
+  std::function<std::optional<TypedStorage>(const Blob& file)> load = {};
 };
 
 // Interprets the nodes [first, arena.size()), in the order of their creation, then what `root` still reaches. Errors: corrupt,

@@ -148,21 +148,47 @@ Status check_expansion(const Tensor& tensor, const TypedStorage& storage, const 
                          to_string(tensor.shape()), tensor.bytes(), held, storage.storage->key, limits.expansion));
 }
 
+// What a call of torch.storage._load_from_bytes gives, where that is a storage.
+std::optional<TypedStorage> loaded_storage(const Interpretation& context, Value call) {
+  if (!context.options.load || builder_of(call) != Builder::kLoadFromBytes) return std::nullopt;
+  const auto args = arguments(call);
+  if (args.size() != 1) return std::nullopt;
+  const auto [mine, is_new] = context.loaded.by_call.try_emplace(call.id());
+  if (!is_new) return mine->second;
+  const auto [opened, is_first] = context.loaded.by_bytes.try_emplace(args[0].id());
+  if (is_first) {
+    if (const auto file = bytes_of(args[0])) opened->second = context.options.load(*file);
+  }
+  mine->second = opened->second;
+  if (mine->second) mine->second->storage = std::make_shared<Storage>(*mine->second->storage);
+  return mine->second;
+}
+
+// The storage that a rebuild function is given: by its persistent id, or in a file of its own. Empty: from elsewhere.
+Result<std::optional<TypedStorage>> storage_argument(const Interpretation& context, Value argument, const TorchDType* row) {
+  const Value id = persistent_id(argument);
+  if (!id) return loaded_storage(context, argument);
+  if (!context.options.storage) return std::optional<TypedStorage>();
+  HOLDALL_ASSIGN(TypedStorage storage, context.options.storage(id, row == nullptr ? std::nullopt : std::optional(row->dtype)));
+  return std::optional(std::move(storage));
+}
+
 Status dense_tensor(const Interpretation& context, NodeId node, Builder builder) {
   const Value object = context.arena.at(node);
   const auto args = arguments(object);
   const Arguments layout = layout_of(builder);
-  const Value id = args.empty() ? Value() : persistent_id(args[0]);
-  if (!id || !context.options.storage) return {};  // a storage from elsewhere (torch.storage._load_from_bytes): an inert object
+  const bool has_storage =
+      !args.empty() && (persistent_id(args[0]) ? bool(context.options.storage) : loaded_storage(context, args[0]).has_value());
+  if (!has_storage) return {};  // from elsewhere: an inert object
   if (args.size() < layout.least) return malformed(object, text("{} arguments, {} are needed", args.size(), layout.least));
 
-  const TorchDType* row = class_dtype(id);
+  const TorchDType* row = class_dtype(persistent_id(args[0]));
   if (layout.dtype >= 0) {
     row = dtype_argument(args[static_cast<std::size_t>(layout.dtype)]);
     if (row == nullptr) return malformed(object, "the dtype is not one of torch's");
   }
-  HOLDALL_ASSIGN(const TypedStorage storage,
-                 context.options.storage(id, row == nullptr ? std::nullopt : std::optional(row->dtype)));
+  HOLDALL_ASSIGN(const std::optional<TypedStorage> given, storage_argument(context, args[0], row));
+  const TypedStorage& storage = *given;
   if (row == nullptr) row = torch_dtype_for(storage.dtype);
   HOLDALL_ASSIGN(Geometry at, geometry(object, args[1], args[2], args[3]));
   at.view.offset += storage.offset;

@@ -10,14 +10,23 @@
 #include <string_view>
 #include <vector>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpret.h"
 
 namespace holdall {
 
+// The storages of files that the pickle holds as bytes: by the bytes, and by the call that loads them, each of which makes its
+// own.
+struct LoadedStorages {
+  NumberMap<std::optional<TypedStorage>> by_bytes;
+  NumberMap<std::optional<TypedStorage>> by_call;
+};
+
 struct Interpretation {
   Arena& arena;
   const InterpretOptions& options;
+  LoadedStorages& loaded;
 };
 
 // Errors of all: corrupt, unsupported, limit for an object that claims what cannot be.

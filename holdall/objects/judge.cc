@@ -6,10 +6,14 @@
 
 #include "holdall/base/text.h"
 #include "holdall/objects/globals.h"
+#include "holdall/objects/interpretation.h"
 
 namespace holdall {
 
 namespace {
+
+// See Judge::constant_of().
+using Constant = std::pair<NodeId, std::string>;
 
 class Judge {
  public:
@@ -25,10 +29,38 @@ class Judge {
           text("imports {}.{} by a name that the program computes", module, name));
     }
     const Verdict verdict = verdict_of_global(module, name);
-    if (verdict == Verdict::kInert) return;
+    if (verdict == Verdict::kInert || is_harmless_loader(import.global)) return;
     add(verdict, "pickle-global", import.offset,
         verdict == Verdict::kMalicious ? text("imports {}.{}, which no model needs", module, name)
                                        : text("imports {}.{}, whose code would run", module, name));
+  }
+
+  // Judges every file that the program has torch.load open, and finds whether that is all it does with the loader. Comes first.
+  void loaders(const PickleProgram& program, const JudgeNested& nested) {
+    std::set<Constant> seen;  // what has been judged: a program may load the same bytes any number of times
+    Verdict worst = Verdict::kInert;
+    for (const PickleCall& call : program.calls) {
+      const Value object = arena_.at(call.object);
+      if (!object.is(ValueKind::kObject) || builder_of(object) != Builder::kLoadFromBytes) continue;
+      const auto args = arguments(object);
+      const Constant constant = args.size() == 1 ? constant_of(args[0]) : Constant();
+      if (constant.first != kNoNode && !seen.insert(constant).second) continue;
+      const std::optional<Blob> bytes = constant.first == kNoNode ? std::nullopt : bytes_of(args[0]);
+      if (!bytes) {
+        seen.erase(constant);
+        add(Verdict::kMalicious, "pickle-computed-bytes", call.offset, "has torch.load open bytes that the program computes");
+        worst = Verdict::kMalicious;
+        continue;
+      }
+      Findings inner;
+      nested(*bytes, text("{}@{}", where_, call.offset), inner);
+      if (!inner.empty()) worst = Verdict::kMalicious;
+      findings_.insert(findings_.end(), inner.begin(), inner.end());
+    }
+    if (seen.empty() || worst != Verdict::kInert) return;
+    for (const PickleImport& import : program.imports) {
+      if (is_loader(import.global) && !program.passed.contains(import.global)) harmless_.insert(import.global);
+    }
   }
 
   void call(const PickleCall& call) {
@@ -72,6 +104,23 @@ class Judge {
     add(Verdict::kMalicious, "pickle-computed-call", call.offset, "calls what another call returned");
   }
 
+  bool is_loader(NodeId import) const {
+    const Value global = arena_.at(import);
+    return global.is(ValueKind::kGlobal) && builder_of(global.global_module(), global.global_name()) == Builder::kLoadFromBytes;
+  }
+  bool is_harmless_loader(NodeId import) const { return harmless_.contains(import); }
+
+  // What an argument's bytes are made of without being decoded: bytes, or the text and the encoding that _codecs.encode is
+  // given (protocols 0 to 2). No node where they are computed in another way.
+  Constant constant_of(Value argument) const {
+    constexpr std::size_t kLongestEncoding = 16;
+    if (!argument.is(ValueKind::kObject)) return {argument.id(), {}};
+    const auto args = arguments(argument);
+    if (args.empty() || !args[0].is(ValueKind::kString)) return {kNoNode, {}};
+    const bool is_named = args.size() > 1 && args[1].is(ValueKind::kString) && args[1].as_string().size() <= kLongestEncoding;
+    return {args[0].id(), is_named ? std::string(args[1].as_string()) : std::string()};
+  }
+
   std::string spelled(NodeId global) const {
     const Value value = arena_.at(global);
     return text("{}.{}", value.global_module(), value.global_name());
@@ -81,12 +130,15 @@ class Judge {
   std::string where_;
   Findings& findings_;
   std::set<std::string> seen_;
+  std::set<NodeId> harmless_;  // imports of a loader that is given inert files alone
 };
 
 }  // namespace
 
-void judge(const Arena& arena, const PickleProgram& program, std::string_view where, Findings& findings) {
+void judge(const Arena& arena, const PickleProgram& program, std::string_view where, Findings& findings,
+           const JudgeNested& nested) {
   Judge judge(arena, where, findings);
+  if (nested) judge.loaders(program, nested);
   for (const PickleImport& import : program.imports) judge.import(import);
   for (const PickleCall& call : program.calls) judge.call(call);
   for (const PickleOddity& oddity : program.oddities) judge.oddity(oddity);

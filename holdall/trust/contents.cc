@@ -5,11 +5,15 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/compress.h"
 #include "holdall/codec/zip.h"
+#include "holdall/objects/stray.h"
 #include "holdall/trust/scan.h"
 #include "holdall/trust/side_file.h"
 
 namespace holdall {
 namespace {
+
+// So much of a compressed stream that breaks off is looked at.
+constexpr std::size_t kBrokenHead = 1u << 20;
 
 void add_not_understood(const Error& error, Findings& findings) {
   findings.push_back({Verdict::kUnreadable, "not-understood", error.path(), error.to_string()});
@@ -40,6 +44,19 @@ std::string judge_archive(const ZipArchive& archive, const Context& context, Fin
   return "zip";
 }
 
+// Byte by byte: a decoder keeps back what it has when it fails.
+std::vector<std::byte> decoded_before_fault(const SourceRef& file, Compression compression) {
+  const auto decoder = make_decoder(file, compression);
+  std::vector<std::byte> head;
+  std::byte next{};
+  while (head.size() < kBrokenHead) {
+    const auto got = decoder->pull(std::span(&next, 1));
+    if (!got || *got == 0) break;
+    head.push_back(next);
+  }
+  return head;
+}
+
 // What a compressed stream holds, where the file is one; false where it is none.
 bool judge_compressed(const Bundle& file, const Context& context, Findings& findings, std::string& kind) {
   Peek peek(file, context.limits);
@@ -50,6 +67,10 @@ bool judge_compressed(const Bundle& file, const Context& context, Findings& find
     // zlib and lzma have no mark of their own: what does not decode was something else.
     if (compression == Compression::kZlib || compression == Compression::kLzma) return false;
     add_not_understood(decoded.error(), findings);
+    // A loader that decodes as it reads comes to what the beginning holds before it meets the fault.
+    if (auto head = decoded_before_fault(file.main(), compression); !head.empty()) {
+      judge_contents(Bundle::of(memory_source(Bytes::adopt(std::move(head)), file.main()->name())), context, findings);
+    }
   } else {
     judge_contents(Bundle::of(std::move(*decoded)), context, findings);
   }
@@ -64,7 +85,10 @@ std::string judge_contents(const Bundle& file, const Context& context, Findings&
   const Result<const Format*> format = detect(file, context.limits);
   Findings own;
   if (format) {
-    if (Status status = (*format)->acts(file, context, own); !status) add_not_understood(status.error(), own);
+    if (Status status = (*format)->acts(file, context, own); !status) {
+      add_not_understood(status.error(), own);
+      judge_stray(file.main(), 0, context.limits, own);
+    }
     if (!is_doubtful(**format, file, context.limits, own)) {
       findings.insert(findings.end(), own.begin(), own.end());
       return std::string((*format)->id);
@@ -88,6 +112,7 @@ std::string judge_contents(const Bundle& file, const Context& context, Findings&
     findings.insert(findings.end(), own.begin(), own.end());
   } else {
     add_not_understood(format.error(), findings);
+    judge_stray(file.main(), 0, context.limits, findings);
   }
   return {};
 }

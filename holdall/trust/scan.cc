@@ -17,6 +17,7 @@ struct Item {
   std::size_t report;  // index of the path it belongs to
   std::string path;    // to open
   std::string shown;   // relative to the path scanned
+  bool asked = false;  // the path scanned itself, not a file of a folder
 };
 
 int rank(Verdict verdict) noexcept {
@@ -77,6 +78,12 @@ void mark_referenced_python(ScanReport& report) {
   }
 }
 
+// Who asks about a file that is empty is told so: nothing was understood. Beside a model it is a side file like any other.
+void refuse_empty(const Bundle& file, Findings& findings) {
+  if (file.main()->size() != 0 || !findings.empty()) return;
+  findings.push_back({Verdict::kUnreadable, "empty-file", file.path(), "the file is empty"});
+}
+
 struct Judged {
   ScannedFile file;
   Findings findings;
@@ -87,6 +94,7 @@ Judged judge_path(const Item& item, const ScanOptions& options) {
   const Result<Bundle> bundle = Bundle::open(item.path, options.limits);
   if (bundle) {
     judged.file.kind = judge_contents(*bundle, Context{.limits = options.limits}, judged.findings);
+    if (item.asked) refuse_empty(*bundle, judged.findings);
   } else {
     judged.findings.push_back(not_understood(bundle.error(), item.path));
   }
@@ -102,11 +110,11 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
   if (!bundle) {
     report.findings.push_back(not_understood(bundle.error(), path));
   } else if (bundle->kind() == Bundle::Kind::kFile) {
-    items.push_back({index, path, path});
+    items.push_back({index, path, path, true});
   } else {
     judge_folder(*bundle, options, report.findings);
     const std::string base = path.ends_with('/') ? path : path + "/";
-    for (const std::string& name : bundle->names()) items.push_back({index, base + name, name});
+    for (const std::string& name : bundle->names()) items.push_back({index, base + name, name, false});
   }
 }
 
@@ -161,6 +169,7 @@ ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options) {
   report.path = bundle.path();
   ScannedFile file{bundle.path(), {}, Verdict::kInert};
   file.kind = judge_contents(bundle, Context{.limits = options.limits}, report.findings);
+  refuse_empty(bundle, report.findings);
   file.verdict = verdict_of(report.findings);
   report.files.push_back(std::move(file));
   conclude(report);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "holdall/base/endian.h"
 #include "holdall/trust/references.h"
 #include "holdall/trust/side_file.h"
 
@@ -69,7 +70,91 @@ TEST(Scan, TextIsInertWhateverWordsItHolds) {
   EXPECT_EQ(scanned("README.md", "# Model\nIt calls os.system and eval(\n").verdict, Verdict::kInert);
   EXPECT_EQ(scanned("requirements.txt", "certifi==2020.1\nchardet==3\nidna\n").verdict, Verdict::kInert);
   EXPECT_EQ(scanned("vocab.txt", "[PAD]\n__reduce__\nposix\nsystem\n").verdict, Verdict::kInert);
-  EXPECT_EQ(scanned("empty", "").verdict, Verdict::kInert);
+}
+
+TEST(Scan, AnEmptyFileIsNeverCleanByItselfNorUnderAModelsName) {
+  const ScanReport report = scanned("empty", "");
+  EXPECT_EQ(report.verdict, Verdict::kUnreadable);
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_THAT(report.findings[0].what, HasSubstr("empty"));
+  EXPECT_EQ(scanned("model.pt", "").findings.size(), 1u);
+  EXPECT_EQ(scan_bundle(Bundle::of(memory_source(Bytes(), "-"))).verdict, Verdict::kUnreadable);
+  const Folder folder;
+  folder.write("__init__.py", "");
+  EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kInert);
+  folder.write("model.safetensors", "");
+  EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kUnreadable);
+}
+
+// --- A torch file in the bytes of a pickle ---
+
+// torch.storage._load_from_bytes(file), by protocol 3.
+std::string loading(std::string_view file, std::string_view before = "", std::string_view behind = "") {
+  std::string size(4, '\0');
+  store_le<std::uint32_t>(size.data(), static_cast<std::uint32_t>(file.size()));
+  return "\x80\x03" + std::string(before) + "ctorch.storage\n_load_from_bytes\nB" + size + std::string(file) + "\x85R" +
+         std::string(behind) + ".";
+}
+
+// What torch.save(obj, _use_new_zipfile_serialization=False) writes for an object without tensors.
+std::string legacy(const std::string& object) {
+  return "\x80\x02\x8a\nl\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}q\0."s + object + "\x80\x02]q\0."s;
+}
+
+TEST(Scan, BytesThatTorchLoadOpensAreAsGoodAsTheirContent) {
+  EXPECT_EQ(scanned("a.pkl", loading(legacy(kPlain2))).verdict, Verdict::kInert);
+  EXPECT_EQ(scanned("a.pkl", loading(legacy(loading(legacy(kPlain2))))).verdict, Verdict::kInert);
+  EXPECT_EQ(scanned("a.pkl", loading("no torch file")).verdict, Verdict::kUnreadable);
+  const ScanReport report = scanned("a.pkl", loading(legacy(loading(legacy(kAttack2)))));
+  EXPECT_EQ(report.verdict, Verdict::kMalicious);
+  EXPECT_THAT(report.findings[0].where, HasSubstr("!bytes@"));
+  EXPECT_THAT(report.findings[0].what, HasSubstr("os.system"));
+}
+
+TEST(Scan, TorchLoadRunsWhateverPickleItIsGivenFirst) {
+  EXPECT_EQ(scanned("a.pkl", loading(kAttack2)).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scanned("a.pkl", loading(kAttack0)).verdict, Verdict::kMalicious);
+}
+
+TEST(Scan, ALoaderThatIsPassedOnIsCode) {
+  EXPECT_EQ(scanned("a.pkl", loading(legacy(kPlain2), "", "ctorch.storage\n_load_from_bytes\n\x86")).verdict, Verdict::kCode);
+  EXPECT_EQ(scanned("a.pkl",
+                    "\x80\x02"
+                    "ctorch.storage\n_load_from_bytes\n."s)
+                .verdict,
+            Verdict::kCode);
+}
+
+TEST(Scan, BytesThatTheProgramComputesMayBeAnything) {
+  const std::string computed =
+      "\x80\x02"
+      "ctorch.storage\n_load_from_bytes\nccollections\nCounter\n)R\x85R."s;
+  EXPECT_EQ(scanned("a.pkl", computed).verdict, Verdict::kMalicious);
+}
+
+TEST(Scan, AProgramInAnyPartOfAFileIsFound) {
+  const std::string junk = "\0\0\xff junk"s;
+  for (const std::string& attack :
+       {std::string(kAttack0), kAttack2, "(S'id'\nios\nsystem\n."s, "\x8c\2os\x8c\6system\x93\x8c\2id\x85R."s}) {
+    for (const std::string& file : {junk + attack, kPlain2 + junk + attack, kPlain2 + kPlain2 + attack, junk + attack + junk,
+                                    kPlain2 + attack.substr(0, attack.size() - 1), std::string(3u << 20, '\x80') + attack}) {
+      EXPECT_EQ(scanned("model.pkl", file).verdict, Verdict::kMalicious) << attack << " in " << file.substr(0, 60);
+    }
+  }
+}
+
+TEST(Scan, WordsInAFileThatBreaksOffAreNoAttack) {
+  const std::string words = "\x80\x02X\x40\0\0\0"s + "cos\nsystem\n(S'id'\ntR. and more";
+  EXPECT_EQ(scanned("model.pkl", words).verdict, Verdict::kUnreadable);
+  EXPECT_EQ(scanned("model.bin", "\1\2\3\4 cos\nsystem\nios\nsystem\n"s).verdict, Verdict::kUnreadable);
+}
+
+TEST(Scan, ATorchTarIsNamedAndNeverClean) {
+  std::string tar = "sys_info" + std::string(249, '\0') + "ustar  \0"s + std::string(1024, '\0');
+  const ScanReport report = scanned("old.pt", tar);
+  EXPECT_EQ(report.verdict, Verdict::kUnreadable);
+  ASSERT_FALSE(report.findings.empty());
+  EXPECT_THAT(report.findings[0].what, HasSubstr("PyTorch tar file from before 0.1.10"));
 }
 
 TEST(Scan, UnknownBytesNeverCountAsClean) {

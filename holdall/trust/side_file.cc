@@ -7,6 +7,7 @@
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
+#include "holdall/formats/format.h"
 #include "holdall/io/blob.h"
 #include "holdall/io/cursor.h"
 #include "holdall/trust/references.h"
@@ -209,7 +210,14 @@ std::optional<SideFile> native_code(std::span<const std::byte> head, std::string
 }  // namespace
 
 std::optional<SideFile> side_file(const Source& source, std::string_view name, const Limits& limits) {
-  if (source.size() == 0) return SideFile{"empty", {}};
+  if (source.size() == 0) {
+    SideFile file{"empty", {}};
+    if (const Format* format = format_by_extension(name)) {
+      file.findings.push_back({Verdict::kUnreadable, "empty-file", std::string(name),
+                               text("the file is empty, its name is a {} file's", format->id)});
+    }
+    return file;
+  }
   std::vector<std::byte> head(static_cast<std::size_t>(std::min<std::uint64_t>(source.size(), 64)));
   if (!source.read_at(0, head)) return std::nullopt;
   if (auto program = native_code(head, name)) return program;

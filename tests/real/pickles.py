@@ -50,7 +50,27 @@ def zipped(pickled, members=(), folder="archive", **options):
     return buffer.getvalue()
 
 
+def bytes_(data):
+    return b"B" + struct.pack("<I", len(data)) + data
+
+
+def latin1(data):
+    """Bytes as protocols 0 to 2 spell them."""
+    return reduce(global_("_codecs", "encode"), unicode(data.decode("latin1")), unicode("latin1"))
+
+
+def load_from_bytes(data, spell=bytes_, version=3):
+    return proto(version, reduce(global_("torch.storage", "_load_from_bytes"), spell(data)))
+
+
+def legacy(pickled):
+    """What torch.save(object, _use_new_zipfile_serialization=False) writes for an object without tensors."""
+    return b"".join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {})) + pickled + pickle.dumps([], 2)
+
+
 SYSTEM = call("os", "system", unicode(COMMAND))
+# The same without a mark and an end, to be put behind something else.
+BODY = SYSTEM[2:-1]
 BENIGN = pickle.dumps({"a": [1, 2.5, "x"]}, 2)
 
 # Each must be `malicious`.
@@ -114,19 +134,57 @@ MALICIOUS = {
     "truncated_after_the_payload": SYSTEM[:-1],
     "second_pickle": BENIGN + SYSTEM,
     "unlisted_import_unused": proto(2, global_("subprocess", "call") + b"0N"),
+    # A torch file in the bytes of a pickle, which torch.load opens without any restriction.
+    "nested_pickle": load_from_bytes(SYSTEM),
+    "nested_protocol0": load_from_bytes(f"cos\nsystem\n(S'{COMMAND}'\ntR.".encode()),
+    "nested_legacy_file": load_from_bytes(legacy(SYSTEM)),
+    "nested_archive": load_from_bytes(zipped(SYSTEM)),
+    "nested_twice": load_from_bytes(legacy(load_from_bytes(legacy(SYSTEM)))),
+    "nested_in_text": load_from_bytes(legacy(SYSTEM), latin1, 2),
+    "nested_behind_an_inert_one": proto(3, load_from_bytes(legacy(BENIGN))[2:-1] + b"0" + load_from_bytes(legacy(SYSTEM))[2:-1]),
+    "nested_then_pop": proto(3, load_from_bytes(legacy(SYSTEM))[2:-1] + b"0N"),
+    "nested_second_pickle": load_from_bytes(BENIGN + SYSTEM),
+    "nested_computed_bytes": proto(2, reduce(global_("torch.storage", "_load_from_bytes"), reduce(global_("collections", "Counter")))),
+    "numpy_load": call("numpy", "load", unicode("x"), b"N\x88"),
+    # Python goes on where a reader with limits, or without lists that are assigned to, does not.
+    "behind_an_assignment_to_a_list": proto(2, b"]Na" + b"K\x00Ns0" + BODY),
+    "behind_many_marks": proto(2, b"(" * 5000 + BODY),
+    "behind_deep_lists": proto(2, b"](" * 5000 + b"N" + b"e" * 5000 + b"0" + BODY),
+    "behind_a_long_integer": proto(2, b"\x8b" + struct.pack("<i", 20_000) + b"\x01" * 20_000 + b"0" + BODY),
+    # Behind what is no pickle, and around it.
+    "behind_rubbish": b"\x00\xff rubbish" + SYSTEM,
+    "behind_rubbish_protocol0": b"\x00\xff rubbish" + f"cos\nsystem\n(S'{COMMAND}'\ntR.".encode(),
+    "behind_rubbish_inst": b"\x00\xff rubbish" + f"(S'{COMMAND}'\nios\nsystem\n.".encode(),
+    "behind_rubbish_stack_global": b"\x00\xff rubbish" + reduce(stack_global("os", "system"), short(COMMAND)) + b".",
+    "second_pickle_after_rubbish": BENIGN + b"\x00" * 7 + SYSTEM,
+    "third_pickle": BENIGN + BENIGN + SYSTEM,
+    "second_pickle_broken": BENIGN + SYSTEM[:-1],
+    "memo_key_missing_after_the_payload": SYSTEM[:-1] + b"h\x63.",
+    "stack_underflow_after_the_payload": SYSTEM[:-1] + b"000.",
+    "raise_after_the_payload": SYSTEM[:-1] + b"cno.such.module\nx\n.",
+    "frame_past_the_end": b"\x80\x04\x95" + struct.pack("<Q", 1 << 40) + reduce(stack_global("os", "system"), short("x")) + b".",
+    "straddling_frame": b"\x80\x04\x95\x04\x00\x00\x00\x00\x00\x00\x00\x8c\x20" + b"a" * 4 + reduce(stack_global("os", "system"), short("x")) + b".",
+    "extension_code": proto(2, b"\x82\x01" + b")R"),
+    "extension_code_2": proto(2, b"\x83\x01\x00" + b")R"),
+    "extension_code_4": proto(2, b"\x84\x01\x00\x00\x00" + b")R"),
+    "submodule_of_a_blocked_module": call("asyncio.base_events", "x", unicode("x")),
+    "python2_names": call("commands", "getoutput", unicode(COMMAND)),
+    "dotted_name_of_a_stranger": proto(4, reduce(stack_global("stranger", "os.system"), short(COMMAND))),
+    "keywords_of_newobj_ex": proto(4, global_("subprocess", "Popen") + b")}" + short("args") + short(COMMAND) + b"s\x92"),
+    "build_calls_setstate": proto(2, global_("pathlib", "PurePath") + b")R}" + unicode("x") + BODY + b"sb"),
     "persistent_id_call": proto(2, reduce(global_("os", "system"), unicode(COMMAND)) + b"Q"),
 }
 
 # Not clean, with any verdict but inert.
 SUSPICIOUS = {
-    "nested_bytes": proto(3, reduce(global_("torch.storage", "_load_from_bytes"), b"B" + struct.pack("<I", len(SYSTEM)) + SYSTEM)),
-    "second_pickle_after_rubbish": BENIGN + b"\x00" * 7 + SYSTEM,
-    "extension_code": proto(2, b"\x82\x01" + b")R"),
-    "extension_code_4": proto(2, b"\x84\x01\x00\x00\x00" + b")R"),
+    "nested_rubbish": load_from_bytes(b"rubbish"),
+    "nested_broken_file": load_from_bytes(legacy(BENIGN)[:-1]),
+    "nested_loader_passed_on": proto(3, load_from_bytes(legacy(BENIGN))[2:-1] + global_("torch.storage", "_load_from_bytes") + b"\x86"),
+    "nested_loader_only_imported": proto(3, global_("torch.storage", "_load_from_bytes")),
+    "scanner_import": call("picklescan.scanner", "scan_pickle_bytes", unicode("x")),
     "third_party_call": call("pip", "main", unicode("x")),
     "unknown_class": call("my_project.models", "Net"),
     "unknown_class_protocol4": proto(4, stack_global("my_project.models", "Net") + b")\x81}" + short("a") + b"Nsb"),
-    "straddling_frame": b"\x80\x04\x95\x04\x00\x00\x00\x00\x00\x00\x00\x8c\x20" + b"a" * 4 + reduce(stack_global("os", "system"), short("x")) + b".",
     "memo_key_missing": proto(2, b"h\x05"),
     "stack_underflow": proto(2, b"R"),
     "unknown_opcode": proto(2, b"\xfe"),
@@ -141,5 +199,8 @@ INERT = {
     "protocol0": pickle.dumps({"a": (1, 2)}, 0),
     "protocol5": pickle.dumps({"a": [1], "b": b"x" * 70_000}, 5),
     "set": pickle.dumps({1, 2}, 4),
+    "nested_file": load_from_bytes(legacy(BENIGN)),
+    "nested_file_in_text": load_from_bytes(legacy(BENIGN), latin1, 2),
+    "nested_file_twice": proto(3, load_from_bytes(legacy(BENIGN))[2:-1] + b"0" + load_from_bytes(legacy(BENIGN))[2:-1]),
     "recursive": pickle.dumps((lambda x: (x.append(x), x)[1])([]), 2),
 }

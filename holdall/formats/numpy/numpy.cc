@@ -6,10 +6,11 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/formats/program_check.h"
 #include "holdall/formats/zip_check.h"
 #include "holdall/objects/interpret.h"
-#include "holdall/objects/judge.h"
 #include "holdall/objects/numpy_arrays.h"
+#include "holdall/objects/stray.h"
 
 namespace holdall {
 namespace numpy {
@@ -208,10 +209,17 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   return {};
 }
 
-void judge_objects(const Array& array, const Limits& limits, Findings& findings) {
+// An object array of an archive, and what stands behind it in its member.
+void judge_objects(const Array& array, const Context& context, Findings& findings) {
   Arena arena;
-  const PickleProgram program = run_objects(arena, array, limits);
-  judge(arena, program, array.file.name(), findings);
+  const SourceRef& source = array.file.source();
+  const PickleProgram program = run_objects(arena, array, context.limits);
+  judge_program(arena, program, source, context, findings);
+  const std::uint64_t end = array.file.offset() + array.file.size();
+  if (program.error || program.end >= end) return;
+  findings.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", array.file.name(), program.end),
+                      text("{} bytes stand behind the pickle", end - program.end)});
+  judge_stray(source, program.end, context.limits, findings);
 }
 
 // np.load runs the pickles of object arrays when it is told allow_pickle=True, and nothing else.
@@ -226,7 +234,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
       if (!array.header.has_objects) continue;
       Arena arena;
       const PickleProgram program = run_objects(arena, array, context.limits);
-      judge(arena, program, file.name(), findings);
+      judge_program(arena, program, file.source(), context, findings);
       if (program.error) return {};
       offset = program.end;
     } while (offset < file.size());
@@ -235,11 +243,10 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const Archive archive, open_archive(bundle.main(), context.limits));
   for (const Member& member : archive.members) {
     if (member.array && member.array->header.has_objects) {
-      judge_objects(*member.array, context.limits, findings);
+      judge_objects(*member.array, context, findings);
     } else if (!member.array) {
       // np.load gives its bytes; whoever loads those further is told what they are.
-      const Status status = context.acts(Bundle::of(member.blob.source()), findings);
-      if (!status && status.error().code() != Code::kUnsupported) return status;
+      HOLDALL_TRY(judge_part(member.blob.source(), context, findings));
     }
   }
   return {};

@@ -8,8 +8,11 @@
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/format.h"
 #include "holdall/formats/pickle/pickle_plan.h"
+#include "holdall/formats/program_check.h"
+#include "holdall/objects/globals.h"
 #include "holdall/objects/interpret.h"
-#include "holdall/objects/judge.h"
+#include "holdall/objects/stray.h"
+#include "holdall/objects/torch_types.h"
 
 namespace holdall {
 namespace pickle {
@@ -80,13 +83,44 @@ struct Contents {
   std::uint64_t end = 0;  // behind the last pickle
 };
 
-Result<Contents> contents(const Bundle& bundle, const Limits& limits, ModelBuilder& builder) {
+// The storage that a torch file holds and nothing else.
+std::optional<TypedStorage> storage_of(const Model& model) {
+  const Value object = model.tree();
+  if (!object.is(ValueKind::kObject) || model.tensors().size() != 1) return std::nullopt;
+  const Value callee = object.of(object.as_object().callee);
+  const Value args = object.of(object.as_object().args);
+  const bool is_storage =
+      callee.is(ValueKind::kGlobal) && builder_of(callee.global_module(), callee.global_name()) == Builder::kStorageClass;
+  if (!is_storage || args.size() != 1 || !args.item(0).is(ValueKind::kTensor)) return std::nullopt;
+  const Tensor& all = model.tensors().front().tensor;
+  return TypedStorage{all.storage(), all.dtype(), is_untyped_storage(callee.global_name()), all.layout().offset,
+                      all.elements()};
+}
+
+// Opens the torch file that Python's pickle puts into bytes for every tensor. What it cannot read stays an object, with a
+// warning.
+std::optional<TypedStorage> load_storage(const Blob& bytes, const Context& context, std::vector<std::string>& warnings) {
+  const auto refuse = [&](const Error& error) -> std::optional<TypedStorage> {
+    if (warnings.size() < kMostWarnings)
+      warnings.push_back(text("a torch file within the pickle is not read: {}", error.to_string()));
+    return std::nullopt;
+  };
+  auto file = slice_source(bytes.source(), bytes.offset(), bytes.size(), bytes.name() + "!bytes");
+  if (!file) return refuse(file.error());
+  const auto model = context.open(Bundle::of(std::move(*file)));
+  if (!model) return refuse(model.error());
+  auto storage = storage_of(*model);
+  return storage ? storage : refuse(corrupt("it holds no storage").in(model->origin().path));
+}
+
+Result<Contents> contents(const Bundle& bundle, const Context& context, ModelBuilder& builder) {
   const SourceRef& source = bundle.main();
   const std::string file = file_name(bundle);
   Contents found;
   InterpretOptions options;
-  options.limits = limits;
+  options.limits = context.limits;
   options.add = [&](Tensor tensor) { return builder.add(std::move(tensor), file); };
+  options.load = [&](const Blob& bytes) { return load_storage(bytes, context, builder.warnings); };
   const auto keep = [&](Arena& arena, NodeId first, const PickleProgram& program) -> Status {
     if (program.error) return found.roots.empty() ? Status(*program.error) : Status();
     auto done = interpret(arena, first, program.root, options);
@@ -98,7 +132,7 @@ Result<Contents> contents(const Bundle& bundle, const Limits& limits, ModelBuild
     }
     return {};
   };
-  HOLDALL_ASSIGN(found.end, each_pickle(source, limits, [&]() -> Arena& { return *builder.arena; }, keep));
+  HOLDALL_ASSIGN(found.end, each_pickle(source, context.limits, [&]() -> Arena& { return *builder.arena; }, keep));
   return found;
 }
 
@@ -109,7 +143,7 @@ std::string trailing(const SourceRef& source, std::uint64_t end) {
 Result<Model> read(const Bundle& bundle, const Context& context) {
   const SourceRef& source = bundle.main();
   ModelBuilder builder;
-  HOLDALL_ASSIGN(Contents found, contents(bundle, context.limits, builder));
+  HOLDALL_ASSIGN(Contents found, contents(bundle, context, builder));
   std::string detail = text("protocol {}", found.protocol);
   if (found.roots.size() == 1) {
     builder.tree = found.roots.front();
@@ -127,25 +161,30 @@ Result<Model> read(const Bundle& bundle, const Context& context) {
 Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   const SourceRef& source = bundle.main();
   ModelBuilder builder;
-  HOLDALL_ASSIGN(const Contents found, contents(bundle, context.limits, builder));
+  HOLDALL_ASSIGN(const Contents found, contents(bundle, context, builder));
   if (found.end < source->size()) faults.list.push_back({source->name(), found.end, trailing(source, found.end)});
   return {};
 }
 
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   const SourceRef& source = bundle.main();
+  Limits limits = context.limits;
+  limits.depth = UINT32_MAX;  // Python's has none, and nothing that judges recurses
   std::unique_ptr<Arena> arena;
   const auto fresh = [&]() -> Arena& { return *(arena = std::make_unique<Arena>()); };
-  std::uint64_t failed_at = UINT64_MAX;
+  std::size_t pickles = 0;
+  bool failed = false;
   const auto use = [&](Arena& values, NodeId, const PickleProgram& program) -> Status {
-    judge(values, program, source->name(), findings);
-    if (program.error) failed_at = program.end;
+    ++pickles;
+    failed = program.error.has_value();
+    judge_program(values, program, source, context, findings);
     return {};
   };
-  HOLDALL_ASSIGN(const std::uint64_t end, each_pickle(source, context.limits, fresh, use));
-  if (end < source->size() && failed_at == UINT64_MAX) {
-    findings.push_back({Verdict::kUnreadable, "pickle-trailing", text("{}@{}", source->name(), end), trailing(source, end)});
-  }
+  HOLDALL_ASSIGN(const std::uint64_t end, each_pickle(source, limits, fresh, use));
+  if (end == source->size() || (failed && pickles == 1)) return {};
+  // What stands behind whole pickles may begin anywhere.
+  findings.push_back({Verdict::kUnreadable, "pickle-trailing", text("{}@{}", source->name(), end), trailing(source, end)});
+  judge_stray(source, end, context.limits, findings);
   return {};
 }
 

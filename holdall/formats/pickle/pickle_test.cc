@@ -180,6 +180,31 @@ TEST(PickleFormat, SeveralPicklesAreAListAndSaidSo) {
   EXPECT_EQ(model->origin().detail, "protocol 4, 2 pickles");
 }
 
+TEST(PickleFormat, TensorsInTorchFilesWithinThePickleAreTensors) {
+  for (const std::string name : {"torch_2.pkl", "torch_4.pkl"}) {
+    const auto model = open_golden(name);
+    ASSERT_TRUE(model) << model.error().to_string();
+    EXPECT_THAT(model->warnings(), IsEmpty());
+    ASSERT_THAT(model->tensors(), SizeIs(5)) << name;
+    EXPECT_EQ(model->tensor("w")->read<float>().value(), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+    EXPECT_EQ(model->tensor("t")->read<float>().value(), (std::vector<float>{0, 3, 1, 4, 2, 5}));
+    EXPECT_EQ(model->tensor("half")->dtype(), DType::kBFloat16);
+    EXPECT_EQ(model->tensor("big")->read<std::int32_t>()->at(1999), 1999);
+    EXPECT_NE(model->tensor("w")->storage(), model->tensor("t")->storage()) << "each is written with a file of its own";
+    EXPECT_THAT(findings_of(slurp(kData + name)), IsEmpty());
+  }
+}
+
+TEST(PickleFormat, ATorchFileThatCannotBeReadStaysAnObjectWithAWarning) {
+  std::string bytes = slurp(kData + "torch_4.pkl");
+  bytes[bytes.find("\x8a\x0al\xfc\x9c") + 2] ^= 1;  // the magic number of the first
+  const auto model = open_bytes(bytes);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_THAT(model->tensors(), SizeIs(4));
+  EXPECT_THAT(model->warnings(), ::testing::ElementsAre(HasSubstr("torch file within the pickle")));
+  EXPECT_FALSE(findings_of(bytes).empty());
+}
+
 TEST(PickleFormat, TrailingBytesAreAWarningAFaultAndAFinding) {
   const std::string bytes = slurp(kData + "plain_4.pkl") + "garbage";
   const auto model = open_bytes(bytes);

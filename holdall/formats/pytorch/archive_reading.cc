@@ -2,15 +2,17 @@
 #include <string>
 #include <utility>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/document.h"
 #include "holdall/codec/json.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/formats/program_check.h"
 #include "holdall/formats/pytorch/archive.h"
 #include "holdall/formats/pytorch/reading.h"
 #include "holdall/formats/pytorch/storages.h"
 #include "holdall/formats/zip_check.h"
-#include "holdall/objects/judge.h"
+#include "holdall/objects/stray.h"
 
 namespace holdall::pytorch {
 
@@ -37,7 +39,7 @@ Status read_metadata(const TorchArchive& archive, const Context& context, ModelB
 }
 
 Status check_storage_sizes(const TorchArchive& archive, const Arena& arena, const PickleProgram& program, Faults& faults) {
-  std::unordered_map<std::string, bool> seen;
+  TextMap<bool> seen;
   for (const PickleCall& call : program.calls) {
     if (call.kind != PickleCallKind::kPersistent) continue;
     const auto id = read_storage_id(persistent_id(arena.at(call.object)));
@@ -114,10 +116,11 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
   HOLDALL_ASSIGN(const SourceRef pickle, slice_source(blob.source(), blob.offset(), blob.size(), blob.name()));
   Arena arena;
   const PickleProgram program = run_pickle(arena, pickle, 0, {.limits = context.limits});
-  judge(arena, program, pickle->name(), findings);
+  judge_program(arena, program, pickle, context, findings);
   if (!program.error && program.end != pickle->size()) {
     findings.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", pickle->name(), program.end),
                         text("{} bytes stand behind the pickle", pickle->size() - program.end)});
+    judge_stray(pickle, program.end, context.limits, findings);
   }
   // Python's own zip reader would refuse a pickle that does not match its CRC-32, torch's would not.
   const auto pass = [](std::uint64_t, std::span<const std::byte>) { return Status(); };
@@ -129,8 +132,7 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
     if (archive.is_known(member.name) || member.size == 0) continue;
     HOLDALL_ASSIGN(const Blob other, archive.zip().blob(member));
     HOLDALL_ASSIGN(SourceRef part, slice_source(other.source(), other.offset(), other.size(), other.name()));
-    auto judged = context.acts(Bundle::of(std::move(part)), findings);
-    if (!judged && judged.error().code() != Code::kUnsupported) return judged;
+    HOLDALL_TRY(judge_part(part, context, findings));
   }
   return {};
 }

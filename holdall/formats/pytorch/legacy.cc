@@ -8,11 +8,13 @@
 #include <utility>
 
 #include "holdall/base/checked.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/formats/program_check.h"
 #include "holdall/formats/pytorch/reading.h"
 #include "holdall/formats/pytorch/storages.h"
-#include "holdall/objects/judge.h"
+#include "holdall/objects/stray.h"
 
 namespace holdall::pytorch {
 
@@ -73,12 +75,12 @@ struct Place {
 
 // Where each storage's elements lie. An item's size is that of the class that names the storage first.
 struct Layout {
-  std::unordered_map<std::string, Place> places;
+  TextMap<Place> places;
   std::uint64_t end = 0;
 };
 
-Result<std::unordered_map<std::string, StorageId>> named_storages(const Arena& arena, const PickleProgram& object) {
-  std::unordered_map<std::string, StorageId> ids;
+Result<TextMap<StorageId>> named_storages(const Arena& arena, const PickleProgram& object) {
+  TextMap<StorageId> ids;
   for (const PickleCall& call : object.calls) {
     if (call.kind != PickleCallKind::kPersistent) continue;
     const Value id = persistent_id(arena.at(call.object));
@@ -205,20 +207,21 @@ Status judge_legacy(const Bundle& bundle, const Context& context, Findings& find
   Arena arena;
   Streams streams = run_streams(arena, source, context.limits);
   for (std::size_t i = 0; i < std::min(streams.ran + 1, kStreams.size()); ++i) {
-    judge(arena, streams.programs[i], source->name(), findings);
+    judge_program(arena, streams.programs[i], source, context, findings);
   }
   if (streams.ran < kStreams.size()) return {};
   // Every byte must be a storage's: what stands elsewhere may be a sixth pickle.
   const auto unreadable = [&](std::uint64_t at, std::string what) {
     findings.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", source->name(), at), std::move(what)});
+    judge_stray(source, at, context.limits, findings);
   };
   if (auto checked = check_streams(arena, streams, source); !checked) {
-    unreadable(checked.error().offset().value_or(0), checked.error().message());
+    unreadable(streams.programs[kKeys].end, checked.error().message());
     return {};
   }
   const auto layout = lay_out(arena, streams, source);
   if (!layout) {
-    unreadable(layout.error().offset().value_or(streams.programs[kKeys].end), layout.error().message());
+    unreadable(streams.programs[kKeys].end, layout.error().message());
   } else if (layout->end != source->size()) {
     unreadable(layout->end, text("{} bytes stand behind the last storage", source->size() - layout->end));
   }

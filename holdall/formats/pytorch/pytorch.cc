@@ -89,16 +89,13 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   }
 }
 
+// torch.load looks at four bytes: what does not begin as an archive is a row of pickles, whatever they are.
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const Bundle file, file_of(bundle));
-  switch (kind_by_head(file, context)) {
-    case Kind::kLegacy:
-      return judge_legacy(file, context, findings);
-    case Kind::kIndex:
-      return judge_shards(file, context, findings);
-    default:
-      return judge_archive(file, context, findings);
-  }
+  Peek peek(file, context.limits);
+  if (is_index(peek.head())) return judge_shards(file, context, findings);
+  return as_text(peek.head()).starts_with("PK\x03\x04") ? judge_archive(file, context, findings)
+                                                        : judge_legacy(file, context, findings);
 }
 
 constexpr std::string_view kExtensions[] = {".pt", ".pth", ".bin", ".ckpt"};

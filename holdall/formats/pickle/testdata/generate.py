@@ -1,5 +1,5 @@
 """Makes the golden pickles beside it and expected.json, which says what is in them, with CPython 3.11 and NumPy 2 (and CPython 2.7 for
-python2_*.pkl, if its path is given). Usage: generate.py [PYTHON2]
+python2_*.pkl, if its path is given; torch 2.13 for torch_*.pkl). Usage: generate.py [PYTHON2]
 """
 
 import collections
@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import numpy
+import torch
 
 HERE = pathlib.Path(__file__).parent
 
@@ -60,6 +61,12 @@ def main():
     for protocol in (0, 2, 4, 5):
         (HERE / f"arrays_{protocol}.pkl").write_bytes(pickle.dumps({"w": arrays(), "step": 3}, protocol))
     expected["arrays"] = {f"w.{name}": entry(array) for name, array in arrays().items()}
+
+    weight = torch.arange(6, dtype=torch.float32).reshape(2, 3)
+    tensors = {"w": weight, "t": weight.t(), "half": torch.tensor([0.5, -1.0], dtype=torch.bfloat16), "p": torch.nn.Parameter(weight)}
+    tensors["big"] = torch.arange(2000, dtype=torch.int32)  # on disk: its torch file is larger than what is kept in memory
+    for protocol in (2, 4):
+        (HERE / f"torch_{protocol}.pkl").write_bytes(pickle.dumps(tensors, protocol))
 
     class Hostile:
         def __reduce__(self):

@@ -1,0 +1,39 @@
+#include "holdall/formats/program_check.h"
+
+#include <utility>
+
+#include "holdall/objects/judge.h"
+#include "holdall/objects/stray.h"
+
+namespace holdall {
+
+namespace {
+
+// Whose loader torch.storage._load_from_bytes calls.
+constexpr std::string_view kTorch = "pytorch";
+
+Status judge_nested(const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
+  HOLDALL_ASSIGN(SourceRef file, slice_source(bytes.source(), bytes.offset(), bytes.size(), where + "!bytes"));
+  return context.acts_as(kTorch, Bundle::of(std::move(file)), findings);
+}
+
+}  // namespace
+
+void judge_program(const Arena& arena, const PickleProgram& program, const SourceRef& source, const Context& context,
+                   Findings& findings) {
+  const auto nested = [&](const Blob& bytes, const std::string& where, Findings& inner) {
+    const Status judged = judge_nested(bytes, where, context, inner);
+    if (!judged) inner.push_back({Verdict::kUnreadable, "not-understood", where, judged.error().to_string()});
+  };
+  judge(arena, program, source->name(), findings, nested);
+  if (program.error && !program.cut_short) judge_stray(source, program.end, context.limits, findings);
+}
+
+Status judge_part(const SourceRef& part, const Context& context, Findings& findings) {
+  Status judged = context.acts(Bundle::of(part), findings);
+  if (judged || judged.error().code() != Code::kUnsupported) return judged;
+  judge_stray(part, 0, context.limits, findings);
+  return {};
+}
+
+}  // namespace holdall

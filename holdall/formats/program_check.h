@@ -1,0 +1,21 @@
+// What a pickle program in a file does, with what no program can be judged by alone: the files that it holds as bytes and has
+// torch.load open, and the bytes behind it that belong to nothing.
+//
+// Thread-safety: may be called from several threads. Ownership: findings own their texts.
+#pragma once
+
+#include "holdall/codec/pickle.h"
+#include "holdall/formats/format.h"
+
+namespace holdall {
+
+// judge() with the loaders of the formats here. Behind a failure that is more than a missing end, the rest of the source is
+// searched for stray programs.
+void judge_program(const Arena& arena, const PickleProgram& program, const SourceRef& source, const Context& context,
+                   Findings& findings);
+
+// What a part of a container does that its own loader passes over; a part that is no format's is searched for stray programs.
+// Errors: those of Context::acts(), except unsupported.
+Status judge_part(const SourceRef& part, const Context& context, Findings& findings);
+
+}  // namespace holdall
