@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "holdall/base/base64.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 
 namespace holdall {
@@ -315,8 +316,8 @@ class Reader {
   Arena& arena_;
   const std::function<Result<std::uint32_t>(std::string_view)>& tensor_index_;
   std::uint32_t depth_;
-  std::unordered_map<std::int64_t, NodeId> nodes_;  // by id
-  std::unordered_map<NodeId, NodeId> keys_;         // by dict: the key whose value comes next
+  NumberMap<NodeId> nodes_;                  // by id
+  std::unordered_map<NodeId, NodeId> keys_;  // by dict: the key whose value comes next
   std::vector<Filling> open_;
 };
 

@@ -5,9 +5,9 @@
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/core/value.h"
 
 namespace holdall {
@@ -52,7 +52,7 @@ class PickleMemo {
   }
 
   std::vector<NodeId> dense_;
-  std::unordered_map<std::uint64_t, NodeId> far_;
+  NumberMap<NodeId> far_;
   std::uint64_t count_ = 0;
 };
 

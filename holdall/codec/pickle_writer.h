@@ -8,10 +8,10 @@
 #include <array>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "holdall/base/endian.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/codec/pickle.h"
 
 namespace holdall {
@@ -116,7 +116,7 @@ class PickleWriter {
   std::string out_;                  // the piece being written
   std::uint32_t memo_ = 0;
   bool memoise_all_ = false;
-  std::unordered_map<std::string, std::uint32_t> known_;  // memo slots of the globals that the writer needs by itself
+  TextMap<std::uint32_t> known_;  // memo slots of the globals that the writer needs by itself
 };
 
 }  // namespace holdall

@@ -14,10 +14,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/limits.h"
 #include "holdall/io/blob.h"
 #include "holdall/io/plan.h"
@@ -57,7 +57,7 @@ class ZipArchive {
   SourceRef source_;
   Limits limits_;
   std::vector<ZipMember> members_;
-  std::unordered_map<std::string_view, std::size_t> by_name_;  // views of the members' names
+  TextViewMap<std::size_t> by_name_;  // views of the members' names
   std::string comment_;
   std::shared_ptr<DecoderPool> decoders_;
   bool has_checksums_ = true;
@@ -132,7 +132,7 @@ class ZipPlanner {
   PlannedFile& file_;
   Options options_;
   std::vector<Entry> entries_;
-  std::unordered_map<std::string, std::size_t> names_;
+  TextMap<std::size_t> names_;
   std::shared_ptr<Facts> facts_;               // shared with the parts that need it
   std::string block_;                          // records not yet added as a part
   std::vector<Fixup> fixups_;                  // in block_

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 
 namespace holdall {
@@ -83,7 +84,7 @@ Model ModelBuilder::amended(Model model, std::string_view folder, const std::fun
 }
 
 Result<Model> ModelBuilder::named(std::vector<std::string> names) && {
-  std::unordered_map<std::string, std::uint32_t> seen;
+  TextMap<std::uint32_t> seen;
   const bool make_tree = tree == kNoNode;
   if (make_tree) tree = arena->dict();
   for (std::uint32_t i = 0; i < names.size(); ++i) {

@@ -8,9 +8,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/core/tensor.h"
 #include "holdall/core/value.h"
 
@@ -63,7 +63,7 @@ class Model {
   friend class ModelBuilder;
   std::shared_ptr<Arena> arena_;
   std::vector<NamedTensor> tensors_;
-  std::unordered_map<std::string, std::uint32_t> by_name_;
+  TextMap<std::uint32_t> by_name_;
   std::vector<std::uint32_t> shares_;  // by entry: index of the first entry with the same storage, or its own
   NodeId tree_ = 0;
   NodeId metadata_ = 0;

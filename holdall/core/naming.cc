@@ -1,9 +1,9 @@
 #include "holdall/core/naming.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/core/model.h"
 
@@ -224,7 +224,7 @@ void walk_tensors(const Arena& arena, NodeId root,
 Result<Model> ModelBuilder::named_by_tree() && {
   if (tree == kNoNode) tree = arena->dict();
   Walk walk(*arena);
-  std::unordered_map<std::string, std::uint32_t> times;
+  TextMap<std::uint32_t> times;
   Status failure;
   walk.run(tree, [&](const TensorPlace& place, std::uint32_t step) {
     const std::uint32_t index = place.index;

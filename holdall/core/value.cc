@@ -1,9 +1,12 @@
 #include "holdall/core/value.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
+
+#include "holdall/base/keyed_hash.h"
 
 namespace holdall {
 namespace {
@@ -154,6 +157,42 @@ std::string Arena::key_of(NodeId key) const {
   return tagged('#', std::to_string(key));
 }
 
+std::uint32_t Arena::hash_of(NodeId key) const {
+  const std::uint64_t hash =
+      nodes_[key].kind == ValueKind::kString ? keyed_hash(at(key).as_string()) : ~keyed_hash(key_of(key));
+  return static_cast<std::uint32_t>(hash);
+}
+
+bool Arena::equal_keys(NodeId a, NodeId b) const {
+  const bool is_text = nodes_[a].kind == ValueKind::kString;
+  if (is_text != (nodes_[b].kind == ValueKind::kString)) return false;
+  return is_text ? at(a).as_string() == at(b).as_string() : key_of(a) == key_of(b);
+}
+
+template <class Equal>
+std::size_t Arena::slot_of(const DictIndex& index, std::uint32_t hash, Equal equal) {
+  const std::size_t mask = index.slots.size() - 1;
+  for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+    const DictIndex::Slot& slot = index.slots[at];
+    if (slot.place == 0 || (slot.hash == hash && equal(slot.place))) return at;
+  }
+}
+
+// Makes room for as many entries again; an index without slots takes the dict's first.
+void Arena::grow(DictIndex& index, const std::vector<NodeId>& entries) {
+  std::vector<DictIndex::Slot> old(std::max<std::size_t>(8 * kIndexFrom, 2 * index.slots.size()));
+  old.swap(index.slots);
+  index_slots_ += index.slots.size() - old.size();
+  const auto put = [&](DictIndex::Slot slot) {
+    index.slots[slot_of(index, slot.hash, [](std::uint32_t) { return false; })] = slot;
+  };
+  for (const DictIndex::Slot& slot : old)
+    if (slot.place != 0) put(slot);
+  if (!old.empty()) return;
+  for (std::size_t i = 0; i < entries.size(); i += 2) put({static_cast<std::uint32_t>(i + 1), hash_of(entries[i])});
+  index.used = static_cast<std::uint32_t>(entries.size() / 2);
+}
+
 void Arena::set_item(NodeId dict, NodeId key, NodeId value) {
   const std::uint32_t list = nodes_[dict].a;
   std::vector<NodeId>& entries = lists_[list];
@@ -171,13 +210,16 @@ void Arena::set_item(NodeId dict, NodeId key, NodeId value) {
     }
   } else {
     DictIndex& index = dict_indices_[list];
-    if (index.by_key.empty())
-      for (std::size_t i = 0; i < entries.size(); i += 2) index.by_key.emplace(key_of(entries[i]), i + 1);
-    const auto [place, is_new] = index.by_key.emplace(key_of(key), entries.size() + 1);
-    if (!is_new) {
-      entries[place->second] = value;
+    if (2 * (std::size_t{index.used} + 1) > index.slots.size()) grow(index, entries);
+    const std::uint32_t hash = hash_of(key);
+    DictIndex::Slot& slot =
+        index.slots[slot_of(index, hash, [&](std::uint32_t place) { return equal_keys(entries[place - 1], key); })];
+    if (slot.place != 0) {
+      entries[slot.place] = value;
       return;
     }
+    slot = {static_cast<std::uint32_t>(entries.size() + 1), hash};
+    ++index.used;
   }
   entries.push_back(key);
   entries.push_back(value);
@@ -192,8 +234,7 @@ std::uint64_t Arena::memory() const noexcept {
   std::uint64_t total = nodes_.size() * sizeof(Node) + texts_.size() + items_ * sizeof(NodeId);
   total += lists_.size() * sizeof(std::vector<NodeId>) + objects_.size() * sizeof(ObjectParts);
   total += tensors_.size() * sizeof(TensorNode) + blobs_.size() * sizeof(Blob) + globals_.size() * 8;
-  for (const auto& entry : dict_indices_) total += entry.second.by_key.size() * 64;
-  return total;
+  return total + dict_indices_.size() * sizeof(DictIndex) + index_slots_ * sizeof(DictIndex::Slot);
 }
 
 Value Arena::at(NodeId node) const noexcept { return {this, node}; }
@@ -251,10 +292,15 @@ Value Value::mapped(std::size_t i) const noexcept { return item(2 * i + 1); }
 
 Value Value::find(std::string_view key) const noexcept {
   if (!is(ValueKind::kDict)) return {};
-  const auto index = arena_->dict_indices_.find(arena_->nodes_[id_].a);
+  const auto index = size() <= kIndexFrom ? arena_->dict_indices_.end() : arena_->dict_indices_.find(arena_->nodes_[id_].a);
   if (index != arena_->dict_indices_.end()) {
-    const auto place = index->second.by_key.find(tagged('s', key));
-    return place == index->second.by_key.end() ? Value() : item(place->second);
+    const auto equal = [&](std::uint32_t place) {
+      const Value held = item(place - 1);
+      return held.is(ValueKind::kString) && held.as_string() == key;
+    };
+    const auto hash = static_cast<std::uint32_t>(keyed_hash(key));
+    const std::uint32_t place = index->second.slots[Arena::slot_of(index->second, hash, equal)].place;
+    return place == 0 ? Value() : item(place);
   }
   for (std::size_t i = 0; i < size(); ++i)
     if (this->key(i).is(ValueKind::kString) && this->key(i).as_string() == key) return mapped(i);

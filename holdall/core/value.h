@@ -119,13 +119,25 @@ class Arena {
     std::uint32_t a;  // length of a text, or index into a side table
     std::uint64_t b;  // payload: integer, float bits, or offset of a text
   };
+  // Where a dict's keys are, by open addressing: half the slots at least are free.
   struct DictIndex {
-    std::unordered_map<std::string, std::uint32_t> by_key;
+    struct Slot {
+      std::uint32_t place = 0;  // of the value among the dict's entries; 0: free
+      std::uint32_t hash = 0;
+    };
+    std::vector<Slot> slots;
+    std::uint32_t used = 0;
   };
   NodeId add(Node node);
   NodeId add_text(ValueKind kind, std::string_view text);
   NodeId add_items(ValueKind kind, std::vector<NodeId> items);
   std::string key_of(NodeId key) const;
+  std::uint32_t hash_of(NodeId key) const;
+  bool equal_keys(NodeId a, NodeId b) const;
+  // The slot of an equal key, or the free one for it. Precondition: the index has a free slot.
+  template <class Equal>
+  static std::size_t slot_of(const DictIndex& index, std::uint32_t hash, Equal equal);
+  void grow(DictIndex& index, const std::vector<NodeId>& entries);
 
   std::vector<Node> nodes_;
   std::string texts_;
@@ -136,6 +148,7 @@ class Arena {
   std::vector<std::pair<NodeId, NodeId>> globals_;             // module and name, both kString
   std::unordered_map<std::uint32_t, DictIndex> dict_indices_;  // by list index
   std::uint64_t items_ = 0;
+  std::uint64_t index_slots_ = 0;  // of all dicts
 };
 
 // A node seen for reading. Accessors' precondition: kind() is theirs.

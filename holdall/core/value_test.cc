@@ -29,6 +29,22 @@ TEST(Arena, LargeDictsFindAndReplace) {
   EXPECT_FALSE(value.find("key1000"));
 }
 
+TEST(Arena, AnIndexTellsTextFromBytesAndNumbersAndHoldsEqualNumbersOnce) {
+  Arena arena;
+  const NodeId dict = arena.dict();
+  for (int i = 0; i < 100; ++i) {
+    arena.set_item(dict, arena.integer(i), arena.integer(0));
+    arena.set_item(dict, std::to_string(i), arena.integer(1));
+    arena.set_item(dict, arena.bytes(std::to_string(i)), arena.integer(2));
+    arena.set_item(dict, arena.real(i), arena.integer(3));
+  }
+  const Value value = arena.at(dict);
+  ASSERT_EQ(value.size(), 300u);
+  EXPECT_EQ(value.mapped(0).as_int(), 3);
+  EXPECT_EQ(value.find("99").as_int(), 1);
+  EXPECT_EQ(value.mapped(299).as_int(), 2);
+}
+
 TEST(Arena, IntegersBeyond64BitsKeepTheirDigits) {
   Arena arena;
   EXPECT_EQ(arena.at(arena.big_integer("9223372036854775807")).kind(), ValueKind::kInt);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/document.h"
 
@@ -77,7 +78,7 @@ bool is_same_view(const NamedTensor& a, const NamedTensor& b) {
 // The tensors of one storage that are not the same view as one before them.
 struct Group {
   std::vector<std::uint32_t> entries;
-  std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> by_offset;
+  NumberMap<std::vector<std::uint32_t>> by_offset;
 };
 
 Ties find_ties(const Model& model, std::span<const StoredAs> stored, bool views) {

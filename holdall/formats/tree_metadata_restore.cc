@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <numeric>
-#include <unordered_map>
 #include <utility>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/document.h"
 #include "holdall/formats/tree_metadata.h"
@@ -228,7 +228,7 @@ class Restorer {
   std::string_view json_;
   const Limits& limits_;
   Value root_;
-  std::unordered_map<std::string, std::uint32_t> by_name_;
+  TextMap<std::uint32_t> by_name_;
   std::vector<std::uint32_t> by_rank_;  // indices of stored_ by name in byte order
 };
 

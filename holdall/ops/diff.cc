@@ -1,8 +1,8 @@
 #include "holdall/ops/diff.h"
 
 #include <cmath>
-#include <unordered_map>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/ops/compare.h"
 #include "holdall/ops/flatten.h"
@@ -25,7 +25,7 @@ std::vector<TreeDifference> compare_trees(const Model& a, const Model& b) {
   const Detail detail = is_names_only(a) || is_names_only(b) ? Detail::kPlain : Detail::kAll;
   const std::vector<Leaf> left = flatten(a.tree(), detail);
   const std::vector<Leaf> right = flatten(b.tree(), detail);
-  std::unordered_map<std::string_view, std::size_t> places;
+  TextViewMap<std::size_t> places;
   for (std::size_t i = 0; i < right.size(); ++i) places.emplace(right[i].path, i);
   std::vector<std::uint8_t> met(right.size());
   std::vector<TreeDifference> differences;

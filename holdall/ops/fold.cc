@@ -4,8 +4,8 @@
 #include <charconv>
 #include <map>
 #include <optional>
-#include <unordered_map>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 
 namespace holdall {
@@ -75,7 +75,7 @@ void join_run(std::vector<Line>& lines, std::span<const Numbered> run, std::size
 
 // Folds lines that differ only in the number at `position`.
 void fold_at(std::vector<Line>& lines, std::size_t position) {
-  std::unordered_map<std::string, std::vector<Numbered>> groups;
+  TextMap<std::vector<Numbered>> groups;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (position >= lines[i].pieces.size()) continue;
     if (const auto number = number_of(lines[i].pieces[position])) groups[rest_of(lines[i], position)].emplace_back(*number, i);

@@ -9,10 +9,10 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "holdall/base/endian.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/objects/interpret.h"
 
 namespace holdall::pytorch {
@@ -53,7 +53,7 @@ class StorageTable {
 
   ByteOrder order_;
   Find find_;
-  std::unordered_map<std::string, Known> known_;
+  TextMap<Known> known_;
 };
 
 }  // namespace holdall::pytorch

@@ -4,9 +4,9 @@
 #include <array>
 #include <charconv>
 #include <numeric>
-#include <unordered_set>
 
 #include "holdall/base/endian.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
 
@@ -89,7 +89,7 @@ class HeaderParser {
     HOLDALL_ASSIGN(const JsonReader::Item begun, reader_.next());
     if (begun.token == Token::kNull) return {};
     if (begun.token != Token::kBeginObject) return corrupt("'__metadata__' is no object").at(begun.offset);
-    std::unordered_set<std::string> seen;
+    TextSet seen;
     while (true) {
       HOLDALL_ASSIGN(const JsonReader::Item item, reader_.next());
       if (item.token == Token::kEndObject) return {};
@@ -190,7 +190,7 @@ class HeaderParser {
   std::uint64_t data_size_;
   const Limits& limits_;
   Header header_;
-  std::unordered_set<std::string> names_;
+  TextSet names_;
   bool has_metadata_ = false;
 };
 

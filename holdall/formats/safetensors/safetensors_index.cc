@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <map>
-#include <unordered_map>
 #include <utility>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
 #include "holdall/formats/safetensors/safetensors.h"
@@ -80,7 +80,7 @@ Result<Gathered> gather(const Bundle& bundle, const Index& index, const Limits& 
   HOLDALL_ASSIGN(const std::vector<SourceRef> sources, open_shards(bundle, index));
   Gathered gathered;
   gathered.bytes = bundle.main()->size();
-  std::unordered_map<std::string, std::size_t> place;  // of a name in the index
+  TextMap<std::size_t> place;  // of a name in the index
   for (std::size_t i = 0; i < index.places.size(); ++i) place.emplace(index.places[i].first, i);
   std::vector<std::optional<StoredTensor>> found(index.places.size());
   for (std::size_t s = 0; s < sources.size(); ++s) {
