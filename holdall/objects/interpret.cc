@@ -78,8 +78,8 @@ class Reached {
 }  // namespace
 
 Status interpret(Arena& arena, NodeId first, NodeId root, const InterpretOptions& options) {
-  LoadedStorages loaded;
-  const Interpretation context{arena, options, loaded};
+  Made made;
+  const Interpretation context{arena, options, made};
   const auto end = static_cast<NodeId>(arena.size());
   std::uint64_t objects = 0;
   for (NodeId node = first; node < end; ++node) {

@@ -25,18 +25,43 @@ std::optional<std::string> latin1(std::string_view text) {
   return bytes;
 }
 
+// The text that a call of _codecs.encode is to encode in Latin-1; false for any other object.
+Value text_to_encode(Value object) {
+  const auto args = arguments(object);
+  if (builder_of(object) != Builder::kLatin1 || args.empty() || args.size() > 2 || !args[0].is(ValueKind::kString)) return {};
+  if (args.size() == 2) {
+    if (!args[1].is(ValueKind::kString)) return {};
+    const std::string_view encoding = args[1].as_string();
+    if (encoding != "latin1" && encoding != "latin-1" && encoding != "iso-8859-1") return {};
+  }
+  return args[0];
+}
+
+bool is_empty_bytes(Value object) {
+  return builder_of(object) == Builder::kType && object.of(object.as_object().callee).global_name() == "bytes" &&
+         arguments(object).empty();
+}
+
 // The bytes that a call of _codecs.encode, or of bytes without arguments, gives; empty for any other object.
 std::optional<std::string> encoded(Value object) {
-  const auto args = arguments(object);
-  const Builder builder = builder_of(object);
-  if (builder == Builder::kType && object.of(object.as_object().callee).global_name() == "bytes" && args.empty()) return "";
-  if (builder != Builder::kLatin1 || args.empty() || args.size() > 2 || !args[0].is(ValueKind::kString)) return std::nullopt;
-  if (args.size() == 2) {
-    if (!args[1].is(ValueKind::kString)) return std::nullopt;
-    const std::string_view encoding = args[1].as_string();
-    if (encoding != "latin1" && encoding != "latin-1" && encoding != "iso-8859-1") return std::nullopt;
+  if (is_empty_bytes(object)) return "";
+  const Value text = text_to_encode(object);
+  return text ? latin1(text.as_string()) : std::nullopt;
+}
+
+// Calls that encode the same text share its bytes.
+void replace_by_bytes(const Interpretation& context, NodeId object) {
+  Arena& arena = context.arena;
+  const Value text = text_to_encode(arena.at(object));
+  const auto known = text ? context.made.encoded.find(text.id()) : context.made.encoded.end();
+  NodeId node = kNoNode;
+  if (known != context.made.encoded.end()) {
+    node = known->second;
+  } else {
+    if (const auto bytes = encoded(arena.at(object))) node = arena.bytes(*bytes);
+    if (text) context.made.encoded.emplace(text.id(), node);
   }
-  return latin1(args[0].as_string());
+  if (node != kNoNode) arena.replace(object, node);
 }
 
 // set([…]) and frozenset([…]), to which protocol 4 may have added items.
@@ -106,7 +131,7 @@ Status interpret_python(const Interpretation& context, NodeId object, Builder bu
   switch (builder) {
     case Builder::kLatin1:
     case Builder::kType:
-      if (const auto bytes = encoded(context.arena.at(object))) context.arena.replace(object, context.arena.bytes(*bytes));
+      replace_by_bytes(context, object);
       break;
     case Builder::kSet:
       plain_set(context, object, false);

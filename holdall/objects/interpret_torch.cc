@@ -153,9 +153,9 @@ std::optional<TypedStorage> loaded_storage(const Interpretation& context, Value 
   if (!context.options.load || builder_of(call) != Builder::kLoadFromBytes) return std::nullopt;
   const auto args = arguments(call);
   if (args.size() != 1) return std::nullopt;
-  const auto [mine, is_new] = context.loaded.by_call.try_emplace(call.id());
+  const auto [mine, is_new] = context.made.by_call.try_emplace(call.id());
   if (!is_new) return mine->second;
-  const auto [opened, is_first] = context.loaded.by_bytes.try_emplace(args[0].id());
+  const auto [opened, is_first] = context.made.loaded.try_emplace(args[0].id());
   if (is_first) {
     if (const auto file = bytes_of(args[0])) opened->second = context.options.load(*file);
   }

@@ -16,17 +16,19 @@
 
 namespace holdall {
 
-// The storages of files that the pickle holds as bytes: by the bytes, and by the call that loads them, each of which makes its
-// own.
-struct LoadedStorages {
-  NumberMap<std::optional<TypedStorage>> by_bytes;
+// What one run has made already, so that a program that asks for it again and again costs no more.
+struct Made {
+  NumberMap<NodeId> encoded;  // bytes, by the text that they encode; kNoNode: it has no bytes
+  // Storages of files that the pickle holds as bytes: by the bytes, and by the call that loads them, each of which makes its
+  // own.
+  NumberMap<std::optional<TypedStorage>> loaded;
   NumberMap<std::optional<TypedStorage>> by_call;
 };
 
 struct Interpretation {
   Arena& arena;
   const InterpretOptions& options;
-  LoadedStorages& loaded;
+  Made& made;
 };
 
 // Errors of all: corrupt, unsupported, limit for an object that claims what cannot be.

@@ -199,5 +199,18 @@ TEST(TorchTypes, EveryDTypeOfTorchIsFoundBothWays) {
   EXPECT_EQ(torch_dtype_for(DType::kQ4_0), nullptr);
 }
 
+TEST(Interpret, CallsThatEncodeOneTextShareItsBytes) {
+  std::string pickle = "V" + std::string(100'000, 'a') + "\np0\n0c_codecs\nencode\np1\n0(l";
+  for (int i = 0; i < 1000; ++i) pickle += "g1\n(g0\ntRa";
+  Arena arena;
+  const auto program = run_pickle(arena, memory_source(Bytes::adopt(pickle + "."), "p"), 0);
+  ASSERT_FALSE(program.error) << program.error->to_string();
+  const std::uint64_t before = arena.memory();
+  ASSERT_TRUE(interpret(arena, 0, program.root, {}));
+  ASSERT_EQ(arena.at(program.root).size(), 1000u);
+  EXPECT_EQ(arena.at(program.root).item(999).as_bytes(), std::string(100'000, 'a'));
+  EXPECT_LT(arena.memory(), before + 200'000);
+}
+
 }  // namespace
 }  // namespace holdall
