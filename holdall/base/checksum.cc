@@ -11,6 +11,7 @@ std::uint32_t crc32(std::span<const std::byte> data, std::uint32_t seed) noexcep
 }
 
 std::uint32_t crc32_join(std::uint32_t a, std::uint32_t b, std::uint64_t b_size) noexcept {
+  if (a == 0) return b;  // as behind nothing
   return static_cast<std::uint32_t>(::crc32_combine64(a, b, static_cast<z_off64_t>(b_size)));
 }
 

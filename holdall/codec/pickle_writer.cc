@@ -28,18 +28,8 @@ std::size_t children_of(const Value& of) {
 
 }  // namespace
 
-PickleWriter::Note& PickleWriter::note(Spot at) {
-  std::vector<Note>& notes = notes_[at.arena];
-  if (notes.size() <= at.node) notes.resize(std::max<std::size_t>(arenas_[at.arena]->size(), at.node + 1));
-  return notes[at.node];
-}
-
-// The node to write for a node that has been met before: what stands in for it, if anything does.
-PickleWriter::Spot PickleWriter::resolved(Spot at) { return note(at).instead == kNoNode ? at : spot(1, note(at).instead); }
-
-// The same for a node met at the end of the path `open`, which may be new: a tensor and what cannot be said get a stand-in.
-Result<PickleWriter::Spot> PickleWriter::resolved(Spot at, const std::vector<Place>& open) {
-  if (note(at).instead != kNoNode || note(at).walk != Note::Walk::kNew) return resolved(at);
+// Gives a new node met at the end of the path `open` a stand-in where it needs one: a tensor, and what cannot be said.
+Status PickleWriter::stand_in(Spot at, const std::vector<Place>& open) {
   const Value of = value(at);
   if (of.is(ValueKind::kTensor)) {
     if (!options_.tensor || at.arena != 0) return unsupported("a tensor has no form in a plain pickle");
@@ -50,7 +40,7 @@ Result<PickleWriter::Spot> PickleWriter::resolved(Spot at, const std::vector<Pla
     options_.lost(path_of(open), std::move(fault));
     note(at).instead = scratch_.null();
   }
-  return resolved(at);
+  return {};
 }
 
 // The keys that lead to the child at hand, as they stand in a tensor's name.
@@ -93,25 +83,7 @@ PickleWriter::Spot PickleWriter::child(Spot parent, const Value& of, std::size_t
 // memoised, as Python always does.
 Status PickleWriter::count() {
   std::vector<Place> open;
-  const auto meet = [&](Spot raw) -> Status {
-    HOLDALL_ASSIGN(const Spot at, resolved(raw, open));
-    Note& known = note(at);
-    const Value of = value(at);
-    if (known.walk == Note::Walk::kNew) {
-      if (!has_children(of.kind())) {
-        known.walk = Note::Walk::kDone;
-        return {};
-      }
-      known.walk = Note::Walk::kOpen;
-      open.push_back({at, 0, children_of(of)});
-      return {};
-    }
-    known.shared = true;
-    const bool early = of.is(ValueKind::kList) || of.is(ValueKind::kDict) || (of.is(ValueKind::kSet) && newer());
-    if (known.walk == Note::Walk::kOpen && !early) memoise_all_ = true;
-    return {};
-  };
-  HOLDALL_TRY(meet(root_));
+  HOLDALL_TRY(meet(root_, open));
   while (!open.empty()) {
     Place& place = open.back();
     if (place.next == place.count) {
@@ -120,8 +92,29 @@ Status PickleWriter::count() {
       continue;
     }
     const Spot next = child(place.spot, value(place.spot), place.next++);
-    if (next.node != kNoNode) HOLDALL_TRY(meet(next));
+    if (next.node == kNoNode || is_plain(value(next).kind())) continue;
+    HOLDALL_TRY(meet(next, open));
   }
+  return {};
+}
+
+Status PickleWriter::meet(Spot raw, std::vector<Place>& open) {
+  if (const Note& met = note(raw); met.walk == Note::Walk::kNew && met.instead == kNoNode) HOLDALL_TRY(stand_in(raw, open));
+  const Spot at = resolved(raw);
+  Note& known = note(at);
+  const Value of = value(at);
+  if (known.walk == Note::Walk::kNew) {
+    if (!has_children(of.kind())) {
+      known.walk = Note::Walk::kDone;
+      return {};
+    }
+    known.walk = Note::Walk::kOpen;
+    open.push_back({at, 0, children_of(of)});
+    return {};
+  }
+  known.shared = true;
+  const bool early = of.is(ValueKind::kList) || of.is(ValueKind::kDict) || (of.is(ValueKind::kSet) && newer());
+  if (known.walk == Note::Walk::kOpen && !early) memoise_all_ = true;
   return {};
 }
 
@@ -141,7 +134,24 @@ Result<std::vector<PicklePiece>> PickleWriter::write() {
 
 // ---- values with children
 
+void PickleWriter::plain(const Value& of) {
+  switch (of.kind()) {
+    case ValueKind::kBool:
+      return op(of.as_bool() ? kNEWTRUE : kNEWFALSE);
+    case ValueKind::kInt:
+      return integer(of.as_int());
+    case ValueKind::kFloat:
+      return real(of.as_float());
+    default:
+      return op(kNONE);
+  }
+}
+
 Status PickleWriter::begin(Spot raw) {
+  if (const Value of = value(raw); is_plain(of.kind())) {
+    plain(of);
+    return {};
+  }
   const Spot at = resolved(raw);
   if (const std::uint32_t slot = note(at).memo; slot != kNoNode) {
     get(slot);
@@ -149,20 +159,11 @@ Status PickleWriter::begin(Spot raw) {
   }
   const Value of = value(at);
   switch (of.kind()) {
-    case ValueKind::kNull:
+    case ValueKind::kNull:  // a stand-in
       op(kNONE);
-      return {};
-    case ValueKind::kBool:
-      op(of.as_bool() ? kNEWTRUE : kNEWFALSE);
-      return {};
-    case ValueKind::kInt:
-      integer(of.as_int());
       return {};
     case ValueKind::kBigInt:
       big_integer(of.as_big_int());
-      return {};
-    case ValueKind::kFloat:
-      real(of.as_float());
       return {};
     case ValueKind::kComplex:
       known_global("builtins", "complex");
@@ -241,79 +242,71 @@ bool PickleWriter::finish(Spot at) {
   return true;
 }
 
-// Writes what stands between two children of the innermost open value, and begins the next one.
+// Goes on with the innermost open value until a child opens a frame of its own or the value is complete.
 Status PickleWriter::resume() {
   Frame& frame = frames_.back();
   const Value of = value(frame.spot);
-  std::optional<Spot> next;
   switch (of.kind()) {
     case ValueKind::kList:
-      HOLDALL_TRY(resume_batches(frame, of.size(), 1, kAPPEND, kAPPENDS, next));
-      break;
+      return resume_batches(frame, of, of.size(), 1, kAPPEND, kAPPENDS);
     case ValueKind::kDict:
-      HOLDALL_TRY(resume_batches(frame, of.size(), 2, kSETITEM, kSETITEMS, next));
-      break;
+      return resume_batches(frame, of, of.size(), 2, kSETITEM, kSETITEMS);
     case ValueKind::kObject:
-      HOLDALL_TRY(resume_object(frame, of, next));
-      break;
+      return resume_object(frame, of);
     default:
-      if (frame.stage == Stage::kItems && newer()) {
-        HOLDALL_TRY(resume_batches(frame, of.size(), 1, kADDITEMS, kADDITEMS, next));
-      } else if (frame.stage == Stage::kItems) {
-        HOLDALL_TRY(resume_batches(frame, of.size(), 1, kAPPEND, kAPPENDS, next));
-      } else {
-        HOLDALL_TRY(resume_parts(frame, of, next));
-      }
+      if (frame.stage != Stage::kItems) return resume_parts(frame, of);
+      return resume_batches(frame, of, of.size(), 1, newer() ? kADDITEMS : kAPPEND, newer() ? kADDITEMS : kAPPENDS);
   }
-  if (next) return begin(*next);
-  return {};
 }
 
-// A child of a list, dict, set or of an object's items or pairs; `count` of them, each of `unit` values. ADDITEMS always wants
-// its mark.
-Status PickleWriter::resume_batches(Frame& frame, std::size_t count, std::size_t unit, char one, char many,
-                                    std::optional<Spot>& next) {
-  const Value of = value(frame.spot);
+// The children of a list, dict, set or of an object's items or pairs; `count` of them, each of `unit` values. ADDITEMS always
+// wants its mark.
+Status PickleWriter::resume_batches(Frame& frame, const Value& of, std::size_t count, std::size_t unit, char one, char many) {
+  const std::size_t depth = frames_.size();
   const std::size_t size = count * unit;
   const std::size_t batch = kBatch * unit;
-  const bool is_start = frame.next % batch == 0;
-  if (is_start || frame.next == size) {
-    const std::size_t before = frame.next - (is_start && frame.next != 0 ? batch : frame.next % batch);
-    const bool single = one != many && std::min(size - before, batch) == unit;
-    if (frame.next != 0) op(single ? one : many);
+  const bool is_object = of.is(ValueKind::kObject);
+  const std::size_t before_pairs = is_object && frame.stage == Stage::kPairs ? of.as_object().items.size() : 0;
+  while (true) {
+    const bool is_start = frame.next % batch == 0;
+    if ((is_start || frame.next == size) && frame.next != 0) {
+      const std::size_t before = frame.next - (is_start ? batch : frame.next % batch);
+      const bool single = one != many && std::min(size - before, batch) == unit;
+      op(single ? one : many);
+    }
+    if (frame.next == size) break;
+    if (is_start && (one == many || std::min(size - frame.next, batch) != unit)) op(kMARK);
+    const std::size_t number = frame.next++;
+    HOLDALL_TRY(begin(child(frame.spot, of, is_object ? kFixedParts + before_pairs + number : number)));
+    if (frames_.size() != depth) return {};
   }
-  if (frame.next == size) {
-    if (of.is(ValueKind::kObject)) {
-      frame.stage = frame.stage == Stage::kItems ? Stage::kPairs : Stage::kState;
-      frame.next = 0;
-      return {};
-    }
-    const Spot at = frame.spot;
-    if (!newer() && (of.is(ValueKind::kSet) || of.is(ValueKind::kFrozenSet))) {
-      op(kTUPLE1);
-      op(kREDUCE);
-      finish(at);
-    }
-    leave(at);
+  if (is_object) {
+    frame.stage = frame.stage == Stage::kItems ? Stage::kPairs : Stage::kState;
+    frame.next = 0;
     return {};
   }
-  if (is_start && (one == many || std::min(size - frame.next, batch) != unit)) op(kMARK);
-  std::size_t number = frame.next++;
-  if (of.is(ValueKind::kObject)) number += 4 + (frame.stage == Stage::kPairs ? of.as_object().items.size() : 0);
-  next = child(frame.spot, of, number);
+  const Spot at = frame.spot;
+  if (!newer() && (of.is(ValueKind::kSet) || of.is(ValueKind::kFrozenSet))) {
+    op(kTUPLE1);
+    op(kREDUCE);
+    finish(at);
+  }
+  leave(at);
   return {};
 }
 
 // The parts of a tuple or of a frozen set.
-Status PickleWriter::resume_parts(Frame& frame, const Value& of, std::optional<Spot>& next) {
-  if (frame.next < of.size()) {
-    next = child(frame.spot, of, frame.next++);
-    return {};
+Status PickleWriter::resume_parts(Frame& frame, const Value& of) {
+  const std::size_t depth = frames_.size();
+  const std::size_t size = of.size();
+  while (frame.next < size) {
+    HOLDALL_TRY(begin(spot(frame.spot.arena, of.item(frame.next++).id())));
+    if (frames_.size() != depth) return {};
   }
   const Spot at = frame.spot;
   if (of.is(ValueKind::kTuple)) {
     constexpr std::array<char, 4> kBySize = {kTUPLE, kTUPLE1, kTUPLE2, kTUPLE3};
-    op(of.size() > 3 ? kTUPLE : kBySize[of.size()]);
+    op(size > 3 ? kTUPLE : kBySize[size]);
   } else {
     op(kFROZENSET);
   }
@@ -323,36 +316,38 @@ Status PickleWriter::resume_parts(Frame& frame, const Value& of, std::optional<S
 }
 
 // Callee, arguments and keywords, then the call, then items, pairs and state.
-Status PickleWriter::resume_object(Frame& frame, const Value& of, std::optional<Spot>& next) {
+Status PickleWriter::resume_object(Frame& frame, const Value& of) {
   const ObjectParts& parts = of.as_object();
   switch (frame.stage) {
     case Stage::kParts:
-      break;
+      return resume_call(frame, of);
     case Stage::kItems:
-      return resume_batches(frame, parts.items.size(), 1, kAPPEND, kAPPENDS, next);
+      return resume_batches(frame, of, parts.items.size(), 1, kAPPEND, kAPPENDS);
     case Stage::kPairs:
-      return resume_batches(frame, parts.pairs.size() / 2, 2, kSETITEM, kSETITEMS, next);
+      return resume_batches(frame, of, parts.pairs.size() / 2, 2, kSETITEM, kSETITEMS);
     case Stage::kState:
-      if (frame.next++ == 0 && parts.state != kNoNode) {
-        next = spot(frame.spot.arena, parts.state);
-        return {};
-      }
-      if (parts.state != kNoNode) op(kBUILD);
-      leave(frame.spot);
-      return {};
+      break;
   }
-  return resume_call(frame, of, next);
+  const std::size_t depth = frames_.size();
+  if (frame.next++ == 0 && parts.state != kNoNode) {
+    HOLDALL_TRY(begin(spot(frame.spot.arena, parts.state)));
+    if (frames_.size() != depth) return {};
+  }
+  if (parts.state != kNoNode) op(kBUILD);
+  leave(frame.spot);
+  return {};
 }
 
-Status PickleWriter::resume_call(Frame& frame, const Value& of, std::optional<Spot>& next) {
+Status PickleWriter::resume_call(Frame& frame, const Value& of) {
+  const std::size_t depth = frames_.size();
   const ObjectParts& parts = of.as_object();
   if (of.of(parts.callee).is_global("", "persistent_id")) {
     if (frame.next++ == 0) {
-      next = spot(frame.spot.arena, of.of(parts.args).item(0).id());
-      return {};
+      HOLDALL_TRY(begin(spot(frame.spot.arena, of.of(parts.args).item(0).id())));
+      if (frames_.size() != depth) return {};
     }
     op(kBINPERSID);
-    return finish_object(frame);
+    return finish_object(frame, of);
   }
   const std::array<NodeId, 3> fixed = {parts.callee, parts.args, parts.kwargs};
   while (frame.next < fixed.size()) {
@@ -361,12 +356,10 @@ Status PickleWriter::resume_call(Frame& frame, const Value& of, std::optional<Sp
       if (frame.next == 2) op(kEMPTY_TUPLE);
       continue;
     }
-    next = spot(frame.spot.arena, part);
     // Below protocol 4 keywords go through a function: its tuple (class, arguments, keywords) is opened before them.
-    if (frame.next == 1 && parts.kwargs != kNoNode && !newer() && parts.new_object) {
-      known_global("copyreg", "__newobj_ex__");
-    }
-    return {};
+    if (frame.next == 1 && parts.kwargs != kNoNode && !newer() && parts.new_object) known_global("copyreg", "__newobj_ex__");
+    HOLDALL_TRY(begin(spot(frame.spot.arena, part)));
+    if (frames_.size() != depth) return {};
   }
   if (parts.kwargs == kNoNode) {
     op(parts.new_object ? kNEWOBJ : kREDUCE);
@@ -376,16 +369,17 @@ Status PickleWriter::resume_call(Frame& frame, const Value& of, std::optional<Sp
     op(kTUPLE3);
     op(kREDUCE);
   }
-  return finish_object(frame);
+  return finish_object(frame, of);
 }
 
-Status PickleWriter::finish_object(Frame& frame) {
-  if (finish(frame.spot)) {
-    // Made, filled and given its state further in.
+Status PickleWriter::finish_object(Frame& frame, const Value& of) {
+  const ObjectParts& parts = of.as_object();
+  const bool is_made = finish(frame.spot);  // and filled and given its state further in
+  if (is_made || (parts.items.empty() && parts.pairs.empty() && parts.state == kNoNode)) {
     leave(frame.spot);
     return {};
   }
-  frame.stage = Stage::kItems;
+  frame.stage = !parts.items.empty() ? Stage::kItems : !parts.pairs.empty() ? Stage::kPairs : Stage::kState;
   frame.next = 0;
   return {};
 }

@@ -62,9 +62,17 @@ class PickleWriter {
 
   static Spot spot(std::uint8_t arena, NodeId node) { return {arena, node}; }
   Value value(Spot at) const { return arenas_[at.arena]->at(at.node); }
-  Note& note(Spot at);
-  Spot resolved(Spot at);
-  Result<Spot> resolved(Spot at, const std::vector<Place>& open);
+  Note& note(Spot at) {
+    std::vector<Note>& notes = notes_[at.arena];
+    if (at.node >= notes.size()) notes.resize(arenas_[at.arena]->size());
+    return notes[at.node];
+  }
+  // The node to write for a node that has been met: what stands in for it, if anything does.
+  Spot resolved(Spot at) {
+    const NodeId instead = note(at).instead;
+    return instead == kNoNode ? at : spot(1, instead);
+  }
+  Status stand_in(Spot at, const std::vector<Place>& open);
   // An object that an opcode of its own makes from its arguments; its callee only says which.
   static bool is_opcode(const Value& object);
   std::string fault_of(const Value& of) const;
@@ -72,16 +80,20 @@ class PickleWriter {
   std::string path_of(const std::vector<Place>& open) const;
   Spot child(Spot parent, const Value& of, std::size_t i) const;
   static bool has_children(ValueKind kind) { return kind >= ValueKind::kList && kind != ValueKind::kGlobal; }
+  // Always written in place, and always sayable: nothing is noted about them.
+  static bool is_plain(ValueKind kind) { return kind <= ValueKind::kInt || kind == ValueKind::kFloat; }
 
   Status count();
+  Status meet(Spot raw, std::vector<Place>& open);
   Status begin(Spot at);
+  void plain(const Value& of);
   Status begin_container(Spot at, const Value& of);
   Status resume();
-  Status resume_batches(Frame& frame, std::size_t count, std::size_t unit, char one, char many, std::optional<Spot>& next);
-  Status resume_parts(Frame& frame, const Value& of, std::optional<Spot>& next);
-  Status resume_object(Frame& frame, const Value& of, std::optional<Spot>& next);
-  Status resume_call(Frame& frame, const Value& of, std::optional<Spot>& next);
-  Status finish_object(Frame& frame);
+  Status resume_batches(Frame& frame, const Value& of, std::size_t count, std::size_t unit, char one, char many);
+  Status resume_parts(Frame& frame, const Value& of);
+  Status resume_object(Frame& frame, const Value& of);
+  Status resume_call(Frame& frame, const Value& of);
+  Status finish_object(Frame& frame, const Value& of);
   bool finish(Spot at);
   void leave(Spot at);
 

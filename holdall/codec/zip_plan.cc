@@ -20,6 +20,8 @@ using zip::kFull32;
 
 constexpr std::uint64_t kMostAlignment = 32'768;
 constexpr int kLevel = 6;
+// Up to this many bytes, a payload that is in memory is part of the block: nothing about it is unknown.
+constexpr std::size_t kSmall = 512;
 constexpr std::uint16_t kVersion = 20;    // deflate, folders
 constexpr std::uint16_t kVersion64 = 45;  // ZIP64
 constexpr std::uint16_t kMadeByUnix = 3 << 8;
@@ -272,8 +274,6 @@ Status ZipPlanner::add(std::string name, Bytes data) {
   Facts::Member& member = facts_->members[index];
   member.crc32 = crc;
   write_local_header(index);
-  // A small payload is part of the block: nothing about it is unknown.
-  constexpr std::size_t kSmall = 512;
   if (data.size() <= kSmall) {
     member.block = member.payload = file_.parts.size();
     member.in_payload = block_.size();
@@ -288,7 +288,13 @@ Status ZipPlanner::add(std::string name, Bytes data) {
   return {};
 }
 
-Status ZipPlanner::add(std::string name, Blob data) { return add(std::move(name), Bytes(), std::move(data)); }
+Status ZipPlanner::add(std::string name, Blob data) {
+  if (data.size() <= kSmall && (data.size() == 0 || data.source()->resident())) {
+    HOLDALL_ASSIGN(Bytes bytes, data.read());
+    return add(std::move(name), std::move(bytes));
+  }
+  return add(std::move(name), Bytes(), std::move(data));
+}
 
 Status ZipPlanner::add(std::string name, Bytes head, Blob data) {
   const auto size = checked_add(head.size(), data.size());

@@ -73,10 +73,6 @@ NodeId Arena::string(std::string_view text) { return add_text(ValueKind::kString
 // Resident bytes have a == length; bytes on disk have the top bit of b set and their blob's index in it.
 NodeId Arena::bytes(std::string_view data) { return add_text(ValueKind::kBytes, data); }
 
-namespace {
-constexpr std::uint64_t kOnDisk = std::uint64_t{1} << 63;
-}
-
 NodeId Arena::bytes(Blob blob) {
   blobs_.push_back(std::move(blob));
   return add({ValueKind::kBytes, 0, kOnDisk | (blobs_.size() - 1)});
@@ -237,13 +233,7 @@ std::uint64_t Arena::memory() const noexcept {
   return total + dict_indices_.size() * sizeof(DictIndex) + index_slots_ * sizeof(DictIndex::Slot);
 }
 
-Value Arena::at(NodeId node) const noexcept { return {this, node}; }
-
-ValueKind Value::kind() const noexcept { return arena_->nodes_[id_].kind; }
-bool Value::as_bool() const noexcept { return arena_->nodes_[id_].b != 0; }
-std::int64_t Value::as_int() const noexcept { return std::bit_cast<std::int64_t>(arena_->nodes_[id_].b); }
 std::string_view Value::as_big_int() const noexcept { return as_string(); }
-double Value::as_float() const noexcept { return std::bit_cast<double>(arena_->nodes_[id_].b); }
 
 std::string_view Value::float_spelling() const noexcept {
   const NodeId kept = arena_->nodes_[id_].a;
@@ -254,41 +244,14 @@ std::complex<double> Value::as_complex() const noexcept {
   return {std::bit_cast<double>(arena_->nodes_[id_].b), of(arena_->nodes_[id_].a).as_float()};
 }
 
-std::string_view Value::as_string() const noexcept {
-  const auto& node = arena_->nodes_[id_];
-  return std::string_view(arena_->texts_).substr(node.b, node.a);
-}
-
-bool Value::bytes_resident() const noexcept { return (arena_->nodes_[id_].b & kOnDisk) == 0; }
-std::string_view Value::as_bytes() const noexcept { return bytes_resident() ? as_string() : std::string_view(); }
-
 Blob Value::as_blob() const {
   if (bytes_resident()) return Blob::memory(Bytes::copy(as_bytes()), "bytes");
-  return arena_->blobs_[arena_->nodes_[id_].b & ~kOnDisk];
+  return arena_->blobs_[arena_->nodes_[id_].b & ~Arena::kOnDisk];
 }
 
 std::uint64_t Value::bytes_size() const noexcept {
-  return bytes_resident() ? arena_->nodes_[id_].a : arena_->blobs_[arena_->nodes_[id_].b & ~kOnDisk].size();
+  return bytes_resident() ? arena_->nodes_[id_].a : arena_->blobs_[arena_->nodes_[id_].b & ~Arena::kOnDisk].size();
 }
-
-const TensorNode& Value::as_tensor() const noexcept { return arena_->tensors_[arena_->nodes_[id_].a]; }
-std::string_view Value::global_module() const noexcept { return of(arena_->globals_[arena_->nodes_[id_].a].first).as_string(); }
-std::string_view Value::global_name() const noexcept { return of(arena_->globals_[arena_->nodes_[id_].a].second).as_string(); }
-
-bool Value::is_global(std::string_view module, std::string_view name) const noexcept {
-  return is(ValueKind::kGlobal) && global_module() == module && global_name() == name;
-}
-
-const ObjectParts& Value::as_object() const noexcept { return arena_->objects_[arena_->nodes_[id_].a]; }
-
-std::size_t Value::size() const noexcept {
-  const std::size_t entries = arena_->lists_[arena_->nodes_[id_].a].size();
-  return kind() == ValueKind::kDict ? entries / 2 : entries;
-}
-
-Value Value::item(std::size_t i) const noexcept { return of(arena_->lists_[arena_->nodes_[id_].a][i]); }
-Value Value::key(std::size_t i) const noexcept { return item(2 * i); }
-Value Value::mapped(std::size_t i) const noexcept { return item(2 * i + 1); }
 
 Value Value::find(std::string_view key) const noexcept {
   if (!is(ValueKind::kDict)) return {};

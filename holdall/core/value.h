@@ -7,6 +7,7 @@
 // a Value is a view that is valid while its Arena lives.
 #pragma once
 
+#include <bit>
 #include <complex>
 #include <cstdint>
 #include <deque>
@@ -128,6 +129,8 @@ class Arena {
     std::vector<Slot> slots;
     std::uint32_t used = 0;
   };
+  // Marks, in `b` of a kBytes node, a blob's index.
+  static constexpr std::uint64_t kOnDisk = std::uint64_t{1} << 63;
   NodeId add(Node node);
   NodeId add_text(ValueKind kind, std::string_view text);
   NodeId add_items(ValueKind kind, std::vector<NodeId> items);
@@ -199,5 +202,36 @@ class Value {
   const Arena* arena_ = nullptr;
   NodeId id_ = 0;
 };
+
+// Accessors are small and met millions of times: they stand where callers can see them.
+inline ValueKind Value::kind() const noexcept { return arena_->nodes_[id_].kind; }
+inline bool Value::as_bool() const noexcept { return arena_->nodes_[id_].b != 0; }
+inline std::int64_t Value::as_int() const noexcept { return std::bit_cast<std::int64_t>(arena_->nodes_[id_].b); }
+inline double Value::as_float() const noexcept { return std::bit_cast<double>(arena_->nodes_[id_].b); }
+inline std::string_view Value::as_string() const noexcept {
+  const auto& node = arena_->nodes_[id_];
+  return std::string_view(arena_->texts_).substr(node.b, node.a);
+}
+inline bool Value::bytes_resident() const noexcept { return (arena_->nodes_[id_].b & Arena::kOnDisk) == 0; }
+inline std::string_view Value::as_bytes() const noexcept { return bytes_resident() ? as_string() : std::string_view(); }
+inline const TensorNode& Value::as_tensor() const noexcept { return arena_->tensors_[arena_->nodes_[id_].a]; }
+inline std::string_view Value::global_module() const noexcept {
+  return of(arena_->globals_[arena_->nodes_[id_].a].first).as_string();
+}
+inline std::string_view Value::global_name() const noexcept {
+  return of(arena_->globals_[arena_->nodes_[id_].a].second).as_string();
+}
+inline bool Value::is_global(std::string_view module, std::string_view name) const noexcept {
+  return is(ValueKind::kGlobal) && global_module() == module && global_name() == name;
+}
+inline const ObjectParts& Value::as_object() const noexcept { return arena_->objects_[arena_->nodes_[id_].a]; }
+inline std::size_t Value::size() const noexcept {
+  const std::size_t entries = arena_->lists_[arena_->nodes_[id_].a].size();
+  return kind() == ValueKind::kDict ? entries / 2 : entries;
+}
+inline Value Value::item(std::size_t i) const noexcept { return of(arena_->lists_[arena_->nodes_[id_].a][i]); }
+inline Value Value::key(std::size_t i) const noexcept { return item(2 * i); }
+inline Value Value::mapped(std::size_t i) const noexcept { return item(2 * i + 1); }
+inline Value Arena::at(NodeId node) const noexcept { return {this, node}; }
 
 }  // namespace holdall

@@ -13,6 +13,7 @@ namespace holdall {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kLine = 64;  // of the cache
 constexpr std::uint64_t kHugePage = 2u << 20;
 constexpr std::uint64_t kMapFrom = 1u << 20;
 
@@ -73,9 +74,10 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 Result<Buffer> Buffer::allocate(std::uint64_t size) {
   Buffer buffer;
   if (size == 0) return buffer;
-  const auto whole = checked_align(size, kPage);
+  const std::uint64_t boundary = size < kPage ? kLine : kPage;
+  const auto whole = checked_align(size, boundary);
   if (whole && *whole <= static_cast<std::uint64_t>(PTRDIFF_MAX)) {
-    buffer.data_ = size >= kMapFrom ? map_pages(*whole) : static_cast<std::byte*>(std::aligned_alloc(kPage, *whole));
+    buffer.data_ = size >= kMapFrom ? map_pages(*whole) : static_cast<std::byte*>(std::aligned_alloc(boundary, *whole));
   }
   if (buffer.data_ == nullptr) {
     return Error(Code::kOutOfMemory, text("{} bytes of memory cannot be had", size));

@@ -48,7 +48,8 @@ class Buffer {
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
 
-  // `size` bytes of zeroed memory at a 4096-byte boundary; on huge pages from 4 MiB on. Errors: out of memory.
+  // `size` bytes of zeroed memory at a 64-byte boundary, from 4096 bytes on at a 4096-byte one; on huge pages from 4 MiB on.
+  // Errors: out of memory.
   static Result<Buffer> allocate(std::uint64_t size);
 
   std::byte* data() noexcept { return data_; }

@@ -92,6 +92,7 @@ class Encoder {
     untyped_ = arena_.global("torch.storage", "UntypedStorage");
     persistent_ = arena_.global("", "persistent_id");
     ordered_dict_ = arena_.global("collections", "OrderedDict");
+    nothing_ = arena_.tuple();
   }
 
   Arena& arena() noexcept { return arena_; }
@@ -109,7 +110,7 @@ class Encoder {
     const auto [place, is_new] = tensors_.try_emplace(key, kNoNode);
     if (!is_new) return place->second;
     const NodeId made = make_tensor(node);
-    tensors_[key] = made;
+    place->second = made;  // which other tensors leave in its place
     return made;
   }
 
@@ -278,16 +279,22 @@ class Encoder {
   NodeId no_hooks() {
     ObjectParts parts;
     parts.callee = ordered_dict_;
-    parts.args = arena_.tuple();
+    parts.args = nothing_;
     return arena_.object(std::move(parts));
   }
 
+  // Tensors of one shape share its tuple, as a pickle may.
   template <class Number>
   NodeId numbers(const std::vector<Number>& values) {
-    std::vector<NodeId> items;
-    items.reserve(values.size());
-    for (const Number value : values) items.push_back(arena_.integer(static_cast<std::int64_t>(value)));
-    return arena_.tuple(std::move(items));
+    std::vector<std::int64_t> key(values.begin(), values.end());
+    const auto [place, is_new] = tuples_.try_emplace(std::move(key), kNoNode);
+    if (is_new) {
+      std::vector<NodeId> items;
+      items.reserve(values.size());
+      for (const Number value : values) items.push_back(arena_.integer(static_cast<std::int64_t>(value)));
+      place->second = arena_.tuple(std::move(items));
+    }
+    return place->second;
   }
 
   NodeId metadata(const SavedTensor& saved) {
@@ -361,7 +368,8 @@ class Encoder {
   std::vector<NodeId> pending_;  // nodes of the model whose copies are empty yet
   std::map<std::tuple<std::uint32_t, bool, bool, NodeId>, NodeId> tensors_;
   std::map<std::string, NodeId, std::less<>> classes_, functions_, dtypes_;
-  NodeId storage_word_, place_word_, untyped_, persistent_, ordered_dict_;
+  std::map<std::vector<std::int64_t>, NodeId> tuples_;
+  NodeId storage_word_, place_word_, untyped_, persistent_, ordered_dict_, nothing_;
   std::vector<Loss> losses_;
 };
 

@@ -85,7 +85,7 @@ class ArchiveWriter {
     ++count_;
     names_ += record;
     names_ += '\n';
-    return text("{}/{}", prefix_, record);
+    return (prefix_ + '/').append(record);
   }
 
   ZipPlanner zip_;
