@@ -20,11 +20,11 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RIVALS = ROOT / "bench" / "rivals.py"
+LAUNCH = ROOT / "bench" / "launch.py"
 
 
 @dataclasses.dataclass
@@ -83,15 +83,11 @@ def remove(path):
 
 def measure(contender):
     contender.before()
-    start = time.perf_counter()
-    process = subprocess.Popen(contender.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    whole = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in contender.statuses:
-        raise RuntimeError(f"{contender.name}: status {process.returncode}: {' '.join(contender.command)}")
-    return Sample(float(output) if contender.inside else whole, usage.ru_maxrss * 1024)
+    line = subprocess.run([sys.executable, "-S", "-E", LAUNCH, *contender.command], check=True, stdout=subprocess.PIPE).stdout
+    taken = json.loads(line)
+    if taken["status"] not in contender.statuses:
+        raise RuntimeError(f"{contender.name}: status {taken['status']}: {' '.join(contender.command)}")
+    return Sample(float(taken["output"]) if contender.inside else taken["seconds"], taken["resident"])
 
 
 def run(race, runs):
