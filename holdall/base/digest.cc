@@ -1,25 +1,26 @@
 #include "holdall/base/digest.h"
 
-#include <openssl/evp.h>
+// The functions of one algorithm, which OpenSSL 3 calls deprecated: behind EVP stands every algorithm there is, and five
+// megabytes of a command that needs this one.
+#define OPENSSL_API_COMPAT 0x10101000L
+#include <openssl/sha.h>
 
 namespace holdall {
 
 struct Sha256::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ~State() { EVP_MD_CTX_free(context); }
+  SHA256_CTX context;
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) { EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr); }
+Sha256::Sha256() : state_(std::make_unique<State>()) { SHA256_Init(&state_->context); }
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
-void Sha256::update(std::span<const std::byte> data) { EVP_DigestUpdate(state_->context, data.data(), data.size()); }
+void Sha256::update(std::span<const std::byte> data) { SHA256_Update(&state_->context, data.data(), data.size()); }
 
 Digest Sha256::finish() {
   Digest digest{};
-  unsigned size = 0;
-  EVP_DigestFinal_ex(state_->context, reinterpret_cast<unsigned char*>(digest.data()), &size);
+  SHA256_Final(reinterpret_cast<unsigned char*>(digest.data()), &state_->context);
   return digest;
 }
 
