@@ -10,6 +10,7 @@ namespace holdall::cli {
 namespace {
 
 Status require_tensors(const std::vector<std::string>& globs, const Model& model) {
+  if (globs.empty()) return {};
   std::vector<std::string> names;
   for (const NamedTensor& entry : model.tensors()) names.push_back(entry.name);
   if (Status status = require_matches(globs, names); !status) return std::move(status).error().in(model.origin().path);
@@ -32,9 +33,10 @@ Result<int> inspect_verb(const Arguments& arguments, Console& console) {
   meter.clear();
   HOLDALL_TRY(require_tensors(options.tensors, inspection.model));
   if (console.json()) {
-    JsonWriter writer(console.terminal() ? 2 : 0);
+    JsonWriter writer(console.terminal() ? 2 : 0, [&](std::string_view text) { console.write(text); });
     HOLDALL_TRY(write_inspection(writer, inspection));
-    console.line(writer.text());
+    writer.flush();
+    console.line();
   } else if (console.terminal()) {
     const bool each = !options.tensors.empty() || options.digests == Read::kBytes || options.statistics == Read::kBytes;
     print_page(console, inspection, each ? Listing::kEach : Listing::kFolded);

@@ -35,11 +35,11 @@ void print_facts(Console& console, const std::vector<Fact>& facts) {
   table.print(console, kIndent);
 }
 
-std::string under_line(const TensorReport& report) {
+std::string under_line(const Inspection& inspection, const TensorReport& report) {
   std::string out;
-  if (report.sha256) out = "sha256 " + to_hex(*report.sha256);
-  if (!report.same_storage_as.empty()) {
-    out += text("{}shares memory with {}", out.empty() ? "" : "  ", printable(report.same_storage_as));
+  if (report.bytes().sha256) out = "sha256 " + to_hex(*report.bytes().sha256);
+  if (const NamedTensor* first = inspection.model.shares_with(report.entry)) {
+    out += text("{}shares memory with {}", out.empty() ? "" : "  ", printable(first->name));
   }
   return out;
 }
@@ -70,7 +70,7 @@ void print_folded(Console& console, const Inspection& inspection) {
                             line.one_shape ? Cell(shape_text(tensor)) : Cell("various", Ink::kFaint),
                             Cell(count > 1 ? text("×{}", count) : "", Ink::kStrong)};
     if (columns.size() > cells.size()) cells.emplace_back(human_bytes(bytes), Ink::kFaint);
-    table.add(std::move(cells), count == 1 ? under_line(first) : "");
+    table.add(std::move(cells), count == 1 ? under_line(inspection, first) : "");
   }
   table.print(console, kIndent);
 }
@@ -81,7 +81,7 @@ void print_each(Console& console, const Inspection& inspection) {
     const NamedTensor& entry = entry_of(inspection, report);
     table.add({Cell(printable(entry.name)), Cell(name(entry.tensor.dtype()), Ink::kAccent), Cell(shape_text(entry.tensor)),
                Cell(human_bytes(entry.tensor.bytes()), Ink::kFaint)},
-              under_line(report));
+              under_line(inspection, report));
   }
   table.print(console, kIndent);
 }
@@ -112,7 +112,7 @@ void print_statistics(Console& console, const Inspection& inspection) {
       cells.emplace_back(name(entry.tensor.dtype()), Ink::kAccent);
       cells.emplace_back(shape_text(entry.tensor));
     }
-    if (const auto& values = report.statistics) {
+    if (const auto& values = report.bytes().statistics) {
       const bool finite = values->nan + values->inf < values->elements;
       for (const double number : {values->min, values->max, values->mean})
         cells.emplace_back(finite ? short_number(number) : "-");
@@ -124,7 +124,7 @@ void print_statistics(Console& console, const Inspection& inspection) {
       for (const std::string_view absent : {"-", "-", "-", "-", "-", "-", ""}) cells.emplace_back(absent);
     }
     cells.erase(cells.begin() + static_cast<std::ptrdiff_t>(columns.size()), cells.end());
-    table.add(std::move(cells), under_line(report));
+    table.add(std::move(cells), under_line(inspection, report));
   }
   table.print(console, kIndent);
 }
@@ -135,7 +135,7 @@ void print_tensors(Console& console, const Inspection& inspection, Listing listi
   const std::size_t shown = inspection.tensors.size();
   print_heading(console, "tensors", shown == all ? grouped(all) : text("{} of {}", grouped(shown), grouped(all)));
   bool measured = false;
-  for (const TensorReport& report : inspection.tensors) measured = measured || report.statistics;
+  for (const TensorReport& report : inspection.tensors) measured = measured || report.bytes().statistics;
   if (measured) return print_statistics(console, inspection);
   return listing == Listing::kFolded ? print_folded(console, inspection) : print_each(console, inspection);
 }
@@ -210,16 +210,17 @@ Status print_lines(Console& console, const Inspection& inspection) {
   bool digests = false;
   bool measured = false;
   for (const TensorReport& report : inspection.tensors) {
-    digests = digests || report.sha256;
-    measured = measured || report.statistics;
+    digests = digests || report.bytes().sha256;
+    measured = measured || report.bytes().statistics;
   }
   for (const TensorReport& report : inspection.tensors) {
     const NamedTensor& entry = entry_of(inspection, report);
+    const auto offset = offset_in_file(entry.tensor);
     std::string line =
         text("{}\t{}\t{}\t{}\t{}\t{}", printable(entry.name), name(entry.tensor.dtype()), to_string(entry.tensor.shape()),
-             entry.tensor.bytes(), printable(entry.file), report.offset ? text("{}", *report.offset) : "-");
-    if (digests) line += "\t" + (report.sha256 ? to_hex(*report.sha256) : "-");
-    if (measured) line += statistics_fields(report.statistics);
+             entry.tensor.bytes(), printable(entry.file.str()), offset ? text("{}", *offset) : "-");
+    if (digests) line += "\t" + (report.bytes().sha256 ? to_hex(*report.bytes().sha256) : "-");
+    if (measured) line += statistics_fields(report.bytes().statistics);
     console.line(line);
   }
   return {};

@@ -86,8 +86,10 @@ Result<NodeId> parse_json(Arena& arena, std::string_view text, const JsonOptions
 // Writes JSON piece by piece; commas and indentation are its own business.
 class JsonWriter {
  public:
-  // indent 0: one line, no spaces.
-  explicit JsonWriter(unsigned indent = 0) : indent_(indent) {}
+  // Takes what has been written so far, piece by piece.
+  using Sink = std::function<void(std::string_view)>;
+  // indent 0: one line, no spaces. Without a sink the text is kept; with one, text() is what it has not been given yet.
+  explicit JsonWriter(unsigned indent = 0, Sink sink = {}) : indent_(indent), sink_(std::move(sink)) {}
 
   JsonWriter& begin_object();
   JsonWriter& end_object();
@@ -105,6 +107,8 @@ class JsonWriter {
   // A piece of JSON already written (a big integer, a float's kept spelling).
   JsonWriter& raw(std::string_view json);
 
+  // Gives the sink all that is left.
+  void flush();
   const std::string& text() const noexcept { return text_; }
   std::string take() && { return std::move(text_); }
 
@@ -117,6 +121,7 @@ class JsonWriter {
   std::string text_;
   std::vector<bool> open_;  // per open container: whether it has a member yet
   unsigned indent_;
+  Sink sink_;
   bool after_key_ = false;
 };
 

@@ -31,7 +31,14 @@ void JsonWriter::new_line() {
   text_.append(open_.size() * indent_, ' ');
 }
 
+void JsonWriter::flush() {
+  if (sink_) sink_(text_);
+  text_.clear();
+}
+
 void JsonWriter::before_value() {
+  constexpr std::size_t kPiece = 65'536;
+  if (sink_ && text_.size() >= kPiece) flush();
   if (after_key_) {
     after_key_ = false;
     return;

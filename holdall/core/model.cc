@@ -1,6 +1,7 @@
 #include "holdall/core/model.h"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -10,8 +11,8 @@
 namespace holdall {
 
 const NamedTensor* Model::find(std::string_view name) const noexcept {
-  const auto found = by_name_.find(std::string(name));
-  return found == by_name_.end() ? nullptr : &tensors_[found->second];
+  const auto found = by_name_.find(keyed_hash(name), [&](std::uint32_t i) { return tensors_[i].name == name; });
+  return found == HashIndex::kNone ? nullptr : &tensors_[found];
 }
 
 Result<Tensor> Model::tensor(std::string_view name) const {
@@ -43,16 +44,20 @@ const NamedTensor* Model::shares_with(std::size_t i) const noexcept {
   return shares_[i] == i ? nullptr : &tensors_[shares_[i]];
 }
 
-std::uint32_t ModelBuilder::add(Tensor tensor, std::string file) {
-  tensors_.push_back(std::move(tensor));
-  files_.push_back(std::move(file));
-  return static_cast<std::uint32_t>(tensors_.size() - 1);
+std::uint32_t ModelBuilder::add(Tensor tensor, SharedText file) {
+  // Most tensors lie in the file of the one before them.
+  if (!entries_.empty() && entries_.back().file == file.str()) file = entries_.back().file;
+  const auto index = static_cast<std::uint32_t>(entries_.size());
+  entries_.push_back({{}, std::move(tensor), index, std::move(file)});
+  return index;
 }
 
 Model ModelBuilder::finish() {
   Model model;
   model.arena_ = std::move(arena);
   model.tensors_ = std::move(entries_);
+  model.by_name_ = std::move(by_name_);
+  model.named_by_tree_ = named_by_tree_ || model.arena_->at(tree).is(ValueKind::kTensor);
   model.tree_ = tree;
   model.metadata_ = metadata == kNoNode ? model.arena_->dict() : metadata;
   model.config_ = config;
@@ -60,11 +65,18 @@ Model ModelBuilder::finish() {
   model.origin_ = std::move(origin);
   model.warnings_ = std::move(warnings);
   model.shares_.resize(model.tensors_.size());
-  std::unordered_map<const Storage*, std::uint32_t> first;
+  const auto storage = [&](std::uint32_t i) { return model.tensors_[i].tensor.storage().get(); };
+  const auto hash_of = [&](std::uint32_t i) { return keyed_hash(reinterpret_cast<std::uintptr_t>(storage(i))); };
+  HashIndex first;
   for (std::uint32_t i = 0; i < model.tensors_.size(); ++i) {
-    model.by_name_.emplace(model.tensors_[i].name, i);
-    const Tensor& tensor = model.tensors_[i].tensor;
-    model.shares_[i] = tensor.elements() == 0 ? i : first.emplace(tensor.storage().get(), i).first->second;
+    model.shares_[i] = i;
+    if (model.tensors_[i].tensor.elements() == 0) continue;
+    const std::uint32_t met = first.find(hash_of(i), [&](std::uint32_t j) { return storage(j) == storage(i); });
+    if (met == HashIndex::kNone) {
+      first.add(hash_of(i), i, hash_of);
+    } else {
+      model.shares_[i] = met;
+    }
   }
   return model;
 }
@@ -78,19 +90,38 @@ Model ModelBuilder::amended(Model model, std::string_view folder, const std::fun
   builder.origin = std::move(model.origin_);
   builder.warnings = std::move(model.warnings_);
   builder.entries_ = std::move(model.tensors_);
-  for (NamedTensor& entry : builder.entries_) entry.file.insert(0, folder);
+  builder.by_name_ = std::move(model.by_name_);
+  builder.named_by_tree_ = model.named_by_tree_;
+  SharedText before, after;
+  for (NamedTensor& entry : builder.entries_) {
+    if (folder.empty()) break;
+    if (after.empty() || !(before == entry.file.str())) {
+      before = entry.file;
+      after = std::string(folder) + before.str();
+    }
+    entry.file = after;
+  }
   amend(builder);
   return builder.finish();
 }
 
 Result<Model> ModelBuilder::named(std::vector<std::string> names) && {
-  TextMap<std::uint32_t> seen;
+  for (std::size_t i = 0; i < names.size(); ++i) entries_[i].name = std::move(names[i]);
+  return std::move(*this).with_named(std::move(entries_));
+}
+
+Result<Model> ModelBuilder::with_named(std::vector<NamedTensor> tensors) && {
   const bool make_tree = tree == kNoNode;
   if (make_tree) tree = arena->dict();
-  for (std::uint32_t i = 0; i < names.size(); ++i) {
-    if (!seen.emplace(names[i], i).second) return corrupt(text("the tensor '{}' is there twice", names[i]));
-    if (make_tree) arena->set_item(tree, names[i], arena->tensor({i}));
-    entries_.push_back({std::move(names[i]), {}, std::move(tensors_[i]), i, std::move(files_[i])});
+  entries_ = std::move(tensors);
+  const auto hash_of = [&](std::uint32_t i) { return keyed_hash(entries_[i].name); };
+  for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+    const std::string& name = entries_[i].name;
+    const auto is_same = [&](std::uint32_t j) { return entries_[j].name == name; };
+    if (by_name_.find(hash_of(i), is_same) != HashIndex::kNone) return corrupt(text("the tensor '{}' is there twice", name));
+    by_name_.add(hash_of(i), i, hash_of);
+    entries_[i].index = i;
+    if (make_tree) arena->set_item(tree, name, arena->tensor({i}));
   }
   return finish();
 }

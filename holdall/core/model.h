@@ -10,7 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "holdall/base/keyed_hash.h"
+#include "holdall/base/hash_index.h"
+#include "holdall/base/shared_text.h"
 #include "holdall/core/tensor.h"
 #include "holdall/core/value.h"
 
@@ -18,11 +19,10 @@ namespace holdall {
 
 // A tensor under one of its names. A tensor that the tree holds twice has two entries with the same `index`.
 struct NamedTensor {
-  std::string name;               // the path joined with '.', made unique with "@2"
-  std::vector<std::string> path;  // its keys; empty where the format has flat names of its own
+  std::string name;  // its path of keys joined with '.', made unique with "@2", or the format's own
   Tensor tensor;
   std::uint32_t index = 0;  // TensorNode::index
-  std::string file;         // the file of the bundle that holds its bytes, relative to the model's path
+  SharedText file;          // the file of the bundle that holds its bytes, relative to the model's path
 };
 
 // Where a model came from.
@@ -40,6 +40,8 @@ class Model {
   Model() : arena_(std::make_shared<Arena>()) {}
 
   const std::vector<NamedTensor>& tensors() const noexcept { return tensors_; }
+  // Whether the names are paths in the tree, else they are flat ones that the format keeps itself.
+  bool is_named_by_tree() const noexcept { return named_by_tree_; }
   const NamedTensor* find(std::string_view name) const noexcept;
   // Errors: not found, with the nearest names.
   Result<Tensor> tensor(std::string_view name) const;
@@ -63,7 +65,7 @@ class Model {
   friend class ModelBuilder;
   std::shared_ptr<Arena> arena_;
   std::vector<NamedTensor> tensors_;
-  TextMap<std::uint32_t> by_name_;
+  HashIndex by_name_;
   std::vector<std::uint32_t> shares_;  // by entry: index of the first entry with the same storage, or its own
   NodeId tree_ = 0;
   NodeId metadata_ = 0;
@@ -71,6 +73,7 @@ class Model {
   std::map<std::string, Blob> side_files_;
   Origin origin_;
   std::vector<std::string> warnings_;
+  bool named_by_tree_ = false;
 };
 
 // What a format fills in. Distinct tensors are added first and get an index; the tree refers to them by TensorNode::index.
@@ -78,7 +81,7 @@ class ModelBuilder {
  public:
   explicit ModelBuilder(std::shared_ptr<Arena> values = std::make_shared<Arena>()) : arena(std::move(values)) {}
 
-  std::uint32_t add(Tensor tensor, std::string file = {});
+  std::uint32_t add(Tensor tensor, SharedText file = {});
   // Names every tensor of the tree by its path of keys (surface.md, "tensor name"); a tensor that the tree does not reach is
   // left out. Components are transparent (add nothing) for an object's state, and for the keys _parameters, _buffers and
   // _modules of a torch module's state, so that names are those of state_dict().
@@ -86,6 +89,8 @@ class ModelBuilder {
   // Keeps the format's own flat names, in order: names[i] names distinct tensor i. `tree` must have been set, or is made a dict
   // of the tensors under their names. Errors: corrupt for a name met twice.
   Result<Model> named(std::vector<std::string> names) &&;
+  // The same for tensors that have their names already, instead of those added; their indices become their places.
+  Result<Model> with_named(std::vector<NamedTensor> tensors) &&;
   // The same tensors under the same names, in files below `folder` ("" or "name/"), with what `amend` makes of the rest: it
   // finds the model's arena, tree, metadata and so on in the builder and may add to them. Precondition: no copy of `model` is
   // in use.
@@ -104,9 +109,10 @@ class ModelBuilder {
 
  private:
   Model finish();
-  std::vector<Tensor> tensors_;
-  std::vector<std::string> files_;
+  // Distinct tensors still without names; then the entries.
   std::vector<NamedTensor> entries_;
+  HashIndex by_name_;
+  bool named_by_tree_ = false;
 };
 
 // Up to three of `names` within a small edit distance of `name`, nearest first: for "did you mean".

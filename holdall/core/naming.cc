@@ -10,12 +10,15 @@
 namespace holdall {
 namespace {
 
-// A path is a linked list that shares its beginnings.
+// A path is a linked list that shares its beginnings: its last component is a key of the tree, a number or a word.
 struct Step {
+  enum class Kind : std::uint8_t { kKey, kNumber, kWord };
   std::uint32_t parent;
-  std::string component;
+  std::uint32_t component;
+  Kind kind;
 };
 constexpr std::uint32_t kRootStep = UINT32_MAX;
+constexpr std::string_view kWords[] = {"callee", "args"};
 
 struct Visit {
   NodeId node;
@@ -102,7 +105,7 @@ class Walk {
 
   std::vector<std::string> path(std::uint32_t step) const {
     std::vector<std::string> components;
-    for (; step != kRootStep; step = steps_[step].parent) components.push_back(steps_[step].component);
+    for (; step != kRootStep; step = steps_[step].parent) components.push_back(component(steps_[step]));
     std::reverse(components.begin(), components.end());
     return components;
   }
@@ -133,10 +136,19 @@ class Walk {
 
   using Part = TensorPlace::Part;
 
-  void push(NodeId node, std::uint32_t parent, std::string component, Part part = Part::kOther, std::size_t slot = 0) {
+  std::string component(const Step& step) const {
+    if (step.kind == Step::Kind::kKey) return component_of(arena_.at(step.component));
+    return step.kind == Step::Kind::kNumber ? std::to_string(step.component) : std::string(kWords[step.component]);
+  }
+
+  void push(NodeId node, Step step, Part part = Part::kOther, std::size_t slot = 0) {
     if (!is_worth(node)) return;
-    steps_.push_back({parent, std::move(component)});
+    steps_.push_back(step);
     push_same(node, static_cast<std::uint32_t>(steps_.size() - 1), part, slot);
+  }
+
+  void push_item(NodeId node, std::uint32_t parent, std::size_t i) {
+    push(node, {parent, static_cast<std::uint32_t>(i), Step::Kind::kNumber}, Part::kItem, i);
   }
 
   void push_same(NodeId node, std::uint32_t step, Part part = Part::kOther, std::size_t slot = 0) {
@@ -146,7 +158,7 @@ class Walk {
 
   void push_pairs(const std::vector<NodeId>& pairs, std::uint32_t step) {
     for (std::size_t i = 0; i + 1 < pairs.size(); i += 2)
-      if (is_worth(pairs[i + 1])) push(pairs[i + 1], step, component_of(arena_.at(pairs[i])), Part::kPair, i / 2);
+      push(pairs[i + 1], {step, pairs[i], Step::Kind::kKey}, Part::kPair, i / 2);
   }
 
   void push_children(Value value, std::uint32_t step) {
@@ -162,7 +174,7 @@ class Walk {
         push_object(value.as_object(), step);
         break;
       default:
-        for (std::size_t i = 0; i < value.size(); ++i) push(value.item(i).id(), step, std::to_string(i), Part::kItem, i);
+        for (std::size_t i = 0; i < value.size(); ++i) push_item(value.item(i).id(), step, i);
     }
   }
 
@@ -172,17 +184,17 @@ class Walk {
       const NodeId child = dict.mapped(i).id();
       if (is_module && is_module_section(dict.key(i))) {
         push_same(child, step, Part::kPair, i);
-      } else if (is_worth(child)) {
-        push(child, step, component_of(dict.key(i)), Part::kPair, i);
+      } else {
+        push(child, {step, dict.key(i).id(), Step::Kind::kKey}, Part::kPair, i);
       }
     }
   }
 
   void push_object(const ObjectParts& parts, std::uint32_t step) {
-    if (parts.callee != kNoNode) push(parts.callee, step, "callee");
-    if (parts.args != kNoNode) push(parts.args, step, "args");
+    if (parts.callee != kNoNode) push(parts.callee, {step, 0, Step::Kind::kWord});
+    if (parts.args != kNoNode) push(parts.args, {step, 1, Step::Kind::kWord});
     if (parts.kwargs != kNoNode) push_same(parts.kwargs, step);
-    for (std::size_t i = 0; i < parts.items.size(); ++i) push(parts.items[i], step, std::to_string(i), Part::kItem, i);
+    for (std::size_t i = 0; i < parts.items.size(); ++i) push_item(parts.items[i], step, i);
     push_pairs(parts.pairs, step);
     if (parts.state == kNoNode) return;
     // A pair of dict and slots is how Python gives the state of a class with __slots__.
@@ -213,6 +225,65 @@ std::string join(const std::vector<std::string>& path) {
   return joined;
 }
 
+// The tensors that a tree shows, by name, in its order.
+class Names {
+ public:
+  struct Entry {
+    std::string name;
+    std::uint32_t index;
+  };
+
+  void add(std::string name, std::uint32_t index) {
+    if (has(name)) {
+      std::uint32_t& time = times_.try_emplace(name, 1).first->second;
+      const std::string base = name;
+      for (std::uint32_t n = ++time; has(name); ++n) name = text("{}@{}", base, n);
+    }
+    entries_.push_back({std::move(name), index});
+    const auto hash_of = [&](std::uint32_t i) { return keyed_hash(entries_[i].name); };
+    const auto last = static_cast<std::uint32_t>(entries_.size() - 1);
+    index_.add(hash_of(last), last, hash_of);
+  }
+
+  HashIndex take_index() { return std::move(index_); }
+
+  // The entries, each with its tensor of `added`.
+  std::vector<NamedTensor> filled(std::vector<NamedTensor> added) && {
+    bool in_place = added.size() == entries_.size();
+    std::vector<std::uint32_t> last(added.size());
+    for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+      in_place = in_place && entries_[i].index == i;
+      last[entries_[i].index] = i;
+    }
+    if (in_place) {
+      for (std::uint32_t i = 0; i < entries_.size(); ++i) added[i].name = std::move(entries_[i].name);
+      return added;
+    }
+    std::vector<NamedTensor> filled;
+    filled.reserve(entries_.size());
+    for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+      NamedTensor& from = added[entries_[i].index];
+      filled.push_back({std::move(entries_[i].name), {}, entries_[i].index, from.file});
+      if (last[entries_[i].index] == i) {
+        filled.back().tensor = std::move(from.tensor);
+      } else {
+        filled.back().tensor = from.tensor;
+      }
+    }
+    return filled;
+  }
+
+ private:
+  bool has(const std::string& name) const {
+    const auto is_same = [&](std::uint32_t i) { return entries_[i].name == name; };
+    return index_.find(keyed_hash(name), is_same) != HashIndex::kNone;
+  }
+
+  std::vector<Entry> entries_;
+  HashIndex index_;
+  TextMap<std::uint32_t> times_;  // of names met more than once
+};
+
 }  // namespace
 
 void walk_tensors(const Arena& arena, NodeId root,
@@ -223,28 +294,22 @@ void walk_tensors(const Arena& arena, NodeId root,
 
 Result<Model> ModelBuilder::named_by_tree() && {
   if (tree == kNoNode) tree = arena->dict();
-  Walk walk(*arena);
-  TextMap<std::uint32_t> times;
+  Names names;
   Status failure;
-  walk.run(tree, [&](const TensorPlace& place, std::uint32_t step) {
-    const std::uint32_t index = place.index;
-    if (index >= tensors_.size()) {
-      failure = internal(text("the tree names tensor {} of {}", index, tensors_.size()));
-      return;
-    }
-    std::vector<std::string> path = walk.path(step);
-    std::string name = join(path);
-    const std::uint32_t time = ++times[name];
-    if (time > 1) {
-      const std::string base = name;
-      for (std::uint32_t n = time;; ++n) {
-        name = text("{}@{}", base, n);
-        if (times.emplace(name, 1).second) break;
+  {
+    Walk walk(*arena);
+    walk.run(tree, [&](const TensorPlace& place, std::uint32_t step) {
+      if (place.index < entries_.size()) {
+        names.add(join(walk.path(step)), place.index);
+      } else {
+        failure = internal(text("the tree names tensor {} of {}", place.index, entries_.size()));
       }
-    }
-    entries_.push_back({std::move(name), std::move(path), tensors_[index], index, files_[index]});
-  });
+    });
+  }
   HOLDALL_TRY(std::move(failure));
+  named_by_tree_ = true;
+  by_name_ = names.take_index();
+  entries_ = std::move(names).filled(std::move(entries_));
   return finish();
 }
 

@@ -61,7 +61,7 @@ Result<Tensor> Tensor::dense(DType dtype, Shape shape, Blob data) {
   tensor.dtype_ = dtype;
   tensor.shape_ = std::move(shape);
   tensor.bytes_ = bytes;
-  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data), {}});
+  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data)});
   return tensor;
 }
 
@@ -93,7 +93,8 @@ Result<Tensor> Tensor::view(DType dtype, Shape shape, StorageRef storage, View v
   tensor.dense_ = dense && !view.conjugate && !view.negative;
   tensor.shape_ = std::move(shape);
   tensor.storage_ = std::move(storage);
-  tensor.view_ = std::move(view);
+  const bool is_plain = view.offset == 0 && tensor.dense_ && view.strides == dense_strides(tensor.shape_);
+  if (!is_plain) tensor.rare_ = std::make_shared<const Rare>(Rare{std::move(view), {}, {}});
   return tensor;
 }
 
@@ -107,7 +108,7 @@ Result<Tensor> Tensor::strings(Shape shape, Blob data) {
   tensor.dtype_ = DType::kString;
   tensor.shape_ = std::move(shape);
   tensor.bytes_ = data.size();
-  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data), {}});
+  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data)});
   return tensor;
 }
 
@@ -122,59 +123,71 @@ Result<Tensor> Tensor::records(Shape shape, std::uint64_t item_bytes, Blob data,
   tensor.dtype_ = DType::kRecord;
   tensor.shape_ = std::move(shape);
   tensor.bytes_ = *bytes;
-  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data), {}});
-  tensor.logical_ = std::move(logical);
+  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data)});
+  if (!logical.empty()) tensor.rare_ = std::make_shared<const Rare>(Rare{{}, std::move(logical), {}});
   return tensor;
 }
 
-std::vector<std::int64_t> Tensor::strides() const { return view_.strides.empty() ? dense_strides(shape_) : view_.strides; }
+const Tensor::Rare& Tensor::rare() const noexcept {
+  static const Rare kNothing;
+  return rare_ == nullptr ? kNothing : *rare_;
+}
+
+std::vector<std::int64_t> Tensor::strides() const {
+  return layout().strides.empty() ? dense_strides(shape_) : layout().strides;
+}
 
 std::pair<std::uint64_t, std::uint64_t> Tensor::span_in_storage() const noexcept {
   if (elements_ == 0) return {0, 0};
   const DTypeInfo& row = info(dtype_);
-  const bool dense_view = view_.strides.empty() || row.block_elements != 1 || are_dense(shape_, view_.strides);
+  const bool dense_view = layout().strides.empty() || row.block_elements != 1 || are_dense(shape_, layout().strides);
   if (dense_view) {
-    const std::uint64_t begin = view_.offset / row.block_elements * row.block_bytes;
+    const std::uint64_t begin = layout().offset / row.block_elements * row.block_bytes;
     return {begin, begin + bytes_};
   }
-  const auto range = touched(shape_, view_);
+  const auto range = touched(shape_, layout());
   return {static_cast<std::uint64_t>(range->first) * row.block_bytes,
           (static_cast<std::uint64_t>(range->second) + 1) * row.block_bytes};
 }
 
 Tensor Tensor::with_logical(std::string logical) const {
   Tensor tensor = *this;
-  tensor.logical_ = std::move(logical);
+  Rare rare = this->rare();
+  rare.logical = std::move(logical);
+  tensor.rare_ = std::make_shared<const Rare>(std::move(rare));
   return tensor;
 }
 
 Tensor Tensor::with_data_check(const Xxh128& hash) const {
   Tensor tensor = *this;
-  tensor.check_ = hash;
+  Rare rare = this->rare();
+  rare.check = hash;
+  tensor.rare_ = std::make_shared<const Rare>(std::move(rare));
   return tensor;
 }
 
 Result<Blob> Tensor::data() const {
   if (storage_ == nullptr) return Blob::memory(Bytes(), "");
+  const View& view = rare().view;
   Blob blob;
   if (dense_) {
     const auto [begin, end] = span_in_storage();
     HOLDALL_ASSIGN(blob, storage_->data.slice(begin, end - begin));
   } else {
-    StridedLayout layout{info(dtype_).block_bytes, shape_, view_.strides, view_.offset, 0, 0};
+    StridedLayout layout{info(dtype_).block_bytes, shape_, view.strides, view.offset, 0, 0};
     const bool is_complex = info(dtype_).kind == DTypeKind::kComplex;
     const std::uint32_t item = info(dtype_).block_bytes;
     // Conjugation flips the sign of the imaginary half, negation every sign, both together that of the real half.
-    if (is_complex && view_.conjugate) {
+    if (is_complex && view.conjugate) {
       layout.flip_sign_every = item;
-      layout.flip_sign_at = view_.negative ? item / 2 - 1 : item - 1;
-    } else if (view_.negative) {
+      layout.flip_sign_at = view.negative ? item / 2 - 1 : item - 1;
+    } else if (view.negative) {
       layout.flip_sign_every = is_complex ? item / 2 : item;
       layout.flip_sign_at = layout.flip_sign_every - 1;
     }
     blob = Blob(strided_source(storage_->data, std::move(layout)));
   }
-  return check_ ? blob.with_xxh3(*check_) : blob;
+  return rare().check ? blob.with_xxh3(*rare().check) : blob;
 }
 
 Result<Digest> Tensor::digest() const {

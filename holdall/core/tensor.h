@@ -18,10 +18,9 @@
 
 namespace holdall {
 
-// One allocation of a framework. `key` is what the file calls it, for messages.
+// One allocation of a framework.
 struct Storage {
   Blob data;
-  std::string key;
 };
 using StorageRef = std::shared_ptr<const Storage>;
 
@@ -52,7 +51,7 @@ class Tensor {
   std::uint64_t bytes() const noexcept { return bytes_; }
   // Null only for a default-made tensor.
   const StorageRef& storage() const noexcept { return storage_; }
-  const View& layout() const noexcept { return view_; }
+  const View& layout() const noexcept { return rare().view; }
   // In elements, outermost first, also for a dense tensor.
   std::vector<std::int64_t> strides() const;
   // Row-major without gaps and without pending conjugation or negation: its bytes are one range of the storage.
@@ -60,7 +59,7 @@ class Tensor {
   // The half-open byte range of the storage that the elements touch; [0, 0) for an empty tensor.
   std::pair<std::uint64_t, std::uint64_t> span_in_storage() const noexcept;
   // What the elements mean where the dtype alone cannot say: "datetime64[ns]", "U5", "S3", a NumPy descr; empty otherwise.
-  const std::string& logical() const noexcept { return logical_; }
+  const std::string& logical() const noexcept { return rare().logical; }
   Tensor with_logical(std::string logical) const;
   Tensor with_data_check(const Xxh128& hash) const;
 
@@ -82,15 +81,21 @@ class Tensor {
   Result<Bytes> map() const;
 
  private:
+  // What most tensors do without: a model may have millions.
+  struct Rare {
+    View view;
+    std::string logical;
+    std::optional<Xxh128> check;  // stored XXH3-128 of the dense bytes
+  };
+  const Rare& rare() const noexcept;
+
   DType dtype_ = DType::kUInt8;
   bool dense_ = true;
   Shape shape_;
   std::uint64_t elements_ = 0;
   std::uint64_t bytes_ = 0;
   StorageRef storage_;
-  View view_;
-  std::string logical_;
-  std::optional<Xxh128> check_;  // stored XXH3-128 of the dense bytes
+  std::shared_ptr<const Rare> rare_;  // null: nothing of it
 };
 
 namespace detail {

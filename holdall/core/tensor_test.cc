@@ -13,7 +13,7 @@ Blob blob_of(std::span<const std::byte> data) { return Blob::memory(Bytes::copy(
 StorageRef counting_storage(std::size_t elements) {
   std::vector<std::uint32_t> values(elements);
   std::iota(values.begin(), values.end(), 0u);
-  return std::make_shared<Storage>(Storage{blob_of(std::as_bytes(std::span(values))), "0"});
+  return std::make_shared<Storage>(Storage{blob_of(std::as_bytes(std::span(values)))});
 }
 
 // The definition of a strided view, element by element.
@@ -114,7 +114,7 @@ TEST(Tensor, LargeTransposeIsGatheredThroughWindows) {
 
 TEST(Tensor, PendingConjugationAndNegationAreResolved) {
   const std::vector<float> stored = {1, 2, 3, -4};
-  const auto storage = std::make_shared<Storage>(Storage{blob_of(std::as_bytes(std::span(stored))), "0"});
+  const auto storage = std::make_shared<Storage>(Storage{blob_of(std::as_bytes(std::span(stored)))});
   const auto floats = [&](bool conjugate, bool negative) {
     const auto tensor = Tensor::view(DType::kComplex64, {2}, storage, {{}, 0, conjugate, negative});
     const auto bytes = tensor->read_bytes();

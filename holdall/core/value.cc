@@ -1,6 +1,5 @@
 #include "holdall/core/value.h"
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -118,7 +117,7 @@ std::string tagged(char tag, std::string_view text) {
 
 }  // namespace
 
-// Keys that Python holds equal (1, 1.0 and True) give one text; what has no such text stands for itself.
+// Keys but for texts: those that Python holds equal (1, 1.0 and True) give one text; what has no such text stands for itself.
 std::string Arena::key_of(NodeId key) const {
   const Value value = at(key);
   switch (value.kind()) {
@@ -137,8 +136,6 @@ std::string Arena::key_of(NodeId key) const {
       }
       return tagged('f', std::to_string(std::bit_cast<std::uint64_t>(number)));
     }
-    case ValueKind::kString:
-      return tagged('s', value.as_string());
     case ValueKind::kBytes:
       if (value.bytes_resident()) return tagged('b', value.as_bytes());
       break;
@@ -153,69 +150,39 @@ std::string Arena::key_of(NodeId key) const {
   return tagged('#', std::to_string(key));
 }
 
-std::uint32_t Arena::hash_of(NodeId key) const {
-  const std::uint64_t hash =
-      nodes_[key].kind == ValueKind::kString ? keyed_hash(at(key).as_string()) : ~keyed_hash(key_of(key));
-  return static_cast<std::uint32_t>(hash);
-}
-
-bool Arena::equal_keys(NodeId a, NodeId b) const {
+// Text equals nothing but text.
+bool Arena::are_equal_keys(NodeId a, NodeId b) const {
   const bool is_text = nodes_[a].kind == ValueKind::kString;
   if (is_text != (nodes_[b].kind == ValueKind::kString)) return false;
   return is_text ? at(a).as_string() == at(b).as_string() : key_of(a) == key_of(b);
 }
 
-template <class Equal>
-std::size_t Arena::slot_of(const DictIndex& index, std::uint32_t hash, Equal equal) {
-  const std::size_t mask = index.slots.size() - 1;
-  for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
-    const DictIndex::Slot& slot = index.slots[at];
-    if (slot.place == 0 || (slot.hash == hash && equal(slot.place))) return at;
-  }
-}
-
-// Makes room for as many entries again; an index without slots takes the dict's first.
-void Arena::grow(DictIndex& index, const std::vector<NodeId>& entries) {
-  std::vector<DictIndex::Slot> old(std::max<std::size_t>(8 * kIndexFrom, 2 * index.slots.size()));
-  old.swap(index.slots);
-  index_slots_ += index.slots.size() - old.size();
-  const auto put = [&](DictIndex::Slot slot) {
-    index.slots[slot_of(index, slot.hash, [](std::uint32_t) { return false; })] = slot;
-  };
-  for (const DictIndex::Slot& slot : old)
-    if (slot.place != 0) put(slot);
-  if (!old.empty()) return;
-  for (std::size_t i = 0; i < entries.size(); i += 2) put({static_cast<std::uint32_t>(i + 1), hash_of(entries[i])});
-  index.used = static_cast<std::uint32_t>(entries.size() / 2);
+std::uint64_t Arena::hash_of(NodeId key) const {
+  return keyed_hash(nodes_[key].kind == ValueKind::kString ? at(key).as_string() : key_of(key));
 }
 
 void Arena::set_item(NodeId dict, NodeId key, NodeId value) {
   const std::uint32_t list = nodes_[dict].a;
   std::vector<NodeId>& entries = lists_[list];
-  if (entries.size() < 2 * kIndexFrom) {
-    const bool is_text = nodes_[key].kind == ValueKind::kString;
-    const std::string_view name = is_text ? at(key).as_string() : std::string_view();
-    const std::string text = is_text ? std::string() : key_of(key);
-    for (std::size_t i = 0; i < entries.size(); i += 2) {
-      // Text equals nothing but text.
-      const bool same_kind = (nodes_[entries[i]].kind == ValueKind::kString) == is_text;
-      if (same_kind && (is_text ? at(entries[i]).as_string() == name : key_of(entries[i]) == text)) {
-        entries[i + 1] = value;
-        return;
-      }
-    }
+  const auto count = static_cast<std::uint32_t>(entries.size() / 2);
+  const auto is_key = [&](std::uint32_t i) { return are_equal_keys(entries[2 * i], key); };
+  std::uint32_t found = HashIndex::kNone;
+  if (count < kIndexFrom) {
+    for (std::uint32_t i = 0; i < count && found == HashIndex::kNone; ++i)
+      if (is_key(i)) found = i;
   } else {
-    DictIndex& index = dict_indices_[list];
-    if (2 * (std::size_t{index.used} + 1) > index.slots.size()) grow(index, entries);
-    const std::uint32_t hash = hash_of(key);
-    DictIndex::Slot& slot =
-        index.slots[slot_of(index, hash, [&](std::uint32_t place) { return equal_keys(entries[place - 1], key); })];
-    if (slot.place != 0) {
-      entries[slot.place] = value;
-      return;
-    }
-    slot = {static_cast<std::uint32_t>(entries.size() + 1), hash};
-    ++index.used;
+    HashIndex& index = dict_indices_[list];
+    const std::uint64_t before = index.memory();
+    const auto hash_of_entry = [&](std::uint32_t i) { return hash_of(entries[2 * i]); };
+    for (auto i = static_cast<std::uint32_t>(index.size()); i < count; ++i) index.add(hash_of_entry(i), i, hash_of_entry);
+    const std::uint64_t hash = hash_of(key);
+    found = index.find(hash, is_key);
+    if (found == HashIndex::kNone) index.add(hash, count, hash_of_entry);
+    index_bytes_ += index.memory() - before;
+  }
+  if (found != HashIndex::kNone) {
+    entries[2 * found + 1] = value;
+    return;
   }
   entries.push_back(key);
   entries.push_back(value);
@@ -230,7 +197,7 @@ std::uint64_t Arena::memory() const noexcept {
   std::uint64_t total = nodes_.size() * sizeof(Node) + texts_.size() + items_ * sizeof(NodeId);
   total += lists_.size() * sizeof(std::vector<NodeId>) + objects_.size() * sizeof(ObjectParts);
   total += tensors_.size() * sizeof(TensorNode) + blobs_.size() * sizeof(Blob) + globals_.size() * 8;
-  return total + dict_indices_.size() * sizeof(DictIndex) + index_slots_ * sizeof(DictIndex::Slot);
+  return total + dict_indices_.size() * sizeof(HashIndex) + index_bytes_;
 }
 
 std::string_view Value::as_big_int() const noexcept { return as_string(); }
@@ -257,13 +224,9 @@ Value Value::find(std::string_view key) const noexcept {
   if (!is(ValueKind::kDict)) return {};
   const auto index = size() <= kIndexFrom ? arena_->dict_indices_.end() : arena_->dict_indices_.find(arena_->nodes_[id_].a);
   if (index != arena_->dict_indices_.end()) {
-    const auto equal = [&](std::uint32_t place) {
-      const Value held = item(place - 1);
-      return held.is(ValueKind::kString) && held.as_string() == key;
-    };
-    const auto hash = static_cast<std::uint32_t>(keyed_hash(key));
-    const std::uint32_t place = index->second.slots[Arena::slot_of(index->second, hash, equal)].place;
-    return place == 0 ? Value() : item(place);
+    const auto is_key = [&](std::uint32_t i) { return this->key(i).is(ValueKind::kString) && this->key(i).as_string() == key; };
+    const std::uint32_t place = index->second.find(keyed_hash(key), is_key);
+    return place == HashIndex::kNone ? Value() : mapped(place);
   }
   for (std::size_t i = 0; i < size(); ++i)
     if (this->key(i).is(ValueKind::kString) && this->key(i).as_string() == key) return mapped(i);

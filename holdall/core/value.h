@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "holdall/base/hash_index.h"
 #include "holdall/io/blob.h"
 
 namespace holdall {
@@ -120,27 +121,14 @@ class Arena {
     std::uint32_t a;  // length of a text, or index into a side table
     std::uint64_t b;  // payload: integer, float bits, or offset of a text
   };
-  // Where a dict's keys are, by open addressing: half the slots at least are free.
-  struct DictIndex {
-    struct Slot {
-      std::uint32_t place = 0;  // of the value among the dict's entries; 0: free
-      std::uint32_t hash = 0;
-    };
-    std::vector<Slot> slots;
-    std::uint32_t used = 0;
-  };
   // Marks, in `b` of a kBytes node, a blob's index.
   static constexpr std::uint64_t kOnDisk = std::uint64_t{1} << 63;
   NodeId add(Node node);
   NodeId add_text(ValueKind kind, std::string_view text);
   NodeId add_items(ValueKind kind, std::vector<NodeId> items);
   std::string key_of(NodeId key) const;
-  std::uint32_t hash_of(NodeId key) const;
-  bool equal_keys(NodeId a, NodeId b) const;
-  // The slot of an equal key, or the free one for it. Precondition: the index has a free slot.
-  template <class Equal>
-  static std::size_t slot_of(const DictIndex& index, std::uint32_t hash, Equal equal);
-  void grow(DictIndex& index, const std::vector<NodeId>& entries);
+  std::uint64_t hash_of(NodeId key) const;
+  bool are_equal_keys(NodeId a, NodeId b) const;
 
   std::vector<Node> nodes_;
   std::string texts_;
@@ -149,9 +137,9 @@ class Arena {
   std::deque<TensorNode> tensors_;
   std::deque<Blob> blobs_;
   std::vector<std::pair<NodeId, NodeId>> globals_;             // module and name, both kString
-  std::unordered_map<std::uint32_t, DictIndex> dict_indices_;  // by list index
+  std::unordered_map<std::uint32_t, HashIndex> dict_indices_;  // by list index: entries of large dicts by key
   std::uint64_t items_ = 0;
-  std::uint64_t index_slots_ = 0;  // of all dicts
+  std::uint64_t index_bytes_ = 0;  // of dict_indices_
 };
 
 // A node seen for reading. Accessors' precondition: kind() is theirs.

@@ -129,12 +129,6 @@ bool is_trivial(const Model& model, std::span<const StoredAs> stored) {
   return true;
 }
 
-bool names_come_from_tree(const Model& model) {
-  const auto& entries = model.tensors();
-  return model.tree().is(ValueKind::kTensor) ||
-         std::any_of(entries.begin(), entries.end(), [](const NamedTensor& entry) { return !entry.path.empty(); });
-}
-
 // Bytes of binary values in the arena, an upper bound of those in the tree.
 std::uint64_t binary_bytes(const Model& model) {
   std::uint64_t total = 0;
@@ -180,7 +174,7 @@ class TreeWriter {
       return {};
     }
     if (has_tree) {
-      json_.key("names").string(names_come_from_tree(model_) ? "tree" : "flat").key("tree");
+      json_.key("names").string(model_.is_named_by_tree() ? "tree" : "flat").key("tree");
       HOLDALL_TRY(write_value(model_.tree()));
       if (stored_indices != names_.size()) write_lost();
     }

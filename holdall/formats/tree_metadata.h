@@ -70,12 +70,8 @@ Result<TreeText> write_tree(const Model& model, std::span<const StoredAs> stored
 // Whether a text has the frame of a holdall.tree (its start and its seal), wherever it was found.
 bool looks_like_tree(std::string_view text) noexcept;
 
-// A tensor as read from a container, before the tree has given it back its meaning.
-struct StoredTensor {
-  std::string name;
-  Tensor tensor;
-  std::string file;
-};
+// A tensor as read from a container, before the tree has given it back its meaning; its index means nothing.
+using StoredTensor = NamedTensor;
 
 // The model of a container's tensors. `json` is its holdall.tree, empty where there is none. The builder brings metadata, side
 // files, origin and warnings. A text that is broken or does not fit the tensors (the file was changed by others since) is set

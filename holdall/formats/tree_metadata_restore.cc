@@ -36,7 +36,8 @@ class Restorer {
  public:
   Restorer(Arena& arena, const std::vector<StoredTensor>& stored, std::string_view json, const Limits& limits)
       : arena_(arena), stored_(stored), json_(json), limits_(limits) {
-    for (std::size_t i = 0; i < stored.size(); ++i) by_name_.emplace(stored[i].name, static_cast<std::uint32_t>(i));
+    const auto hash_of = [&](std::uint32_t i) { return keyed_hash(stored[i].name); };
+    for (std::uint32_t i = 0; i < stored.size(); ++i) by_name_.add(hash_of(i), i, hash_of);
     by_rank_.resize(stored.size());
     std::iota(by_rank_.begin(), by_rank_.end(), 0u);
     std::sort(by_rank_.begin(), by_rank_.end(), [&](auto a, auto b) { return stored_[a].name < stored_[b].name; });
@@ -126,9 +127,9 @@ class Restorer {
       return corrupt(text("its tree names {} tensors, the container holds {}", model.tensors().size(), stored_.size()));
     }
     for (const NamedTensor& entry : model.tensors()) {
-      const auto place = by_name_.find(entry.name);
-      if (place == by_name_.end()) return corrupt(text("its tree names a tensor '{}' that is not there", entry.name));
-      if (place->second == entry.index) continue;
+      const std::uint32_t place = place_of(entry.name);
+      if (place == HashIndex::kNone) return corrupt(text("its tree names a tensor '{}' that is not there", entry.name));
+      if (place == entry.index) continue;
       const auto same = root_.find("tensors").find(entry.name).find_string("same");
       if (same != std::string_view(stored_[entry.index].name)) {
         return corrupt(text("its tree shows '{}' under the name '{}'", stored_[entry.index].name, entry.name));
@@ -154,9 +155,12 @@ class Restorer {
     return {};
   }
 
+  std::uint32_t place_of(std::string_view name) const {
+    return by_name_.find(keyed_hash(name), [&](std::uint32_t i) { return stored_[i].name == name; });
+  }
+
   Result<std::uint32_t> index_of(std::string_view name) const {
-    const auto place = by_name_.find(std::string(name));
-    if (place != by_name_.end()) return place->second;
+    if (const std::uint32_t place = place_of(name); place != HashIndex::kNone) return place;
     const Value lost = root_.find("lost");
     for (std::size_t i = 0; lost.is(ValueKind::kList) && i < lost.size(); ++i) {
       if (lost.item(i).is(ValueKind::kString) && lost.item(i).as_string() == name) return kLost;
@@ -198,11 +202,11 @@ class Restorer {
   Result<Tensor> tied(const std::vector<Tensor>& tensors, Value notes, Value note, std::size_t i) const {
     const auto same = note.find_string("same");
     const auto base_name = same ? same : note.find_string("view");
-    const auto place = base_name ? by_name_.find(std::string(*base_name)) : by_name_.end();
-    if (place == by_name_.end()) return corrupt(text("'{}' is tied to a tensor that is not there", stored_[i].name));
+    const std::uint32_t place = base_name ? place_of(*base_name) : HashIndex::kNone;
+    if (place == HashIndex::kNone) return corrupt(text("'{}' is tied to a tensor that is not there", stored_[i].name));
     const Value base_note = notes.find(*base_name);
-    const Tensor& base = tensors[place->second];
-    const bool is_base = place->second != i && !base_note.find("same") && (same || !base_note.find("view"));
+    const Tensor& base = tensors[place];
+    const bool is_base = place != i && !base_note.find("same") && (same || !base_note.find("view"));
     if (!is_base || base.dtype() != tensors[i].dtype() || (same && base.shape() != tensors[i].shape())) {
       return corrupt(text("'{}' cannot be tied to '{}'", stored_[i].name, *base_name));
     }
@@ -228,7 +232,7 @@ class Restorer {
   std::string_view json_;
   const Limits& limits_;
   Value root_;
-  TextMap<std::uint32_t> by_name_;
+  HashIndex by_name_;                   // indices of stored_
   std::vector<std::uint32_t> by_rank_;  // indices of stored_ by name in byte order
 };
 
@@ -259,12 +263,7 @@ Result<Model> restore_tree(ModelBuilder builder, std::vector<StoredTensor> store
     if (model) return model;
     builder.warnings.push_back(text("{} is not used, the tensors are shown without it: {}", kTreeKey, model.error().message()));
   }
-  std::vector<std::string> names;
-  for (StoredTensor& each : stored) {
-    builder.add(std::move(each.tensor), std::move(each.file));
-    names.push_back(std::move(each.name));
-  }
-  return std::move(builder).named(std::move(names));
+  return std::move(builder).with_named(std::move(stored));
 }
 
 void verify_tree(const std::vector<StoredTensor>& stored, std::string_view json, const Context& context, Faults& faults) {

@@ -34,7 +34,7 @@ Container stored(const Model& model, TreeOptions options = {}, bool raw = false)
     const DType dtype = raw ? DType::kUInt8 : entry.tensor.dtype();
     const Shape shape = raw ? Shape{data.size()} : entry.tensor.shape();
     as.push_back({i, dtype, shape});
-    container.tensors.push_back({entry.name, *Tensor::dense(dtype, shape, data), "file"});
+    container.tensors.push_back({entry.name, *Tensor::dense(dtype, shape, data), 0, "file"});
   }
   container.tree = *write_tree(model, as, options);
   container.json = container.tree.finished(options.checksums ? hashes : std::vector<Xxh128>());
@@ -121,7 +121,7 @@ TEST(TreeMetadata, WhatTheContainerLacksComesBack) {
 TEST(TreeMetadata, SharedMemoryIsSharedAgain) {
   std::string bytes(24, '\0');
   std::iota(bytes.begin(), bytes.end(), '\0');
-  const auto storage = std::make_shared<const Storage>(Storage{Blob::memory(Bytes::adopt(bytes), "s"), "0"});
+  const auto storage = std::make_shared<const Storage>(Storage{Blob::memory(Bytes::adopt(bytes), "s")});
   ModelBuilder builder;
   builder.add(*Tensor::view(DType::kUInt8, {6}, storage, {{1}, 18, false, false}));       // a base of its own
   builder.add(*Tensor::view(DType::kUInt8, {4, 3}, storage, {{1, 4}, 0, false, false}));  // transposed

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "holdall/base/limits.h"
 #include "holdall/core/tensor.h"
@@ -31,6 +32,7 @@ struct TypedStorage {
   bool untyped = false;
   std::uint64_t offset = 0;  // of its first element in `storage`, where it is a view of it
   std::uint64_t elements = 0;
+  std::string key = {};  // what the file calls it, for messages
 };
 
 struct InterpretOptions {

@@ -145,7 +145,7 @@ Status check_expansion(const Tensor& tensor, const TypedStorage& storage, const 
   const std::uint64_t held = storage.storage->data.size();
   if (tensor.bytes() <= limits.expansion_floor || tensor.bytes() / limits.expansion <= held) return {};
   return over_limit(text("a view of shape {} makes {} bytes of the {} in storage '{}', {} times as many are allowed",
-                         to_string(tensor.shape()), tensor.bytes(), held, storage.storage->key, limits.expansion));
+                         to_string(tensor.shape()), tensor.bytes(), held, storage.key, limits.expansion));
 }
 
 // What a call of torch.storage._load_from_bytes gives, where that is a storage.
@@ -202,7 +202,7 @@ Status dense_tensor(const Interpretation& context, NodeId node, Builder builder)
   tensor.requires_grad = requires_grad.is(ValueKind::kBool) && requires_grad.as_bool();
   const Shape sizes = at.shape;
   auto made = tensor_of(*row, storage, std::move(at));
-  if (!made) return std::move(made).error().with(text("storage '{}'", storage.storage->key));
+  if (!made) return std::move(made).error().with(text("storage '{}'", storage.key));
   HOLDALL_TRY(check_expansion(*made, storage, context.options.limits));
   tensor.index = context.options.add(std::move(*made));
   if (!row->exact) set_attribute(context.arena, tensor, "dtype", context.arena.global("torch", row->name));

@@ -165,7 +165,7 @@ Result<Blob> in_row_major_order(const Shape& shape, std::uint64_t item_bytes, Bl
     step *= static_cast<std::int64_t>(size);
   }
   view.strides.push_back(1);
-  auto storage = std::make_shared<Storage>(Storage{std::move(data), {}});
+  auto storage = std::make_shared<Storage>(Storage{std::move(data)});
   HOLDALL_ASSIGN(const Tensor tensor, Tensor::view(DType::kUInt8, std::move(bytes), std::move(storage), std::move(view)));
   return tensor.data();
 }
@@ -221,7 +221,7 @@ Result<Tensor> numpy_tensor(const NpyDType& dtype, Shape shape, NumpyOrder order
       step *= static_cast<std::int64_t>(std::max<std::uint64_t>(size, 1));
     }
   }
-  auto storage = std::make_shared<Storage>(Storage{std::move(plain), {}});
+  auto storage = std::make_shared<Storage>(Storage{std::move(plain)});
   HOLDALL_ASSIGN(Tensor tensor, Tensor::view(dtype.dtype, std::move(shape), std::move(storage), std::move(view)));
   return dtype.logical.empty() ? std::move(tensor) : tensor.with_logical(dtype.logical);
 }

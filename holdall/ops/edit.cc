@@ -225,7 +225,8 @@ class Kept {
  private:
   std::unordered_map<std::uint32_t, std::uint32_t> places_;
   std::vector<Tensor> tensors_;
-  std::vector<std::string> files_, names_;
+  std::vector<SharedText> files_;
+  std::vector<std::string> names_;
 };
 
 ModelBuilder beside(const Model& model, std::shared_ptr<Arena> arena) {
@@ -264,9 +265,7 @@ Result<Model> with_flat_names(const Model& model, const Edits& edits) {
 
 Result<Model> edit_model(const Model& model, Edits edits) {
   HOLDALL_TRY(check(model, edits));
-  const auto is_flat = [](const NamedTensor& entry) { return entry.path.empty(); };
-  const bool bare = model.tree().is(ValueKind::kTensor);
-  const bool flat = !bare && std::any_of(model.tensors().begin(), model.tensors().end(), is_flat);
+  const bool flat = !model.is_named_by_tree();
   std::shared_ptr<Arena> arena = model.arena().clone();
   TreeEdit tree(*arena, model.tree().id());
   if (!flat && tree.places().size() != model.tensors().size()) {

@@ -10,28 +10,23 @@ namespace {
 // Bytes of values that a document shows whole.
 constexpr std::uint64_t kShownBytes = 1024;
 
-std::optional<std::uint64_t> offset_of(const Tensor& tensor) {
-  if (tensor.bytes() == 0 || !tensor.storage()) return std::nullopt;
-  const Blob& storage = tensor.storage()->data;
-  const std::optional<Location> place = storage.locate();
-  if (!place) return std::nullopt;
-  return place->offset + tensor.span_in_storage().first;
-}
-
 Status read_tensors(const InspectOptions& options, Inspection& inspection) {
   const bool digests = options.digests == InspectOptions::Read::kBytes;
   const bool statistics = options.statistics == InspectOptions::Read::kBytes;
   if (!digests && !statistics) return {};
   std::vector<NamedTensor> chosen;
   for (const TensorReport& report : inspection.tensors) chosen.push_back(inspection.model.tensors()[report.entry]);
+  std::vector<Measured> measured(chosen.size());
   if (digests) {
     HOLDALL_ASSIGN(const std::vector<Digest> all, digest_tensors(chosen, options.progress));
-    for (std::size_t i = 0; i < all.size(); ++i) inspection.tensors[i].sha256 = all[i];
+    for (std::size_t i = 0; i < all.size(); ++i) measured[i].sha256 = all[i];
   }
   if (statistics) {
     HOLDALL_ASSIGN(const auto all, measure_tensors(chosen, options.progress));
-    for (std::size_t i = 0; i < all.size(); ++i) inspection.tensors[i].statistics = all[i];
+    for (std::size_t i = 0; i < all.size(); ++i) measured[i].statistics = all[i];
   }
+  for (std::size_t i = 0; i < measured.size(); ++i)
+    inspection.tensors[i].measured = std::make_shared<const Measured>(std::move(measured[i]));
   return {};
 }
 
@@ -60,7 +55,8 @@ void write_statistics(JsonWriter& writer, const Statistics& statistics) {
   writer.end_array().end_object();
 }
 
-void write_tensor(JsonWriter& writer, const NamedTensor& entry, const TensorReport& report) {
+void write_tensor(JsonWriter& writer, const Model& model, const TensorReport& report) {
+  const NamedTensor& entry = model.tensors()[report.entry];
   writer.begin_object().key("name").string(entry.name).key("dtype").string(name(entry.tensor.dtype()));
   if (!entry.tensor.logical().empty()) writer.key("logical").string(entry.tensor.logical());
   writer.key("shape").begin_array();
@@ -69,16 +65,17 @@ void write_tensor(JsonWriter& writer, const NamedTensor& entry, const TensorRepo
   writer.key("bytes").unsigned_integer(entry.tensor.bytes());
   write_optional(writer, "file", entry.file);
   writer.key("offset");
-  if (report.offset) {
-    writer.unsigned_integer(*report.offset);
+  if (const auto offset = offset_in_file(entry.tensor)) {
+    writer.unsigned_integer(*offset);
   } else {
     writer.null();
   }
-  if (report.sha256) writer.key("sha256").string(to_hex(*report.sha256));
-  if (!report.same_storage_as.empty()) writer.key("same_storage_as").string(report.same_storage_as);
-  if (report.statistics) {
+  const Measured& bytes = report.bytes();
+  if (bytes.sha256) writer.key("sha256").string(to_hex(*bytes.sha256));
+  if (const NamedTensor* first = model.shares_with(report.entry)) writer.key("same_storage_as").string(first->name);
+  if (bytes.statistics) {
     writer.key("statistics");
-    write_statistics(writer, *report.statistics);
+    write_statistics(writer, *bytes.statistics);
   }
   writer.end_object();
 }
@@ -113,7 +110,22 @@ std::vector<std::string_view> first_names(const Model& model) {
 
 }  // namespace
 
+const Measured& TensorReport::bytes() const noexcept {
+  static const Measured kNothing;
+  return measured == nullptr ? kNothing : *measured;
+}
+
+std::optional<std::uint64_t> offset_in_file(const Tensor& tensor) {
+  if (tensor.bytes() == 0 || !tensor.storage()) return std::nullopt;
+  const Blob& storage = tensor.storage()->data;
+  const std::optional<Location> place = storage.locate();
+  if (!place) return std::nullopt;
+  return place->offset + tensor.span_in_storage().first;
+}
+
 Result<Inspection> inspect(const Bundle& bundle, const InspectOptions& options) {
+  // The scan reads headers and programs by itself: before the model is there, so that memory never holds both.
+  ScanReport scan = scan_bundle(bundle, {.limits = options.open.limits});
   HOLDALL_ASSIGN(Model model, open_model(bundle, options.open));
   Inspection inspection;
   inspection.path = bundle.path();
@@ -123,13 +135,9 @@ Result<Inspection> inspect(const Bundle& bundle, const InspectOptions& options) 
   const std::vector<NamedTensor>& tensors = inspection.model.tensors();
   for (std::uint32_t i = 0; i < tensors.size(); ++i) {
     if (!any_glob_matches(options.tensors, tensors[i].name)) continue;
-    TensorReport& report = inspection.tensors.emplace_back();
-    report.entry = i;
-    report.offset = offset_of(tensors[i].tensor);
-    if (const NamedTensor* first = inspection.model.shares_with(i)) report.same_storage_as = first->name;
+    inspection.tensors.push_back({i, nullptr});
   }
   HOLDALL_TRY(read_tensors(options, inspection));
-  ScanReport scan = scan_bundle(bundle, {.limits = options.open.limits});
   inspection.verdict = scan.verdict;
   inspection.findings = std::move(scan.findings);
   return inspection;
@@ -150,7 +158,7 @@ Status write_inspection(JsonWriter& writer, const Inspection& inspection) {
   write_label(writer, inspection);
   writer.key("parameters").unsigned_integer(model.parameters());
   writer.key("tensors").begin_array();
-  for (const TensorReport& report : inspection.tensors) write_tensor(writer, model.tensors()[report.entry], report);
+  for (const TensorReport& report : inspection.tensors) write_tensor(writer, model, report);
   writer.end_array();
 
   const std::vector<std::string_view> names = first_names(model);

@@ -3,6 +3,7 @@
 // Thread-safety: functions may be called from several threads. Ownership: an Inspection owns all it shows.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,13 +24,20 @@ struct InspectOptions {
   Progress progress = {};
 };
 
-struct TensorReport {
-  std::uint32_t entry = 0;              // index into model.tensors(): name, dtype, shape, bytes
-  std::optional<std::uint64_t> offset;  // in its file; empty for compressed or made bytes
-  std::string same_storage_as;          // the first tensor that shares its memory, if another
-  std::optional<Digest> sha256;         // with InspectOptions::digests
+// What only a look at the bytes tells.
+struct Measured {
+  std::optional<Digest> sha256;  // with InspectOptions::digests
   std::optional<Statistics> statistics;
 };
+
+struct TensorReport {
+  std::uint32_t entry = 0;                   // index into model.tensors(): name, dtype, shape, bytes, shared memory
+  std::shared_ptr<const Measured> measured;  // null where the bytes were not asked for
+  const Measured& bytes() const noexcept;
+};
+
+// Where a tensor's bytes begin in its file; empty for compressed or made bytes.
+std::optional<std::uint64_t> offset_in_file(const Tensor& tensor);
 
 struct Inspection {
   std::string path;

@@ -39,7 +39,7 @@ TEST(Statistics, NothingButNansHasNoMean) {
 }
 
 TEST(Digest, IsThatOfTheDenseBytesWhateverTheView) {
-  const StorageRef storage = std::make_shared<Storage>(Storage{floats({1, 2, 3, 4, 5, 6}).storage()->data, "0"});
+  const StorageRef storage = std::make_shared<Storage>(Storage{floats({1, 2, 3, 4, 5, 6}).storage()->data});
   const Tensor transposed = *Tensor::view(DType::kFloat32, {3, 2}, storage, {.strides = {1, 3}});
   const Model views = flat_model({{"t", transposed}});
   const Model dense = flat_model({{"t", tensor_of<float>(DType::kFloat32, {3, 2}, {1, 4, 2, 5, 3, 6})}});
@@ -84,7 +84,7 @@ TEST(Inspect, GlobsChooseTensorsAndOffsetsPointAtTheirBytes) {
   ASSERT_TRUE(inspection);
   ASSERT_EQ(inspection->tensors.size(), 1u);
   std::ifstream file(path, std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(*inspection->tensors[0].offset));
+  file.seekg(static_cast<std::streamoff>(*offset_in_file(inspection->model.tensors()[inspection->tensors[0].entry].tensor)));
   float value = 0;
   file.read(reinterpret_cast<char*>(&value), sizeof(value));
   EXPECT_EQ(value, 4.0F);

@@ -181,3 +181,14 @@ def test_strange_files_are_answered(holdall, tmp_path):
         outcome = holdall("inspect", tmp_path / name, status=2)
         assert name in outcome.err
     holdall("inspect", tmp_path / "pipe.pt", status=2, timeout=20)
+
+
+@pytest.mark.parametrize("verb", ["inspect", "verify", "scan"])
+def test_a_header_of_many_small_tensors_takes_four_times_its_size_at_most(holdall, tmp_path, verb):
+    entries = (f'"t{i}":{{"dtype":"U8","shape":[1],"data_offsets":[{i},{i + 1}]}}' for i in range(100_000))
+    header = ("{" + ",".join(entries) + "}").encode()
+    path = tmp_path / "many.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(100_000))
+    run = damage.run(holdall.path, [verb, path], tmp_path)
+    assert run.status == 0, run.said
+    assert run.resident < 64_000_000 + 4 * len(header)

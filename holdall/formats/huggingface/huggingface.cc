@@ -39,7 +39,7 @@ Result<Model> merged(std::vector<std::pair<std::string, Model>> models) {
   for (auto& [folder, model] : models) {
     const std::string prefix = folder == home ? "" : folder.substr(0, folder.size() - 1) + ".";
     for (const NamedTensor& entry : model.tensors()) {
-      const std::uint32_t index = builder.add(entry.tensor, folder + entry.file);
+      const std::uint32_t index = builder.add(entry.tensor, folder + entry.file.str());
       names.push_back(prefix + entry.name);
       builder.arena->set_item(builder.tree, names.back(), builder.arena->tensor({index}));
     }

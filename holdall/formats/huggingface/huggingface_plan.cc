@@ -19,14 +19,14 @@ struct Group {
 
 // "2_Dense/" where the tensor was read from that folder and bears its name, "" for the model's own.
 std::string folder_of(const NamedTensor& entry) {
-  const std::size_t slash = entry.file.rfind('/');
+  const std::size_t slash = entry.file.str().rfind('/');
   if (slash == std::string::npos) return {};
-  const std::string folder = entry.file.substr(0, slash);
+  const std::string folder = entry.file.str().substr(0, slash);
   return entry.name.starts_with(folder + ".") && is_contained(folder) ? folder + "/" : std::string();
 }
 
 std::string stem_of(const NamedTensor& entry) {
-  const std::string_view file = std::string_view(entry.file).substr(entry.file.rfind('/') + 1);
+  const std::string_view file = std::string_view(entry.file.str()).substr(entry.file.str().rfind('/') + 1);
   for (const std::string_view stem : {std::string_view("adapter_model"), std::string_view("diffusion_pytorch_model")})
     if (file.starts_with(stem)) return std::string(stem);
   return "model";

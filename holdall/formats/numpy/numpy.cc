@@ -145,10 +145,11 @@ Result<Model> read_mixed(ModelBuilder builder, const Archive& archive, const std
 Result<std::vector<StoredTensor>> stored_tensors(const Archive& archive, const std::string& file) {
   std::vector<StoredTensor> stored;
   stored.reserve(archive.members.size());
+  const SharedText where(file);
   for (const Member& member : archive.members) {
     if (!is_plain(member)) continue;
     HOLDALL_ASSIGN(Tensor tensor, tensor_of(*member.array));
-    stored.push_back({member.name, std::move(tensor), file});
+    stored.push_back({member.name, std::move(tensor), 0, where});
   }
   return stored;
 }

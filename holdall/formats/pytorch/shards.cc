@@ -95,6 +95,8 @@ namespace {
 // The tensors in the order of the index, still without the tree.
 Result<std::vector<StoredTensor>> gather(const Bundle& bundle, const Index& index, const std::map<std::string, Model>& models) {
   std::vector<StoredTensor> stored;
+  std::map<std::string_view, SharedText> where;
+  for (const std::string& file : index.files) where.emplace(file, file);
   for (const auto& [name, file] : index.places) {
     const NamedTensor* found = models.at(file).find(name);
     if (found == nullptr) {
@@ -102,7 +104,7 @@ Result<std::vector<StoredTensor>> gather(const Bundle& bundle, const Index& inde
           .as(Code::kCorrupt)
           .in(folder_of(bundle) + file);
     }
-    stored.push_back({name, found->tensor, file});
+    stored.push_back({name, found->tensor, 0, where.at(file)});
   }
   return stored;
 }

@@ -91,9 +91,9 @@ Result<TypedStorage> StorageTable::resolve(Value id, std::optional<DType> elemen
       HOLDALL_ASSIGN(SourceRef swapped, byte_swapped_source(std::move(part), unit));
       data = Blob(std::move(swapped));
     }
-    storage = std::make_shared<Storage>(Storage{std::move(data), asked.key});
+    storage = std::make_shared<Storage>(Storage{std::move(data)});
   }
-  TypedStorage result{storage, entry->id.dtype, entry->id.untyped, 0, entry->id.elements};
+  TypedStorage result{storage, entry->id.dtype, entry->id.untyped, 0, entry->id.elements, asked.key};
   if (asked.view) {
     const auto [offset, size] = *asked.view;
     if (!fits(offset, size, entry->id.elements)) {

@@ -131,7 +131,7 @@ TEST(PytorchWriting, AlignsPayloadsAsAsked) {
 TEST(PytorchWriting, TrimsAStorageToWhatItsViewsTouch) {
   Folder folder;
   ModelBuilder builder;
-  auto storage = std::make_shared<Storage>(Storage{Blob::memory(Bytes::adopt(std::string(40'000, 'x')), "s"), "0"});
+  auto storage = std::make_shared<Storage>(Storage{Blob::memory(Bytes::adopt(std::string(40'000, 'x')), "s")});
   builder.add(*Tensor::view(DType::kFloat32, {10}, storage, {.strides = {2}, .offset = 1000}));
   builder.add(*Tensor::view(DType::kFloat32, {2}, storage, {.strides = {}, .offset = 1030}));
   auto model = std::move(builder).named({"a", "b"});
@@ -149,7 +149,7 @@ TEST(PytorchWriting, TensorsOfTwoDtypesMayShareAStorage) {
   ModelBuilder builder;
   std::string bytes;
   for (int i = 0; i < 64; ++i) bytes.push_back(static_cast<char>(i));
-  auto storage = std::make_shared<Storage>(Storage{Blob::memory(Bytes::adopt(std::move(bytes)), "s"), "0"});
+  auto storage = std::make_shared<Storage>(Storage{Blob::memory(Bytes::adopt(std::move(bytes)), "s")});
   builder.add(*Tensor::view(DType::kFloat32, {4}, storage, {.strides = {}, .offset = 5}));
   builder.add(*Tensor::view(DType::kUInt8, {3}, storage, {.strides = {}, .offset = 40}));
   auto model = std::move(builder).named({"f", "b"});
@@ -200,7 +200,7 @@ TEST(PytorchWriting, ShardsKeepTiedTensorsTogether) {
     names.push_back("w" + std::to_string(i));
     builder.add(*Tensor::dense(DType::kUInt8, {100}, Blob::memory(Bytes::adopt(std::string(100, static_cast<char>(i))), "u")));
   }
-  auto tied = std::make_shared<Storage>(Storage{Blob::memory(Bytes::adopt(std::string(100, 't')), "t"), "t"});
+  auto tied = std::make_shared<Storage>(Storage{Blob::memory(Bytes::adopt(std::string(100, 't')), "t")});
   builder.add(*Tensor::view(DType::kUInt8, {100}, tied, {}));
   builder.add(*Tensor::view(DType::kUInt8, {10}, tied, {}));
   names.insert(names.end(), {"tied", "tied_too"});

@@ -17,10 +17,11 @@ Result<Loaded> load(const SourceRef& source, const std::string& file, const Limi
   Loaded loaded;
   loaded.bytes = source->size();
   loaded.tensors.reserve(header.tensors.size());
+  const SharedText where(file);
   for (Entry& entry : header.tensors) {
     HOLDALL_ASSIGN(Blob data, Blob::range(source, entry.begin, entry.end - entry.begin));
     HOLDALL_ASSIGN(Tensor tensor, Tensor::dense(entry.dtype, std::move(entry.shape), std::move(data)));
-    loaded.tensors.push_back({std::move(entry.name), std::move(tensor), file});
+    loaded.tensors.push_back({std::move(entry.name), std::move(tensor), 0, where});
   }
   for (auto& [key, value] : header.metadata) {
     if (key == kTreeKey || (loaded.tree.empty() && looks_like_tree(value))) {
@@ -88,9 +89,15 @@ Status verify(const Bundle& given, const Context& context, Faults& faults) {
 }
 
 // Nothing in a safetensors file is ever run; what cannot be read to the last byte is an error.
-Status acts(const Bundle& bundle, const Context& context, Findings&) {
-  auto model = read(bundle, context);
-  return model ? Status() : Status(std::move(model).error());
+Status acts(const Bundle& given, const Context& context, Findings&) {
+  HOLDALL_ASSIGN(const Bundle bundle, file_of(given));
+  Peek peek(bundle, context.limits);
+  if (looks_like_index(peek.head())) {
+    auto model = read_index(bundle, context);
+    return model ? Status() : Status(std::move(model).error());
+  }
+  auto loaded = load(bundle.main(), bundle.names().front(), context.limits);
+  return loaded ? Status() : Status(std::move(loaded).error());
 }
 
 constexpr std::string_view kExtensions[] = {".safetensors"};

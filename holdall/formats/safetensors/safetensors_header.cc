@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "holdall/base/endian.h"
+#include "holdall/base/hash_index.h"
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
@@ -102,7 +103,10 @@ class HeaderParser {
   }
 
   Status tensor(std::string name, std::uint64_t offset) {
-    if (!names_.insert(name).second) return twice(name, offset);
+    const auto hash_of = [&](std::uint32_t i) { return keyed_hash(header_.tensors[i].name); };
+    const auto is_same = [&](std::uint32_t i) { return header_.tensors[i].name == name; };
+    const std::uint64_t hash = keyed_hash(name);
+    if (names_.find(hash, is_same) != HashIndex::kNone) return twice(name, offset);
     if (header_.tensors.size() == limits_.tensors) {
       return over_limit(text("more than the {} tensors allowed", limits_.tensors)).at(offset);
     }
@@ -112,6 +116,7 @@ class HeaderParser {
       return std::move(status).error().at(offset).with(text("tensor '{}'", entry.name));
     }
     header_.tensors.push_back(std::move(entry));
+    names_.add(hash, static_cast<std::uint32_t>(header_.tensors.size() - 1), hash_of);
     return {};
   }
 
@@ -190,7 +195,7 @@ class HeaderParser {
   std::uint64_t data_size_;
   const Limits& limits_;
   Header header_;
-  TextSet names_;
+  HashIndex names_;  // of header_.tensors
   bool has_metadata_ = false;
 };
 

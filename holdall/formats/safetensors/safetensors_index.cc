@@ -84,6 +84,7 @@ Result<Gathered> gather(const Bundle& bundle, const Index& index, const Limits& 
   for (std::size_t i = 0; i < index.places.size(); ++i) place.emplace(index.places[i].first, i);
   std::vector<std::optional<StoredTensor>> found(index.places.size());
   for (std::size_t s = 0; s < sources.size(); ++s) {
+    const SharedText where(index.shards[s]);
     HOLDALL_ASSIGN(Loaded loaded, load(sources[s], index.shards[s], limits));
     gathered.bytes += loaded.bytes;
     gathered.metadata.insert(loaded.metadata.begin(), loaded.metadata.end());
@@ -92,7 +93,7 @@ Result<Gathered> gather(const Bundle& bundle, const Index& index, const Limits& 
     for (const NamedTensor& entry : shard.tensors()) {
       const auto known = place.find(entry.name);
       if (known != place.end() && index.places[known->second].second == index.shards[s]) {
-        found[known->second] = StoredTensor{entry.name, entry.tensor, index.shards[s]};
+        found[known->second] = StoredTensor{entry.name, entry.tensor, 0, where};
       } else {
         gathered.warnings.push_back(text("tensor '{}' in '{}' is not in the index and left out", entry.name, index.shards[s]));
       }

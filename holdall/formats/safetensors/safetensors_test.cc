@@ -236,7 +236,7 @@ Model checkpoint() {
   Arena& arena = *builder.arena;
   std::string numbers(48, '\0');
   for (std::size_t i = 0; i < 12; ++i) store_le<float>(numbers.data() + 4 * i, static_cast<float>(i));
-  const auto storage = std::make_shared<const Storage>(Storage{Blob::memory(Bytes::adopt(numbers), "s"), "0"});
+  const auto storage = std::make_shared<const Storage>(Storage{Blob::memory(Bytes::adopt(numbers), "s")});
   const auto a = builder.add(*Tensor::view(DType::kFloat32, {3, 4}, storage, {}));
   const auto t = builder.add(*Tensor::view(DType::kFloat32, {4, 3}, storage, {{1, 4}, 0, false, false}));
   const auto row = builder.add(*Tensor::view(DType::kFloat32, {4}, storage, {{1}, 4, false, false}));
@@ -368,7 +368,7 @@ TEST(Safetensors, WhatHasNoPlaceIsALoss) {
 
 TEST(Safetensors, MemorySharedInPartIsALoss) {
   ModelBuilder builder;
-  const auto storage = std::make_shared<const Storage>(Storage{Blob::memory(Bytes::copy("abcdefgh"), "s"), "0"});
+  const auto storage = std::make_shared<const Storage>(Storage{Blob::memory(Bytes::copy("abcdefgh"), "s")});
   builder.add(*Tensor::view(DType::kUInt8, {4}, storage, {{1}, 0, false, false}));
   builder.add(*Tensor::view(DType::kUInt8, {4}, storage, {{1}, 2, false, false}));
   builder.add(*Tensor::view(DType::kUInt8, {2}, storage, {{1}, 6, false, false}));
