@@ -18,19 +18,22 @@ namespace holdall {
 std::uint64_t keyed_hash(std::string_view text) noexcept;
 std::uint64_t keyed_hash(std::uint64_t number) noexcept;
 
-struct KeyedHash {
+// Not noexcept, so that libstdc++ keeps the hash beside each text instead of computing it again while it walks and grows.
+struct KeyedTextHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view text) const noexcept { return static_cast<std::size_t>(keyed_hash(text)); }
+  std::size_t operator()(std::string_view text) const { return static_cast<std::size_t>(keyed_hash(text)); }
+};
+struct KeyedNumberHash {
   std::size_t operator()(std::uint64_t number) const noexcept { return static_cast<std::size_t>(keyed_hash(number)); }
 };
 
 template <class T>
-using TextMap = std::unordered_map<std::string, T, KeyedHash, std::equal_to<>>;
-using TextSet = std::unordered_set<std::string, KeyedHash, std::equal_to<>>;
+using TextMap = std::unordered_map<std::string, T, KeyedTextHash, std::equal_to<>>;
+using TextSet = std::unordered_set<std::string, KeyedTextHash, std::equal_to<>>;
 // Of texts that outlive the map.
 template <class T>
-using TextViewMap = std::unordered_map<std::string_view, T, KeyedHash, std::equal_to<>>;
+using TextViewMap = std::unordered_map<std::string_view, T, KeyedTextHash, std::equal_to<>>;
 template <class T>
-using NumberMap = std::unordered_map<std::uint64_t, T, KeyedHash>;
+using NumberMap = std::unordered_map<std::uint64_t, T, KeyedNumberHash>;
 
 }  // namespace holdall

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <tuple>
-#include <vector>
+
+#include "holdall/base/keyed_hash.h"
 
 namespace holdall {
 
@@ -36,18 +36,28 @@ constexpr std::string_view kRoots[] = {
 #undef HOLDALL_ROOT
 };
 
-bool row_before(const GlobalRow& a, const GlobalRow& b) noexcept {
-  return std::tie(a.name, a.module) < std::tie(b.name, b.module);
+// Where the rows are, by open addressing: 0 is free, else a row's number and one. Built once, on first use.
+constexpr std::size_t kSlots = 4096;
+static_assert(2 * std::size(kRows) < kSlots);
+using Slots = std::array<std::uint16_t, kSlots>;
+
+std::size_t next(std::size_t slot) noexcept { return (slot + 1) % kSlots; }
+
+std::size_t first_slot(std::string_view module, std::string_view name) noexcept {
+  return (keyed_hash(module) * 3 + keyed_hash(name)) % kSlots;
 }
 
-// The rows by name, then module; built once, on first use.
-const std::vector<GlobalRow>& sorted_rows() {
-  static const std::vector<GlobalRow> rows = [] {
-    std::vector<GlobalRow> sorted(std::begin(kRows), std::end(kRows));
-    std::sort(sorted.begin(), sorted.end(), row_before);
-    return sorted;
+const Slots& row_slots() noexcept {
+  static const Slots slots = [] {
+    Slots made{};
+    for (std::size_t i = 0; i < std::size(kRows); ++i) {
+      std::size_t slot = first_slot(kRows[i].module, kRows[i].name);
+      while (made[slot] != 0) slot = next(slot);
+      made[slot] = static_cast<std::uint16_t>(i + 1);
+    }
+    return made;
   }();
-  return rows;
+  return slots;
 }
 
 bool is_root(std::string_view module) noexcept {
@@ -61,10 +71,12 @@ std::string_view first_component(std::string_view dotted) noexcept { return dott
 std::string_view name(Builder builder) noexcept { return kBuilderNames[static_cast<std::size_t>(builder)]; }
 
 const GlobalRow* find_global(std::string_view module, std::string_view name) noexcept {
-  const auto& rows = sorted_rows();
-  const GlobalRow wanted = {module, name, Verdict::kInert, Builder::kObject};
-  const auto place = std::lower_bound(rows.begin(), rows.end(), wanted, row_before);
-  return place != rows.end() && place->module == module && place->name == name ? &*place : nullptr;
+  const Slots& slots = row_slots();
+  for (std::size_t slot = first_slot(module, name); slots[slot] != 0; slot = next(slot)) {
+    const GlobalRow& row = kRows[slots[slot] - 1];
+    if (row.name == name && row.module == module) return &row;
+  }
+  return nullptr;
 }
 
 Builder builder_of(std::string_view module, std::string_view name) noexcept {

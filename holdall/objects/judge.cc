@@ -37,11 +37,15 @@ class Judge {
 
   // Judges every file that the program has torch.load open, and finds whether that is all it does with the loader. Comes first.
   void loaders(const PickleProgram& program, const JudgeNested& nested) {
+    std::set<NodeId> imported;
+    for (const PickleImport& import : program.imports)
+      if (is_loader(import.global)) imported.insert(import.global);
+    if (imported.empty()) return;
     std::set<Constant> seen;  // what has been judged: a program may load the same bytes any number of times
     Verdict worst = Verdict::kInert;
     for (const PickleCall& call : program.calls) {
       const Value object = arena_.at(call.object);
-      if (!object.is(ValueKind::kObject) || builder_of(object) != Builder::kLoadFromBytes) continue;
+      if (!object.is(ValueKind::kObject) || !imported.contains(object.as_object().callee)) continue;
       const auto args = arguments(object);
       const Constant constant = args.size() == 1 ? constant_of(args[0]) : Constant();
       if (constant.first != kNoNode && !seen.insert(constant).second) continue;
@@ -58,9 +62,8 @@ class Judge {
       findings_.insert(findings_.end(), inner.begin(), inner.end());
     }
     if (seen.empty() || worst != Verdict::kInert) return;
-    for (const PickleImport& import : program.imports) {
-      if (is_loader(import.global) && !program.passed.contains(import.global)) harmless_.insert(import.global);
-    }
+    for (const NodeId loader : imported)
+      if (!program.passed.contains(loader)) harmless_.insert(loader);
   }
 
   void call(const PickleCall& call) {
