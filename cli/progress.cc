@@ -29,11 +29,13 @@ void catch_interrupts() noexcept {
   struct sigaction action{};
   action.sa_handler = ask_to_stop;
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU}) {
     struct sigaction before{};
     // nohup(1) and background jobs of plain shells ignore some of them; that stays.
     if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
   }
+  // A file that may not grow further is an error like a full disk.
+  (void)signal(SIGXFSZ, SIG_IGN);
 }
 
 int interrupted() noexcept { return g_signal; }

@@ -13,7 +13,8 @@
 
 namespace holdall::cli {
 
-// From here on the first SIGINT, SIGTERM or SIGHUP only asks to stop; a second one ends the process as usual.
+// From here on the first SIGINT, SIGTERM, SIGHUP, SIGQUIT or SIGXCPU only asks to stop; a second one ends the
+// process as usual. SIGXFSZ is ignored: what does not fit is an error.
 void catch_interrupts() noexcept;
 // The signal that asked to stop, or 0.
 int interrupted() noexcept;

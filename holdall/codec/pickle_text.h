@@ -10,7 +10,7 @@
 namespace holdall::pickle_text {
 
 // More digits than these are refused (limit) wherever an integer is read: turning them into decimal takes quadratic time.
-inline constexpr std::size_t kMostIntegerBytes = 8192;
+inline constexpr std::size_t kMostIntegerBytes = 1024;
 
 // A Python integer literal as PyLong_FromString(s, base) takes it: white space around, sign, underscores between digits; for
 // base 0 the prefixes 0x, 0o, 0b and no needless zeros in front. The result is decimal, without '+' and leading zeros.

@@ -113,6 +113,16 @@ TEST(Names, SharingThatMultipliesIsBounded) {
   EXPECT_LT(model->tensors().size(), 200'000u);
 }
 
+TEST(Names, ALongKeyAboveManyTensorsIsRefused) {
+  Tree tree;
+  const NodeId weights = tree.arena.dict();
+  for (int i = 0; i < 2'000; ++i) tree.arena.set_item(weights, std::to_string(i), tree.tensor(1));
+  tree.builder.tree = tree.dict({{std::string(100'000, 'k'), weights}});
+  const auto model = std::move(tree.builder).named_by_tree();
+  ASSERT_FALSE(model.has_value());
+  EXPECT_EQ(model.error().code(), Code::kLimit);
+}
+
 TEST(Model, UnknownTensorNamesTheNearest) {
   Tree tree;
   tree.builder.tree = tree.dict({{"encoder.weight", tree.tensor(1)}, {"decoder.bias", tree.tensor(2)}});

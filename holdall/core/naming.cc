@@ -19,6 +19,9 @@ struct Step {
 };
 constexpr std::uint32_t kRootStep = UINT32_MAX;
 constexpr std::string_view kWords[] = {"callee", "args"};
+// All names together: a few keys, repeated in many paths, must not take memory that the file's size does not announce.
+constexpr std::uint64_t kLeastNameBytes = 16u << 20;
+constexpr std::uint64_t kMostRepeats = 4;
 
 struct Visit {
   NodeId node;
@@ -71,7 +74,7 @@ bool is_module_section(Value key) {
 
 class Walk {
  public:
-  explicit Walk(const Arena& arena) : arena_(arena), visits_left_(4 * arena.size() + 100'000) {}
+  explicit Walk(const Arena& arena) : arena_(arena), visits_left_(4 * arena.size() + 10'000) {}
 
   // Calls found(place, step) for every tensor, in the order of the tree. A shared container is entered again under its other
   // names as long as the number of visits stays within a few times the tree's size; after that only once.
@@ -101,6 +104,16 @@ class Walk {
       push_children(value, visit.step);
       std::reverse(stack_.begin() + static_cast<std::ptrdiff_t>(before), stack_.end());
     }
+  }
+
+  // Bytes of the path joined with '.'; how many more steps there are does not matter once `most` is passed.
+  std::uint64_t path_bytes(std::uint32_t step, std::uint64_t most) const {
+    std::uint64_t bytes = 0;
+    for (; step != kRootStep && bytes <= most; step = steps_[step].parent) {
+      const Value key = steps_[step].kind == Step::Kind::kKey ? arena_.at(steps_[step].component) : Value();
+      bytes += 1 + (key.is(ValueKind::kString) ? key.as_string().size() : component(steps_[step]).size());
+    }
+    return bytes;
   }
 
   std::vector<std::string> path(std::uint32_t step) const {
@@ -297,9 +310,15 @@ Result<Model> ModelBuilder::named_by_tree() && {
   Names names;
   Status failure;
   {
+    const std::uint64_t most = kLeastNameBytes + kMostRepeats * arena->text_bytes();
+    std::uint64_t bytes = 0;
     Walk walk(*arena);
     walk.run(tree, [&](const TensorPlace& place, std::uint32_t step) {
-      if (place.index < entries_.size()) {
+      if (!failure) return;
+      bytes += walk.path_bytes(step, most);
+      if (bytes > most) {
+        failure = over_limit(text("the tensors' names take more than {} bytes, the limit for these keys", most));
+      } else if (place.index < entries_.size()) {
         names.add(join(walk.path(step)), place.index);
       } else {
         failure = internal(text("the tree names tensor {} of {}", place.index, entries_.size()));

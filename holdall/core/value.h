@@ -109,6 +109,8 @@ class Arena {
   void replace(NodeId node, NodeId other);
 
   std::size_t size() const noexcept { return nodes_.size(); }
+  // Bytes of all texts: keys, strings, bytes.
+  std::uint64_t text_bytes() const noexcept { return texts_.size(); }
   // Bytes taken, for Limits::value_bytes.
   std::uint64_t memory() const noexcept;
   Value at(NodeId node) const noexcept;

@@ -1,6 +1,7 @@
 """The command between other programs: standard input, fields for `cut`, interruption, full disks and closed pipes."""
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -89,7 +90,8 @@ def test_differences_in_a_pipe_are_lines_that_begin_with_their_kind(holdall, tmp
     assert holdall("diff", tmp_path / "a.pt", tmp_path / "a.pt").out == ""
 
 
-def test_an_interrupted_conversion_leaves_nothing_and_dies_by_the_signal(holdall, tmp_path):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGQUIT])
+def test_an_interrupted_conversion_leaves_nothing_and_dies_by_the_signal(holdall, tmp_path, signum):
     with open(tmp_path / "big.safetensors", "wb") as file:
         header = b'{"x":{"dtype":"U8","shape":[4000000000],"data_offsets":[0,4000000000]}}'
         header += b" " * (-len(header) % 8)
@@ -102,9 +104,17 @@ def test_an_interrupted_conversion_leaves_nothing_and_dies_by_the_signal(holdall
     while not list(target.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert list(target.iterdir()), "the conversion did not begin"
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == -signal.SIGINT
+    process.send_signal(signum)
+    assert process.wait(30) == -signum
     assert not list(target.iterdir())
+
+
+def test_a_limit_on_the_size_of_files_is_an_error(holdall, model, tmp_path):
+    (tmp_path / "out").mkdir()
+    done = subprocess.run([holdall.path, "convert", model, tmp_path / "out" / "o.npz"], stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
+    assert done.returncode == 2 and "File too large" in done.stderr
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_full_standard_output_is_an_error(holdall, model):

@@ -39,6 +39,13 @@ std::string obstacle(const Tensor& tensor, const TorchDType* row, bool quantized
   return {};
 }
 
+// A tensor's own stored checksum, where the storage that is written with it has none.
+Status check(const Tensor& tensor) {
+  HOLDALL_ASSIGN(const Blob data, tensor.data());
+  if (!data.xxh3()) return {};
+  return for_each_tile(data, 1u << 20, [](std::uint64_t, std::span<const std::byte>) { return Status(); });
+}
+
 // A storage of the model that a tensor may go on sharing: torch knows no negative strides.
 bool keeps_storage(const Tensor& tensor) {
   const auto strides = tensor.strides();
@@ -65,6 +72,9 @@ Result<Placement> Placement::make(const Model& model, const std::vector<std::uin
     span.end = std::max(span.end, end);
     span.mixed = span.mixed || (span.row != nullptr && span.row != row);
     span.row = row;
+    if (entry.tensor.is_dense() && (span.widest == nullptr || entry.tensor.bytes() > span.widest->bytes())) {
+      span.widest = &entry.tensor;
+    }
   }
   for (const std::uint32_t i : entries) {
     const NamedTensor& entry = model.tensors()[i];
@@ -115,8 +125,11 @@ Status Placement::place_alone(SavedTensor& saved) {
 Status Placement::place_shared(SavedTensor& saved, Span& span) {
   const Tensor& tensor = *saved.tensor;
   if (span.mixed) span.begin = span.begin / kWidestItem * kWidestItem;
+  const bool is_covered = span.widest != nullptr && span.widest->span_in_storage() == std::pair(span.begin, span.end);
+  if (!is_covered) HOLDALL_TRY(check(tensor));
   if (!span.saved) {
-    HOLDALL_ASSIGN(Blob data, tensor.storage()->data.slice(span.begin, span.end - span.begin));
+    HOLDALL_ASSIGN(Blob data,
+                   is_covered ? span.widest->data() : tensor.storage()->data.slice(span.begin, span.end - span.begin));
     span.saved = static_cast<std::uint32_t>(storages_.size());
     storages_.push_back({std::move(data), span.mixed || saved.row->storage.empty() ? nullptr : saved.row});
   }

@@ -59,6 +59,7 @@ class Placement {
     std::uint64_t end = 0;
     const TorchDType* row = nullptr;
     bool mixed = false;
+    const Tensor* widest = nullptr;  // of the dense ones: where it covers the span, its stored checksum is the storage's
     std::optional<std::uint32_t> saved;
   };
   Status place(const NamedTensor& entry, const TensorTraits& traits);

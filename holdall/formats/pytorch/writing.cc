@@ -159,12 +159,12 @@ std::string index_document(const Model& model, const std::vector<Shard>& shards,
   std::uint64_t total = 0;
   for (const Shard& shard : shards) total += shard.bytes;
   JsonWriter writer(2);
-  writer.begin_object().key("metadata").begin_object().key("total_size").unsigned_integer(total);
-  if (!tree.empty()) writer.key(kTreeKey).string(tree);
-  writer.end_object();
-  writer.key("weight_map").begin_object();
+  // The map first: by it an index is recognised, and the tree may be long.
+  writer.begin_object().key("weight_map").begin_object();
   for (std::size_t s = 0; s < shards.size(); ++s)
     for (const std::uint32_t i : shards[s].entries) writer.key(model.tensors()[i].name).string(names[s]);
+  writer.end_object().key("metadata").begin_object().key("total_size").unsigned_integer(total);
+  if (!tree.empty()) writer.key(kTreeKey).string(tree);
   writer.end_object().end_object();
   return std::move(writer).take() + "\n";
 }

@@ -246,6 +246,49 @@ TEST(PytorchWriting, ShardsKeepNestingAndPlainValues) {
   EXPECT_EQ(tree_text(*model), tree_text(*back));
 }
 
+// An index is recognised by its first bytes, however long the tree in it is.
+TEST(PytorchWriting, ALongTreeTravelsInAnIndex) {
+  Folder folder;
+  ModelBuilder builder;
+  Arena& arena = *builder.arena;
+  builder.tree = arena.dict();
+  for (int i = 0; i < 3; ++i) {
+    auto tensor = Tensor::dense(DType::kUInt8, {4}, Blob::memory(Bytes::copy("abcd"), "memory"));
+    arena.set_item(builder.tree, "w" + std::to_string(i), arena.tensor({.index = builder.add(*std::move(tensor))}));
+  }
+  arena.set_item(builder.tree, "notes", arena.string(std::string(20'000, 'n')));
+  const Model model = *std::move(builder).named_by_tree();
+  auto back = written(model, folder / "out", {.shard_bytes = 4, .name = {}});
+  ASSERT_TRUE(back.has_value()) << back.error().to_string();
+  EXPECT_EQ(tree_text(model), tree_text(*back));
+}
+
+// A model of one storage, "abcdefgh", seen by views of these offsets and four elements, each with a checksum of "abcd".
+Model views_with_checks(const std::vector<std::uint64_t>& offsets) {
+  ModelBuilder builder;
+  auto storage = std::make_shared<Storage>(Storage{Blob::memory(Bytes::copy("abcdefgh"), "memory")});
+  std::vector<std::string> names;
+  for (const std::uint64_t offset : offsets) {
+    Tensor::View view;
+    view.offset = offset;
+    auto tensor = Tensor::view(DType::kUInt8, {4}, storage, std::move(view));
+    builder.add(tensor->with_data_check(xxh3_128(as_bytes(std::string_view("abcd")))));
+    names.push_back("w" + std::to_string(offset));
+  }
+  return *std::move(builder).named(std::move(names));
+}
+
+TEST(PytorchWriting, StoredChecksumsAreVerifiedOnTheWay) {
+  Folder folder;
+  EXPECT_TRUE(written(views_with_checks({0}), folder / "good.pt", {}).has_value());
+  for (const std::vector<std::uint64_t>& offsets : std::vector<std::vector<std::uint64_t>>{{4}, {0, 2}, {0, 4}}) {
+    auto back = written(views_with_checks(offsets), folder / "bad.pt", {});
+    ASSERT_FALSE(back.has_value());
+    EXPECT_EQ(back.error().code(), Code::kCorrupt);
+    EXPECT_FALSE(std::filesystem::exists(folder / "bad.pt"));
+  }
+}
+
 TEST(PytorchWriting, AShardedIndexNamesOnlyWhatIsWritten) {
   Folder folder;
   const Model model = checkpoint_with_a_blob_that_torch_lacks();
