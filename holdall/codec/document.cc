@@ -187,7 +187,7 @@ class Reader {
   }
 
   Result<NodeId> make_object(Value json, Value callee) {
-    HOLDALL_TRY(require_keys(json, {"$object", "module", "id", "args", "kwargs", "state", "items", "pairs"}));
+    HOLDALL_TRY(require_keys(json, {"$object", "module", "id", "new", "args", "kwargs", "state", "items", "pairs"}));
     const bool known = callee.is_null() || callee.is(ValueKind::kString) || (callee.is(ValueKind::kList) && callee.size() == 1);
     if (!known) return malformed("an '$object' is neither a name nor an array of one value");
     for (const std::string_view key : {"items", "pairs"}) {
@@ -195,6 +195,7 @@ class Reader {
       if (list && !list.is(ValueKind::kList)) return malformed(text("'{}' of an '$object' is no array", key));
     }
     ObjectParts parts;
+    HOLDALL_ASSIGN(parts.new_object, flag(json, "new"));
     if (callee.is(ValueKind::kString)) {
       HOLDALL_ASSIGN(parts.callee, make_global(json, callee));
     }

@@ -9,8 +9,9 @@
 // {"$dict":[[key, v], …]}                             any other dict
 // {"$tensor":"name","parameter":true,"requires_grad":true,"attributes":{…}}
 // {"$global":"module.name"}                           with "module":"…" where the name itself has a dot
-// {"$object":"module.Class","module":"…","args":[…],"kwargs":{…},"state":v,"items":[…],"pairs":[[key, v], …]}
-//                                                     "$object":[v] where what is called is no global, null where nothing is
+// {"$object":"module.Class","module":"…","new":true,"args":[…],"kwargs":{…},"state":v,"items":[…],"pairs":[[key, v], …]}
+//                                                     "$object":[v] where what is called is no global, null where nothing is;
+//                                                     "new" where the class's __new__ is called and not the class itself
 //
 // Only what is there is written. A list, tuple, set, dict, tensor or object that is met twice (sharing, cycles) carries "id":N
 // the first time, which a list and a dict do in the forms {"$list":[v, …],"id":N} and {"$dict":[[key, v], …],"id":N}, and is

@@ -115,6 +115,7 @@ class Comparison {
   static bool same_objects(Value x, Value y, std::vector<std::pair<Value, Value>>& waiting) {
     const ObjectParts& s = x.as_object();
     const ObjectParts& t = y.as_object();
+    if (s.new_object != t.new_object) return false;
     waiting.emplace_back(x.of(s.callee), y.of(t.callee));
     waiting.emplace_back(x.of(s.args), y.of(t.args));
     waiting.emplace_back(x.of(s.kwargs), y.of(t.kwargs));
@@ -216,6 +217,7 @@ class Graph {
         parts.args = args;
         parts.kwargs = kwargs;
         parts.state = state;
+        parts.new_object = pick(2) == 0;
         for (std::size_t i = 0; i < count; ++i) parts.items.push_back(any());
         for (std::size_t i = 0; i < 2 * pick(3); ++i) parts.pairs.push_back(any());
         if (parts.pairs.size() % 2 == 1) parts.pairs.push_back(any());
@@ -263,12 +265,16 @@ TEST(Document, FormsAreThoseOfTheSurface) {
   parts.args = arena.tuple();
   parts.pairs = {arena.string("k"), arena.boolean(true)};
   arena.set_item(dict, "o", arena.object(parts));
+  ObjectParts made;
+  made.callee = arena.global("m", "C");
+  made.new_object = true;
+  arena.set_item(dict, "n", arena.object(made));
   arena.set_item(dict, "g", arena.global("a.b", "C.d"));
   EXPECT_EQ(
       written(arena.at(dict)),
       R"({"w":{"$tensor":"b.weight","parameter":true,"requires_grad":true},"t":{"$tuple":[1,1.0]},"s":{"$set":["x"]},)"
       R"("b":{"$bytes":"aGk="},"f":{"$float":"nan"},"d":{"$dict":[[0,null]]},)"
-      R"("o":{"$object":"collections.OrderedDict","args":[],"pairs":[["k",true]]},"g":{"$global":"a.b.C.d","module":"a.b"}})");
+      R"("o":{"$object":"collections.OrderedDict","args":[],"pairs":[["k",true]]},"n":{"$object":"m.C","new":true},"g":{"$global":"a.b.C.d","module":"a.b"}})");
 }
 
 TEST(Document, SharedAndCyclicValuesAreReferences) {
@@ -313,6 +319,7 @@ TEST(Document, BrokenDocumentsAreCorrupt) {
       {R"({"$global":"a.b","module":"c"})", "not of its module"},
       {R"({"$object":1})", "neither a name"},
       {R"({"$object":"a.b","items":1})", "no array"},
+      {R"({"$object":"a.b","new":1})", "no boolean"},
       {R"({"$object":"a.b","pairs":[[1]]})", "array of two"},
       {R"({"$dict":[[1,2],[1,3]]})", "one key twice"},
       {R"({"$dict":[1]})", "array of two"},

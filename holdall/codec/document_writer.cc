@@ -301,6 +301,7 @@ class Writer {
         inner.stage = Stage::kKwargs;
         if (parts.callee != kNoNode && !inner.value.of(parts.callee).is(ValueKind::kGlobal)) json_.end_array();
         write_id(inner.value);
+        if (parts.new_object) json_.key("new").boolean(true);
         return put_part("args", inner.value.of(parts.args), true);
       case Stage::kKwargs:
         inner.stage = Stage::kState;

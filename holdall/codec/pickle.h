@@ -94,7 +94,7 @@ bool is_pickle_opcode(unsigned char byte) noexcept;
 inline constexpr int kHighestPickleProtocol = 5;
 
 struct PickleWriteOptions {
-  int protocol = 2;  // 2 or 4
+  int protocol = 2;  // 2 or 4; only 4 says globals whose names have dots
   // Writes a tensor node in place (torch's persistent ids, NumPy's _reconstruct): returns a node to write instead, made in
   // `scratch`, whose globals and objects are written as such. A persistent id is an object with the callee ("",
   // "persistent_id").

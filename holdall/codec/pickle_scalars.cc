@@ -42,7 +42,9 @@ void PickleWriter::memoise_if_shared(Spot at) {
 
 namespace {
 
-bool is_writable_global(const Value& global) {
+bool is_writable_global(const Value& global, bool newer) {
+  // GLOBAL's name is one attribute of its module; only STACK_GLOBAL walks the dots of a nested class.
+  if (!newer && global.global_name().find('.') != std::string_view::npos) return false;
   for (const std::string_view part : {global.global_module(), global.global_name()}) {
     if (part.empty() || part == "?" || part.find('\n') != std::string_view::npos || !pickle_text::is_utf8(part, false))
       return false;
@@ -71,7 +73,7 @@ std::string PickleWriter::fault_of(const Value& of) const {
       if (!newer() && of.bytes_size() > UINT32_MAX / 2) return text("{} bytes are too many for a pickle", of.bytes_size());
       return {};
     case ValueKind::kGlobal:
-      if (is_writable_global(of)) return {};
+      if (is_writable_global(of, newer())) return {};
       return text("the global '{}.{}' has no form in a pickle", of.global_module(), of.global_name());
     case ValueKind::kObject:
       // Nothing can take the place of what is called, which may be the result of a call itself.
@@ -101,7 +103,7 @@ std::string PickleWriter::object_fault_of(const Value& of) const {
   if (args && !args.is(ValueKind::kTuple)) return "an object whose arguments are no tuple has no form in a pickle";
   if (parts.kwargs != kNoNode && !parts.new_object) return "a call with keyword arguments has no form in a pickle";
   if (parts.pairs.size() % 2 != 0) return "an object with a key that has no value has no form in a pickle";
-  if (callee.is(ValueKind::kGlobal) && !is_writable_global(callee))
+  if (callee.is(ValueKind::kGlobal) && !is_writable_global(callee, newer()))
     return text("a call of '{}.{}' has no form in a pickle", callee.global_module(), callee.global_name());
   return {};
 }

@@ -356,6 +356,15 @@ TEST(PickleWriter, WhatHasNoFormIsNamed) {
   EXPECT_THAT(fault(arena.string("\xff")), HasSubstr("not UTF-8"));
 }
 
+TEST(PickleWriter, NamesWithDotsNeedProtocol4) {
+  Arena arena;
+  const NodeId nested = arena.global("m", "Outer.Inner");
+  PickleWriteOptions options;
+  EXPECT_THAT(write_pickle(arena.at(nested), options).error().to_string(), HasSubstr("'m.Outer.Inner' has no form"));
+  options.protocol = 4;
+  EXPECT_TRUE(write_pickle(arena.at(nested), options));
+}
+
 TEST(PickleWriter, WhatHasNoFormMayBeLostByName) {
   Arena arena;
   const auto call = [&](NodeId callee, NodeId kwargs) {

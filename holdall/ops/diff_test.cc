@@ -153,6 +153,22 @@ TEST(Diff, KindsOfContainersCountWhereBothKeepThem) {
   EXPECT_TRUE(diff_models(with_value("x", list), with_value("x", list))->same);
 }
 
+TEST(Diff, ACallOfAClassIsNoMakingByItsNew) {
+  const auto object = [](Arena& arena, bool is_new) {
+    ObjectParts parts;
+    parts.callee = arena.global("m", "C");
+    parts.args = arena.tuple();
+    parts.new_object = is_new;
+    return arena.object(std::move(parts));
+  };
+  ModelBuilder called, made;
+  called.tree = object(*called.arena, false);
+  made.tree = object(*made.arena, true);
+  const DiffReport report = *diff_models(*std::move(called).named_by_tree(), *std::move(made).named_by_tree());
+  ASSERT_EQ(report.tree.size(), 1u);
+  EXPECT_EQ(report.tree[0].path, "/$new");
+}
+
 TEST(Diff, CyclesEnd) {
   const auto cycle = [](Arena& arena) {
     const NodeId list = arena.list();

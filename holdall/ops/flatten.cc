@@ -187,6 +187,7 @@ class Flattening {
     const bool plain = detail_ == Detail::kPlain && is_mapping(parts);
     if (!plain) {
       push(parts.callee, path + "/$object");
+      if (parts.new_object) leaves_.push_back({path + "/$new", "true"});
       push(parts.args, path + "/$args");
       push(parts.kwargs, path + "/$kwargs");
       push(parts.state, path + "/$state");

@@ -97,6 +97,10 @@ class Encoder {
 
   Arena& arena() noexcept { return arena_; }
   std::vector<Loss>& losses() noexcept { return losses_; }
+  // Objects that became None for want of a storage.
+  std::uint64_t without_storage() const noexcept { return without_storage_; }
+  // 2, as torch.save has it and its safe loader wants it; 4 for a name with a dot (a nested class), which 2 cannot say.
+  int protocol() const noexcept { return has_dotted_global_ ? 4 : 2; }
 
   // kNoNode for a tensor that is not written.
   Result<NodeId> encode(Value root) {
@@ -138,6 +142,7 @@ class Encoder {
       case ValueKind::kBytes:
         return copy = value.bytes_resident() ? arena_.bytes(value.as_bytes()) : arena_.bytes(value.as_blob());
       case ValueKind::kGlobal:
+        has_dotted_global_ = has_dotted_global_ || value.global_name().find('.') != std::string_view::npos;
         return copy = arena_.global(value.global_module(), value.global_name());
       case ValueKind::kTensor:
         return copy = tensor(value.as_tensor());
@@ -157,6 +162,10 @@ class Encoder {
         copy = arena_.dict();
         break;
       case ValueKind::kObject: {
+        if (needs_storage(value)) {
+          ++without_storage_;
+          return copy = arena_.null();
+        }
         // numpy.float32(0.5) is a number: torch's own loader refuses NumPy's.
         const auto args = arguments(value);
         if (builder_of(value) == Builder::kNumpyScalarClass && args.size() == 1) return copy = copy_of(args[0]);
@@ -185,6 +194,23 @@ class Encoder {
       }
     }
     return {};
+  }
+
+  // Whether an object is, or is made from, a persistent id: what it stood for was in another part of the file it came from.
+  static bool needs_storage(Value object) {
+    constexpr int kDeepest = 4;  // a Parameter of a tensor of a storage
+    for (int depth = 0; depth < kDeepest && object.is(ValueKind::kObject); ++depth) {
+      Value callee = object.of(object.as_object().callee);
+      if (callee.is_global("", "persistent_id")) return true;
+      if (callee.is(ValueKind::kObject)) {
+        object = callee;
+        continue;
+      }
+      const auto args = object.of(object.as_object().args);
+      if (!args.is(ValueKind::kTuple) || args.size() == 0) return false;
+      object = args.item(0);
+    }
+    return false;
   }
 
   NodeId or_null(NodeId node) const { return node == kNoNode ? arena_.null() : node; }
@@ -371,16 +397,24 @@ class Encoder {
   std::map<std::vector<std::int64_t>, NodeId> tuples_;
   NodeId storage_word_, place_word_, untyped_, persistent_, ordered_dict_, nothing_;
   std::vector<Loss> losses_;
+  bool has_dotted_global_ = false;
+  std::uint64_t without_storage_ = 0;
 };
 
 Result<Encoded> finish(Encoder& encoder, NodeId root, const Placement& placement) {
   Encoded encoded;
   PickleWriteOptions how;
+  how.protocol = encoder.protocol();
   how.lost = [&](std::string where, std::string what) { encoder.losses().push_back({std::move(where), std::move(what)}); };
   HOLDALL_ASSIGN(encoded.pickle, write_pickle(encoder.arena().at(root), how));
   encoded.storages = placement.storages();
   encoded.losses = placement.losses();
   for (Loss& loss : encoder.losses()) encoded.losses.push_back(std::move(loss));
+  if (const std::uint64_t count = encoder.without_storage(); count != 0) {
+    encoded.losses.push_back(
+        {"tree", text("{} object{} made from persistent ids, whose storages the file does not hold, become{} None", count,
+                      count == 1 ? "" : "s", count == 1 ? "s" : "")});
+  }
   return encoded;
 }
 

@@ -1,0 +1,85 @@
+"""Whole objects and odd trees through containers that have no pickle of their own, and back to what torch loads."""
+
+import uuid
+
+import pytest
+import torch
+
+import samples
+from oracle import assert_equal
+
+
+class Outer:
+    class Inner:
+        def __init__(self, x):
+            self.x = x
+
+
+def adamw():
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([parameter], lr=0.01)
+    parameter.sum().backward()
+    optimizer.step()
+    return optimizer
+
+
+WHOLE = {
+    "linear": lambda: torch.nn.Linear(2, 2),
+    "sequential": lambda: torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5)),
+    "optimizer": adamw,
+    "scheduler": lambda: torch.optim.lr_scheduler.StepLR(torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.5), 3),
+    "uuid": lambda: {"id": uuid.UUID(int=7), "w": torch.ones(2)},
+    "nested_class": lambda: {"o": Outer.Inner(5), "c": Outer.Inner, "w": torch.ones(2)},
+}
+
+
+def said(value):
+    """What two objects must have in common."""
+    if isinstance(value, torch.nn.Module):
+        return type(value), repr(value), value.training, said(value.state_dict())
+    if isinstance(value, torch.optim.Optimizer):
+        return type(value), said(value.state_dict()), said(value.param_groups), said(dict(value.state).values())
+    if isinstance(value, torch.optim.lr_scheduler.LRScheduler):
+        return type(value), said(value.state_dict()), said(value.optimizer)
+    if isinstance(value, Outer.Inner):
+        return type(value), value.x
+    if isinstance(value, torch.Tensor):
+        return type(value), value.requires_grad, value.tolist()
+    if isinstance(value, dict):
+        return {key: said(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "dict_values":
+        return [said(item) for item in value]
+    return value
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("middle", ["middle.safetensors", "middle.npz", "middle.pt"])
+@pytest.mark.parametrize("name", [*WHOLE])
+def test_whole_objects_come_back_through_any_container(holdall, tmp_path, name, middle, protocol):
+    made = WHOLE[name]()
+    torch.save(made, tmp_path / "model.pt", pickle_protocol=protocol)
+    holdall.convert(tmp_path / "model.pt", tmp_path / middle)
+    holdall.convert(tmp_path / middle, tmp_path / "back.pt")
+    assert said(torch.load(tmp_path / "back.pt", weights_only=False)) == said(made)
+    assert holdall("diff", tmp_path / "model.pt", tmp_path / "back.pt", "--json").json["same"] is True
+
+
+def test_memory_formats_saved_at_protocol_4_are_written_so_that_torch_loads_them(holdall, tmp_path):
+    value = {"format": torch.channels_last, "w": torch.ones(2)}
+    torch.save(value, tmp_path / "model.pt", pickle_protocol=4)
+    holdall.convert(tmp_path / "model.pt", tmp_path / "back.pt")
+    back = torch.load(tmp_path / "back.pt", weights_only=False)
+    assert back["format"] is torch.channels_last and torch.equal(back["w"], value["w"])
+
+
+def test_a_pickle_without_its_storages_is_refused(holdall, tmp_path):
+    import zipfile
+
+    torch.save(samples.state_dict(), tmp_path / "model.pt")
+    with zipfile.ZipFile(tmp_path / "model.pt") as archive:
+        (tmp_path / "data.pkl").write_bytes(archive.read("model/data.pkl"))
+    outcome = holdall("convert", tmp_path / "data.pkl", tmp_path / "out.pt", status=1)
+    assert "persistent id" in outcome.out + outcome.err
+    assert not (tmp_path / "out.pt").exists()
+    holdall("convert", tmp_path / "data.pkl", tmp_path / "out.pt", "--allow-loss")
+    assert set(torch.load(tmp_path / "out.pt").values()) == {None}
