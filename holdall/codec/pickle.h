@@ -47,6 +47,7 @@ struct PickleCall {
   PickleCallKind kind = PickleCallKind::kReduce;
   NodeId object = kNoNode;  // the kObject (or, for kBuild, kSetItems, kAppend on an import, the kGlobal) concerned
   std::uint64_t offset = 0;
+  NodeId state = kNoNode;  // kBuild: what is given, whichever state the object has in the end
 };
 
 struct PickleOptions {
@@ -66,6 +67,7 @@ struct PickleOddity {
     kBuild,      // a second BUILD replaced an object's state
     kArguments,  // a call whose arguments are computed
     kBuffer,     // data outside of the file (out-of-band buffers)
+    kReplaced,   // an entry of a dict was replaced, so that what a call was given before is no longer to be seen
   } kind = Kind::kFrame;
   std::uint64_t offset = 0;  // of the opcode in the source
   std::string what;
@@ -80,7 +82,7 @@ struct PickleProgram {
   int protocol = 0;  // the highest that an opcode or PROTO asked for
   std::vector<PickleImport> imports;
   std::vector<PickleCall> calls;
-  std::vector<PickleOddity> oddities;  // at most a hundred
+  std::vector<PickleOddity> oddities;  // at most a hundred, or one of each kind beyond
   std::unordered_set<NodeId> passed;   // imports that became part of a value: an argument, an item, a key, a state
   std::optional<Error> error;
   bool cut_short = false;  // the error is that bytes are missing

@@ -96,7 +96,7 @@ bool PickleMachine::call(PickleCallKind how, ObjectParts parts) {
   const NodeId callee = parts.callee;
   const std::array<NodeId, 2> inner = {parts.args, parts.kwargs};
   const NodeId object = arena_.object(std::move(parts));
-  program_.calls.push_back({how, object, opcode_offset_});
+  program_.calls.push_back({how, object, opcode_offset_, kNoNode});
   if (!set_height(object, height(callee) + 1)) return false;
   for (const NodeId part : inner)
     if (part != kNoNode && !raise_height(object, part)) return false;
@@ -163,7 +163,7 @@ bool PickleMachine::instance(NodeId callee, std::vector<NodeId> arguments) {
 bool PickleMachine::extension_of(std::int64_t code) {
   if (code <= 0) return fail(text("extension code {} is not above 0", code));
   const NodeId object = named_call("copyreg", "extension", arena_.integer(code));
-  program_.calls.push_back({PickleCallKind::kExtension, object, opcode_offset_});
+  program_.calls.push_back({PickleCallKind::kExtension, object, opcode_offset_, kNoNode});
   return push(object);
 }
 
@@ -183,7 +183,7 @@ bool PickleMachine::persistent() {
 
 bool PickleMachine::persistent_with(NodeId id) {
   const NodeId object = named_call("", "persistent_id", id);
-  program_.calls.push_back({PickleCallKind::kPersistent, object, opcode_offset_});
+  program_.calls.push_back({PickleCallKind::kPersistent, object, opcode_offset_, kNoNode});
   const NodeId args = arena_.object_parts(object).args;
   return raise_height(args, id) && raise_height(object, args) && push(object);
 }
@@ -200,7 +200,7 @@ bool PickleMachine::build() {
     // Python's own types have no state: None alone leaves them as they are.
     return kind(state) == ValueKind::kNull || fail(text("BUILD of a {}", name(what)));
   }
-  program_.calls.push_back({PickleCallKind::kBuild, target, opcode_offset_});
+  program_.calls.push_back({PickleCallKind::kBuild, target, opcode_offset_, state});
   if (what == ValueKind::kGlobal) return true;
   ObjectParts& parts = arena_.object_parts(target);
   if (parts.state != kNoNode) note(PickleOddity::Kind::kBuild, "a second state replaces an object's first");

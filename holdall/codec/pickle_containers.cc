@@ -48,9 +48,14 @@ bool PickleMachine::dict_from_mark() {
 
 // Moves the keys and values from `place` on into the dict.
 bool PickleMachine::fill_dict(NodeId dict, std::size_t place) {
+  std::size_t known = arena_.at(dict).size();
   for (std::size_t i = place; i < stack_.size(); i += 2) {
     if (!hashable(stack_[i])) return false;
     arena_.set_item(dict, stack_[i], stack_[i + 1]);
+    if (arena_.at(dict).size() == known++) {
+      --known;
+      note(PickleOddity::Kind::kReplaced, "an entry of a dict is replaced");
+    }
     if (!raise_height(dict, stack_[i]) || !raise_height(dict, stack_[i + 1])) return false;
   }
   stack_.resize(place);
@@ -125,7 +130,7 @@ bool PickleMachine::append_from(std::size_t place) {
 bool PickleMachine::extend_object(NodeId target, std::size_t place, std::string_view opcode) {
   const ValueKind what = kind(target);
   if (what != ValueKind::kObject && what != ValueKind::kGlobal) return fail(text("{} to a {}", opcode, name(what)));
-  program_.calls.push_back({PickleCallKind::kAppend, target, opcode_offset_});
+  program_.calls.push_back({PickleCallKind::kAppend, target, opcode_offset_, kNoNode});
   if (what == ValueKind::kObject) {
     for (std::size_t i = place; i < stack_.size(); ++i) {
       arena_.object_parts(target).items.push_back(stack_[i]);
@@ -156,7 +161,7 @@ bool PickleMachine::set_items_from(std::size_t place) {
   if (what == ValueKind::kDict) return fill_dict(target, place);
   if (what == ValueKind::kList) return fail(unsupported("SETITEM to a list"));
   if (what != ValueKind::kObject && what != ValueKind::kGlobal) return fail(text("SETITEM to a {}", name(what)));
-  program_.calls.push_back({PickleCallKind::kSetItems, target, opcode_offset_});
+  program_.calls.push_back({PickleCallKind::kSetItems, target, opcode_offset_, kNoNode});
   if (what == ValueKind::kObject) {
     for (std::size_t i = place; i < stack_.size(); ++i) {
       arena_.object_parts(target).pairs.push_back(stack_[i]);

@@ -124,8 +124,12 @@ bool PickleMachine::underflow() {
   return fail("the stack is empty where a value is needed");
 }
 
+// One of a kind is enough to judge by: many of one must not crowd out another.
 void PickleMachine::note(PickleOddity::Kind kind, std::string what) {
-  if (program_.oddities.size() < kMostOddities) program_.oddities.push_back({kind, opcode_offset_, std::move(what)});
+  const auto is_same = [&](const PickleOddity& oddity) { return oddity.kind == kind; };
+  auto& all = program_.oddities;
+  if (all.size() >= kMostOddities && std::any_of(all.begin(), all.end(), is_same)) return;
+  all.push_back({kind, opcode_offset_, std::move(what)});
 }
 
 // ---- the stack

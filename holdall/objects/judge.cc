@@ -7,6 +7,7 @@
 #include "holdall/base/text.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
+#include "holdall/objects/judge_arguments.h"
 
 namespace holdall {
 
@@ -17,7 +18,8 @@ using Constant = std::pair<NodeId, std::string>;
 
 class Judge {
  public:
-  Judge(const Arena& arena, std::string_view where, Findings& findings) : arena_(arena), where_(where), findings_(findings) {}
+  Judge(const Arena& arena, std::string_view where, Findings& findings)
+      : arena_(arena), where_(where), findings_(findings), arguments_(arena) {}
 
   void import(const PickleImport& import) {
     const Value global = arena_.at(import.global);
@@ -73,19 +75,21 @@ class Judge {
       case PickleCallKind::kBuild:
       case PickleCallKind::kSetItems:
       case PickleCallKind::kAppend:
-        if (!arena_.at(call.object).is(ValueKind::kGlobal)) return;
-        return add(Verdict::kMalicious, "pickle-changes-import", call.offset,
-                   text("changes {}, which it imported", spelled(call.object)));
+        return change(call);
       case PickleCallKind::kReduce:
       case PickleCallKind::kNewObject:
       case PickleCallKind::kInstance:
-        return callee(call);
+        callee(call);
+        return given(call);
       case PickleCallKind::kPersistent:
         return;
     }
   }
 
-  void oddity(const PickleOddity& oddity) {
+  void oddity(const PickleOddity& oddity, const PickleProgram& program) {
+    if (oddity.kind == PickleOddity::Kind::kReplaced && !program.passed.empty() && !program.calls.empty()) {
+      return add(Verdict::kMalicious, "pickle-oddity", oddity.offset, oddity.what);
+    }
     // Opcodes ahead of the declared protocol are what joblib writes; a second state and buffers elsewhere run nothing.
     const bool hides = oddity.kind == PickleOddity::Kind::kFrame || oddity.kind == PickleOddity::Kind::kArguments;
     if (hides) add(Verdict::kMalicious, "pickle-oddity", oddity.offset, oddity.what);
@@ -107,6 +111,32 @@ class Judge {
     add(Verdict::kMalicious, "pickle-computed-call", call.offset, "calls what another call returned");
   }
 
+  // BUILD, SETITEM or APPEND on something imported; or on an object to which the program gave the method that they call.
+  void change(const PickleCall& call) {
+    const Value object = arena_.at(call.object);
+    if (const Value global = imported(object)) {
+      return add(Verdict::kMalicious, "pickle-changes-import", call.offset,
+                 text("changes {}.{}, which it imported", global.global_module(), global.global_name()));
+    }
+    std::optional<std::string> method;
+    if (call.kind == PickleCallKind::kBuild) method = arguments_.build(object, call.state);
+    if (call.kind == PickleCallKind::kAppend) method = arguments_.append(object);
+    if (method)
+      add(Verdict::kMalicious, "pickle-computed-call", call.offset, text("calls {} as the method of an object", *method));
+  }
+
+  void given(const PickleCall& call) {
+    constexpr int kMostOffences = 100;
+    const Value object = arena_.at(call.object);
+    if (!object.is(ValueKind::kObject) || offences_ >= kMostOffences) return;
+    const auto found = arguments_.call(object);
+    if (!found) return;
+    ++offences_;
+    const Value callee = imported(object.of(object.as_object().callee));
+    add(Verdict::kMalicious, "pickle-argument", call.offset,
+        text("gives {} to {}.{}, which is not made for it", *found, callee.global_module(), callee.global_name()));
+  }
+
   bool is_loader(NodeId import) const {
     const Value global = arena_.at(import);
     return global.is(ValueKind::kGlobal) && builder_of(global.global_module(), global.global_name()) == Builder::kLoadFromBytes;
@@ -124,16 +154,13 @@ class Judge {
     return {args[0].id(), is_named ? std::string(args[1].as_string()) : std::string()};
   }
 
-  std::string spelled(NodeId global) const {
-    const Value value = arena_.at(global);
-    return text("{}.{}", value.global_module(), value.global_name());
-  }
-
   const Arena& arena_;
   std::string where_;
   Findings& findings_;
   std::set<std::string> seen_;
   std::set<NodeId> harmless_;  // imports of a loader that is given inert files alone
+  ArgumentJudge arguments_;
+  int offences_ = 0;
 };
 
 }  // namespace
@@ -144,7 +171,7 @@ void judge(const Arena& arena, const PickleProgram& program, std::string_view wh
   if (nested) judge.loaders(program, nested);
   for (const PickleImport& import : program.imports) judge.import(import);
   for (const PickleCall& call : program.calls) judge.call(call);
-  for (const PickleOddity& oddity : program.oddities) judge.oddity(oddity);
+  for (const PickleOddity& oddity : program.oddities) judge.oddity(oddity, program);
   if (program.error) {
     judge.add(Verdict::kUnreadable, "pickle-unreadable", program.error->offset().value_or(program.end),
               program.error->message());

@@ -121,6 +121,64 @@ TEST(Judge, ExtensionCodesAndChangedImportsAreMalicious) {
   EXPECT_EQ(worst(judged("ccollections\nOrderedDict\n}S'x'\nI1\nsb.")), Verdict::kMalicious);
 }
 
+// Each of these gives back, calls or changes something imported by means of names that are all inert.
+TEST(Judge, WhatTheInertIsCalledWithIsJudged) {
+  const std::string identity = "ctorch.nn.modules.linear\nIdentity\n)R";
+  const std::string from_type = "ctorch._tensor\n_rebuild_from_type\n";
+  const std::string space = "cargparse\nNamespace\n";
+  for (const std::string& program : std::vector<std::string>{
+           from_type + "(" + identity + "ctorch\nTensor\n(" + space +
+               "t}tRN}S'x'\nI1\ns\x86"
+               "b.",
+           from_type + "(" + space + "ctorch\nTensor\n)}tR.",
+           from_type + "(ctorch._tensor\n_rebuild_from_type_v2\nctorch\nTensor\n)}tR.",
+           from_type + "(ctorch._utils\n_rebuild_tensor_v2\nctorch\nTensor\n(" + space + "t}tR.",
+           from_type + "(ctorch._utils\n_rebuild_tensor_v2\nctorch\nTensor\nctorch\nSize\n)R}tR.",
+           "cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'O'\ntR" + space + "tR.", "cnumpy\nobject_\n(" + space + "tR.",
+           "ctorch.nn.cpp\nModuleWrapper\n(" + space + "tR.", "ctorch.optim.swa_utils\nAveragedModel\n(" + space + ")RtR.",
+           "cuuid\nUUID\n(cpathlib\nPosixPath\ntR.", "cuuid\nUUID\n((lp0\n((lp1\ng0\natacpathlib\nPosixPath\natR.",
+           "ccopyreg\n__newobj__\n(cuuid\nUUID\ncpathlib\nPosixPath\ntR.",
+           "ccopyreg\n_reconstructor\n(" + space + "cpathlib\nPosixPath\nNtR.",
+           "ccollections\ndefaultdict\n(" + identity + "tR.",
+           "cuuid\nUUID\n(ccollections\nOrderedDict\n)R}S'replace'\ncpathlib\nPosixPath\nsbtR.",
+           "cuuid\nUUID\n((dp0\nS'x'\ncpathlib\nPosixPath\nstR0g0\nS'x'\nI1\ns.",
+           "((S'module'\n" + space + "S'f'\nS's'\ntp0\n0g0\nQ}S'x'\nI1\nsb."}) {
+    EXPECT_EQ(worst(judged(program)), Verdict::kMalicious) << program;
+  }
+}
+
+TEST(Judge, MethodsThatAnObjectWasGivenAreNotCalled) {
+  const std::string space = "cargparse\nNamespace\n)R";
+  const std::string path = "cpathlib\nPosixPath\n";
+  EXPECT_EQ(worst(judged(space + "}S'__setstate__'\n" + path + "sbS'/'\nb.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged(space + "}S'append'\n" + path + "sbS'/'\na.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged(space + "}S'append'\n" + path + "sb.")), Verdict::kInert);
+}
+
+TEST(Judge, ManyHarmlessOdditiesHideNoOther) {
+  std::string program = "cargparse\nNamespace\n)R";
+  for (int i = 0; i < 200; ++i) program += "}b";
+  EXPECT_EQ(worst(judged(program + "0cuuid\nUUID\nctorch\nSize\n)RR.")), Verdict::kMalicious);
+}
+
+TEST(Judge, ArgumentsThatOrdinaryFilesHaveAreInert) {
+  const std::string no_tensor = "(I0\nI0\n(I1\nt(I1\ntI00\nccollections\nOrderedDict\n)Rt";
+  for (const std::string& program : std::vector<std::string>{
+           "ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nctorch.nn.parameter\nParameter\n" +
+               no_tensor + "}S'tag'\nctorch\nfloat32\nstR.",
+           "cbuiltins\nset\n((lcnumpy\nfloat32\natR.",
+           "ccollections\nOrderedDict\n((l(S'a'\nctorch.nn.modules.linear\nIdentity\n)RtatR.",
+           "ccollections\ndefaultdict\n(cbuiltins\ndict\ntR.",
+           "ccopyreg\n_reconstructor\n(cargparse\nNamespace\ncbuiltins\nobject\nNtR.",
+           "carray\n_array_reconstructor\n(carray\narray\nS'd'\nI3\nNtR.",
+           "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR.", "cnumpy\ndtype\n(cnumpy\nrecord\ntR.",
+           "cnumpy.random._pickle\n__bit_generator_ctor\n(cnumpy.random._pcg64\nPCG64\ntR.",
+           "cdatetime\ntimezone\n(cdatetime\ntimedelta\n(I0\ntRtR."}) {
+    const Findings findings = judged(program);
+    EXPECT_THAT(findings, testing::IsEmpty()) << program << ": " << (findings.empty() ? "" : findings[0].what);
+  }
+}
+
 TEST(Judge, AWordInAStringIsNoFinding) { EXPECT_THAT(judged("S'os.system eval'\n."), testing::IsEmpty()); }
 
 TEST(Judge, NumpysPicklesAreInert) {

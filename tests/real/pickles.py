@@ -68,6 +68,26 @@ def legacy(pickled):
     return b"".join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {})) + pickled + pickle.dumps([], 2)
 
 
+def global_object(module, name):
+    return global_(module, name) + b")R"
+
+
+# An argument that comes back as it is, in two ways; whose slots a BUILD then sets.
+def given_back(value):
+    identity = global_object("torch.nn.modules.linear", "Identity")
+    return reduce(global_("torch._tensor", "_rebuild_from_type"), identity, global_("torch", "Tensor"), b"(" + value + b"t", b"}")
+
+
+def object_scalar(value):
+    return reduce(global_("numpy._core.multiarray", "scalar"), reduce(global_("numpy", "dtype"), unicode("O")), value)
+
+
+def changed(value):
+    return proto(2, value + b"N}" + unicode("PWNED") + unicode("yes") + b"s\x86b0}")
+
+
+NAMESPACE = global_("argparse", "Namespace")
+POSIX_PATH = global_("pathlib", "PosixPath")
 SYSTEM = call("os", "system", unicode(COMMAND))
 # The same without a mark and an end, to be put behind something else.
 BODY = SYSTEM[2:-1]
@@ -173,6 +193,19 @@ MALICIOUS = {
     "keywords_of_newobj_ex": proto(4, global_("subprocess", "Popen") + b")}" + short("args") + short(COMMAND) + b"s\x92"),
     "build_calls_setstate": proto(2, global_("pathlib", "PurePath") + b")R}" + unicode("x") + BODY + b"sb"),
     "persistent_id_call": proto(2, reduce(global_("os", "system"), unicode(COMMAND)) + b"Q"),
+}
+
+# Names that are all inert, called with what they would call, copy or give back.
+MALICIOUS |= {
+    "import_given_back_and_changed": changed(given_back(NAMESPACE)),
+    "import_in_a_scalar_and_changed": changed(object_scalar(NAMESPACE)),
+    "import_called_by_a_rebuild_function": call("torch._tensor", "_rebuild_from_type_v2", POSIX_PATH, global_("torch", "Tensor"), b"(" + unicode("/") + b"t", b"}"),
+    "import_wrapped": call("torch.nn.cpp", "ModuleWrapper", POSIX_PATH),
+    "import_as_text_of_an_uuid": call("uuid", "UUID", POSIX_PATH),
+    "object_copied": call("torch.optim.swa_utils", "AveragedModel", NAMESPACE + b")R}" + unicode("__deepcopy__") + POSIX_PATH + b"sb"),
+    "setstate_of_its_own": proto(2, NAMESPACE + b")R}" + unicode("__setstate__") + POSIX_PATH + b"sb" + unicode("/") + b"b"),
+    "append_of_its_own": proto(2, NAMESPACE + b")R}" + unicode("append") + POSIX_PATH + b"sb" + unicode("/") + b"a"),
+    "argument_taken_out_again": proto(2, reduce(global_("uuid", "UUID"), b"}q\x00" + unicode("x") + POSIX_PATH + b"s") + b"0h\x00" + unicode("x") + b"Ns"),
 }
 
 # Not clean, with any verdict but inert.

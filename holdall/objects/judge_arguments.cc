@@ -1,0 +1,249 @@
+#include "holdall/objects/judge_arguments.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "holdall/base/text.h"
+
+namespace holdall {
+
+namespace {
+
+constexpr int kEvery = -1;
+
+struct TakesRow {
+  Builder builder;
+  int position;
+  Takes takes;
+};
+
+constexpr TakesRow kTakes[] = {
+#define HOLDALL_BUILDER(id, name)
+#define HOLDALL_GLOBAL(module, global, verdict, builder)
+#define HOLDALL_ROOT(module)
+#define HOLDALL_TAKES(builder, position, what) {Builder::builder, position, Takes::what},
+#include "holdall/objects/globals.inc"
+#undef HOLDALL_BUILDER
+#undef HOLDALL_GLOBAL
+#undef HOLDALL_ROOT
+};
+
+Takes takes_of(Builder builder, std::size_t position) noexcept {
+  for (const TakesRow& row : kTakes) {
+    const bool is_here = row.position == kEvery || static_cast<std::size_t>(row.position) == position;
+    if (row.builder == builder && is_here) return row.takes;
+  }
+  return Takes::kData;
+}
+
+bool is_container(Value value) {
+  return value.is(ValueKind::kList) || value.is(ValueKind::kTuple) || value.is(ValueKind::kSet) ||
+         value.is(ValueKind::kFrozenSet) || value.is(ValueKind::kDict);
+}
+
+const GlobalRow* row_of(Value global) {
+  return global.is(ValueKind::kGlobal) ? find_global(global.global_module(), global.global_name()) : nullptr;
+}
+
+// Values that have no attributes and are not called.
+bool is_constant(const GlobalRow& row) noexcept {
+  switch (row.builder) {
+    case Builder::kTorchDType:
+    case Builder::kQScheme:
+    case Builder::kMemoryFormat:
+      return true;
+    case Builder::kLayout:
+      return row.module == "torch";
+    default:
+      return false;
+  }
+}
+
+bool is_rebuild(Builder builder) noexcept {
+  if (builder == Builder::kFromType || builder == Builder::kFromTypeV2) return false;
+  return (builder >= Builder::kTensor && builder <= Builder::kDeviceTensor && builder != Builder::kParameterClass) ||
+         builder == Builder::kJagged;
+}
+
+bool is_wanted(Takes takes, const GlobalRow& row) noexcept {
+  const Builder builder = row.builder;
+  const auto is_between = [&](Builder first, Builder last) { return builder >= first && builder <= last; };
+  switch (takes) {
+    case Takes::kClass:
+      return true;
+    case Takes::kBase:
+      return builder == Builder::kType || is_between(Builder::kByteArray, Builder::kFrozenSet);
+    case Takes::kFactory:
+      return builder == Builder::kType || is_between(Builder::kByteArray, Builder::kFrozenSet) ||
+             is_between(Builder::kOrderedDict, Builder::kDeque) || builder == Builder::kTensorClass ||
+             builder == Builder::kNumpyScalarClass;
+    case Takes::kTensorType:
+      return builder == Builder::kTensorClass || builder == Builder::kParameterClass || builder == Builder::kObject;
+    case Takes::kArrayClass:
+      return builder == Builder::kNumpyArrayClass || builder == Builder::kNumpyScalarClass || builder == Builder::kArray;
+    case Takes::kRandom:
+      return builder == Builder::kNumpyRandom;
+    default:
+      return false;
+  }
+}
+
+// Objects that carry out what their attributes say, or could be anything.
+bool could_act(Builder builder) noexcept {
+  return builder == Builder::kModule || builder == Builder::kNamespace || builder == Builder::kFunction ||
+         builder == Builder::kReconstructor || builder == Builder::kNewObject;
+}
+
+std::string spelled(Value global) { return text("{}.{}", global.global_module(), global.global_name()); }
+
+// The class of an object that copyreg makes.
+Value made_class(Value object, Value callee) {
+  const GlobalRow* row = row_of(callee);
+  if (row == nullptr || (row->builder != Builder::kReconstructor && row->builder != Builder::kNewObject)) return callee;
+  const auto args = arguments(object);
+  const Value given = args.empty() ? Value() : imported(args[0]);
+  return given ? given : callee;
+}
+
+}  // namespace
+
+Value imported(Value value) {
+  if (value.is(ValueKind::kGlobal)) return value;
+  const Value id = persistent_id(value);
+  if (!id.is(ValueKind::kTuple) || id.size() < 2 || !id.item(0).is(ValueKind::kString)) return {};
+  return id.item(0).as_string() == "module" && id.item(1).is(ValueKind::kGlobal) ? id.item(1) : Value();
+}
+
+std::optional<std::string> ArgumentJudge::call(Value object) {
+  const Value callee = imported(object.of(object.as_object().callee));
+  const GlobalRow* row = callee ? row_of(callee) : nullptr;
+  if (row == nullptr || row->verdict != Verdict::kInert) return {};
+  auto args = arguments(object);
+  if (Offence found = data(object.of(object.as_object().kwargs))) return found;
+  if (row->builder == Builder::kParameterWithState && args.size() > 3) (void)build(object, args[3].id());
+  const bool is_from_type = row->builder == Builder::kFromType || row->builder == Builder::kFromTypeV2;
+  if (is_from_type && args.size() > 3) (void)build(object, args[3].id());
+  if (row->builder != Builder::kNewObject || args.empty()) return arguments_of(row->builder, args);
+  // copyreg.__newobj__(cls, …) calls cls.__new__(cls, …).
+  const GlobalRow* made = row_of(imported(args[0]));
+  if (!imported(args[0])) return data(args[0]);
+  args.erase(args.begin());
+  return made == nullptr ? Offence() : arguments_of(made->builder, args);
+}
+
+ArgumentJudge::Offence ArgumentJudge::arguments_of(Builder builder, const std::vector<Value>& args) {
+  for (std::size_t i = 0; i < args.size(); ++i)
+    if (Offence found = argument(takes_of(builder, i), args[i], args)) return found;
+  return {};
+}
+
+ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const std::vector<Value>& args) {
+  switch (takes) {
+    case Takes::kState:
+      return {};
+    case Takes::kEntries:
+      return entries(value);
+    case Takes::kRebuild: {
+      const GlobalRow* row = row_of(value);
+      if (row != nullptr && is_rebuild(row->builder)) return {};
+      if (value.is(ValueKind::kGlobal)) return row == nullptr ? Offence() : spelled(value);
+      return "what is no rebuild function";
+    }
+    case Takes::kRebuildArguments: {
+      if (!value.is(ValueKind::kTuple) && !value.is(ValueKind::kList)) return "arguments that are computed";
+      const GlobalRow* row = row_of(args[0]);
+      std::vector<Value> inner;
+      for (std::size_t i = 0; i < value.size(); ++i) inner.push_back(value.item(i));
+      return row == nullptr ? Offence() : arguments_of(row->builder, inner);
+    }
+    default: {
+      const Value global = imported(value);
+      const GlobalRow* row = global ? row_of(global) : nullptr;
+      return row != nullptr && is_wanted(takes, *row) ? Offence() : data(value);
+    }
+  }
+}
+
+ArgumentJudge::Offence ArgumentJudge::entries(Value value) { return is_container(value) ? Offence() : data(value); }
+
+// Everything in a value, without recursion. What is clean once is clean for every call.
+ArgumentJudge::Offence ArgumentJudge::data(Value value) {
+  if (!value || value.kind() < ValueKind::kList) return {};
+  std::vector<NodeId> stack = {value.id()};
+  std::vector<NodeId> seen;
+  if (clean_.size() < arena_.size()) clean_.resize(arena_.size());
+  while (!stack.empty()) {
+    const NodeId node = stack.back();
+    stack.pop_back();
+    if (clean_[node]) continue;
+    clean_[node] = true;
+    seen.push_back(node);
+    if (Offence found = offence_of(arena_.at(node))) {
+      for (const NodeId doubtful : seen) clean_[doubtful] = false;
+      return found;
+    }
+    push_parts(arena_.at(node), stack);
+  }
+  return {};
+}
+
+ArgumentJudge::Offence ArgumentJudge::offence_of(Value value) {
+  if (const Value global = imported(value)) {
+    const GlobalRow* row = row_of(global);
+    return row == nullptr || row->verdict != Verdict::kInert || is_constant(*row) ? Offence() : spelled(global);
+  }
+  if (!value.is(ValueKind::kObject)) return {};
+  const Value callee = imported(value.of(value.as_object().callee));
+  const GlobalRow* row = callee ? row_of(made_class(value, callee)) : nullptr;
+  if (row == nullptr || row->verdict != Verdict::kInert || !could_act(row->builder)) return {};
+  return text("an object of {}.{}", row->module, row->name);
+}
+
+// The arguments of an object have been judged with its own call.
+void ArgumentJudge::push_parts(Value value, std::vector<NodeId>& stack) const {
+  const auto push = [&](Value part) {
+    if (part && part.kind() >= ValueKind::kList) stack.push_back(part.id());
+  };
+  if (value.is(ValueKind::kObject)) {
+    const ObjectParts& parts = value.as_object();
+    push(value.of(parts.state));
+    for (const NodeId part : parts.items) push(value.of(part));
+    for (const NodeId part : parts.pairs) push(value.of(part));
+    return;
+  }
+  if (!is_container(value)) return;
+  const bool is_dict = value.is(ValueKind::kDict);
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    push(is_dict ? value.key(i) : value.item(i));
+    if (is_dict) push(value.mapped(i));
+  }
+}
+
+std::optional<std::string> ArgumentJudge::build(Value object, NodeId state) {
+  const auto known = methods_.find(object.id());
+  const Offence called = known == methods_.end() ? Offence() : known->second.set_state;
+  const auto read = [&](Value attributes) {
+    if (!attributes.is(ValueKind::kDict)) return;
+    const auto method = [&](std::string_view name) {
+      const Value found = attributes.find(name);
+      if (!found) return Offence();
+      if (const Value global = imported(found)) return Offence(spelled(global));
+      return found.is(ValueKind::kObject) ? Offence("an object") : Offence();
+    };
+    if (Offence found = method("__setstate__")) methods_[object.id()].set_state = found;
+    for (const std::string_view name : {"append", "extend", "add"})
+      if (Offence found = method(name)) methods_[object.id()].append = found;
+  };
+  const Value value = arena_.at(state);
+  read(value);
+  if (value.is(ValueKind::kTuple))
+    for (std::size_t i = 0; i < value.size(); ++i) read(value.item(i));
+  return called;
+}
+
+std::optional<std::string> ArgumentJudge::append(Value object) const {
+  const auto known = methods_.find(object.id());
+  return known == methods_.end() ? Offence() : known->second.append;
+}
+
+}  // namespace holdall

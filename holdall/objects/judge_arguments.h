@@ -1,0 +1,71 @@
+// What the globals that are known to be inert are called with: the rules of globals.inc (HOLDALL_TAKES).
+//
+// An inert callable is inert for the arguments that it is made for. Given something imported, or an object that could act,
+// many would call it, copy it or give it back, and a BUILD of what they gave back changes the import itself. So arguments are
+// data: values, constants of torch, and what inert calls make of data. The table says where else is taken.
+// Thread-safety: one thread. Ownership: refers to the caller's arena.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "holdall/codec/pickle.h"
+#include "holdall/objects/interpretation.h"
+
+namespace holdall {
+
+// What stands at one position of a call.
+enum class Takes : std::uint8_t {
+  kData,
+  kEntries,           // a list, tuple, set or dict of anything
+  kState,             // anything: it becomes attributes, as BUILD's does
+  kClass,             // the class whose object is made
+  kBase,              // a built-in type
+  kFactory,           // what a defaultdict calls for a missing key, which loading never asks for: a container or a number
+  kTensorType,        // a class of tensors
+  kRebuild,           // a rebuild function of torch, which is called
+  kRebuildArguments,  // the arguments of the rebuild function at position 0
+  kArrayClass,        // a class of arrays or of their elements
+  kRandom,            // NumPy's generators and their makers
+};
+
+class ArgumentJudge {
+ public:
+  explicit ArgumentJudge(const Arena& arena) : arena_(arena) {}
+
+  // What a call of something inert is given and must not be ("builtins.int", "an object of argparse.Namespace"); nothing for a
+  // good one. What is not inert by itself is not looked for: its import has been judged.
+  std::optional<std::string> call(Value object);
+
+  // Calls in the order of the program. An object's own attributes come before those of its class: where BUILD gave it one by
+  // the name of a method that the pickle machine calls, what that is.
+  std::optional<std::string> build(Value object, NodeId state);
+  std::optional<std::string> append(Value object) const;
+
+ private:
+  using Offence = std::optional<std::string>;
+
+  Offence arguments_of(Builder builder, const std::vector<Value>& args);
+  Offence argument(Takes takes, Value value, const std::vector<Value>& args);
+  Offence entries(Value value);
+  Offence data(Value value);
+  Offence offence_of(Value value);
+  void push_parts(Value value, std::vector<NodeId>& stack) const;
+
+  struct Methods {
+    Offence set_state;
+    Offence append;
+  };
+
+  const Arena& arena_;
+  std::vector<bool> clean_;  // nodes whose whole content is data
+  std::unordered_map<NodeId, Methods> methods_;
+};
+
+// The global that a value is: also that of a class that persisted with its source, which torch gives back. Empty: another
+// value.
+Value imported(Value value);
+
+}  // namespace holdall
