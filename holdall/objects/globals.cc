@@ -89,6 +89,11 @@ Verdict verdict_of_global(std::string_view module, std::string_view name) noexce
   if (is_root(first_component(module))) return Verdict::kMalicious;
   // "os.system" looked up in a stranger's module reaches what that module imports.
   if (name.find('.') == std::string_view::npos) return Verdict::kCode;
+  // A memory format says its name alone, "torch.channels_last", and pickle looks for a module that has a torch.
+  constexpr std::string_view kTorch = "torch.";
+  if (name.starts_with(kTorch) && builder_of("torch", name.substr(kTorch.size())) == Builder::kMemoryFormat) {
+    return Verdict::kCode;
+  }
   for (std::string_view rest = name; !rest.empty();) {
     const std::string_view component = first_component(rest);
     if (is_root(component) || component.starts_with("__")) return Verdict::kMalicious;

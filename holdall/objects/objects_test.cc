@@ -78,6 +78,18 @@ TEST(Globals, WhatIsOffTheListIsJudgedByItsRoot) {
   EXPECT_EQ(verdict_of_global("__main__", "Net"), Verdict::kCode);
 }
 
+TEST(Globals, WhatOrdinaryFilesHoldIsNotMalicious) {
+  EXPECT_EQ(verdict_of_global("builtins", "ValueError"), Verdict::kInert);
+  EXPECT_EQ(verdict_of_global("typing", "Any"), Verdict::kInert);
+  EXPECT_EQ(verdict_of_global("torch._dynamo.decorators", "_DimRange"), Verdict::kInert);
+  EXPECT_EQ(verdict_of_global("torch._utils", "torch.channels_last"), Verdict::kInert);
+  EXPECT_EQ(verdict_of_global("torch._C", "_VariableFunctionsClass"), Verdict::kCode);
+  EXPECT_EQ(verdict_of_global("pandas.core.indexes.base", "_new_Index"), Verdict::kCode);
+  EXPECT_EQ(verdict_of_global("__main__", "torch.channels_last"), Verdict::kCode);
+  EXPECT_EQ(verdict_of_global("__main__", "torch.load"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("torch.hub", "torch.channels_last"), Verdict::kMalicious);
+}
+
 TEST(Globals, ADottedNameIsJudgedByEveryComponent) {
   EXPECT_EQ(verdict_of_global("pathlib", "os.system"), Verdict::kMalicious);
   EXPECT_EQ(verdict_of_global("stranger", "os.system"), Verdict::kMalicious);

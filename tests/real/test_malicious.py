@@ -173,6 +173,19 @@ def test_pickled_arrays_and_torch_tensors_are_inert_and_open(holdall, tmp_path):
         }
 
 
+def test_what_ordinary_files_hold_beside_tensors_is_not_malicious(holdall, tmp_path):
+    jagged = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)], layout=torch.jagged)
+    torch.save({"n": jagged, "e": ValueError("nan"), "any": __import__("typing").Any}, tmp_path / "a.pt", pickle_protocol=4)
+    assert verdict(holdall, tmp_path / "a.pt") == "inert"
+    torch.save({"format": torch.channels_last}, tmp_path / "b.pt", pickle_protocol=4)
+    assert verdict(holdall, tmp_path / "b.pt") == "inert"
+    torch.save({"activation": torch.relu}, tmp_path / "c.pt")
+    assert verdict(holdall, tmp_path / "c.pt") == "code"
+    index = pickles.reduce(pickles.global_("pandas.core.indexes.base", "_new_Index"), pickles.global_("pandas.core.indexes.range", "RangeIndex"), b"}")
+    (tmp_path / "d.pkl").write_bytes(pickles.proto(2, index))
+    assert verdict(holdall, tmp_path / "d.pkl") == "code"
+
+
 def test_a_folder_is_as_bad_as_its_worst_file(holdall, tmp_path):
     folder = tmp_path / "repo"
     (folder / "sub").mkdir(parents=True)
