@@ -64,6 +64,7 @@ Model ModelBuilder::finish() {
   model.side_files_ = std::move(side_files);
   model.origin_ = std::move(origin);
   model.warnings_ = std::move(warnings);
+  model.left_out_ = std::move(left_out);
   model.shares_.resize(model.tensors_.size());
   const auto storage = [&](std::uint32_t i) { return model.tensors_[i].tensor.storage().get(); };
   const auto hash_of = [&](std::uint32_t i) { return keyed_hash(reinterpret_cast<std::uintptr_t>(storage(i))); };
@@ -89,6 +90,7 @@ Model ModelBuilder::amended(Model model, std::string_view folder, const std::fun
   builder.side_files = std::move(model.side_files_);
   builder.origin = std::move(model.origin_);
   builder.warnings = std::move(model.warnings_);
+  builder.left_out = std::move(model.left_out_);
   builder.entries_ = std::move(model.tensors_);
   builder.by_name_ = std::move(model.by_name_);
   builder.named_by_tree_ = model.named_by_tree_;

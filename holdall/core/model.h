@@ -60,6 +60,8 @@ class Model {
   const std::map<std::string, Blob>& side_files() const noexcept { return side_files_; }
   const Origin& origin() const noexcept { return origin_; }
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+  // What the file holds and the model does not (bytes behind a pickle): losses, wherever the model is written.
+  const std::vector<std::string>& left_out() const noexcept { return left_out_; }
 
  private:
   friend class ModelBuilder;
@@ -73,6 +75,7 @@ class Model {
   std::map<std::string, Blob> side_files_;
   Origin origin_;
   std::vector<std::string> warnings_;
+  std::vector<std::string> left_out_;
   bool named_by_tree_ = false;
 };
 
@@ -106,6 +109,7 @@ class ModelBuilder {
   std::map<std::string, Blob> side_files;
   Origin origin;
   std::vector<std::string> warnings;
+  std::vector<std::string> left_out;
 
  private:
   Model finish();

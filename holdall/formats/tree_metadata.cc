@@ -152,6 +152,7 @@ class TreeWriter {
       write_tensors();
     }
     if (json_.text().size() == empty && !(options_.checksums && !stored_.empty())) return std::move(text_);
+    if (!options_.framework.empty()) json_.key("framework").string(options_.framework);
     finish();
     return std::move(text_);
   }
@@ -174,9 +175,11 @@ class TreeWriter {
       return {};
     }
     if (has_tree) {
-      json_.key("names").string(model_.is_named_by_tree() ? "tree" : "flat").key("tree");
+      const bool is_whole = stored_indices == names_.size();
+      const bool by_tree = model_.is_named_by_tree() && (is_whole || names_hold());
+      json_.key("names").string(by_tree ? "tree" : "flat").key("tree");
       HOLDALL_TRY(write_value(model_.tree()));
-      if (stored_indices != names_.size()) write_lost();
+      if (!is_whole) write_lost();
     }
     if (has_metadata) {
       json_.key("metadata");
@@ -191,6 +194,25 @@ class TreeWriter {
 
   Status write_value(Value value) {
     return write_document(json_, value, [this](std::uint32_t index) -> std::string_view { return names_[index]; });
+  }
+
+  // Whether the tree, once the lost tensors and what is said of them are null, gives each stored tensor its name again.
+  bool names_hold() const {
+    std::unordered_map<std::uint32_t, bool> is_stored;
+    for (const StoredAs& as : stored_) is_stored[model_.tensors()[as.entry].index] = true;
+    ModelBuilder builder(model_.arena().clone());
+    builder.tree = model_.tree().id();
+    Arena& arena = *builder.arena;
+    for (NodeId id = 0; id < arena.size(); ++id) {
+      const Value value = arena.at(id);
+      if (value.is(ValueKind::kTensor) && !is_stored.contains(value.as_tensor().index)) arena.replace(id, arena.null());
+    }
+    for (const NamedTensor& entry : model_.tensors())
+      while (entry.index >= builder.entries().size()) builder.add(entry.tensor);
+    const auto named = std::move(builder).named_by_tree();
+    if (!named || named->tensors().size() != stored_.size()) return false;
+    return std::all_of(stored_.begin(), stored_.end(),
+                       [&](const StoredAs& as) { return named->find(model_.tensors()[as.entry].name) != nullptr; });
   }
 
   void write_lost() {

@@ -9,8 +9,10 @@
 //                     "dtype":…,"shape":[…],                                  what it is, where the container stores other
 //                     "logical":…}},
 //    "lost":[name, …],                  tensors of the tree that the container could not hold: read back as null
-//    "xxh3":"32 digits a tensor",       XXH3-128 of each tensor's bytes in the container, tensors by name in byte order
-//    "seal":"32 digits"}                XXH3-128 over names, dtypes and shapes of all tensors in the container, then this text
+//    "framework":"pt",                  whose tensors they are; the container's metadata says it as "format", by the writer's
+//    own doing "xxh3":"32 digits a tensor",       XXH3-128 of each tensor's bytes in the container, tensors by name in byte
+//    order "seal":"32 digits"}                XXH3-128 over names, dtypes and shapes of all tensors in the container, then this
+//    text
 //
 // Only what is needed is there; a flat dict of plain tensors needs nothing but checksums.
 // Thread-safety: free functions over immutable models. Ownership: results own their texts.
@@ -42,9 +44,10 @@ struct TreeOptions {
   // The tree, ties and meanings; without them the text has checksums only (a shard whose index has the tree).
   enum class Scope : std::uint8_t { kAll, kChecksumsOnly } scope = Scope::kAll;
   bool checksums = false;
-  bool metadata = false;  // Model::metadata(), for containers that cannot keep it as it is
-  bool config = true;     // Model::config()
-  bool views = true;      // tensors that share memory, for containers that cannot keep that themselves
+  bool metadata = false;       // Model::metadata(), for containers that cannot keep it as it is
+  bool config = true;          // Model::config()
+  std::string framework = {};  // what the writer itself adds to the container's metadata as "format"
+  bool views = true;           // tensors that share memory, for containers that cannot keep that themselves
 };
 
 struct TreeText {

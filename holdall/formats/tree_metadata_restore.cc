@@ -53,14 +53,29 @@ class Restorer {
     HOLDALL_ASSIGN(const NodeId node, parse_json(arena_, json_, options));
     root_ = arena_.at(node);
     if (root_.find_int("version") != 1) return unsupported("its version is not 1");
-    static constexpr std::string_view kKeys[] = {"version", "names", "tree", "metadata", "config",
-                                                 "tensors", "lost",  "xxh3", "seal"};
+    static constexpr std::string_view kKeys[] = {"version", "names", "tree",      "metadata", "config",
+                                                 "tensors", "lost",  "framework", "xxh3",     "seal"};
     for (std::size_t i = 0; i < root_.size(); ++i) {
       if (std::find(std::begin(kKeys), std::end(kKeys), root_.key(i).as_string()) == std::end(kKeys)) {
         return unsupported(text("its key '{}' is not known", root_.key(i).as_string()));
       }
     }
     return {};
+  }
+
+  // Whose tensors they are; the entry of the container's metadata that says so only for others is taken out.
+  void framework(ModelBuilder& builder) {
+    const auto framework = root_.find_string("framework");
+    if (!framework) return;
+    builder.origin.framework = *framework;
+    if (builder.metadata == kNoNode || arena_.at(builder.metadata).find_string("format") != framework) return;
+    const Value metadata = arena_.at(builder.metadata);
+    builder.metadata = arena_.dict();
+    for (std::size_t i = 0; i < metadata.size(); ++i) {
+      const Value key = metadata.key(i);
+      if (!key.is(ValueKind::kString) || key.as_string() != "format")
+        arena_.set_item(builder.metadata, key.id(), metadata.mapped(i).id());
+    }
   }
 
   // The checksum of every stored tensor, in their order; empty without checksums.
@@ -241,6 +256,7 @@ Result<Model> restored(ModelBuilder builder, const std::vector<StoredTensor>& st
                        const Limits& limits) {
   Restorer restorer(*builder.arena, stored, json, limits);
   HOLDALL_TRY(restorer.open());
+  restorer.framework(builder);
   HOLDALL_ASSIGN(std::vector<Tensor> tensors, restorer.tensors());
   std::vector<std::string> names;
   for (std::size_t i = 0; i < stored.size(); ++i) {

@@ -42,7 +42,7 @@ struct ConvertReport {
   std::vector<std::string> cast;     // names of tensors whose dtype changed
   std::vector<std::string> renamed;  // "old=new"
   std::vector<std::string> warnings;
-  std::optional<std::uint64_t> checked;  // tensors compared with the result, with Check::kDigests
+  std::optional<std::uint64_t> checked;  // tensors compared with the result, with Check::kDigests; not those lost
   std::vector<std::string> differing;    // those whose digests were not equal
 };
 

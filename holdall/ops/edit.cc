@@ -236,6 +236,7 @@ ModelBuilder beside(const Model& model, std::shared_ptr<Arena> arena) {
   builder.side_files = model.side_files();
   builder.origin = model.origin();
   builder.warnings = model.warnings();
+  builder.left_out = model.left_out();
   return builder;
 }
 

@@ -111,6 +111,7 @@ Result<Plan> plan_model(const Model& model, const std::string& path, const SaveO
   write.name = file_name(path);
   Result<Plan> plan = format->plan(model, write);
   if (!plan) return std::move(plan).error().in(path);
+  for (const std::string& what : model.left_out()) plan->losses.push_back({"file", what});
   if (!format->folder) add_side_files(model, *plan);
   HOLDALL_TRY(refuse_foreign_folder(*plan, path, Limits{}));
   return plan;

@@ -83,3 +83,42 @@ def test_a_pickle_without_its_storages_is_refused(holdall, tmp_path):
     assert not (tmp_path / "out.pt").exists()
     holdall("convert", tmp_path / "data.pkl", tmp_path / "out.pt", "--allow-loss")
     assert set(torch.load(tmp_path / "out.pt").values()) == {None}
+
+
+def test_bytes_behind_a_pickle_are_a_loss_that_must_be_allowed(holdall, tmp_path):
+    import pickle
+
+    (tmp_path / "data.pkl").write_bytes(pickle.dumps({"epoch": 3}) + b"\xa0\x01\x02")
+    for target in ("out.pt", "out.npz", "out.pkl"):
+        outcome = holdall("convert", tmp_path / "data.pkl", tmp_path / target, status=1)
+        assert "3 bytes behind the end" in outcome.out
+        assert not (tmp_path / target).exists()
+    holdall("convert", tmp_path / "data.pkl", tmp_path / "out.pt", "--allow-loss")
+    assert torch.load(tmp_path / "out.pt") == {"epoch": 3}
+
+
+@pytest.mark.parametrize("target", ["out.safetensors", "out.npz"])
+def test_a_check_passes_over_what_was_allowed_to_be_lost(holdall, tmp_path, target):
+    value = {**samples.quantized(), "complex": torch.ones(2, dtype=torch.complex32), "deep": {"w": torch.ones(3), "epoch": 4}}
+    torch.save(value, tmp_path / "model.pt")
+    holdall("convert", tmp_path / "model.pt", tmp_path / target, "--allow-loss", "--check")
+    document = holdall("inspect", tmp_path / target, "--json").json
+    assert document["warnings"] == []
+    assert document["tree"]["deep"] == {"w": {"$tensor": "deep.w"}, "epoch": 4}
+
+
+@pytest.mark.parametrize("target", ["out.pkl", "out.npz", "back.safetensors"])
+def test_what_holdall_says_in_a_file_is_no_metadata_of_the_model(holdall, tmp_path, target):
+    torch.save({"w": torch.ones(2), "epoch": 3}, tmp_path / "model.pt")
+    holdall("convert", tmp_path / "model.pt", tmp_path / "middle.safetensors")
+    assert b'"format":"pt"' in (tmp_path / "middle.safetensors").read_bytes()
+    assert holdall("inspect", tmp_path / "middle.safetensors", "--json").json["metadata"] == {}
+    holdall("convert", tmp_path / "middle.safetensors", tmp_path / target)
+
+
+def test_a_strangers_metadata_stays_a_loss(holdall, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"w": torch.ones(2)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    outcome = holdall("convert", tmp_path / "model.safetensors", tmp_path / "out.pkl", status=1)
+    assert "metadata" in outcome.out

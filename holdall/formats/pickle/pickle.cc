@@ -152,7 +152,10 @@ Result<Model> read(const Bundle& bundle, const Context& context) {
     builder.warnings.push_back(text("{} pickles stand one behind another; pickle.load reads the first", found.roots.size()));
     builder.tree = builder.arena->list(std::move(found.roots));
   }
-  if (found.end < source->size()) builder.warnings.push_back(trailing(source, found.end));
+  if (found.end < source->size()) {
+    builder.warnings.push_back(trailing(source, found.end));
+    builder.left_out.push_back(trailing(source, found.end));
+  }
   builder.origin = {"pickle", std::move(detail), bundle.path(), {file_name(bundle)}, source->size()};
   return std::move(builder).named_by_tree();
 }

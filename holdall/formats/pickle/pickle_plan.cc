@@ -61,7 +61,9 @@ class Planner {
       by_index_[named.index] = &named;
       const auto typestr = numpy_typestr_of(named.tensor);
       if (!typestr) {
-        lose(named.name, text("dtype {} has no place in NumPy", name(named.tensor.dtype())));
+        const bool is_record = named.tensor.dtype() == DType::kRecord;
+        lose(named.name, is_record ? "arrays of structured types are not written into pickles; .npy and .npz hold them"
+                                   : text("dtype {} has no place in NumPy", name(named.tensor.dtype())));
         unwritable_.insert(named.index);
       }
       const NamedTensor* other = model_.shares_with(i);

@@ -34,6 +34,12 @@ Result<Loaded> load(const SourceRef& source, const std::string& file, const Limi
   return loaded;
 }
 
+NodeId metadata_of(const Loaded& loaded, Arena& arena) {
+  const NodeId metadata = arena.dict();
+  for (const auto& [key, value] : loaded.metadata) arena.set_item(metadata, key, arena.string(value));
+  return metadata;
+}
+
 namespace {
 
 Match match(Peek& peek) {
@@ -69,10 +75,7 @@ Result<Model> read(const Bundle& given, const Context& context) {
   const std::string& file = bundle.names().front();
   HOLDALL_ASSIGN(Loaded loaded, load(bundle.main(), file, context.limits));
   ModelBuilder builder;
-  builder.metadata = builder.arena->dict();
-  for (const auto& [key, value] : loaded.metadata) {
-    builder.arena->set_item(builder.metadata, key, builder.arena->string(value));
-  }
+  builder.metadata = metadata_of(loaded, *builder.arena);
   if (const std::string odd = odd_key(loaded); !odd.empty()) builder.warnings.push_back(odd);
   builder.origin = {"safetensors", loaded.tree.empty() ? "" : "with holdall.tree", bundle.path(), {file}, loaded.bytes};
   return restore_tree(std::move(builder), std::move(loaded.tensors), loaded.tree, context.limits);

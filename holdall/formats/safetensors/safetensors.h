@@ -20,6 +20,8 @@ struct Loaded {
 };
 // `file` is the name that the tensors are said to lie in.
 Result<Loaded> load(const SourceRef& source, const std::string& file, const Limits& limits);
+// The metadata as a dict.
+NodeId metadata_of(const Loaded& loaded, Arena& arena);
 
 // model.safetensors.index.json: which shard holds which tensor.
 bool looks_like_index(std::span<const std::byte> head);

@@ -73,6 +73,7 @@ struct Gathered {
   std::vector<StoredTensor> tensors;
   std::vector<std::string> warnings;
   std::map<std::string, std::string> metadata;
+  std::string framework;
   std::uint64_t bytes = 0;
 };
 
@@ -87,8 +88,12 @@ Result<Gathered> gather(const Bundle& bundle, const Index& index, const Limits& 
     const SharedText where(index.shards[s]);
     HOLDALL_ASSIGN(Loaded loaded, load(sources[s], index.shards[s], limits));
     gathered.bytes += loaded.bytes;
-    gathered.metadata.insert(loaded.metadata.begin(), loaded.metadata.end());
-    HOLDALL_ASSIGN(const Model shard, restore_tree(ModelBuilder(), std::move(loaded.tensors), loaded.tree, limits));
+    ModelBuilder builder;
+    builder.metadata = metadata_of(loaded, *builder.arena);
+    HOLDALL_ASSIGN(const Model shard, restore_tree(std::move(builder), std::move(loaded.tensors), loaded.tree, limits));
+    for (std::size_t i = 0; i < shard.metadata().size(); ++i)
+      gathered.metadata.emplace(shard.metadata().key(i).as_string(), shard.metadata().mapped(i).as_string());
+    if (!shard.origin().framework.empty()) gathered.framework = shard.origin().framework;
     for (const std::string& warning : shard.warnings()) gathered.warnings.push_back(text("{}: {}", index.shards[s], warning));
     for (const NamedTensor& entry : shard.tensors()) {
       const auto known = place.find(entry.name);
@@ -126,6 +131,7 @@ Result<Model> read_index(const Bundle& bundle, const Context& context) {
   }
   builder.warnings = std::move(gathered.warnings);
   builder.origin = {"safetensors", text("{} shards", index.shards.size()), bundle.path(), index.shards, gathered.bytes};
+  builder.origin.framework = gathered.framework;
   builder.origin.files.insert(builder.origin.files.begin(), bundle.names().front());
   return restore_tree(std::move(builder), std::move(gathered.tensors), index.tree, context.limits);
 }

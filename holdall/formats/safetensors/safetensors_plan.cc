@@ -134,6 +134,7 @@ class Planner {
     tree.checksums = checksums;
     tree.metadata = !is_plain(model_);
     tree.config = !options_.config_beside;
+    if (adds_framework(model_)) tree.framework = model_.origin().framework;
     return tree;
   }
 
