@@ -1,6 +1,7 @@
 #include "holdall/objects/stray.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -16,7 +17,7 @@ namespace holdall {
 
 namespace {
 
-constexpr std::uint64_t kMostSearched = 1u << 30;
+constexpr std::uint64_t kMostSearched = 256u << 20;
 // What is looked at at once: places in the tile, with so many bytes before and behind it in view.
 constexpr std::uint64_t kTile = 1u << 20;
 constexpr std::uint64_t kBehind = 1u << 10;
@@ -87,11 +88,9 @@ class Search {
   void run(std::uint64_t from) {
     const std::uint64_t end = source_->size() - from > kMostSearched ? from + kMostSearched : source_->size();
     for (std::uint64_t at = from; at < end && !done(); at += kTile) {
-      base_ = at - std::min(at - from, kBehind);
-      auto bytes = read_range(*source_, base_, std::min(at + kTile + kAhead, source_->size()) - base_);
-      if (!bytes) return;
-      view_ = memory_source(*bytes, source_->name());
-      const std::string_view data = bytes->text();
+      const std::uint64_t base = at - std::min(at - from, kBehind);
+      if (!move_window(base, std::min(at + kTile + kAhead, source_->size()))) return;
+      const std::string_view data = window_.text();
       const auto first = static_cast<std::size_t>(at - base_);
       const auto last = static_cast<std::size_t>(std::min(at + kTile, end) - base_);
       for (std::size_t i = first; i < last && !done(); ++i) consider(data, i);
@@ -102,6 +101,19 @@ class Search {
   enum class Start : std::uint8_t { kMarked, kUnmarked };
 
   bool done() const noexcept { return found_ || opcodes_ > kAllOpcodes || bytes_ > kAllBytes; }
+
+  // What both windows hold is not read again: a compressed source would be decoded from its beginning.
+  bool move_window(std::uint64_t begin, std::uint64_t end) {
+    const std::uint64_t held_to = base_ + window_.size();
+    const auto kept = static_cast<std::size_t>(held_to > begin ? held_to - begin : 0);
+    std::vector<std::byte> bytes(static_cast<std::size_t>(end - begin));
+    if (kept > 0) std::memcpy(bytes.data(), window_.data() + (begin - base_), kept);
+    if (!source_->read_at(begin + kept, std::span(bytes).subspan(kept))) return false;
+    base_ = begin;
+    window_ = Bytes::adopt(std::move(bytes));
+    view_ = memory_source(window_, source_->name());
+    return true;
+  }
 
   void consider(std::string_view data, std::size_t i) {
     switch (data[i]) {
@@ -174,7 +186,8 @@ class Search {
   const SourceRef& source_;
   Findings& findings_;
   PickleOptions options_;
-  SourceRef view_;          // of the tile
+  Bytes window_;
+  SourceRef view_;          // of the window
   std::uint64_t base_ = 0;  // of the view in the source
   std::uint64_t opcodes_ = 0;
   std::uint64_t bytes_ = 0;

@@ -14,7 +14,7 @@ namespace holdall {
 
 // Searches [from, end) for places where a pickle may begin (a protocol mark, an import of a name that no model needs) and adds
 // what is malicious about the first program that the machine confirms: one that imports such a name behind a mark, or calls
-// one. Words alone are never enough. Adds nothing else. Cost: one pass over at most the first gigabyte, and a bounded number of
+// one. Words alone are never enough. Adds nothing else. Cost: one pass over at most the first 256 MB, and a bounded number of
 // opcodes; memory: a tile.
 void judge_stray(const SourceRef& source, std::uint64_t from, const Limits& limits, Findings& findings);
 
