@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "holdall/base/limits.h"
+#include "holdall/codec/pickle_emitter.h"
 #include "holdall/core/value.h"
 
 namespace holdall {
@@ -101,6 +102,9 @@ struct PickleWriteOptions {
   // `scratch`, whose globals and objects are written as such. A persistent id is an object with the callee ("",
   // "persistent_id").
   std::function<Result<NodeId>(Arena& scratch, Value tensor)> tensor = {};
+  // Instead: emits a tensor node's opcodes, which must leave one value; globals, keys and shapes are fetched from the memo
+  // where they repeat. It is called once for a node that is met several times.
+  std::function<Status(PickleEmitter&, Value tensor)> spell = {};
   // Called for a value that pickle's opcodes cannot say (a call with keyword arguments, a text that is not UTF-8), before
   // anything is written: None takes its place. `where` is its path of keys, as in a tensor's name. Absent: it is an error.
   std::function<void(std::string where, std::string what)> lost = {};

@@ -405,6 +405,41 @@ TEST(PickleWriter, WhatHasNoFormMayBeLostByName) {
   }
 }
 
+TEST(PickleWriter, WhatIsSpelledTwiceIsFetchedAndMeansTheSame) {
+  Arena arena;
+  const NodeId both = arena.tensor({.index = 7});
+  const NodeId root = arena.list({both, arena.tensor({.index = 8}), both});
+  const std::vector<std::int64_t> numbers = {5, -70000, std::int64_t{1} << 40, 0};
+  PickleWriteOptions options;
+  options.spell = [&](PickleEmitter& code, Value tensor) {
+    code.known_global("__main__", "made");
+    code.op(pickle_code::kMARK);
+    code.integer(tensor.as_tensor().index);
+    code.known_string("a word");
+    code.known_tuple(numbers);
+    code.known_global("builtins", "set");  // which Python 2 has elsewhere
+    code.op(pickle_code::kTUPLE);
+    code.op(pickle_code::kREDUCE);
+    return Status();
+  };
+  for (const int protocol : {2, 4}) {
+    options.protocol = protocol;
+    const auto written = write_pickle(arena.at(root), options);
+    ASSERT_TRUE(written) << written.error().to_string();
+    for (const std::string_view once : {"a word", "made", "set"}) {
+      EXPECT_EQ(written->find(once), written->rfind(once)) << once;
+    }
+    Arena again;
+    const auto program = run_pickle(again, memory_source(Bytes::copy(*written), "again"), 0);
+    ASSERT_FALSE(program.error) << program.error->to_string();
+    const Value back = again.at(program.root);
+    const std::string rest = ", str 6120776f7264, tuple(int 5, int -70000, int 1099511627776, int 0), global)";
+    EXPECT_THAT(spelled(back.item(0).of(back.item(0).as_object().args)), "tuple(int 7" + rest);
+    EXPECT_THAT(spelled(back.item(1).of(back.item(1).as_object().args)), "tuple(int 8" + rest);
+    EXPECT_EQ(back.item(0).id(), back.item(2).id());
+  }
+}
+
 TEST(PickleText, IntegersGoToBytesAndBack) {
   for (const std::string_view decimal : {"0", "1", "-1", "127", "128", "-128", "-129", "255", "256", "65535", "-32768",
                                          "4294967295", "4294967296", "-4294967296", "340282366920938463463374607431768211455",

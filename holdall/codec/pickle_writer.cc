@@ -31,6 +31,7 @@ std::size_t children_of(const Value& of) {
 // Gives a new node met at the end of the path `open` a stand-in where it needs one: a tensor, and what cannot be said.
 Status PickleWriter::stand_in(Spot at, const std::vector<Place>& open) {
   const Value of = value(at);
+  if (of.is(ValueKind::kTensor) && options_.spell) return {};
   if (of.is(ValueKind::kTensor)) {
     if (!options_.tensor || at.arena != 0) return unsupported("a tensor has no form in a plain pickle");
     HOLDALL_ASSIGN(const NodeId made, options_.tensor(scratch_, of));
@@ -113,7 +114,7 @@ Status PickleWriter::meet(Spot raw, std::vector<Place>& open) {
     return {};
   }
   known.shared = true;
-  const bool early = of.is(ValueKind::kList) || of.is(ValueKind::kDict) || (of.is(ValueKind::kSet) && newer());
+  const bool early = of.is(ValueKind::kList) || of.is(ValueKind::kDict) || (of.is(ValueKind::kSet) && code_.newer());
   if (known.walk == Note::Walk::kOpen && !early) memoise_all_ = true;
   return {};
 }
@@ -123,12 +124,12 @@ Result<std::vector<PicklePiece>> PickleWriter::write() {
     return invalid_argument(text("pickle protocol {} is not written; 2 and 4 are", options_.protocol));
   }
   HOLDALL_TRY(count());
-  op(kPROTO);
-  op(static_cast<char>(options_.protocol));
+  code_.op(kPROTO);
+  code_.op(static_cast<char>(options_.protocol));
   HOLDALL_TRY(begin(root_));
   while (!frames_.empty()) HOLDALL_TRY(resume());
-  op(kSTOP);
-  pieces_.emplace_back(std::move(out_));
+  code_.op(kSTOP);
+  pieces_.emplace_back(code_.take());
   return std::move(pieces_);
 }
 
@@ -137,13 +138,13 @@ Result<std::vector<PicklePiece>> PickleWriter::write() {
 void PickleWriter::plain(const Value& of) {
   switch (of.kind()) {
     case ValueKind::kBool:
-      return op(of.as_bool() ? kNEWTRUE : kNEWFALSE);
+      return code_.boolean(of.as_bool());
     case ValueKind::kInt:
-      return integer(of.as_int());
+      return code_.integer(of.as_int());
     case ValueKind::kFloat:
-      return real(of.as_float());
+      return code_.real(of.as_float());
     default:
-      return op(kNONE);
+      return code_.op(kNONE);
   }
 }
 
@@ -154,35 +155,37 @@ Status PickleWriter::begin(Spot raw) {
   }
   const Spot at = resolved(raw);
   if (const std::uint32_t slot = note(at).memo; slot != kNoNode) {
-    get(slot);
+    code_.get(slot);
     return {};
   }
   const Value of = value(at);
   switch (of.kind()) {
     case ValueKind::kNull:  // a stand-in
-      op(kNONE);
+      code_.op(kNONE);
       return {};
     case ValueKind::kBigInt:
-      big_integer(of.as_big_int());
+      code_.big_integer(of.as_big_int());
       return {};
     case ValueKind::kComplex:
-      known_global("builtins", "complex");
-      real(of.as_complex().real());
-      real(of.as_complex().imag());
-      op(kTUPLE2);
-      op(kREDUCE);
+      code_.known_global("builtins", "complex");
+      code_.real(of.as_complex().real());
+      code_.real(of.as_complex().imag());
+      code_.op(kTUPLE2);
+      code_.op(kREDUCE);
       break;
     case ValueKind::kString:
-      string(of.as_string());
+      code_.string(of.as_string());
       break;
     case ValueKind::kBytes:
       HOLDALL_TRY(bytes(of));
       break;
     case ValueKind::kGlobal:
-      global(of.global_module(), of.global_name());
+      code_.global(of.global_module(), of.global_name());
       break;
     case ValueKind::kTensor:
-      return unsupported("a tensor stands for another tensor");
+      if (!options_.spell) return unsupported("a tensor stands for another tensor");
+      HOLDALL_TRY(options_.spell(code_, of));
+      break;
     default:
       return begin_container(at, of);
   }
@@ -190,39 +193,58 @@ Status PickleWriter::begin(Spot raw) {
   return {};
 }
 
+Status PickleWriter::bytes(const Value& of) {
+  const std::uint64_t size = of.bytes_size();
+  if (code_.newer() && size >= options_.apart_from) {
+    code_.bytes_header(size);
+    pieces_.emplace_back(code_.take());
+    pieces_.emplace_back(of.as_blob());
+    return {};
+  }
+  HOLDALL_ASSIGN(const Bytes data, of.as_blob().read());
+  code_.bytes(data.text());
+  return {};
+}
+
 Status PickleWriter::begin_container(Spot at, const Value& of) {
   const ValueKind kind = of.kind();
   Frame frame{at};
   if (kind == ValueKind::kTuple && of.size() == 0) {
-    op(kEMPTY_TUPLE);
+    code_.op(kEMPTY_TUPLE);
     return {};
   }
   if (kind == ValueKind::kObject && of.of(of.as_object().callee).is_global("copyreg", "extension")) {
-    extension(of);
+    code_.extension(of.of(of.as_object().args).item(0).as_int());
     return {};
   }
-  const bool empty_first = kind == ValueKind::kList || kind == ValueKind::kDict || (kind == ValueKind::kSet && newer());
+  const bool empty_first = kind == ValueKind::kList || kind == ValueKind::kDict || (kind == ValueKind::kSet && code_.newer());
   if (empty_first) {
-    op(kind == ValueKind::kList ? kEMPTY_LIST : kind == ValueKind::kDict ? kEMPTY_DICT : kEMPTY_SET);
+    code_.op(kind == ValueKind::kList ? kEMPTY_LIST : kind == ValueKind::kDict ? kEMPTY_DICT : kEMPTY_SET);
     memoise_if_shared(at);
     frame.stage = kind == ValueKind::kDict ? Stage::kPairs : Stage::kItems;
   } else {
     // Met again while it is being written: fine as long as something new was memoised in between, which will end the cycle.
     Note& known = note(at);
-    if (known.entered == memo_) return unsupported("a cycle that passes through no list, dict, set or object state");
-    known.entered = memo_;
+    if (known.entered == code_.memo_size())
+      return unsupported("a cycle that passes through no list, dict, set or object state");
+    known.entered = code_.memo_size();
     if (kind == ValueKind::kTuple) {
-      if (of.size() > 3) op(kMARK);
-    } else if (kind == ValueKind::kFrozenSet && newer()) {
-      op(kMARK);
+      if (of.size() > 3) code_.op(kMARK);
+    } else if (kind == ValueKind::kFrozenSet && code_.newer()) {
+      code_.op(kMARK);
     } else if (kind != ValueKind::kObject) {
-      known_global("builtins", kind == ValueKind::kSet ? "set" : "frozenset");
-      op(kEMPTY_LIST);
+      code_.known_global("builtins", kind == ValueKind::kSet ? "set" : "frozenset");
+      code_.op(kEMPTY_LIST);
       frame.stage = Stage::kItems;
     }
   }
   frames_.push_back(frame);
   return {};
+}
+
+void PickleWriter::memoise_if_shared(Spot at) {
+  Note& known = note(at);
+  if (known.memo == kNoNode && (known.shared || memoise_all_)) known.memo = code_.memoise();
 }
 
 void PickleWriter::leave(Spot at) {
@@ -237,8 +259,8 @@ bool PickleWriter::finish(Spot at) {
     memoise_if_shared(at);
     return false;
   }
-  op(kPOP);
-  get(slot);
+  code_.op(kPOP);
+  code_.get(slot);
   return true;
 }
 
@@ -255,7 +277,7 @@ Status PickleWriter::resume() {
       return resume_object(frame, of);
     default:
       if (frame.stage != Stage::kItems) return resume_parts(frame, of);
-      return resume_batches(frame, of, of.size(), 1, newer() ? kADDITEMS : kAPPEND, newer() ? kADDITEMS : kAPPENDS);
+      return resume_batches(frame, of, of.size(), 1, code_.newer() ? kADDITEMS : kAPPEND, code_.newer() ? kADDITEMS : kAPPENDS);
   }
 }
 
@@ -272,10 +294,10 @@ Status PickleWriter::resume_batches(Frame& frame, const Value& of, std::size_t c
     if ((is_start || frame.next == size) && frame.next != 0) {
       const std::size_t before = frame.next - (is_start ? batch : frame.next % batch);
       const bool single = one != many && std::min(size - before, batch) == unit;
-      op(single ? one : many);
+      code_.op(single ? one : many);
     }
     if (frame.next == size) break;
-    if (is_start && (one == many || std::min(size - frame.next, batch) != unit)) op(kMARK);
+    if (is_start && (one == many || std::min(size - frame.next, batch) != unit)) code_.op(kMARK);
     const std::size_t number = frame.next++;
     HOLDALL_TRY(begin(child(frame.spot, of, is_object ? kFixedParts + before_pairs + number : number)));
     if (frames_.size() != depth) return {};
@@ -286,9 +308,9 @@ Status PickleWriter::resume_batches(Frame& frame, const Value& of, std::size_t c
     return {};
   }
   const Spot at = frame.spot;
-  if (!newer() && (of.is(ValueKind::kSet) || of.is(ValueKind::kFrozenSet))) {
-    op(kTUPLE1);
-    op(kREDUCE);
+  if (!code_.newer() && (of.is(ValueKind::kSet) || of.is(ValueKind::kFrozenSet))) {
+    code_.op(kTUPLE1);
+    code_.op(kREDUCE);
     finish(at);
   }
   leave(at);
@@ -306,9 +328,9 @@ Status PickleWriter::resume_parts(Frame& frame, const Value& of) {
   const Spot at = frame.spot;
   if (of.is(ValueKind::kTuple)) {
     constexpr std::array<char, 4> kBySize = {kTUPLE, kTUPLE1, kTUPLE2, kTUPLE3};
-    op(size > 3 ? kTUPLE : kBySize[size]);
+    code_.op(size > 3 ? kTUPLE : kBySize[size]);
   } else {
-    op(kFROZENSET);
+    code_.op(kFROZENSET);
   }
   finish(at);
   leave(at);
@@ -333,7 +355,7 @@ Status PickleWriter::resume_object(Frame& frame, const Value& of) {
     HOLDALL_TRY(begin(spot(frame.spot.arena, parts.state)));
     if (frames_.size() != depth) return {};
   }
-  if (parts.state != kNoNode) op(kBUILD);
+  if (parts.state != kNoNode) code_.op(kBUILD);
   leave(frame.spot);
   return {};
 }
@@ -346,28 +368,29 @@ Status PickleWriter::resume_call(Frame& frame, const Value& of) {
       HOLDALL_TRY(begin(spot(frame.spot.arena, of.of(parts.args).item(0).id())));
       if (frames_.size() != depth) return {};
     }
-    op(kBINPERSID);
+    code_.op(kBINPERSID);
     return finish_object(frame, of);
   }
   const std::array<NodeId, 3> fixed = {parts.callee, parts.args, parts.kwargs};
   while (frame.next < fixed.size()) {
     const NodeId part = fixed[frame.next++];
     if (part == kNoNode) {
-      if (frame.next == 2) op(kEMPTY_TUPLE);
+      if (frame.next == 2) code_.op(kEMPTY_TUPLE);
       continue;
     }
     // Below protocol 4 keywords go through a function: its tuple (class, arguments, keywords) is opened before them.
-    if (frame.next == 1 && parts.kwargs != kNoNode && !newer() && parts.new_object) known_global("copyreg", "__newobj_ex__");
+    if (frame.next == 1 && parts.kwargs != kNoNode && !code_.newer() && parts.new_object)
+      code_.known_global("copyreg", "__newobj_ex__");
     HOLDALL_TRY(begin(spot(frame.spot.arena, part)));
     if (frames_.size() != depth) return {};
   }
   if (parts.kwargs == kNoNode) {
-    op(parts.new_object ? kNEWOBJ : kREDUCE);
-  } else if (newer()) {
-    op(kNEWOBJ_EX);
+    code_.op(parts.new_object ? kNEWOBJ : kREDUCE);
+  } else if (code_.newer()) {
+    code_.op(kNEWOBJ_EX);
   } else {
-    op(kTUPLE3);
-    op(kREDUCE);
+    code_.op(kTUPLE3);
+    code_.op(kREDUCE);
   }
   return finish_object(frame, of);
 }

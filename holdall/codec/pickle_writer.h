@@ -1,5 +1,4 @@
-// The writer of pickles, one piece of it a file: pickle_writer.cc walks the values, pickle_scalars.cc writes those without
-// children and the memo.
+// The writer of pickles: pickle_writer.cc walks the values, pickle_faults.cc tells what cannot be said, PickleEmitter spells.
 //
 // Thread-safety: one thread. Ownership: refers to the caller's options and arena; owns what it has written.
 #pragma once
@@ -10,22 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "holdall/base/endian.h"
-#include "holdall/base/keyed_hash.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/codec/pickle_emitter.h"
 
 namespace holdall {
-
-namespace pickle_code {
-#define HOLDALL_PICKLE_OPCODE(name, byte, protocol, action) constexpr char k##name = static_cast<char>(byte);
-#include "holdall/codec/pickle_opcodes.inc"
-#undef HOLDALL_PICKLE_OPCODE
-}  // namespace pickle_code
 
 class PickleWriter {
  public:
   PickleWriter(Value root, const PickleWriteOptions& options)
-      : options_(options), arenas_{&root.arena(), &scratch_}, root_(spot(0, root.id())) {}
+      : options_(options), code_(options.protocol), arenas_{&root.arena(), &scratch_}, root_(spot(0, root.id())) {}
 
   Result<std::vector<PicklePiece>> write();
 
@@ -79,7 +71,9 @@ class PickleWriter {
   std::string object_fault_of(const Value& of) const;
   std::string path_of(const std::vector<Place>& open) const;
   Spot child(Spot parent, const Value& of, std::size_t i) const;
-  static bool has_children(ValueKind kind) { return kind >= ValueKind::kList && kind != ValueKind::kGlobal; }
+  static bool has_children(ValueKind kind) {
+    return kind >= ValueKind::kList && kind != ValueKind::kGlobal && kind != ValueKind::kTensor;
+  }
   // Always written in place, and always sayable: nothing is noted about them.
   static bool is_plain(ValueKind kind) { return kind <= ValueKind::kInt || kind == ValueKind::kFloat; }
 
@@ -97,38 +91,18 @@ class PickleWriter {
   bool finish(Spot at);
   void leave(Spot at);
 
-  void integer(std::int64_t number);
-  void big_integer(std::string_view decimal);
-  void real(double number);
-  void string(std::string_view data);
   Status bytes(const Value& of);
-  void global(std::string_view module, std::string_view name);
-  void known_global(std::string_view module, std::string_view name);
-  void extension(const Value& of);
-
-  template <class T>
-  void put(T number) {
-    std::array<char, sizeof(T)> raw{};
-    store_le(raw.data(), number);
-    out_.append(raw.data(), raw.size());
-  }
-  void op(char code) { out_.push_back(code); }
-  void get(std::uint32_t slot);
-  std::uint32_t memoise();
   void memoise_if_shared(Spot at);
-  bool newer() const { return options_.protocol >= 4; }
 
   const PickleWriteOptions& options_;
+  PickleEmitter code_;
   Arena scratch_;
   std::array<const Arena*, 2> arenas_;
   Spot root_;
   std::array<std::vector<Note>, 2> notes_;
   std::vector<Frame> frames_;
   std::vector<PicklePiece> pieces_;  // finished ones
-  std::string out_;                  // the piece being written
-  std::uint32_t memo_ = 0;
   bool memoise_all_ = false;
-  TextMap<std::uint32_t> known_;  // memo slots of the globals that the writer needs by itself
 };
 
 }  // namespace holdall

@@ -1,12 +1,15 @@
 #include "holdall/formats/pytorch/encoding.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <tuple>
 #include <utility>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/formats/pytorch/spelling.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
 
@@ -14,15 +17,14 @@ namespace holdall::pytorch {
 
 namespace {
 
-// The tensor nodes that a tree reaches, and what their attributes say.
+// The tensor nodes that a tree reaches, and what their attributes say, by TensorNode::index.
 struct Reached {
-  std::unordered_map<std::uint32_t, TensorTraits> traits;  // by TensorNode::index
-  std::vector<std::uint32_t> order;                        // indices by first appearance
+  std::vector<bool> tensors;
+  std::unordered_map<std::uint32_t, TensorTraits> traits;  // of those that have any
 };
 
 TensorTraits traits_of(const Arena& arena, const TensorNode& node) {
   TensorTraits traits;
-  if (node.attributes == kNoNode) return traits;
   const Value attributes = arena.at(node.attributes);
   const Value dtype = attributes.find("dtype");
   if (dtype.is(ValueKind::kGlobal) && dtype.global_module() == "torch") traits.row = torch_dtype(dtype.global_name());
@@ -70,7 +72,11 @@ Reached reach(Value root) {
     stack.pop_back();
     if (value.is(ValueKind::kTensor)) {
       const TensorNode& node = value.as_tensor();
-      if (reached.traits.emplace(node.index, traits_of(arena, node)).second) reached.order.push_back(node.index);
+      if (node.index >= reached.tensors.size()) reached.tensors.resize(std::size_t{node.index} + 1, false);
+      if (!reached.tensors[node.index] && node.attributes != kNoNode) {
+        reached.traits.emplace(node.index, traits_of(arena, node));
+      }
+      reached.tensors[node.index] = true;
     }
     for_each_child(value, [&](NodeId child) {
       if (child == kNoNode || seen[child]) return;
@@ -81,21 +87,19 @@ Reached reach(Value root) {
   return reached;
 }
 
-// Copies a tree into an arena of its own, tensors as the calls that rebuild them. Containers are made empty when first met and
+// Copies a tree into an arena of its own, tensors as what spells them. Containers are made empty when first met and
 // filled later, so that sharing and cycles stay what they are and nothing recurses.
 class Encoder {
  public:
   Encoder(const Model& model, const Placement& placement)
-      : model_(model), placement_(placement), copies_(model.arena().size(), kNoNode) {
-    storage_word_ = arena_.string("storage");
-    place_word_ = arena_.string("cpu");
-    untyped_ = arena_.global("torch.storage", "UntypedStorage");
-    persistent_ = arena_.global("", "persistent_id");
+      : model_(model), placement_(placement), spelling_(placement), copies_(model.arena().size(), kNoNode) {
     ordered_dict_ = arena_.global("collections", "OrderedDict");
     nothing_ = arena_.tuple();
   }
 
   Arena& arena() noexcept { return arena_; }
+  // Of the arena's tensor nodes, by their indices.
+  const Spelling& spelling() const noexcept { return spelling_; }
   std::vector<Loss>& losses() noexcept { return losses_; }
   // Objects that became None for want of a storage.
   std::uint64_t without_storage() const noexcept { return without_storage_; }
@@ -110,11 +114,13 @@ class Encoder {
   }
 
   NodeId tensor(const TensorNode& node) {
-    const auto key = std::tuple(node.index, node.parameter, node.requires_grad, node.attributes);
-    const auto [place, is_new] = tensors_.try_emplace(key, kNoNode);
-    if (!is_new) return place->second;
+    const std::uint64_t key = std::uint64_t{node.index} << 32 | node.attributes;
+    const std::size_t kind = (node.parameter ? 2u : 0u) + (node.requires_grad ? 1u : 0u);
+    const auto [place, is_new] = tensors_.try_emplace(key);
+    if (is_new) place->second.fill(kNoNode);
+    if (place->second[kind] != kNoNode) return place->second[kind];
     const NodeId made = make_tensor(node);
-    place->second = made;  // which other tensors leave in its place
+    tensors_[key][kind] = made;
     return made;
   }
 
@@ -252,8 +258,7 @@ class Encoder {
     if (args[0].is(ValueKind::kTensor)) {
       const NodeId value = tensor(args[0].as_tensor());
       if (value == kNoNode) return arena_.tuple();
-      function = arena_.object_parts(value).callee;
-      inner = arena_.object_parts(value).args;
+      std::tie(function, inner) = halves(value);
     } else if (args[0].is(ValueKind::kObject)) {
       function = copy_of(args[0].of(args[0].as_object().callee));
       inner = copy_of(args[0].of(args[0].as_object().args));
@@ -272,36 +277,39 @@ class Encoder {
       return {};
     }
     const bool untyped = is_untyped_storage(storage_class.global_name()) || saved->row->storage.empty();
-    arena_.replace(copy, persistent(saved->storage, untyped ? nullptr : saved->row));
+    arena_.replace(copy, spelled({untyped ? Spelled::What::kUntyped : Spelled::What::kOwnClass, false, saved}));
     return {};
   }
 
-  NodeId persistent(std::uint32_t storage, const TorchDType* row) {
-    const std::uint64_t bytes = placement_.storages()[storage].data.size();
-    const NodeId storage_class = row == nullptr ? untyped_ : named(classes_, row->storage);
-    const std::uint64_t elements = row == nullptr ? bytes : bytes / row->item_bytes;
-    const NodeId id = arena_.tuple({storage_word_, storage_class, arena_.string(std::to_string(storage)), place_word_,
-                                    arena_.integer(static_cast<std::int64_t>(elements))});
-    ObjectParts parts;
-    parts.callee = persistent_;
-    parts.args = arena_.tuple({id});
-    return arena_.object(std::move(parts));
+  NodeId spelled(const Spelled& what) { return arena_.tensor({.index = spelling_.add(what)}); }
+
+  // What a tensor's call calls, and with what.
+  std::pair<NodeId, NodeId> halves(NodeId made) {
+    const Value value = arena_.at(made);
+    if (value.is(ValueKind::kObject)) return {value.as_object().callee, value.as_object().args};
+    const Spelled of = spelling_.at(value.as_tensor().index);
+    if (of.what == Spelled::What::kParameter) {
+      const NodeId tensor = spelled({Spelled::What::kTensor, false, of.saved});
+      return {function("_rebuild_parameter"), arena_.tuple({tensor, arena_.boolean(of.requires_grad), no_hooks()})};
+    }
+    return {spelled({Spelled::What::kFunction, of.requires_grad, of.saved}),
+            spelled({Spelled::What::kArguments, of.requires_grad, of.saved})};
   }
 
-  NodeId named(std::map<std::string, NodeId, std::less<>>& known, std::string_view name, std::string_view module = "torch") {
-    const auto found = known.find(name);
-    if (found != known.end()) return found->second;
-    return known[std::string(name)] = arena_.global(module, name);
+  NodeId function(std::string_view name) {
+    const auto [place, is_new] = functions_.try_emplace(std::string(name), kNoNode);
+    if (is_new) place->second = arena_.global("torch._utils", name);
+    return place->second;
   }
 
-  NodeId call(std::string_view function, std::vector<NodeId> args) {
+  NodeId call(std::string_view name, std::vector<NodeId> args) {
     ObjectParts parts;
-    parts.callee = named(functions_, function, "torch._utils");
+    parts.callee = function(name);
     parts.args = arena_.tuple(std::move(args));
     return arena_.object(std::move(parts));
   }
 
-  // Every tensor has its own: torch makes it the tensor's dict of hooks.
+  // Every tensor has a dict of hooks of its own.
   NodeId no_hooks() {
     ObjectParts parts;
     parts.callee = ordered_dict_;
@@ -309,26 +317,10 @@ class Encoder {
     return arena_.object(std::move(parts));
   }
 
-  // Tensors of one shape share its tuple, as a pickle may.
-  template <class Number>
-  NodeId numbers(const std::vector<Number>& values) {
-    std::vector<std::int64_t> key(values.begin(), values.end());
-    const auto [place, is_new] = tuples_.try_emplace(std::move(key), kNoNode);
-    if (is_new) {
-      std::vector<NodeId> items;
-      items.reserve(values.size());
-      for (const Number value : values) items.push_back(arena_.integer(static_cast<std::int64_t>(value)));
-      place->second = arena_.tuple(std::move(items));
-    }
-    return place->second;
-  }
-
-  NodeId metadata(const SavedTensor& saved) {
-    if (!saved.conjugate && !saved.negative) return kNoNode;
-    const NodeId dict = arena_.dict();
-    if (saved.conjugate) arena_.set_item(dict, "conj", arena_.boolean(true));
-    if (saved.negative) arena_.set_item(dict, "neg", arena_.boolean(true));
-    return dict;
+  NodeId numbers(const std::vector<std::int64_t>& values) {
+    std::vector<NodeId> items;
+    for (const std::int64_t value : values) items.push_back(arena_.integer(value));
+    return arena_.tuple(std::move(items));
   }
 
   NodeId quantizer(Value params) {
@@ -342,37 +334,33 @@ class Encoder {
                          or_null(copy_of(params.find("axis")))});
   }
 
-  NodeId rebuilt(const SavedTensor& saved, bool requires_grad, Value params) {
-    const SavedStorage& storage = placement_.storages()[saved.storage];
-    const bool is_v3 = storage.row == nullptr && !params;
-    std::vector<NodeId> args = {persistent(saved.storage, storage.row), arena_.integer(static_cast<std::int64_t>(saved.offset)),
-                                numbers(saved.sizes), numbers(saved.strides)};
-    if (params) {
-      // Rows of packed elements: torch's sizes count the elements.
-      if (const auto sizes = integers(params.find("shape")); sizes && saved.row->packed != 0) {
-        args[2] = numbers(*sizes);
-        std::vector<std::int64_t> strides(sizes->size(), 1);
-        for (std::size_t d = sizes->size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<std::int64_t>((*sizes)[d], 1);
-        args[3] = numbers(strides);
-      }
-      args.push_back(quantizer(params));
-      if (args.back() == kNoNode) return kNoNode;
+  NodeId quantized(const SavedTensor& saved, bool requires_grad, Value params) {
+    std::vector<std::int64_t> sizes = saved.sizes;
+    std::vector<std::int64_t> strides = saved.strides;
+    // Rows of packed elements: torch's sizes count the elements.
+    if (const auto counted = integers(params.find("shape")); counted && saved.row->packed != 0) {
+      sizes.assign(counted->begin(), counted->end());
+      strides.assign(sizes.size(), 1);
+      for (std::size_t d = sizes.size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<std::int64_t>(sizes[d], 1);
     }
-    args.push_back(arena_.boolean(requires_grad));
-    args.push_back(no_hooks());
-    if (is_v3) args.push_back(named(dtypes_, saved.row->name));
-    if (const NodeId bits = metadata(saved); bits != kNoNode) args.push_back(bits);
-    if (params) return call("_rebuild_qtensor", std::move(args));
-    return call(is_v3 ? "_rebuild_tensor_v3" : "_rebuild_tensor_v2", std::move(args));
+    const NodeId made = quantizer(params);
+    if (made == kNoNode) return kNoNode;
+    return call("_rebuild_qtensor",
+                {spelled({Spelled::What::kStorage, false, &saved}), arena_.integer(static_cast<std::int64_t>(saved.offset)),
+                 numbers(sizes), numbers(strides), made, arena_.boolean(requires_grad), no_hooks()});
   }
 
   NodeId make_tensor(const TensorNode& node) {
     const SavedTensor* saved = placement_.find(node.index);
     if (saved == nullptr) return kNoNode;
     const Value attributes = node.attributes == kNoNode ? Value() : model_.arena().at(node.attributes);
-    const NodeId base = rebuilt(*saved, node.requires_grad && !node.parameter, attributes.find("quantizer"));
-    if (base == kNoNode) return kNoNode;
+    const Value params = attributes.find("quantizer");
     const Value state = attributes.find("state");
+    if (node.parameter && !params && !state) return spelled({Spelled::What::kParameter, node.requires_grad, saved});
+    const bool requires_grad = node.requires_grad && !node.parameter;
+    const NodeId base =
+        params ? quantized(*saved, requires_grad, params) : spelled({Spelled::What::kTensor, requires_grad, saved});
+    if (base == kNoNode) return kNoNode;
     if (node.parameter) {
       std::vector<NodeId> args = {base, arena_.boolean(node.requires_grad), no_hooks()};
       if (!state) return call("_rebuild_parameter", std::move(args));
@@ -380,22 +368,23 @@ class Encoder {
       return call("_rebuild_parameter_with_state", std::move(args));
     }
     if (!state) return base;
-    const ObjectParts inner = arena_.object_parts(base);
+    const auto [inner, args] = halves(base);
     ObjectParts parts;
     parts.callee = arena_.global("torch._tensor", "_rebuild_from_type_v2");
-    parts.args = arena_.tuple({inner.callee, arena_.global("torch", "Tensor"), inner.args, copy_of(state)});
+    parts.args = arena_.tuple({inner, arena_.global("torch", "Tensor"), args, copy_of(state)});
     return arena_.object(std::move(parts));
   }
 
   const Model& model_;
   const Placement& placement_;
+  Spelling spelling_;
   Arena arena_;
   std::vector<NodeId> copies_;   // by node of the model
   std::vector<NodeId> pending_;  // nodes of the model whose copies are empty yet
-  std::map<std::tuple<std::uint32_t, bool, bool, NodeId>, NodeId> tensors_;
-  std::map<std::string, NodeId, std::less<>> classes_, functions_, dtypes_;
-  std::map<std::vector<std::int64_t>, NodeId> tuples_;
-  NodeId storage_word_, place_word_, untyped_, persistent_, ordered_dict_, nothing_;
+  // By index and attributes, then by whether it is a Parameter and requires grad.
+  NumberMap<std::array<NodeId, 4>> tensors_;
+  std::map<std::string, NodeId, std::less<>> functions_;
+  NodeId ordered_dict_, nothing_;
   std::vector<Loss> losses_;
   bool has_dotted_global_ = false;
   std::uint64_t without_storage_ = 0;
@@ -406,6 +395,10 @@ Result<Encoded> finish(Encoder& encoder, NodeId root, const Placement& placement
   PickleWriteOptions how;
   how.protocol = encoder.protocol();
   how.lost = [&](std::string where, std::string what) { encoder.losses().push_back({std::move(where), std::move(what)}); };
+  how.spell = [&](PickleEmitter& code, Value tensor) {
+    encoder.spelling().spell(code, tensor.as_tensor().index);
+    return Status();
+  };
   HOLDALL_ASSIGN(encoded.pickle, write_pickle(encoder.arena().at(root), how));
   encoded.storages = placement.storages();
   encoded.losses = placement.losses();
@@ -426,7 +419,8 @@ Result<Encoded> encode_tree(const Model& model) {
   std::vector<std::uint32_t> unnamed;
   for (std::uint32_t i = 0; i < model.tensors().size(); ++i) {
     entries.push_back(i);
-    if (!reached.traits.contains(model.tensors()[i].index)) unnamed.push_back(i);
+    const std::uint32_t index = model.tensors()[i].index;
+    if (index >= reached.tensors.size() || !reached.tensors[index]) unnamed.push_back(i);
   }
   HOLDALL_ASSIGN(const Placement placement, Placement::make(model, entries, reached.traits));
   Encoder encoder(model, placement);

@@ -17,12 +17,12 @@ const TorchDType* row_of(const Tensor& tensor, const TensorTraits& traits) {
   return torch_dtype_for(tensor.dtype());
 }
 
-std::vector<std::int64_t> dense_strides(const std::vector<std::uint64_t>& sizes) {
+std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes) {
   std::vector<std::int64_t> strides(sizes.size());
   std::int64_t step = 1;
   for (std::size_t d = sizes.size(); d-- > 0;) {
     strides[d] = step;
-    step *= static_cast<std::int64_t>(std::max<std::uint64_t>(sizes[d], 1));
+    step *= std::max<std::int64_t>(sizes[d], 1);
   }
   return strides;
 }

@@ -28,7 +28,7 @@ struct SavedTensor {
   const TorchDType* row = nullptr;
   std::uint32_t storage = 0;  // index of its SavedStorage, which is also its key
   std::uint64_t offset = 0;   // in torch's elements
-  std::vector<std::uint64_t> sizes;
+  std::vector<std::int64_t> sizes;
   std::vector<std::int64_t> strides;
   bool conjugate = false;
   bool negative = false;
