@@ -48,6 +48,7 @@ Status check(const Tensor& tensor) {
 
 // A storage of the model that a tensor may go on sharing: torch knows no negative strides.
 bool keeps_storage(const Tensor& tensor) {
+  if (tensor.is_dense()) return tensor.elements() > 0;
   const auto strides = tensor.strides();
   return tensor.elements() > 0 && std::none_of(strides.begin(), strides.end(), [](std::int64_t s) { return s < 0; });
 }
@@ -57,6 +58,8 @@ bool keeps_storage(const Tensor& tensor) {
 Result<Placement> Placement::make(const Model& model, const std::vector<std::uint32_t>& entries,
                                   const std::unordered_map<std::uint32_t, TensorTraits>& traits) {
   Placement placement;
+  placement.tensors_.reserve(entries.size());
+  placement.spans_.reserve(entries.size());
   const auto traits_of = [&](std::uint32_t index) {
     const auto found = traits.find(index);
     return found == traits.end() ? TensorTraits() : found->second;
