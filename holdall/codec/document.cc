@@ -105,13 +105,14 @@ class Reader {
     const Value id = json.find("id");
     if (!id) return {};
     if (!id.is(ValueKind::kInt)) return malformed("an 'id' is no integer");
-    if (!nodes_.emplace(id.as_int(), node).second) return malformed(text("id {} stands twice", id.as_int()));
+    if (!nodes_.emplace(static_cast<std::uint64_t>(id.as_int()), node).second)
+      return malformed(text("id {} stands twice", id.as_int()));
     return {};
   }
 
   Result<NodeId> make_ref(Value json, Value content) {
     HOLDALL_TRY(require_keys(json, {"$ref"}));
-    const auto place = content.is(ValueKind::kInt) ? nodes_.find(content.as_int()) : nodes_.end();
+    const auto place = content.is(ValueKind::kInt) ? nodes_.find(static_cast<std::uint64_t>(content.as_int())) : nodes_.end();
     if (place == nodes_.end()) return malformed("a '$ref' has no id that stands before it");
     return place->second;
   }
