@@ -24,9 +24,6 @@ constexpr std::uint64_t kPreallocateFrom = 1u << 20;
 // Up to here a file is one tile: more threads would cost more than they bring.
 constexpr std::uint64_t kOneTile = 8u << 20;
 constexpr std::uint64_t kKernelCopy = 64u << 20;
-// A core: while one thread fills and sums its tile, others keep the disk busy.
-constexpr unsigned kThreadsPerCore = 4;
-constexpr unsigned kMostThreads = 8;
 
 // Bytes of all files as far as they are known.
 std::uint64_t known_bytes(const Plan& plan) {
@@ -116,7 +113,7 @@ class Execution {
     HOLDALL_ASSIGN(const bool copied, copy_in_kernel(file, target));
     if (copied) return {};
     TileOptions tiles;
-    tiles.threads = options_.threads != 0 ? options_.threads : std::clamp(kThreadsPerCore * worker_count(), 2u, kMostThreads);
+    tiles.threads = options_.threads != 0 ? options_.threads : disk_worker_count();
     if (options_.tile_bytes != 0) {
       tiles.tile_bytes = options_.tile_bytes;
     } else if (layout.size <= kOneTile) {

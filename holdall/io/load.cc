@@ -29,7 +29,6 @@ constexpr std::size_t kStep = 256u << 10;
 // Small requests are given to a thread in heaps of this many bytes, or this many requests.
 constexpr std::uint64_t kHeap = 2u << 20;
 constexpr std::size_t kHeapRequests = 4096;
-constexpr unsigned kMostThreads = 8;
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kAlignment = 64;
 
@@ -66,7 +65,7 @@ class Loader {
  public:
   Loader(std::span<const LoadRequest> requests, const LoadOptions& options)
       : requests_(requests), verify_(options.checks == LoadOptions::Checks::kVerified), threads_(options.threads) {
-    if (threads_ == 0) threads_ = std::clamp(2 * worker_count(), 2u, kMostThreads);
+    if (threads_ == 0) threads_ = disk_worker_count();
   }
 
   Status run() {

@@ -19,6 +19,8 @@ unsigned worker_count() noexcept {
   return std::clamp(static_cast<unsigned>(CPU_COUNT(&set)), 1u, 16u);
 }
 
+unsigned disk_worker_count() noexcept { return std::min(4 * worker_count(), 8u); }
+
 Status parallel_for(std::uint64_t count, unsigned threads, const std::function<Status(std::uint64_t)>& work) {
   return parallel_for_workers(count, threads, [&](unsigned, std::uint64_t i) { return work(i); });
 }
