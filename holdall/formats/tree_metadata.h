@@ -9,10 +9,10 @@
 //                     "dtype":…,"shape":[…],                                  what it is, where the container stores other
 //                     "logical":…}},
 //    "lost":[name, …],                  tensors of the tree that the container could not hold: read back as null
-//    "framework":"pt",                  whose tensors they are; the container's metadata says it as "format", by the writer's
-//    own doing "xxh3":"32 digits a tensor",       XXH3-128 of each tensor's bytes in the container, tensors by name in byte
-//    order "seal":"32 digits"}                XXH3-128 over names, dtypes and shapes of all tensors in the container, then this
-//    text
+//    "framework":"pt",                  whose tensors they are; where the container's metadata says it as "format", that is the
+//                                       writer's own doing
+//    "xxh3":"32 digits a tensor",       XXH3-128 of each tensor's bytes in the container, tensors by name in byte order
+//    "seal":"32 digits"}                XXH3-128 over names, dtypes and shapes of all tensors in the container, then this text
 //
 // Only what is needed is there; a flat dict of plain tensors needs nothing but checksums.
 // Thread-safety: free functions over immutable models. Ownership: results own their texts.
@@ -46,7 +46,7 @@ struct TreeOptions {
   bool checksums = false;
   bool metadata = false;       // Model::metadata(), for containers that cannot keep it as it is
   bool config = true;          // Model::config()
-  std::string framework = {};  // what the writer itself adds to the container's metadata as "format"
+  std::string framework = {};  // whose tensors they are, said where there is anything else to say
   bool views = true;           // tensors that share memory, for containers that cannot keep that themselves
 };
 

@@ -9,8 +9,9 @@
 //   sparse, nested, meta, wrapper-subclass and device tensors -> objects whose arguments hold their component tensors
 //   a tensor subclass -> the object torch._tensor._rebuild_from_type_v2(tensor, class, state)
 //   a storage on its own -> an object of its class with one tensor of all its elements as argument
-//   numpy arrays -> tensor nodes (object, masked and unreadable ones stay objects); numpy scalars -> numpy.TYPE(value) objects
-//   _codecs.encode -> bytes; set, frozenset, complex -> values; OrderedDict and its kin -> objects with pairs
+//   numpy arrays -> tensor nodes (object, masked and unreadable ones stay objects), which say so under the attribute "class"
+//   where that is asked for; numpy scalars -> numpy.TYPE(value) objects _codecs.encode -> bytes; set, frozenset, complex ->
+//   values; OrderedDict and its kin -> objects with pairs
 // Thread-safety: one thread an arena. Ownership: tensors share the sources behind the blobs in the arena.
 #pragma once
 
@@ -45,6 +46,8 @@ struct InterpretOptions {
   // The storage in a torch file that a pickle holds as bytes (torch.storage._load_from_bytes: how Python's pickle writes a
   // tensor); empty when the file holds anything else. Absent: such calls stay objects.
   std::function<std::optional<TypedStorage>(const Blob& file)> load = {};
+  // Arrays of NumPy are to say so (is_numpy_array()): where the tensors are torch's.
+  bool arrays_say_so = false;
 };
 
 // Interprets the nodes [first, arena.size()), in the order of their creation, then what `root` still reaches. Errors: corrupt,

@@ -42,6 +42,7 @@ Result<std::optional<Tensor>> array_tensor(const RawArray& raw) {
 void replace_array(const Interpretation& context, NodeId node, Value array_class, Tensor tensor) {
   Arena& arena = context.arena;
   const NodeId made = arena.tensor({.index = context.options.add(std::move(tensor))});
+  if (context.options.arrays_say_so) set_attribute(arena, arena.tensor_node(made), "class", arena.global("numpy", "ndarray"));
   const bool is_plain =
       !array_class.is(ValueKind::kGlobal) || array_class.is_global("numpy", "ndarray") || array_class.global_name() == "memmap";
   if (is_plain) return arena.replace(node, made);

@@ -6,6 +6,7 @@
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/npy_text.h"
+#include "holdall/codec/python_literal.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
 
@@ -66,12 +67,10 @@ std::string time_unit(Value metadata) {
 }
 
 std::string quoted(std::string_view name) {
-  std::string result = "'";
-  for (const char c : name) {
-    if (c == '\'' || c == '\\') result.push_back('\\');
-    result.push_back(c);
-  }
-  return result + "'";
+  PythonLiteral literal;
+  literal.kind = PythonLiteral::Kind::kText;
+  literal.text = name;
+  return to_python(literal);
 }
 
 struct Described {
@@ -88,14 +87,14 @@ Result<Described> describe_field(Value object, unsigned depth) {
   HOLDALL_ASSIGN(Described base, describe(parts.subdtype.item(0), depth));
   const auto sizes = integers(parts.subdtype.item(1));
   if (!sizes) return corrupt("the shape of a field is no tuple of integers");
-  base.descr += ", (";
+  std::string shape;
   for (const std::int64_t size : *sizes) {
     const auto bytes = checked_multiply(base.item_bytes, static_cast<std::uint64_t>(size));
     if (size < 0 || !bytes) return corrupt(text("a field has the size {}", size));
     base.item_bytes = *bytes;
-    base.descr += text("{},", size);
+    shape += text("{}{}", shape.empty() ? "" : ", ", size);
   }
-  base.descr += ")";
+  base.descr += text(", ({}{})", shape, sizes->size() == 1 ? "," : "");
   return base;
 }
 
@@ -120,7 +119,12 @@ Result<Described> describe_fields(const DTypeParts& parts, unsigned depth) {
     }
     gap_to(offset);
     HOLDALL_ASSIGN(const Described type, describe_field(field.item(0), depth + 1));
-    result.descr += text("({}, {}), ", quoted(text_of(name)), type.descr);
+    std::string said = quoted(text_of(name));
+    if (field.size() > 2) {  // a title, which is a second name
+      if (!field.item(2).is(ValueKind::kString)) return unsupported(text("the field {} has a title that is no text", said));
+      said = text("({}, {})", quoted(field.item(2).as_string()), said);
+    }
+    result.descr += text("({}, {}), ", said, type.descr);
     const auto end = checked_add(at, type.item_bytes);
     if (!end) return corrupt("the fields of a structured type pass 2^64 bytes");
     at = *end;

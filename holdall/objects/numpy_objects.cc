@@ -8,7 +8,8 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
-#include "holdall/codec/npy_dtype.h"
+#include "holdall/codec/npy.h"
+#include "holdall/codec/python_literal.h"
 
 namespace holdall {
 namespace {
@@ -83,10 +84,75 @@ NodeId call(Arena& arena, std::string_view module, std::string_view name, std::v
   return arena.object(std::move(parts));
 }
 
-}  // namespace
+NodeId size_node(Arena& arena, std::uint64_t size) { return arena.integer(static_cast<std::int64_t>(size)); }
 
-Result<std::string> numpy_typestr_of(const Tensor& tensor) {
-  if (tensor.dtype() != DType::kString || !tensor.logical().empty()) return npy_typestr(tensor.dtype(), tensor.logical());
+NodeId plain_dtype(Arena& arena, std::string_view typestr) {
+  return call(arena, "numpy", "dtype", {arena.string(typestr), arena.boolean(false), arena.boolean(true)});
+}
+
+// A type of void items and what they hold: either a subarray (type, shape) or names and fields. What arraydescr_reduce gives:
+// numpy/_core/src/multiarray/descriptor.c.
+NodeId void_dtype(Arena& arena, std::uint64_t bytes, NodeId subarray, NodeId names, NodeId fields) {
+  constexpr std::int64_t kVersion = 3;
+  constexpr std::int64_t kStructured = 16;  // NPY_NEEDS_PYAPI, which NumPy sets for every structured type
+  const NodeId dtype = plain_dtype(arena, text("V{}", bytes));
+  const NodeId flags = arena.integer(names == arena.null() ? 0 : kStructured);
+  const NodeId state = arena.tuple(
+      {arena.integer(kVersion), arena.string("|"), subarray, names, fields, size_node(arena, bytes), arena.integer(1), flags});
+  arena.object_parts(dtype).state = state;
+  return dtype;
+}
+
+struct Typed {
+  NodeId dtype = kNoNode;
+  std::uint64_t bytes = 0;
+};
+
+Result<Typed> dtype_of(Arena& arena, const PythonLiteral& descr);
+
+// The type of one field, (name, type[, shape]).
+Result<Typed> field_dtype(Arena& arena, const PythonLiteral& field) {
+  HOLDALL_ASSIGN(const Typed base, dtype_of(arena, field.items[1]));
+  if (field.items.size() == 2) return base;
+  const PythonLiteral& shape = field.items[2];
+  std::uint64_t bytes = base.bytes;
+  std::vector<NodeId> sizes;
+  for (const PythonLiteral& size : shape.is(PythonLiteral::Kind::kInt) ? std::vector{shape} : shape.items) {
+    bytes *= static_cast<std::uint64_t>(size.integer);
+    sizes.push_back(arena.integer(size.integer));
+  }
+  const NodeId subarray = arena.tuple({base.dtype, arena.tuple(std::move(sizes))});
+  return Typed{void_dtype(arena, bytes, subarray, arena.null(), arena.null()), bytes};
+}
+
+// Precondition: parse_npy_descr() takes it, so sizes are in bounds. Nested no deeper than a literal may be.
+Result<Typed> dtype_of(Arena& arena, const PythonLiteral& descr) {
+  if (descr.is(PythonLiteral::Kind::kText)) {
+    HOLDALL_ASSIGN(const NpyDType type, npy_dtype(descr.text));
+    return Typed{plain_dtype(arena, descr.text), type.item_bytes};
+  }
+  std::vector<NodeId> names;
+  const NodeId fields = arena.dict();
+  std::uint64_t at = 0;
+  for (const PythonLiteral& field : descr.items) {
+    HOLDALL_ASSIGN(const Typed typed, field_dtype(arena, field));
+    const bool has_title = field.items[0].is(PythonLiteral::Kind::kTuple);
+    const std::string& name = has_title ? field.items[0].items[1].text : field.items[0].text;
+    if (!name.empty()) {  // else a gap
+      names.push_back(arena.string(name));
+      std::vector<NodeId> parts = {typed.dtype, size_node(arena, at)};
+      if (has_title) parts.push_back(arena.string(field.items[0].items[0].text));
+      const NodeId place = arena.tuple(std::move(parts));
+      arena.set_item(fields, names.back(), place);
+      if (has_title) arena.set_item(fields, field.items[0].items[0].text, place);
+    }
+    at += typed.bytes;
+  }
+  return Typed{void_dtype(arena, at, arena.null(), arena.tuple(std::move(names)), fields), at};
+}
+
+// The width of strings that have none of their own: that of the longest.
+Result<std::string> string_typestr(const Tensor& tensor) {
   HOLDALL_ASSIGN(const Bytes data, tensor.read_bytes());
   std::size_t width = 1;
   const Status done = for_each_string(data, [&](std::string_view element) -> Status {
@@ -98,21 +164,61 @@ Result<std::string> numpy_typestr_of(const Tensor& tensor) {
   return text("<U{}", width);
 }
 
-Result<Blob> numpy_elements(const Tensor& tensor, std::string_view typestr, std::uint64_t most) {
-  if (tensor.dtype() == DType::kString) return padded_strings(tensor, typestr, most);
-  return tensor.data();
+Result<NodeId> record_dtype(Arena& arena, const Tensor& tensor) {
+  const auto descr = parse_npy_descr(tensor.logical());
+  const bool is_items = descr && !descr->has_objects && descr->type.form == NpyForm::kRecord &&
+                        descr->type.item_bytes * tensor.elements() == tensor.bytes();
+  if (!is_items) return unsupported(text("NumPy has no type for records of '{}'", tensor.logical()));
+  HOLDALL_ASSIGN(const PythonLiteral literal, parse_python_literal(tensor.logical()));
+  HOLDALL_ASSIGN(const Typed typed, dtype_of(arena, literal));
+  return typed.dtype;
+}
+
+// A tensor's elements and their type.
+struct Items {
+  NodeId dtype = kNoNode;
+  Blob data;
+};
+
+Result<Items> items_of(Arena& arena, const Tensor& tensor, std::uint64_t most) {
+  Items items;
+  if (tensor.dtype() == DType::kRecord) {
+    HOLDALL_ASSIGN(items.dtype, record_dtype(arena, tensor));
+    HOLDALL_ASSIGN(items.data, tensor.data());
+    return items;
+  }
+  const bool has_width = tensor.dtype() != DType::kString || !tensor.logical().empty();
+  HOLDALL_ASSIGN(const std::string typestr, has_width ? npy_typestr(tensor.dtype(), tensor.logical()) : string_typestr(tensor));
+  HOLDALL_ASSIGN(items.data, tensor.dtype() == DType::kString ? padded_strings(tensor, typestr, most) : tensor.data());
+  items.dtype = plain_dtype(arena, typestr);
+  return items;
+}
+
+}  // namespace
+
+bool is_numpy_array(Value tensor) {
+  const NodeId attributes = tensor.as_tensor().attributes;
+  if (attributes == kNoNode) return false;
+  const Value said = tensor.of(attributes);
+  return said.is(ValueKind::kDict) && said.size() == 1 && said.find("class").is_global("numpy", "ndarray");
+}
+
+bool has_numpy_dtype(const Tensor& tensor) {
+  if (tensor.dtype() == DType::kRecord) {
+    Arena scratch;
+    return static_cast<bool>(record_dtype(scratch, tensor));
+  }
+  return tensor.dtype() == DType::kString || npy_typestr(tensor.dtype(), tensor.logical());
 }
 
 Result<NodeId> numpy_object(Arena& arena, const Tensor& tensor, std::uint64_t most) {
-  HOLDALL_ASSIGN(const std::string typestr, numpy_typestr_of(tensor));
-  HOLDALL_ASSIGN(Blob data, numpy_elements(tensor, typestr, most));
-  const NodeId dtype = call(arena, "numpy", "dtype", {arena.string(typestr), arena.boolean(false), arena.boolean(true)});
+  HOLDALL_ASSIGN(Items items, items_of(arena, tensor, most));
   std::vector<NodeId> sizes;
-  for (const std::uint64_t size : tensor.shape()) sizes.push_back(arena.integer(static_cast<std::int64_t>(size)));
+  for (const std::uint64_t size : tensor.shape()) sizes.push_back(size_node(arena, size));
   const NodeId array = call(arena, "numpy.core.multiarray", "_reconstruct",
                             {arena.global("numpy", "ndarray"), arena.tuple({arena.integer(0)}), arena.bytes("b")});
-  const NodeId state =
-      arena.tuple({arena.integer(1), arena.tuple(std::move(sizes)), dtype, arena.boolean(false), arena.bytes(std::move(data))});
+  const NodeId state = arena.tuple(
+      {arena.integer(1), arena.tuple(std::move(sizes)), items.dtype, arena.boolean(false), arena.bytes(std::move(items.data))});
   arena.object_parts(array).state = state;
   return array;
 }

@@ -8,17 +8,16 @@
 
 namespace holdall {
 
-// The elements as NumPy stores them, row-major and little-endian, under the type string `typestr`: strings padded to the width
-// of the type, everything else as data() gives it. Memory: that of a string tensor. Errors: corrupt, limit (strings of more
-// than `most` bytes).
-Result<Blob> numpy_elements(const Tensor& tensor, std::string_view typestr, std::uint64_t most);
+// Whether a tensor node says that it is an array of NumPy (InterpretOptions::arrays_say_so), and nothing else.
+bool is_numpy_array(Value tensor);
 
-// The type string of a tensor; for strings without a width the one that the longest needs. Errors: unsupported where NumPy has
-// no such type.
-Result<std::string> numpy_typestr_of(const Tensor& tensor);
+// Whether NumPy has a type for its elements.
+bool has_numpy_dtype(const Tensor& tensor);
 
 // numpy.core.multiarray._reconstruct(numpy.ndarray, (0,), b"b") with the state (1, shape, dtype, False, bytes): what NumPy 1
-// and 2 both load. Errors: as above.
+// and 2 both load. The elements are row-major, numbers little-endian; strings without a width get that of the longest. Memory:
+// that of a string tensor. Errors: unsupported where NumPy has no such type; corrupt; limit (strings that take more than `most`
+// bytes).
 Result<NodeId> numpy_object(Arena& arena, const Tensor& tensor, std::uint64_t most);
 
 }  // namespace holdall

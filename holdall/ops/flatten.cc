@@ -7,6 +7,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
 #include "holdall/io/blob.h"
+#include "holdall/objects/numpy_objects.h"
 
 namespace holdall {
 namespace {
@@ -93,6 +94,9 @@ std::string key_text(Value key) {
   return plain.empty() ? std::string(name(key.kind())) : plain;
 }
 
+// Whose array a tensor is, torch's or NumPy's, is a matter of the container and no difference.
+bool has_attributes(Value tensor) { return tensor.as_tensor().attributes != kNoNode && !is_numpy_array(tensor); }
+
 bool is_container(Value value) {
   switch (value.kind()) {
     case ValueKind::kList:
@@ -103,7 +107,7 @@ bool is_container(Value value) {
     case ValueKind::kObject:
       return true;
     case ValueKind::kTensor:
-      return value.as_tensor().attributes != kNoNode;
+      return has_attributes(value);
     default:
       return false;
   }
@@ -228,7 +232,7 @@ bool is_names_only(const Model& model) {
     const Value tensor = tree.mapped(i);
     if (!tree.key(i).is(ValueKind::kString) || !tensor.is(ValueKind::kTensor)) return false;
     const TensorNode& node = tensor.as_tensor();
-    if (node.parameter || node.requires_grad || node.attributes != kNoNode) return false;
+    if (node.parameter || node.requires_grad || has_attributes(tensor)) return false;
     if (model.find(tree.key(i).as_string()) == nullptr) return false;
   }
   return true;

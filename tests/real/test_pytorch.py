@@ -106,14 +106,6 @@ def test_parameters_and_attributes_come_back(holdall, tmp_path):
     assert back["p"]._backward_hooks is not back["q"]._backward_hooks
 
 
-def test_numpy_inside_becomes_what_the_weights_only_loader_takes(holdall, tmp_path):
-    state = {"rng": ("MT19937", numpy.arange(5, dtype=numpy.uint32), 3), "loss": numpy.float32(0.1), "w": torch.ones(1)}
-    holdall.convert(save(state, tmp_path / "model.pt"), tmp_path / "ours.pt")
-    back = torch.load(tmp_path / "ours.pt", weights_only=True)
-    assert torch.equal(back["rng"][1], torch.arange(5).to(torch.uint32))
-    assert back["loss"] == float(numpy.float32(0.1)) and back["rng"][0] == "MT19937"
-
-
 def test_a_whole_module_goes_out_and_back(holdall, tmp_path):
     net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.LSTM(4, 2))
     holdall.convert(save(net, tmp_path / "model.pt"), tmp_path / "ours.pt")

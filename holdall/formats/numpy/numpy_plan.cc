@@ -4,6 +4,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/npy_text.h"
 #include "holdall/formats/numpy/numpy.h"
+#include "holdall/objects/numpy_objects.h"
 
 namespace holdall::numpy {
 namespace {
@@ -116,7 +117,7 @@ bool is_bare(const Model& model) {
   const Value tree = model.tree();
   if (!tree.is(ValueKind::kTensor)) return false;
   const TensorNode& node = tree.as_tensor();
-  return !node.parameter && !node.requires_grad && node.attributes == kNoNode;
+  return !node.parameter && !node.requires_grad && (node.attributes == kNoNode || is_numpy_array(tree));
 }
 
 Result<Plan> plan_npy(const Model& model, const WriteOptions& options) {
@@ -168,6 +169,7 @@ Result<Plan> plan_npz(const Model& model, const WriteOptions& options) {
   TreeOptions tree_options;
   tree_options.metadata = true;
   tree_options.config = !options.config_beside;
+  tree_options.framework = model.origin().framework;
   HOLDALL_ASSIGN(const TreeText tree, write_tree(model, stored, tree_options));
   plan.losses.insert(plan.losses.end(), tree.losses.begin(), tree.losses.end());
   if (!tree.json.empty()) {

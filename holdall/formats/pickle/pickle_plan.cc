@@ -59,11 +59,8 @@ class Planner {
       if (by_index_.size() <= named.index) by_index_.resize(named.index + 1, nullptr);
       if (by_index_[named.index] != nullptr) continue;
       by_index_[named.index] = &named;
-      const auto typestr = numpy_typestr_of(named.tensor);
-      if (!typestr) {
-        const bool is_record = named.tensor.dtype() == DType::kRecord;
-        lose(named.name, is_record ? "arrays of structured types are not written into pickles; .npy and .npz hold them"
-                                   : text("dtype {} has no place in NumPy", name(named.tensor.dtype())));
+      if (!has_numpy_dtype(named.tensor)) {
+        lose(named.name, text("dtype {} has no place in NumPy", name(named.tensor.dtype())));
         unwritable_.insert(named.index);
       }
       const NamedTensor* other = model_.shares_with(i);
@@ -84,7 +81,7 @@ class Planner {
       const Value value = model_.arena().at(next.back());
       next.pop_back();
       if (value.kind() < ValueKind::kList || !seen.insert(value.id()).second) continue;
-      if (value.is(ValueKind::kTensor)) find_losses_of(value.as_tensor());
+      if (value.is(ValueKind::kTensor) && !is_numpy_array(value)) find_losses_of(value.as_tensor());
       if (value.is(ValueKind::kObject)) {
         const ObjectParts& parts = value.as_object();
         find_losses_of(value);

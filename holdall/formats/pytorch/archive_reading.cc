@@ -72,6 +72,7 @@ Result<Model> read_archive(const Bundle& bundle, const Context& context) {
   const std::string file = file_name(bundle);
   InterpretOptions options;
   options.limits = context.limits;
+  options.arrays_say_so = true;
   std::uint64_t tensors = 0;
   options.add = [&](Tensor tensor) {
     ++tensors;

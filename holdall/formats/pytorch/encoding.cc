@@ -4,6 +4,8 @@
 #include <array>
 #include <map>
 #include <tuple>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "holdall/base/keyed_hash.h"
@@ -12,15 +14,27 @@
 #include "holdall/formats/pytorch/spelling.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
+#include "holdall/objects/numpy_objects.h"
 
 namespace holdall::pytorch {
 
 namespace {
 
+// Arrays of NumPy stand in the pickle itself. Up to this much of them is held in memory while it is written, as protocol 2
+// needs.
+constexpr std::uint64_t kMostArrayBytes = 64u << 20;
+constexpr std::uint64_t kApartFrom = 16u << 10;
+
+// Whether the model came from torch, whose loader had to be allowed NumPy's functions there too if there are any.
+bool is_of_torch(const Model& model) {
+  return model.origin().framework == "pt" || model.metadata().find_string("format") == "pt";
+}
+
 // The tensor nodes that a tree reaches, and what their attributes say, by TensorNode::index.
 struct Reached {
   std::vector<bool> tensors;
   std::unordered_map<std::uint32_t, TensorTraits> traits;  // of those that have any
+  std::unordered_set<std::uint32_t> arrays;                // those that no node calls anything but an array of NumPy
 };
 
 TensorTraits traits_of(const Arena& arena, const TensorNode& node) {
@@ -73,9 +87,13 @@ Reached reach(Value root) {
     if (value.is(ValueKind::kTensor)) {
       const TensorNode& node = value.as_tensor();
       if (node.index >= reached.tensors.size()) reached.tensors.resize(std::size_t{node.index} + 1, false);
-      if (!reached.tensors[node.index] && node.attributes != kNoNode) {
-        reached.traits.emplace(node.index, traits_of(arena, node));
+      const bool is_new = !reached.tensors[node.index];
+      if (!is_numpy_array(value)) {
+        reached.arrays.erase(node.index);
+      } else if (is_new) {
+        reached.arrays.insert(node.index);
       }
+      if (is_new && node.attributes != kNoNode) reached.traits.emplace(node.index, traits_of(arena, node));
       reached.tensors[node.index] = true;
     }
     for_each_child(value, [&](NodeId child) {
@@ -92,7 +110,11 @@ Reached reach(Value root) {
 class Encoder {
  public:
   Encoder(const Model& model, const Placement& placement)
-      : model_(model), placement_(placement), spelling_(placement), copies_(model.arena().size(), kNoNode) {
+      : model_(model),
+        placement_(placement),
+        spelling_(placement),
+        copies_(model.arena().size(), kNoNode),
+        keeps_numpy_(is_of_torch(model)) {
     ordered_dict_ = arena_.global("collections", "OrderedDict");
     nothing_ = arena_.tuple();
   }
@@ -103,8 +125,20 @@ class Encoder {
   std::vector<Loss>& losses() noexcept { return losses_; }
   // Objects that became None for want of a storage.
   std::uint64_t without_storage() const noexcept { return without_storage_; }
-  // 2, as torch.save has it and its safe loader wants it; 4 for a name with a dot (a nested class), which 2 cannot say.
-  int protocol() const noexcept { return has_dotted_global_ ? 4 : 2; }
+  // 2, as torch.save has it and its safe loader wants it; 4 for what 2 cannot say: a name with a dot (a nested class), bytes
+  // that are not held in memory.
+  int protocol() const noexcept { return has_dotted_global_ || array_bytes_ > kMostArrayBytes ? 4 : 2; }
+
+  // The arrays of NumPy that the tree holds, made before the rest. Errors: those of making them.
+  Status add_arrays(const std::map<std::uint32_t, const NamedTensor*>& arrays) {
+    for (const auto& [index, entry] : arrays) {
+      auto made = numpy_object(arena_, entry->tensor, Limits().value_bytes);
+      if (!made) return std::move(made).error().with(text("tensor '{}'", entry->name));
+      arrays_.emplace(index, *made);
+      array_bytes_ += entry->tensor.bytes();
+    }
+    return {};
+  }
 
   // kNoNode for a tensor that is not written.
   Result<NodeId> encode(Value root) {
@@ -114,6 +148,7 @@ class Encoder {
   }
 
   NodeId tensor(const TensorNode& node) {
+    if (const auto array = arrays_.find(node.index); array != arrays_.end()) return array->second;
     const std::uint64_t key = std::uint64_t{node.index} << 32 | node.attributes;
     const std::size_t kind = (node.parameter ? 2u : 0u) + (node.requires_grad ? 1u : 0u);
     const auto [place, is_new] = tensors_.try_emplace(key);
@@ -172,9 +207,10 @@ class Encoder {
           ++without_storage_;
           return copy = arena_.null();
         }
-        // numpy.float32(0.5) is a number: torch's own loader refuses NumPy's.
+        // numpy.float32(0.5) is a number where it did not come from torch: its weights-only loader refuses NumPy's.
         const auto args = arguments(value);
-        if (builder_of(value) == Builder::kNumpyScalarClass && args.size() == 1) return copy = copy_of(args[0]);
+        const bool is_scalar = builder_of(value) == Builder::kNumpyScalarClass && args.size() == 1;
+        if (is_scalar && !keeps_numpy_) return copy = copy_of(args[0]);
         copy = arena_.object({});
         break;
       }
@@ -384,9 +420,12 @@ class Encoder {
   // By index and attributes, then by whether it is a Parameter and requires grad.
   NumberMap<std::array<NodeId, 4>> tensors_;
   std::map<std::string, NodeId, std::less<>> functions_;
+  std::unordered_map<std::uint32_t, NodeId> arrays_;  // of NumPy, by TensorNode::index
+  std::uint64_t array_bytes_ = 0;
   NodeId ordered_dict_, nothing_;
   std::vector<Loss> losses_;
   bool has_dotted_global_ = false;
+  bool keeps_numpy_;
   std::uint64_t without_storage_ = 0;
 };
 
@@ -399,7 +438,8 @@ Result<Encoded> finish(Encoder& encoder, NodeId root, const Placement& placement
     encoder.spelling().spell(code, tensor.as_tensor().index);
     return Status();
   };
-  HOLDALL_ASSIGN(encoded.pickle, write_pickle(encoder.arena().at(root), how));
+  how.apart_from = kApartFrom;
+  HOLDALL_ASSIGN(encoded.pickle, write_pickle_pieces(encoder.arena().at(root), how));
   encoded.storages = placement.storages();
   encoded.losses = placement.losses();
   for (Loss& loss : encoder.losses()) encoded.losses.push_back(std::move(loss));
@@ -417,13 +457,19 @@ Result<Encoded> encode_tree(const Model& model) {
   const Reached reached = reach(model.tree());
   std::vector<std::uint32_t> entries;
   std::vector<std::uint32_t> unnamed;
+  std::map<std::uint32_t, const NamedTensor*> arrays;
   for (std::uint32_t i = 0; i < model.tensors().size(); ++i) {
+    const NamedTensor& entry = model.tensors()[i];
+    if (reached.arrays.contains(entry.index) && has_numpy_dtype(entry.tensor)) {
+      arrays.emplace(entry.index, &entry);
+      continue;
+    }
     entries.push_back(i);
-    const std::uint32_t index = model.tensors()[i].index;
-    if (index >= reached.tensors.size() || !reached.tensors[index]) unnamed.push_back(i);
+    if (entry.index >= reached.tensors.size() || !reached.tensors[entry.index]) unnamed.push_back(i);
   }
   HOLDALL_ASSIGN(const Placement placement, Placement::make(model, entries, reached.traits));
   Encoder encoder(model, placement);
+  HOLDALL_TRY(encoder.add_arrays(arrays));
   HOLDALL_ASSIGN(NodeId root, encoder.encode(model.tree()));
   if (root == kNoNode) root = encoder.arena().null();
   const bool is_dict = encoder.arena().at(root).is(ValueKind::kDict);

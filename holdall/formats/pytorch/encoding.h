@@ -4,15 +4,15 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <vector>
 
+#include "holdall/codec/pickle.h"
 #include "holdall/formats/pytorch/placement.h"
 
 namespace holdall::pytorch {
 
 struct Encoded {
-  std::string pickle;                  // data.pkl
+  std::vector<PicklePiece> pickle;     // data.pkl
   std::vector<SavedStorage> storages;  // data/0, data/1, …
   std::vector<Loss> losses;
   std::vector<std::uint32_t> entries;  // by encode_entries(): those that are written

@@ -170,6 +170,7 @@ Result<Model> read_legacy(const Bundle& bundle, const Context& context) {
   const std::string name = file_name(bundle);
   InterpretOptions options;
   options.limits = context.limits;
+  options.arrays_say_so = true;
   options.add = [&](Tensor tensor) { return file.builder.add(std::move(tensor), name); };
   options.storage = [&](Value id, std::optional<DType> element) { return storages.resolve(id, element); };
   const NodeId root = file.streams.programs[kObject].root;

@@ -13,6 +13,7 @@
 #include "holdall/formats/pytorch/archive.h"
 #include "holdall/formats/pytorch/encoding.h"
 #include "holdall/formats/tree_metadata.h"
+#include "holdall/io/joined.h"
 
 namespace holdall::pytorch {
 
@@ -94,11 +95,31 @@ class ArchiveWriter {
   std::size_t count_ = 0;
 };
 
+// The pieces of a pickle as one blob. Stored checksums are compared here, since those of a part would be lost in the whole.
+Result<Blob> joined(std::vector<PicklePiece> pieces) {
+  std::vector<Blob> blobs;
+  for (PicklePiece& piece : pieces) {
+    if (auto* text = std::get_if<std::string>(&piece)) {
+      blobs.push_back(Blob::memory(Bytes::adopt(std::move(*text)), "data.pkl"));
+      continue;
+    }
+    blobs.push_back(std::get<Blob>(std::move(piece)));
+    if (!blobs.back().crc32() && !blobs.back().xxh3()) continue;
+    HOLDALL_TRY(for_each_tile(blobs.back(), 1u << 20, [](std::uint64_t, std::span<const std::byte>) { return Status(); }));
+  }
+  return Blob(joined_source(std::move(blobs), "data.pkl"));
+}
+
 // The records of one file, in torch's order.
 Status plan_file(PlannedFile& file, Encoded encoded, std::string document, const WriteOptions& options) {
   const std::uint64_t alignment = options.alignment == 0 ? kAlignment : options.alignment;
   ArchiveWriter writer(file, prefix_for(file.name), alignment);
-  HOLDALL_TRY(writer.add("data.pkl", std::move(encoded.pickle)));
+  if (encoded.pickle.size() == 1) {
+    HOLDALL_TRY(writer.add("data.pkl", std::get<std::string>(std::move(encoded.pickle.front()))));
+  } else {
+    HOLDALL_ASSIGN(Blob pickle, joined(std::move(encoded.pickle)));
+    HOLDALL_TRY(writer.add("data.pkl", std::move(pickle)));
+  }
   HOLDALL_TRY(writer.add(".format_version", "1"));
   HOLDALL_TRY(writer.add(".storage_alignment", std::to_string(alignment)));
   HOLDALL_TRY(writer.add("byteorder", "little"));

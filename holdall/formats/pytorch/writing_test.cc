@@ -177,6 +177,46 @@ TEST(PytorchWriting, NamesWhatTorchCannotHold) {
   EXPECT_EQ(back->tensors()[0].name, "kept");
 }
 
+// {"array": an array of NumPy, "tensor": torch's, "loss": numpy.float32(0.5)}
+Model with_numpy_values(std::string framework) {
+  ModelBuilder builder;
+  Arena& arena = *builder.arena;
+  builder.origin.framework = std::move(framework);
+  const std::uint32_t array = builder.add(*Tensor::dense(DType::kUInt8, {3}, Blob::memory(Bytes::adopt("abc"), "a")));
+  const std::uint32_t tensor = builder.add(*Tensor::dense(DType::kUInt8, {2}, Blob::memory(Bytes::adopt("de"), "t")));
+  const NodeId said = arena.dict();
+  arena.set_item(said, "class", arena.global("numpy", "ndarray"));
+  ObjectParts loss;
+  loss.callee = arena.global("numpy", "float32");
+  loss.args = arena.tuple({arena.real(0.5)});
+  builder.tree = arena.dict();
+  arena.set_item(builder.tree, "array", arena.tensor({.index = array, .attributes = said}));
+  arena.set_item(builder.tree, "tensor", arena.tensor({.index = tensor}));
+  arena.set_item(builder.tree, "loss", arena.object(std::move(loss)));
+  return *std::move(builder).named_by_tree();
+}
+
+TEST(PytorchWriting, ArraysOfNumpyStandInThePickleAndTakeNoStorage) {
+  Folder folder;
+  const Model model = with_numpy_values("pt");
+  auto back = written(model, folder / "a.pt");
+  ASSERT_TRUE(back.has_value()) << back.error().to_string();
+  EXPECT_EQ(tree_text(*back), tree_text(model));
+  expect_same_tensors(model, *back);
+  const auto zip = ZipArchive::open(*open_file(folder / "a.pt"), Limits{});
+  ASSERT_TRUE(zip.has_value()) << zip.error().to_string();
+  EXPECT_NE((*zip)->find("a/data/0"), nullptr);
+  EXPECT_EQ((*zip)->find("a/data/1"), nullptr);
+}
+
+TEST(PytorchWriting, ScalarsOfNumpyAreNumbersWhereTheyDidNotComeFromTorch) {
+  Folder folder;
+  auto back = written(with_numpy_values(""), folder / "a.pt");
+  ASSERT_TRUE(back.has_value()) << back.error().to_string();
+  ASSERT_TRUE(back->tree().find("loss").is(ValueKind::kFloat));
+  EXPECT_EQ(back->tree().find("loss").as_float(), 0.5);
+}
+
 TEST(PytorchWriting, MetadataAndConfigComeBack) {
   Folder folder;
   ModelBuilder builder;
