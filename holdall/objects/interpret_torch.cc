@@ -205,6 +205,7 @@ Status dense_tensor(const Interpretation& context, NodeId node, Builder builder)
   if (!made) return std::move(made).error().with(text("storage '{}'", storage.key));
   HOLDALL_TRY(check_expansion(*made, storage, context.options.limits));
   tensor.index = context.options.add(std::move(*made));
+  if (row->dtype == DType::kFloat4E2M1 && sizes.empty()) set_attribute(context.arena, tensor, "shape", context.arena.tuple());
   if (!row->exact) set_attribute(context.arena, tensor, "dtype", context.arena.global("torch", row->name));
   if (layout.quantizer >= 0) {
     HOLDALL_ASSIGN(const NodeId how,

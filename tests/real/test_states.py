@@ -176,6 +176,19 @@ def test_the_tree_holds_plain_values_exactly(holdall, tmp_path):
     assert pairs["$dollar"] == {"$dict": [["$tensor", "not one"]]} or pairs["$dollar"] == {"$tensor": "not one"}
 
 
+@pytest.mark.parametrize("middle", ["b.pt", "b.safetensors", "b.npz"])
+def test_a_pair_of_small_floats_without_a_dimension_has_none_again(holdall, tmp_path, middle):
+    state = {name: torch.full(shape, 7, dtype=torch.uint8).view(torch.float4_e2m1fn_x2) for name, shape in {"none": (), "one": (1,), "two": (2, 3)}.items()}
+    path = save(state, tmp_path / "model.pt")
+    assert holdall.inspect(path).tensors["none"]["shape"] == [2]
+    holdall.convert(path, tmp_path / middle)
+    holdall.convert(tmp_path / middle, tmp_path / "back.pt")
+    back = torch.load(tmp_path / "back.pt", weights_only=True)
+    for name, tensor in state.items():
+        assert back[name].dtype == tensor.dtype and back[name].shape == tensor.shape, name
+        assert torch.equal(back[name].view(torch.uint8), tensor.view(torch.uint8)), name
+
+
 def test_select_and_rename(holdall, tmp_path):
     path = save(samples.state_dict(), tmp_path / "model.pt")
     outcome = holdall("convert", path, tmp_path / "part.safetensors", "--select", "head.*", "--select", "embedding.weight",

@@ -43,6 +43,7 @@ TensorTraits traits_of(const Arena& arena, const TensorNode& node) {
   const Value dtype = attributes.find("dtype");
   if (dtype.is(ValueKind::kGlobal) && dtype.global_module() == "torch") traits.row = torch_dtype(dtype.global_name());
   traits.quantized = static_cast<bool>(attributes.find("quantizer"));
+  traits.lone_pair = integers(attributes.find("shape")) == std::vector<std::int64_t>();
   return traits;
 }
 

@@ -109,6 +109,8 @@ Status Placement::place(const NamedTensor& entry, const TensorTraits& traits) {
   }
   saved.sizes.assign(tensor.shape().begin(), tensor.shape().end());
   if (saved.row->dtype == DType::kFloat4E2M1) saved.sizes.back() /= 2;
+  const bool is_pair = saved.row->dtype == DType::kFloat4E2M1 && tensor.shape() == Shape{2};
+  if (is_pair && traits.lone_pair) saved.sizes.clear();
   Span* span = keeps_storage(tensor) ? &spans_[tensor.storage().get()] : nullptr;
   // A quantized tensor takes its dtype from its storage, so that must be its alone.
   const bool alone = span == nullptr || (span->mixed && traits.quantized);

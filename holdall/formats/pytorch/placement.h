@@ -34,10 +34,12 @@ struct SavedTensor {
   bool negative = false;
 };
 
-// What the tree says about a tensor beyond its values: torch's own name of its dtype, and whether it is quantized.
+// What the tree says about a tensor beyond its values: torch's own name of its dtype, whether it is quantized, and whether it
+// is a pair of float4 without a dimension.
 struct TensorTraits {
   const TorchDType* row = nullptr;
   bool quantized = false;
+  bool lone_pair = false;
 };
 
 class Placement {
