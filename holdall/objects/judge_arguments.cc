@@ -96,6 +96,17 @@ bool could_act(Builder builder) noexcept {
 
 std::string spelled(Value global) { return text("{}.{}", global.global_module(), global.global_name()); }
 
+std::string global_or(Value value, std::string_view otherwise) {
+  return value.is(ValueKind::kGlobal) ? spelled(value) : std::string(otherwise);
+}
+
+// What type() is asked about where pickle writes the classes of these. Of anything else it gives a class that the file chooses.
+bool is_singleton(Value value) {
+  const GlobalRow* row = row_of(value);
+  const bool is_named = row != nullptr && row->builder == Builder::kType;
+  return value.is_null() || (is_named && (row->name == "Ellipsis" || row->name == "NotImplemented"));
+}
+
 // The class of an object that copyreg makes.
 Value made_class(Value object, Value callee) {
   const GlobalRow* row = row_of(callee);
@@ -141,13 +152,14 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
   switch (takes) {
     case Takes::kState:
       return {};
+    case Takes::kSingleton:
+      return is_singleton(value) ? Offence() : global_or(value, "what is none of None, Ellipsis and NotImplemented");
     case Takes::kEntries:
       return entries(value);
     case Takes::kRebuild: {
       const GlobalRow* row = row_of(value);
       if (row != nullptr && is_rebuild(row->builder)) return {};
-      if (value.is(ValueKind::kGlobal)) return row == nullptr ? Offence() : spelled(value);
-      return "what is no rebuild function";
+      return value.is(ValueKind::kGlobal) && row == nullptr ? Offence() : global_or(value, "what is no rebuild function");
     }
     case Takes::kRebuildArguments: {
       if (!value.is(ValueKind::kTuple) && !value.is(ValueKind::kList)) return "arguments that are computed";

@@ -19,6 +19,7 @@ namespace holdall {
 // What stands at one position of a call.
 enum class Takes : std::uint8_t {
   kData,
+  kSingleton,         // None, Ellipsis or NotImplemented
   kEntries,           // a list, tuple, set or dict of anything
   kState,             // anything: it becomes attributes, as BUILD's does
   kClass,             // the class whose object is made

@@ -159,6 +159,20 @@ TEST(Judge, WhatTheInertIsCalledWithIsJudged) {
   }
 }
 
+// type() of anything but a constant of Python gives a class that the file chooses, which a BUILD then changes, or makes one.
+TEST(Judge, TypeIsAskedOnlyAboutConstants) {
+  const std::string type = "c__builtin__\ntype\n";
+  const std::string identity = "ctorch.nn.modules.linear\nIdentity\n";
+  for (const std::string& program : std::vector<std::string>{
+           type + "(" + identity + ")RtR.", type + "(" + identity + "tR.", type + "(I1\ntR.", type + "(" + type + "tR.",
+           type + "(S'X'\n(t(dtR.", type + "(S'X'\n(" + identity + "t(dtR.", type + "((NttR.", "(" + type + "I1\no.",
+           "\x80\x02" + type + "K\x01\x85\x81.", "\x80\x04" + type + identity + ")R\x85}\x92.",
+           "ccopyreg\n__newobj__\n(" + type + identity + ")RtR.", "ccopyreg\n_reconstructor\n(" + type + type + "I1\ntR.",
+           "ccollections\ndefaultdict\n(" + type + "tR.", "cuuid\nUUID\n(" + type + "tR.", type + "}S'x'\nI1\nsb."}) {
+    EXPECT_EQ(worst(judged(program)), Verdict::kMalicious) << program;
+  }
+}
+
 TEST(Judge, MethodsThatAnObjectWasGivenAreNotCalled) {
   const std::string space = "cargparse\nNamespace\n)R";
   const std::string path = "cpathlib\nPosixPath\n";
@@ -185,7 +199,13 @@ TEST(Judge, ArgumentsThatOrdinaryFilesHaveAreInert) {
            "carray\n_array_reconstructor\n(carray\narray\nS'd'\nI3\nNtR.",
            "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR.", "cnumpy\ndtype\n(cnumpy\nrecord\ntR.",
            "cnumpy.random._pickle\n__bit_generator_ctor\n(cnumpy.random._pcg64\nPCG64\ntR.",
-           "cdatetime\ntimezone\n(cdatetime\ntimedelta\n(I0\ntRtR."}) {
+           "cdatetime\ntimezone\n(cdatetime\ntimedelta\n(I0\ntRtR.", "c__builtin__\ntype\n(NtR.",
+           "c__builtin__\ntype\n(c__builtin__\nEllipsis\ntR.",
+           "\x80\x04\x8c\x08"
+           "builtins\x8c\x04"
+           "type\x93\x8c\x08"
+           "builtins\x8c\x0e"
+           "NotImplemented\x93\x85R."}) {
     const Findings findings = judged(program);
     EXPECT_THAT(findings, testing::IsEmpty()) << program << ": " << (findings.empty() ? "" : findings[0].what);
   }

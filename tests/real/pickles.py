@@ -205,6 +205,12 @@ MALICIOUS |= {
     "object_copied": call("torch.optim.swa_utils", "AveragedModel", NAMESPACE + b")R}" + unicode("__deepcopy__") + POSIX_PATH + b"sb"),
     "setstate_of_its_own": proto(2, NAMESPACE + b")R}" + unicode("__setstate__") + POSIX_PATH + b"sb" + unicode("/") + b"b"),
     "append_of_its_own": proto(2, NAMESPACE + b")R}" + unicode("append") + POSIX_PATH + b"sb" + unicode("/") + b"a"),
+    "type_of_an_object_and_changed": changed(reduce(global_("builtins", "type"), global_object("torch.nn.modules.linear", "Identity"))),
+    "type_of_an_import": call("builtins", "type", NAMESPACE),
+    "type_makes_a_class": call("builtins", "type", unicode("X"), NAMESPACE + b"\x85", b"}"),
+    "type_by_newobj": proto(2, global_("builtins", "type") + global_object("argparse", "Namespace") + b"\x85\x81"),
+    "type_by_copyreg": call("copyreg", "_reconstructor", global_("builtins", "type"), global_("builtins", "type"), unicode("x")),
+    "type_as_a_factory": call("collections", "defaultdict", global_("builtins", "type")),
     "argument_taken_out_again": proto(2, reduce(global_("uuid", "UUID"), b"}q\x00" + unicode("x") + POSIX_PATH + b"s") + b"0h\x00" + unicode("x") + b"Ns"),
 }
 
@@ -232,6 +238,8 @@ INERT = {
     "protocol0": pickle.dumps({"a": (1, 2)}, 0),
     "protocol5": pickle.dumps({"a": [1], "b": b"x" * 70_000}, 5),
     "set": pickle.dumps({1, 2}, 4),
+    "classes_of_constants": pickle.dumps([type(None), type(...), type(NotImplemented)], 2),
+    "classes_of_constants_protocol4": pickle.dumps([type(None), type(...), type(NotImplemented)], 4),
     "nested_file": load_from_bytes(legacy(BENIGN)),
     "nested_file_in_text": load_from_bytes(legacy(BENIGN), latin1, 2),
     "nested_file_twice": proto(3, load_from_bytes(legacy(BENIGN))[2:-1] + b"0" + load_from_bytes(legacy(BENIGN))[2:-1]),
