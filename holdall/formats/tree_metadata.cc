@@ -161,7 +161,6 @@ class TreeWriter {
   Status write_values() {
     // A name for every index that the tree may hold: of the first stored entry, else of the first entry there is.
     for (const StoredAs& as : stored_) names_.emplace(model_.tensors()[as.entry].index, model_.tensors()[as.entry].name);
-    const std::size_t stored_indices = names_.size();
     for (const NamedTensor& entry : model_.tensors()) {
       if (names_.emplace(entry.index, entry.name).second) lost_.push_back(entry.name);
     }
@@ -175,11 +174,11 @@ class TreeWriter {
       return {};
     }
     if (has_tree) {
-      const bool is_whole = stored_indices == names_.size();
+      const bool is_whole = stored_.size() == model_.tensors().size();
       const bool by_tree = model_.is_named_by_tree() && (is_whole || names_hold());
       json_.key("names").string(by_tree ? "tree" : "flat").key("tree");
       HOLDALL_TRY(write_value(model_.tree()));
-      if (!is_whole) write_lost();
+      if (!lost_.empty()) write_lost();
     }
     if (has_metadata) {
       json_.key("metadata");

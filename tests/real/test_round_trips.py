@@ -107,6 +107,17 @@ def test_a_check_passes_over_what_was_allowed_to_be_lost(holdall, tmp_path, targ
     assert document["tree"]["deep"] == {"w": {"$tensor": "deep.w"}, "epoch": 4}
 
 
+@pytest.mark.parametrize("first", ["../x", "y"])
+def test_a_lost_name_of_a_tensor_that_is_kept_under_another_takes_nothing_else_along(holdall, tmp_path, first):
+    w = torch.arange(4.0)
+    torch.save({first: w, ({"../x", "y"} - {first}).pop(): w, "epoch": 3}, tmp_path / "model.pt")
+    holdall("convert", tmp_path / "model.pt", tmp_path / "out.npz", "--allow-loss", "--check")
+    assert holdall("inspect", tmp_path / "out.npz", "--json").json["warnings"] == []
+    holdall.convert(tmp_path / "out.npz", tmp_path / "back.pt")
+    back = torch.load(tmp_path / "back.pt")
+    assert back["epoch"] == 3 and torch.equal(back["y"], w) and back["../x"] is back["y"]
+
+
 @pytest.mark.parametrize("target", ["out.pkl", "out.npz", "back.safetensors"])
 def test_what_holdall_says_in_a_file_is_no_metadata_of_the_model(holdall, tmp_path, target):
     torch.save({"w": torch.ones(2), "epoch": 3}, tmp_path / "model.pt")
