@@ -90,8 +90,40 @@ Result<Model> edited(const Model& model, const ConvertOptions& options, ConvertR
   return edit_model(model, std::move(edits));
 }
 
+// "w" of "w@2", the second path that is named "w"; any other name as it is.
+std::string_view without_number(const Model& model, std::string_view name) {
+  const std::size_t at = name.rfind('@');
+  if (at == std::string_view::npos || at + 1 == name.size()) return name;
+  if (name.find_first_not_of("0123456789", at + 1) != std::string_view::npos) return name;
+  return model.find(name.substr(0, at)) != nullptr ? name.substr(0, at) : name;
+}
+
+// By the tensor's name, the tensor of the result that it was written as, or nullptr: where several paths have one name and some
+// were lost, a tree numbers those that remain anew. Names for which nothing changes are not in it.
+using Renumbered = std::map<std::string_view, const NamedTensor*>;
+Renumbered renumbered(const Model& meant, const Model& got, const std::set<std::string_view>& losing) {
+  Renumbered result;
+  if (!meant.is_named_by_tree() || !got.is_named_by_tree() || meant.tensors().size() == got.tensors().size()) return result;
+  std::map<std::string_view, std::vector<std::string_view>> groups;
+  for (const NamedTensor& entry : meant.tensors()) groups[without_number(meant, entry.name)].push_back(entry.name);
+  for (const auto& [name, members] : groups) {
+    std::vector<const NamedTensor*> there;
+    for (std::size_t n = 1; n <= members.size(); ++n) {
+      const NamedTensor* found = got.find(n == 1 ? std::string(name) : text("{}@{}", name, n));
+      if (found != nullptr) there.push_back(found);
+    }
+    const auto lost = static_cast<std::size_t>(
+        std::count_if(members.begin(), members.end(), [&](std::string_view member) { return losing.contains(member); }));
+    if (members.size() == 1 || lost == 0 || there.size() + lost != members.size()) continue;
+    std::size_t next = 0;
+    for (const std::string_view member : members) result[member] = losing.contains(member) ? nullptr : there[next++];
+  }
+  return result;
+}
+
 // The tensor of the result that `entry` was written as; nullptr where there is none.
-const NamedTensor* counterpart(const Model& meant, const NamedTensor& entry, const Model& got) {
+const NamedTensor* counterpart(const Model& meant, const NamedTensor& entry, const Model& got, const Renumbered& others) {
+  if (const auto known = others.find(entry.name); known != others.end()) return known->second;
   const NamedTensor* other = got.find(entry.name);
   if (other == nullptr && meant.tensors().size() == 1 && got.tensors().size() == 1) other = &got.tensors().front();  // .npy
   return other;
@@ -104,10 +136,11 @@ Status compare_with(const Model& meant, const std::string& output, const Convert
   HOLDALL_ASSIGN(const Model got, open_model(output, open));
   std::set<std::string_view> losing;
   for (const Loss& loss : report.losses) losing.insert(loss.where);
+  const Renumbered others = renumbered(meant, got, losing);
   std::vector<NamedTensor> mine, theirs;
   std::uint64_t lost = 0;
   for (const NamedTensor& entry : meant.tensors()) {
-    const NamedTensor* other = counterpart(meant, entry, got);
+    const NamedTensor* other = counterpart(meant, entry, got, others);
     const bool may_lose = losing.contains(entry.name);
     const bool is_alike =
         other != nullptr && other->tensor.dtype() == entry.tensor.dtype() && other->tensor.shape() == entry.tensor.shape();

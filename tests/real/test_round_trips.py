@@ -118,6 +118,20 @@ def test_a_lost_name_of_a_tensor_that_is_kept_under_another_takes_nothing_else_a
     assert back["epoch"] == 3 and torch.equal(back["y"], w) and back["../x"] is back["y"]
 
 
+def test_a_check_knows_the_tensors_whose_names_a_loss_has_moved_up(holdall, tmp_path):
+    """Of two paths named "a.b" the first is lost, so that "a.b@2" is "a.b" in the result; the lost one has as many bytes."""
+    import pickle
+
+    import numpy
+
+    value = {"a.b": numpy.array(["xy"]), "a": {"b": numpy.arange(10, dtype="u1"), "c": numpy.zeros(3)}}
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(value))
+    assert {"a.b", "a.b@2"} <= set(holdall.inspect(tmp_path / "model.pkl").tensors)
+    outcome = holdall("convert", tmp_path / "model.pkl", tmp_path / "out.pt", "--allow-loss", "--check", "--json").json
+    assert outcome["checked"] == 2 and outcome["differing"] == []
+    assert torch.load(tmp_path / "out.pt")["a"]["b"].tolist() == list(range(10))
+
+
 @pytest.mark.parametrize("target", ["out.pkl", "out.npz", "back.safetensors"])
 def test_what_holdall_says_in_a_file_is_no_metadata_of_the_model(holdall, tmp_path, target):
     torch.save({"w": torch.ones(2), "epoch": 3}, tmp_path / "model.pt")
