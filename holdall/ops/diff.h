@@ -1,4 +1,5 @@
-// Diff: in what two models differ, whatever formats they are in.
+// Diff: in what two models differ, whatever formats they are in. Values are compared, and no stored checksums with each other
+// or with the values: whether a file is what its checksums say is for verify.
 //
 // Thread-safety: functions may be called from several threads. Ownership: reports own their texts.
 #pragma once

@@ -76,6 +76,26 @@ def test_a_shared_array_stays_one(holdall, tmp_path):
     assert again["a"] is again["b"][0]
 
 
+class Node:
+    pass
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("target", ["b.pkl", "b.npz", "b.pt"])
+def test_cycles_close_through_tuples_and_frozen_sets(holdall, tmp_path, target, protocol):
+    through_list, node = ([],), Node()
+    through_list[0].append(through_list)
+    node.self, node.pair, node.frozen = node, (node, [through_list]), frozenset([node])
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"t": through_list, "n": node, "s": {node}}, protocol))
+    holdall.convert(tmp_path / "a.pkl", tmp_path / target)
+    holdall.convert(tmp_path / target, tmp_path / "c.pkl")
+    back = pickle.loads((tmp_path / "c.pkl").read_bytes())
+    assert back["t"][0][0] is back["t"]
+    again = back["n"]
+    assert again.self is again and again.pair[0] is again and again.pair[1][0] is back["t"]
+    assert next(iter(again.frozen)) is again and next(iter(back["s"])) is again
+
+
 def test_nothing_in_a_pickle_runs(holdall, tmp_path):
     class Hostile:
         def __reduce__(self):
