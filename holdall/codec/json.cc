@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/codec/json_text.h"
 
 namespace holdall {
@@ -15,25 +16,6 @@ namespace holdall {
 using namespace json_text;
 
 namespace {
-
-void append_utf8(std::string& out, std::uint32_t code) {
-  const auto put = [&](std::uint32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | code >> 6);
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3F));
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-}
 
 // A byte for a message: the character itself where it can be printed, else its number.
 std::string shown(char c) {

@@ -130,7 +130,4 @@ Status write_json(JsonWriter& writer, Value value);
 // A kFloat, by its kept spelling where that is JSON, else as number() does.
 void write_float(JsonWriter& writer, Value value);
 
-// The length of the well-formed UTF-8 sequence that `text` starts with; 0 when it starts with none. Precondition: not empty.
-std::size_t utf8_length(std::string_view text) noexcept;
-
 }  // namespace holdall

@@ -3,27 +3,13 @@
 #include <cmath>
 
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/codec/json.h"
 #include "holdall/codec/json_text.h"
 
 namespace holdall {
 
 using namespace json_text;
-
-std::size_t utf8_length(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first < 0xC2 || first > 0xF4) return 0;
-  if (first < 0xE0) return follows(1) ? 2 : 0;
-  if (first < 0xF0) {  // neither overlong forms (E0 80) nor surrogates (ED A0)
-    return follows(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF) && follows(2) ? 3 : 0;
-  }
-  return follows(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF) && follows(2) && follows(3) ? 4 : 0;
-}
 
 void JsonWriter::new_line() {
   if (indent_ == 0) return;

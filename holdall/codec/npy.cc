@@ -7,6 +7,7 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/codec/json.h"
 #include "holdall/codec/python_literal.h"
 

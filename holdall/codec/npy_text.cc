@@ -9,6 +9,7 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 
 namespace holdall {
 namespace {
@@ -17,40 +18,6 @@ constexpr std::uint64_t kBlockBytes = 65'536;
 constexpr std::uint64_t kMostItem = 16 * 1'048'576;
 constexpr std::uint64_t kMostEmptyItems = 1'048'576;
 constexpr std::uint64_t kLengthBytes = 8;
-
-void append_utf8(std::string& text, std::uint32_t point) {
-  const auto put = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
-  if (point < 0x80) return put(point);
-  if (point < 0x800) {
-    put(0xc0 | point >> 6);
-  } else {
-    if (point < 0x10000) {
-      put(0xe0 | point >> 12);
-    } else {
-      put(0xf0 | point >> 18);
-      put(0x80 | (point >> 12 & 0x3f));
-    }
-    put(0x80 | (point >> 6 & 0x3f));
-  }
-  put(0x80 | (point & 0x3f));
-}
-
-// Takes one code point off the front of UTF-8 in which surrogates may stand alone; empty for anything else.
-std::optional<std::uint32_t> take_point(std::string_view& text) {
-  const auto lead = static_cast<unsigned char>(text.front());
-  const std::size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-  if (size == 0 || size > text.size()) return std::nullopt;
-  std::uint32_t point = size == 1 ? lead : lead & (0x7fu >> size);
-  for (std::size_t i = 1; i < size; ++i) {
-    const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xc0) != 0x80) return std::nullopt;
-    point = point << 6 | (next & 0x3f);
-  }
-  constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (point < kLeast[size] || point > 0x10ffff) return std::nullopt;
-  text.remove_prefix(size);
-  return point;
-}
 
 // Appends the string of one item, its length first. Errors: corrupt for what is no code point.
 Status append_string(std::string& out, std::span<const std::byte> item, const NpyDType& type) {
@@ -242,7 +209,7 @@ class ItemSource final : public Source {
         continue;
       }
       while (form_ == NpyForm::kUtf32 && !string.empty() && used < item_bytes_) {
-        const auto point = take_point(string);
+        const auto point = take_code_point(string);
         if (!point) break;
         store_le(to + used, *point);
         used += 4;
@@ -286,7 +253,7 @@ Result<NpyTextWidth> measure_npy_text(const Blob& strings, std::uint64_t count) 
     width.bytes = std::max<std::uint64_t>(width.bytes, string.size());
     width.padded = width.padded || string.ends_with('\0');
     std::uint64_t characters = 0;
-    for (; width.utf8 && !string.empty(); ++characters) width.utf8 = take_point(string).has_value();
+    for (; width.utf8 && !string.empty(); ++characters) width.utf8 = take_code_point(string).has_value();
     width.characters = std::max(width.characters, characters);
   }
   if (!walk.at_end()) return corrupt(text("more than {} strings", count)).in(strings.name());

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/codec/pickle_machine.h"
 #include "holdall/codec/pickle_names.h"
 #include "holdall/codec/pickle_text.h"
@@ -172,7 +173,7 @@ bool PickleMachine::extension_of(std::int64_t code) {
 bool PickleMachine::persistent_line() {
   std::string_view id;
   if (!any_line(id)) return false;
-  if (!pickle_text::is_ascii(id)) return fail("a persistent id of protocol 0 is not ASCII");
+  if (!is_ascii(id)) return fail("a persistent id of protocol 0 is not ASCII");
   return persistent_with(arena_.string(id));
 }
 

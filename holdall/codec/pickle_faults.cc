@@ -1,5 +1,6 @@
 // What pickle's opcodes cannot say.
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/codec/pickle_text.h"
 #include "holdall/codec/pickle_writer.h"
 
@@ -11,8 +12,7 @@ bool is_writable_global(const Value& global, bool newer) {
   // GLOBAL's name is one attribute of its module; only STACK_GLOBAL walks the dots of a nested class.
   if (!newer && global.global_name().find('.') != std::string_view::npos) return false;
   for (const std::string_view part : {global.global_module(), global.global_name()}) {
-    if (part.empty() || part == "?" || part.find('\n') != std::string_view::npos || !pickle_text::is_utf8(part, false))
-      return false;
+    if (part.empty() || part == "?" || part.find('\n') != std::string_view::npos || !is_utf8(part)) return false;
   }
   return true;
 }
@@ -33,7 +33,7 @@ std::string PickleWriter::fault_of(const Value& of) const {
       return {};
     case ValueKind::kString:
       if (of.as_string().size() > UINT32_MAX) return text("a text of {} bytes is too long for a pickle", of.as_string().size());
-      return pickle_text::is_utf8(of.as_string(), true) ? "" : "a text that is not UTF-8 has no form in a pickle";
+      return is_utf8(of.as_string(), Surrogates::kTaken) ? "" : "a text that is not UTF-8 has no form in a pickle";
     case ValueKind::kBytes:  // which below protocol 4 are a text, of up to two bytes each
       if (!code_.newer() && of.bytes_size() > UINT32_MAX / 2)
         return text("{} bytes are too many for a pickle", of.bytes_size());

@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/codec/pickle_machine.h"
 #include "holdall/codec/pickle_text.h"
 
@@ -38,7 +39,7 @@ bool PickleMachine::any_line(std::string_view& text) {
 bool PickleMachine::identifier_line(std::string& text, Script script) {
   std::string_view taken;
   if (!line(taken)) return false;
-  const bool good = script == Script::kAscii ? pickle_text::is_ascii(taken) : pickle_text::is_utf8(taken, false);
+  const bool good = script == Script::kAscii ? is_ascii(taken) : is_utf8(taken);
   if (!good) return fail("a module or name is not text");
   text = taken;
   return true;
@@ -134,7 +135,7 @@ bool PickleMachine::binary_float() {
 bool PickleMachine::unicode_of(std::uint64_t size) {
   std::string_view data;
   if (!payload(size, data)) return false;
-  if (!pickle_text::is_utf8(data, true)) return fail("a text is not UTF-8");
+  if (!is_utf8(data, Surrogates::kTaken)) return fail("a text is not UTF-8");
   return push(arena_.string(data));
 }
 
@@ -154,7 +155,7 @@ bool PickleMachine::string_line() {
 
 // Python 2 had one type for text and bytes.
 bool PickleMachine::python2_text(std::string_view data) {
-  const bool is_text = data.find('\0') == std::string_view::npos && pickle_text::is_utf8(data, false);
+  const bool is_text = data.find('\0') == std::string_view::npos && is_utf8(data);
   return push(is_text ? arena_.string(data) : arena_.bytes(data));
 }
 
@@ -164,7 +165,7 @@ bool PickleMachine::python2_string_of(std::uint64_t size) {
     const unsigned char* seen = input_.peek(size);
     if (seen == nullptr) return cut_short(size);
     const std::string_view data(reinterpret_cast<const char*>(seen), static_cast<std::size_t>(size));
-    if (data.find('\0') == std::string_view::npos && pickle_text::is_utf8(data, false)) {
+    if (data.find('\0') == std::string_view::npos && is_utf8(data)) {
       if (size >= kMeasuredPayload && !measure(size)) return false;
       const NodeId node = arena_.string(data);
       input_.skip(size);

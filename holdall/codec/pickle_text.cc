@@ -5,9 +5,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <system_error>
 #include <vector>
+
+#include "holdall/base/utf8.h"
 
 namespace holdall::pickle_text {
 namespace {
@@ -27,25 +28,6 @@ int digit_of(char c) noexcept {
 }
 
 unsigned byte_of(char c) noexcept { return static_cast<unsigned char>(c); }
-
-void append_utf8(std::string& out, std::uint32_t point) {
-  const auto put = [&](std::uint32_t value) { out.push_back(static_cast<char>(value)); };
-  if (point < 0x80) {
-    put(point);
-  } else if (point < 0x800) {
-    put(0xC0 | (point >> 6));
-    put(0x80 | (point & 0x3F));
-  } else if (point < 0x10000) {
-    put(0xE0 | (point >> 12));
-    put(0x80 | ((point >> 6) & 0x3F));
-    put(0x80 | (point & 0x3F));
-  } else {
-    put(0xF0 | (point >> 18));
-    put(0x80 | ((point >> 12) & 0x3F));
-    put(0x80 | ((point >> 6) & 0x3F));
-    put(0x80 | (point & 0x3F));
-  }
-}
 
 // Decimal digits of a magnitude in 32-bit limbs, lowest first; the limbs are used up.
 std::string decimal_of_limbs(std::vector<std::uint32_t> limbs) {
@@ -265,42 +247,6 @@ std::optional<std::string> raw_unicode(std::string_view line) {
     append_utf8(out, point);
   }
   return out;
-}
-
-bool is_ascii(std::string_view text) noexcept {
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + i, 8);
-    if ((word & 0x8080808080808080u) != 0) return false;
-  }
-  for (; i < text.size(); ++i)
-    if (byte_of(text[i]) >= 0x80) return false;
-  return true;
-}
-
-bool is_utf8(std::string_view text, bool surrogates) noexcept {
-  if (is_ascii(text)) return true;
-  for (std::size_t i = 0; i < text.size();) {
-    const unsigned lead = byte_of(text[i]);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
-    if (lead < 0xC2 || lead > 0xF4 || text.size() - i <= more) return false;
-    unsigned low = 0x80;
-    unsigned high = 0xBF;
-    if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED && !surrogates) high = 0x9F;
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;
-    if (byte_of(text[i + 1]) < low || byte_of(text[i + 1]) > high) return false;
-    for (std::size_t j = 2; j <= more; ++j)
-      if ((byte_of(text[i + j]) & 0xC0) != 0x80) return false;
-    i += more + 1;
-  }
-  return true;
 }
 
 std::string decimal_of(std::string_view two_complement) {

@@ -27,9 +27,6 @@ std::optional<double> real(std::string_view text);
 std::optional<std::string> quoted(std::string_view line);
 // The operand of UNICODE (raw-unicode-escape), as UTF-8 in which surrogates may stand alone.
 std::optional<std::string> raw_unicode(std::string_view line);
-// Whether this is UTF-8, surrogates allowed or not.
-bool is_utf8(std::string_view text, bool surrogates) noexcept;
-bool is_ascii(std::string_view text) noexcept;
 
 // Little-endian two's complement to decimal, and back with the fewest bytes (none for 0), as LONG1 holds integers.
 std::string decimal_of(std::string_view two_complement);

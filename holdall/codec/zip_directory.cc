@@ -5,6 +5,7 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/io/cursor.h"
 
 namespace holdall::zip {
@@ -27,39 +28,6 @@ constexpr std::size_t kMostComment = 65'535;
 std::uint16_t u16(std::span<const std::byte> record, std::size_t at) { return load_le<std::uint16_t>(record.data() + at); }
 std::uint32_t u32(std::span<const std::byte> record, std::size_t at) { return load_le<std::uint32_t>(record.data() + at); }
 std::uint64_t u64(std::span<const std::byte> record, std::size_t at) { return load_le<std::uint64_t>(record.data() + at); }
-
-void append_utf8(std::string& text, std::uint32_t point) {
-  if (point < 0x80) {
-    text += static_cast<char>(point);
-  } else if (point < 0x800) {
-    text += static_cast<char>(0xc0 | (point >> 6));
-    text += static_cast<char>(0x80 | (point & 0x3f));
-  } else {
-    text += static_cast<char>(0xe0 | (point >> 12));
-    text += static_cast<char>(0x80 | ((point >> 6) & 0x3f));
-    text += static_cast<char>(0x80 | (point & 0x3f));
-  }
-}
-
-// Well-formed UTF-8 as Unicode's table 3-7 has it: no overlong forms, no surrogates.
-bool is_utf8(std::string_view text) noexcept {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-    if (size == 0 || size > text.size() - i) return false;
-    for (std::size_t k = 1; k < size; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      unsigned low = 0x80, high = 0xbf;
-      if (k == 1 && lead == 0xe0) low = 0xa0;
-      if (k == 1 && lead == 0xed) high = 0x9f;
-      if (k == 1 && lead == 0xf0) low = 0x90;
-      if (k == 1 && lead == 0xf4) high = 0x8f;
-      if (next < low || next > high) return false;
-    }
-    i += size;
-  }
-  return true;
-}
 
 // The last `kEndBytes + kMostComment` bytes of the source and those before them that a ZIP64 record may take.
 struct TailWindow {

@@ -7,6 +7,7 @@
 #include "holdall/base/checked.h"
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/codec/json.h"
 #include "holdall/formats/safetensors/safetensors.h"
 
@@ -15,15 +16,6 @@ namespace {
 
 constexpr std::uint64_t kAlignment = 8;
 constexpr std::string_view kStem = "model";
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 // Whether the file has to say whose tensors they are, which transformers asks of it.
 bool adds_framework(const Model& model) { return !model.origin().framework.empty() && !model.metadata().find("format"); }
