@@ -81,8 +81,8 @@ struct PickleProgram {
   std::uint64_t end = 0;  // offset behind STOP (or of the failing opcode)
   std::uint64_t opcodes = 0;
   int protocol = 0;  // the highest that an opcode or PROTO asked for
-  std::vector<PickleImport> imports;
-  std::vector<PickleCall> calls;
+  PlainVector<PickleImport> imports;
+  PlainVector<PickleCall> calls;
   std::vector<PickleOddity> oddities;  // at most a hundred, or one of each kind beyond
   std::unordered_set<NodeId> passed;   // imports that became part of a value: an argument, an item, a key, a state
   std::optional<Error> error;

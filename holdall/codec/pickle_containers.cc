@@ -23,6 +23,10 @@ bool PickleMachine::tuple_of(std::size_t count) {
 }
 
 bool PickleMachine::tuple_from(std::size_t place) {
+  if (place == stack_.size()) {
+    if (empty_tuple_ == kNoNode) empty_tuple_ = arena_.tuple();
+    return push(empty_tuple_);
+  }
   std::vector<NodeId> items = pop_from(place);
   std::uint32_t deepest = 0;
   bool unhashable = false;
@@ -33,7 +37,7 @@ bool PickleMachine::tuple_from(std::size_t place) {
     deepest = std::max(deepest, height(item) + 1);
     unhashable = unhashable || is_unhashable(item, what);
   }
-  const NodeId tuple = arena_.tuple(std::move(items));
+  const NodeId tuple = arena_.tuple(items);
   if (unhashable) unhashable_.insert(tuple);
   return set_height(tuple, deepest) && push(tuple);
 }

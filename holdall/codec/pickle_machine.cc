@@ -181,7 +181,7 @@ bool PickleMachine::set_height(NodeId container, std::uint32_t height) {
     return fail(over_limit(text("values are nested more than {} deep", options_.limits.depth)));
   }
   if (height == 0) return true;
-  if (heights_.size() <= container) heights_.resize(std::max<std::size_t>(container + 1, heights_.size() * 2));
+  if (heights_.size() <= container) heights_.resize(container + 1);
   heights_[container] = height;
   return true;
 }

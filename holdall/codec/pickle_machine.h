@@ -208,11 +208,12 @@ class PickleMachine {
   int declared_ = 0;
   bool protocol_noted_ = false;
   NodeId last_passed_ = kNoNode;
+  NodeId empty_tuple_ = kNoNode;  // Python has one
   bool stopped_ = false;
   std::int64_t next_buffer_ = 0;
   std::array<NodeId, 256> small_integers_{};
   TextMap<NodeId> imports_;
-  std::vector<std::uint32_t> heights_;              // nesting below a container, by node
+  PlainVector<std::uint32_t> heights_;              // nesting below a container, by node
   std::unordered_set<NodeId> unhashable_;           // tuples that hold a list, dict or set
   std::unordered_map<NodeId, NodeId> set_members_;  // by set: a dict whose keys are its members
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -60,8 +62,10 @@ class LocalWalk {
  public:
   LocalWalk(const Source& source, std::vector<ZipMember>& members, std::uint64_t end)
       : members_(members), end_(end), window_(source, end), order_(members.size()) {
-    std::iota(order_.begin(), order_.end(), std::size_t{0});
-    const auto by_offset = [&](std::size_t a, std::size_t b) { return members[a].header_offset < members[b].header_offset; };
+    std::iota(order_.begin(), order_.end(), 0u);
+    const auto by_offset = [&](std::uint32_t a, std::uint32_t b) {
+      return members[a].header_offset < members[b].header_offset;
+    };
     if (!std::is_sorted(order_.begin(), order_.end(), by_offset)) std::sort(order_.begin(), order_.end(), by_offset);
   }
 
@@ -201,7 +205,54 @@ class LocalWalk {
   std::vector<ZipMember>& members_;
   std::uint64_t end_;
   Window window_;
-  std::vector<std::size_t> order_;
+  std::vector<std::uint32_t> order_;
+};
+
+// The payload of a stored member, whose name is put together when it is first asked for: an archive may have millions.
+class StoredMember final : public Source {
+ public:
+  // Precondition: `member` is one of the archive's.
+  StoredMember(std::shared_ptr<const ZipArchive> archive, const ZipMember& member)
+      : archive_(std::move(archive)), member_(member) {}
+  ~StoredMember() override { delete name_.load(); }
+
+  std::uint64_t size() const noexcept override { return member_.size; }
+  bool random_access() const noexcept override { return whole().random_access(); }
+  std::optional<Location> locate(std::uint64_t offset) const override { return whole().locate(member_.data_offset + offset); }
+  int descriptor(std::uint64_t offset, std::uint64_t* at) const noexcept override {
+    return whole().descriptor(member_.data_offset + offset, at);
+  }
+
+  const std::string& name() const noexcept override {
+    if (const std::string* known = name_.load()) return *known;
+    try {
+      auto made = std::make_unique<const std::string>(whole().name() + "!" + member_.name);
+      const std::string* known = nullptr;
+      return name_.compare_exchange_strong(known, made.get()) ? *made.release() : *known;
+    } catch (const std::bad_alloc&) {
+      return whole().name();
+    }
+  }
+
+  std::optional<Bytes> resident() const override {
+    const auto all = whole().resident();
+    if (!all) return std::nullopt;
+    return all->slice(static_cast<std::size_t>(member_.data_offset), static_cast<std::size_t>(member_.size));
+  }
+
+  Status read_at(std::uint64_t offset, std::span<std::byte> out) const override {
+    if (!fits(offset, out.size(), member_.size)) {
+      return corrupt(text("{} bytes are needed, the end is at {}", out.size(), member_.size)).at(offset).in(name());
+    }
+    return whole().read_at(member_.data_offset + offset, out);
+  }
+
+ private:
+  const Source& whole() const noexcept { return *archive_->source(); }
+
+  std::shared_ptr<const ZipArchive> archive_;
+  const ZipMember& member_;
+  mutable std::atomic<const std::string*> name_ = nullptr;
 };
 
 }  // namespace
@@ -215,13 +266,15 @@ Result<std::shared_ptr<const ZipArchive>> ZipArchive::open(SourceRef source, con
       HOLDALL_ASSIGN(archive->members_, zip::read_entries(directory, tail));
     }
     HOLDALL_TRY(LocalWalk(*source, archive->members_, tail.offset).run());
-    archive->by_name_.reserve(archive->members_.size());
+    const auto& members = archive->members_;
+    const auto hash_of = [&](std::uint32_t i) { return keyed_hash(members[i].name); };
     bool any_crc = false, any_bytes = false;
-    for (std::size_t i = 0; i < archive->members_.size(); ++i) {
-      const ZipMember& member = archive->members_[i];
-      if (!archive->by_name_.emplace(member.name, i).second) {
+    for (std::uint32_t i = 0; i < members.size(); ++i) {
+      const ZipMember& member = members[i];
+      if (archive->find(member.name) != nullptr) {
         return corrupt(text("two members have the name '{}'", member.name)).at(member.header_offset);
       }
+      archive->by_name_.add(hash_of(i), i, hash_of);
       any_crc = any_crc || member.crc32 != 0;
       any_bytes = any_bytes || member.size != 0;
     }
@@ -237,8 +290,8 @@ Result<std::shared_ptr<const ZipArchive>> ZipArchive::open(SourceRef source, con
 }
 
 const ZipMember* ZipArchive::find(std::string_view name) const noexcept {
-  const auto it = by_name_.find(name);
-  return it == by_name_.end() ? nullptr : &members_[it->second];
+  const std::uint32_t found = by_name_.find(keyed_hash(name), [&](std::uint32_t i) { return members_[i].name == name; });
+  return found == HashIndex::kNone ? nullptr : &members_[found];
 }
 
 Result<Blob> ZipArchive::blob(std::string_view name) const {
@@ -248,12 +301,11 @@ Result<Blob> ZipArchive::blob(std::string_view name) const {
 }
 
 Result<Blob> ZipArchive::blob(const ZipMember& member) const {
-  std::string name = source_->name() + "!" + member.name;
   const auto crc = has_checksums_ ? std::optional(member.crc32) : std::nullopt;
   if (member.method == 0) {
-    HOLDALL_ASSIGN(SourceRef stored, slice_source(source_, member.data_offset, member.size, std::move(name)));
-    return Blob(std::move(stored), crc);
+    return Blob(std::make_shared<StoredMember>(shared_from_this(), member), crc);
   }
+  std::string name = source_->name() + "!" + member.name;
   if (member.size > limits_.expansion_floor && member.size / limits_.expansion > member.stored_size) {
     return over_limit(text("{} bytes would become {}, {} times as many are allowed", member.stored_size, member.size,
                            limits_.expansion))

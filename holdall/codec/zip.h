@@ -12,11 +12,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "holdall/base/hash_index.h"
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/limits.h"
 #include "holdall/io/blob.h"
@@ -37,7 +39,7 @@ struct ZipMember {
 
 class DecoderPool;
 
-class ZipArchive {
+class ZipArchive : public std::enable_shared_from_this<ZipArchive> {
  public:
   // Reads the directory and every local header, no payload. Errors: corrupt, unsupported (encryption, methods), limit.
   static Result<std::shared_ptr<const ZipArchive>> open(SourceRef source, const Limits& limits);
@@ -57,7 +59,7 @@ class ZipArchive {
   SourceRef source_;
   Limits limits_;
   std::vector<ZipMember> members_;
-  TextViewMap<std::size_t> by_name_;  // views of the members' names
+  HashIndex by_name_;  // of members_
   std::string comment_;
   std::shared_ptr<DecoderPool> decoders_;
   bool has_checksums_ = true;
@@ -109,9 +111,9 @@ class ZipPlanner {
   struct Facts;   // what becomes known while the plan is executed
   struct Fixup {  // a number in a block that is not known yet
     enum class Kind : std::uint8_t { kCrc, kStored32, kStored64, kOffset32, kOffset64, kOwn32, kOwn64 };
-    std::size_t at;  // in the block
+    std::uint64_t at;     // in the block
+    std::uint32_t index;  // of the member; for kOwn, whose value is added to the block's own offset, nothing
     Kind kind;
-    std::size_t index;  // of the member; for kOwn: what is added to the block's own offset
   };
 
   Result<std::size_t> begin(std::string name, std::uint64_t size, std::uint64_t stored_bound, bool deflated);
@@ -126,18 +128,24 @@ class ZipPlanner {
   bool offset_is_wide(std::size_t index) const;
   bool has_descriptor(std::size_t index) const;
   std::uint16_t descriptor_flags(std::size_t index) const;
+  void add_fixup(Fixup::Kind kind, std::size_t index);
+  static void fill_in(const Fixup& fixup, const Facts& facts, std::span<const Written> parts, PartId own, std::byte* block);
+  static Status read_payloads(const std::vector<std::pair<std::uint32_t, Blob>>& payloads, Facts& facts,
+                              std::span<std::byte> block);
   PartId flush_block();
+  Status add_within(std::string name, Blob data);
   void end_payload(std::size_t index, PartId payload, std::optional<std::uint64_t> stored);
 
   PlannedFile& file_;
   Options options_;
   std::vector<Entry> entries_;
-  TextMap<std::size_t> names_;
-  std::shared_ptr<Facts> facts_;               // shared with the parts that need it
-  std::string block_;                          // records not yet added as a part
-  std::vector<Fixup> fixups_;                  // in block_
-  std::optional<std::uint64_t> position_ = 0;  // of the end of block_ in the file; empty behind a stream
-  std::uint64_t bound_ = 0;                    // what it is at most
+  HashIndex names_;                                       // of entries_
+  std::shared_ptr<Facts> facts_;                          // shared with the parts that need it
+  std::string block_;                                     // records not yet added as a part
+  std::vector<Fixup> fixups_;                             // in block_
+  std::vector<std::pair<std::uint32_t, Blob>> payloads_;  // of members that lie within block_, still to be read
+  std::optional<std::uint64_t> position_ = 0;             // of the end of block_ in the file; empty behind a stream
+  std::uint64_t bound_ = 0;                               // what it is at most
   bool finished_ = false;
 };
 

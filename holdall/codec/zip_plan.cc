@@ -1,16 +1,18 @@
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <utility>
 
 #include "holdall/base/checked.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
+#include "holdall/base/utf8.h"
 #include "holdall/codec/inflate.h"
 #include "holdall/codec/zip.h"
 #include "holdall/codec/zip_directory.h"
+#include "holdall/io/gather.h"
 
-// Records between two payloads (a descriptor, the next local header) are gathered in one block, which becomes one part: a
-// literal when every number in it is known, else a late part that fills them in.
+// Records between two payloads (a descriptor, the next local header) and short payloads are gathered in one block, which
+// becomes one part: a literal when everything in it is known, else a late part that fills it in.
 
 namespace holdall {
 namespace {
@@ -20,11 +22,14 @@ using zip::kFull32;
 
 constexpr std::uint64_t kMostAlignment = 32'768;
 constexpr int kLevel = 6;
-// Up to this many bytes, a payload that is in memory is part of the block: nothing about it is unknown.
+// Up to this many bytes, a payload is part of the block: a part of its own would take more memory than it holds.
 constexpr std::size_t kSmall = 512;
+// A block of this size becomes a part before the next member.
+constexpr std::size_t kBlock = 65'536;
 constexpr std::uint16_t kVersion = 20;    // deflate, folders
 constexpr std::uint16_t kVersion64 = 45;  // ZIP64
 constexpr std::uint16_t kMadeByUnix = 3 << 8;
+constexpr std::size_t kMostZip64 = 28;       // bytes of a ZIP64 field
 constexpr std::uint16_t kFirstDay = 0x0021;  // 1980-01-01, the earliest that the format can say: the same bytes every time
 constexpr std::uint32_t kPlainFile = 0100644u << 16;
 // What torch's writer (miniz) puts in its ZIP64 end record.
@@ -40,10 +45,6 @@ void put(std::string& block, T value) {
 std::uint16_t full16(std::uint64_t value) { return static_cast<std::uint16_t>(std::min<std::uint64_t>(value, kFull16)); }
 std::uint32_t full32(std::uint64_t value) { return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, kFull32)); }
 
-bool is_ascii(std::string_view name) {
-  return std::all_of(name.begin(), name.end(), [](char letter) { return static_cast<unsigned char>(letter) < 0x80; });
-}
-
 }  // namespace
 
 Status check_zip_name(std::string_view name) {
@@ -57,23 +58,27 @@ Status check_zip_name(std::string_view name) {
 
 struct ZipPlanner::Facts {
   struct Member {
-    PartId block = 0;              // the part that holds the local header
-    std::uint64_t in_block = 0;    // where in it
-    PartId payload = 0;            // the part that holds the payload, which may be the block
-    std::uint64_t in_payload = 0;  // where in it
-    std::uint64_t head_size = 0;   // bytes of the payload that stand in the block
-    std::uint32_t head_crc32 = 0;
     std::uint64_t size = 0;
-    std::optional<std::uint32_t> crc32;                         // where it is known beforehand
-    std::optional<std::uint64_t> stored_size;                   // likewise
-    std::shared_ptr<std::atomic<std::uint32_t>> encoder_crc32;  // set by the encoder of a deflated member
+    std::uint64_t head_size = 0;   // bytes of the payload that stand in the block before `payload`
+    PartId block = 0;              // the part that holds the local header
+    PartId payload = 0;            // the part that holds the payload, which may be the block
+    std::uint32_t in_block = 0;    // where in it the local header stands
+    std::uint32_t in_payload = 0;  // where the payload does
+    std::uint32_t head_crc32 = 0;
+    std::uint32_t crc32 = 0;
+    // Where the CRC-32 comes from: the plan; the part of the payload; whoever makes the payload, who puts it into crc32.
+    enum class Crc : std::uint8_t { kPlan, kPart, kMaker } crc_from = Crc::kPart;
+
+    void know_crc32(std::uint32_t crc) {
+      crc32 = crc;
+      crc_from = Crc::kPlan;
+    }
   };
   std::vector<Member> members;
 
   std::uint32_t crc32_of(std::size_t index, std::span<const Written> parts) const {
     const Member& member = members[index];
-    if (member.crc32) return *member.crc32;
-    if (member.encoder_crc32) return member.encoder_crc32->load();
+    if (member.crc_from != Member::Crc::kPart) return member.crc32;
     return crc32_join(member.head_crc32, parts[member.payload].crc32, member.size - member.head_size);
   }
 };
@@ -95,18 +100,19 @@ std::uint16_t ZipPlanner::descriptor_flags(std::size_t index) const {
 }
 
 void ZipPlanner::put_crc(std::size_t index) {
-  const auto& crc = facts_->members[index].crc32;
-  if (!crc) fixups_.push_back({block_.size(), Fixup::Kind::kCrc, index});
-  put(block_, crc.value_or(0));
+  const Facts::Member& member = facts_->members[index];
+  if (member.crc_from != Facts::Member::Crc::kPlan) add_fixup(Fixup::Kind::kCrc, index);
+  put(block_, member.crc32);
 }
 
 void ZipPlanner::put_stored_size(std::size_t index, bool wide) {
-  const auto& stored = facts_->members[index].stored_size;
-  if (!stored) fixups_.push_back({block_.size(), wide ? Fixup::Kind::kStored64 : Fixup::Kind::kStored32, index});
+  const Entry& entry = entries_[index];
+  const std::uint64_t stored = entry.deflated ? 0 : entry.size;
+  if (entry.deflated) add_fixup(wide ? Fixup::Kind::kStored64 : Fixup::Kind::kStored32, index);
   if (wide) {
-    put(block_, stored.value_or(0));
+    put(block_, stored);
   } else {
-    put(block_, static_cast<std::uint32_t>(stored.value_or(0)));
+    put(block_, static_cast<std::uint32_t>(stored));
   }
 }
 
@@ -120,7 +126,7 @@ void ZipPlanner::put_zip64(std::size_t index, bool sizes, bool offset) {
     put_stored_size(index, true);
   }
   if (offset) {
-    if (!entries_[index].offset) fixups_.push_back({block_.size(), Fixup::Kind::kOffset64, index});
+    if (!entries_[index].offset) add_fixup(Fixup::Kind::kOffset64, index);
     put(block_, entries_[index].offset.value_or(0));
   }
 }
@@ -133,15 +139,14 @@ Result<std::size_t> ZipPlanner::begin(std::string name, std::uint64_t size, std:
         text("payloads cannot be aligned to {}: a power of two up to {}", options_.alignment, kMostAlignment));
   }
   HOLDALL_TRY(check_zip_name(name));
-  if (!names_.emplace(name, entries_.size()).second) {
+  const auto hash_of = [&](std::uint32_t i) { return keyed_hash(entries_[i].name); };
+  if (names_.find(keyed_hash(name), [&](std::uint32_t i) { return entries_[i].name == name; }) != HashIndex::kNone) {
     return Error(Code::kAlreadyExists, text("the archive has a member '{}' already", name));
   }
-  const std::size_t index = entries_.size();
+  const auto index = static_cast<std::uint32_t>(entries_.size());
   entries_.push_back({std::move(name), size, stored_bound, position_, bound_, deflated});
-  Facts::Member member;
-  member.size = size;
-  if (!deflated) member.stored_size = size;
-  facts_->members.push_back(std::move(member));
+  names_.add(hash_of(index), index, hash_of);
+  facts_->members.push_back({.size = size});
   return index;
 }
 
@@ -151,7 +156,7 @@ void ZipPlanner::write_local_header(std::size_t index) {
   const bool descriptors = options_.data_descriptors;
   const bool wide = sizes_are_wide(index);
   const std::size_t begin = block_.size();
-  facts_->members[index].in_block = begin;
+  facts_->members[index].in_block = static_cast<std::uint32_t>(begin);
   put(block_, zip::kLocalSignature);
   put(block_, descriptors ? std::uint16_t{0} : wide ? kVersion64 : kVersion);
   const std::uint16_t utf8 = is_ascii(entry.name) ? std::uint16_t{0} : zip::kFlagUtf8;
@@ -208,50 +213,72 @@ void ZipPlanner::write_descriptor(std::size_t index) {
   bound_ += block_.size() - begin;
 }
 
-// Adds the block as a part.
+void ZipPlanner::add_fixup(Fixup::Kind kind, std::size_t index) {
+  fixups_.push_back({block_.size(), static_cast<std::uint32_t>(index), kind});
+}
+
+// Fills in a number of a block that lies at parts[own].
+void ZipPlanner::fill_in(const Fixup& fixup, const Facts& facts, std::span<const Written> parts, PartId own, std::byte* block) {
+  std::byte* const to = block + fixup.at;
+  const Facts::Member& member = facts.members[fixup.index];
+  switch (fixup.kind) {
+    case Fixup::Kind::kCrc:
+      return store_le(to, facts.crc32_of(fixup.index, parts));
+    case Fixup::Kind::kStored32:
+      return store_le(to, static_cast<std::uint32_t>(parts[member.payload].size));
+    case Fixup::Kind::kStored64:
+      return store_le(to, parts[member.payload].size);
+    case Fixup::Kind::kOffset32:
+      return store_le(to, static_cast<std::uint32_t>(parts[member.block].offset + member.in_block));
+    case Fixup::Kind::kOffset64:
+      return store_le(to, parts[member.block].offset + member.in_block);
+    case Fixup::Kind::kOwn32:
+      return store_le(to, static_cast<std::uint32_t>(parts[own].offset + load_le<std::uint32_t>(to)));
+    case Fixup::Kind::kOwn64:
+      return store_le(to, parts[own].offset + load_le<std::uint64_t>(to));
+  }
+}
+
+// Reads the short payloads of a block into their places.
+Status ZipPlanner::read_payloads(const std::vector<std::pair<std::uint32_t, Blob>>& payloads, Facts& facts,
+                                 std::span<std::byte> block) {
+  GatheredReads reads;
+  const auto place = [&](std::uint32_t index) {
+    const Facts::Member& member = facts.members[index];
+    return block.subspan(member.in_payload, static_cast<std::size_t>(member.size));
+  };
+  for (const auto& [index, blob] : payloads) HOLDALL_TRY(reads.add(blob, 0, place(index)));
+  HOLDALL_TRY(reads.flush());
+  for (const auto& [index, blob] : payloads) {
+    HOLDALL_TRY(blob.check(place(index)));
+    if (facts.members[index].crc_from == Facts::Member::Crc::kMaker) facts.members[index].crc32 = crc32(place(index));
+  }
+  return {};
+}
+
+// Adds the block as a part. Its memory is no larger than it is; that of the next block is kept.
 PartId ZipPlanner::flush_block() {
-  auto fixups = std::exchange(fixups_, {});
-  std::string block = std::exchange(block_, {});
-  if (fixups.empty()) return file_.add(Bytes::adopt(std::move(block)));
+  std::vector<Fixup> fixups(fixups_.begin(), fixups_.end());
+  auto payloads = std::exchange(payloads_, {});
+  std::string block = block_.size() <= 2 * kBlock ? std::string(block_) : std::exchange(block_, {});
+  block_.clear();
+  fixups_.clear();
+  if (fixups.empty() && payloads.empty()) return file_.add(Bytes::adopt(std::move(block)));
   Part::Late late;
   late.size = block.size();
+  const PartId own = file_.parts.size();
   for (const Fixup& fixup : fixups) {
     const bool payload =
         fixup.kind == Fixup::Kind::kCrc || fixup.kind == Fixup::Kind::kStored32 || fixup.kind == Fixup::Kind::kStored64;
-    if (payload && (late.needs.empty() || late.needs.back() != facts_->members[fixup.index].payload)) {
-      late.needs.push_back(facts_->members[fixup.index].payload);
-    }
+    const PartId need = facts_->members[fixup.index].payload;
+    if (payload && need != own && (late.needs.empty() || late.needs.back() != need)) late.needs.push_back(need);
   }
-  late.make = [facts = facts_, fixups = std::move(fixups), block = std::move(block), own = file_.parts.size()](
+  payloads.shrink_to_fit();
+  late.make = [facts = facts_, fixups = std::move(fixups), payloads = std::move(payloads), block = std::move(block), own](
                   std::span<const Written> parts, std::span<std::byte> out) -> Status {
     std::memcpy(out.data(), block.data(), block.size());
-    for (const Fixup& fixup : fixups) {
-      std::byte* to = out.data() + fixup.at;
-      const bool is_own = fixup.kind == Fixup::Kind::kOwn32 || fixup.kind == Fixup::Kind::kOwn64;
-      const Facts::Member* member = is_own ? nullptr : &facts->members[fixup.index];
-      const auto offset = [&] {
-        return is_own ? parts[own].offset + fixup.index : parts[member->block].offset + member->in_block;
-      };
-      switch (fixup.kind) {
-        case Fixup::Kind::kCrc:
-          store_le(to, facts->crc32_of(fixup.index, parts));
-          break;
-        case Fixup::Kind::kStored32:
-          store_le(to, static_cast<std::uint32_t>(parts[member->payload].size));
-          break;
-        case Fixup::Kind::kStored64:
-          store_le(to, parts[member->payload].size);
-          break;
-        case Fixup::Kind::kOffset32:
-        case Fixup::Kind::kOwn32:
-          store_le(to, static_cast<std::uint32_t>(offset()));
-          break;
-        case Fixup::Kind::kOffset64:
-        case Fixup::Kind::kOwn64:
-          store_le(to, offset());
-          break;
-      }
-    }
+    HOLDALL_TRY(read_payloads(payloads, *facts, out));
+    for (const Fixup& fixup : fixups) fill_in(fixup, *facts, parts, own, out.data());
     return {};
   };
   return file_.add(std::move(late));
@@ -266,33 +293,54 @@ void ZipPlanner::end_payload(std::size_t index, PartId payload, std::optional<st
   }
   bound_ += entries_[index].stored_bound;
   if (has_descriptor(index)) write_descriptor(index);
+  if (block_.size() >= kBlock) flush_block();
 }
 
 Status ZipPlanner::add(std::string name, Bytes data) {
+  if (data.size() <= kSmall) return add_within(std::move(name), Blob::memory(std::move(data), {}));
   const std::uint32_t crc = crc32(data);
   HOLDALL_ASSIGN(const std::size_t index, begin(std::move(name), data.size(), data.size(), false));
   Facts::Member& member = facts_->members[index];
-  member.crc32 = crc;
-  write_local_header(index);
-  if (data.size() <= kSmall) {
-    member.block = member.payload = file_.parts.size();
-    member.in_payload = block_.size();
-    block_ += data.text();
-    end_payload(index, member.payload, data.size());
-    return {};
-  }
+  member.know_crc32(crc);
   member.block = file_.parts.size();
+  write_local_header(index);
   flush_block();
   const std::uint64_t size = data.size();
   end_payload(index, file_.add(std::move(data)), size);
   return {};
 }
 
-Status ZipPlanner::add(std::string name, Blob data) {
-  if (data.size() <= kSmall && (data.size() == 0 || data.source()->resident())) {
-    HOLDALL_ASSIGN(Bytes bytes, data.read());
-    return add(std::move(name), std::move(bytes));
+// A payload within the block: at once where it is in memory, else when the block is written.
+Status ZipPlanner::add_within(std::string name, Blob data) {
+  const bool is_here = data.size() == 0 || data.source()->resident();
+  Bytes bytes;
+  if (is_here) {
+    HOLDALL_ASSIGN(bytes, data.read());
   }
+  HOLDALL_ASSIGN(const std::size_t index, begin(std::move(name), data.size(), data.size(), false));
+  Facts::Member& member = facts_->members[index];
+  if (is_here) {
+    member.know_crc32(crc32(bytes));
+  } else if (data.crc32()) {
+    member.know_crc32(*data.crc32());
+  } else {
+    member.crc_from = Facts::Member::Crc::kMaker;
+  }
+  member.block = member.payload = file_.parts.size();
+  write_local_header(index);
+  member.in_payload = static_cast<std::uint32_t>(block_.size());
+  if (is_here) {
+    block_ += bytes.text();
+  } else {
+    block_.append(static_cast<std::size_t>(data.size()), '\0');
+    payloads_.emplace_back(static_cast<std::uint32_t>(index), data);
+  }
+  end_payload(index, member.payload, data.size());
+  return {};
+}
+
+Status ZipPlanner::add(std::string name, Blob data) {
+  if (data.size() <= kSmall) return add_within(std::move(name), std::move(data));
   return add(std::move(name), Bytes(), std::move(data));
 }
 
@@ -304,13 +352,13 @@ Status ZipPlanner::add(std::string name, Bytes head, Blob data) {
   member.head_size = head.size();
   member.head_crc32 = crc32(head);
   const auto data_crc32 = data.size() == 0 ? std::optional<std::uint32_t>(0) : data.crc32();
-  if (data_crc32) member.crc32 = crc32_join(member.head_crc32, *data_crc32, data.size());
+  if (data_crc32) member.know_crc32(crc32_join(member.head_crc32, *data_crc32, data.size()));
   member.block = file_.parts.size();
   member.payload = member.block + 1;
   write_local_header(index);
   block_ += head.text();
   flush_block();
-  const Checks checks = {.crc32 = !member.crc32};
+  const Checks checks = {.crc32 = !data_crc32};
   end_payload(index, file_.add(std::move(data), checks), *size);
   return {};
 }
@@ -321,7 +369,8 @@ Status ZipPlanner::add_late(std::string name, std::uint64_t size, std::vector<st
   late.size = size;
   for (const std::size_t need : needs) {
     if (need >= entries_.size()) return internal(text("member {} is needed, there are {}", need, entries_.size()));
-    late.needs.push_back(facts_->members[need].payload);
+    const PartId payload = facts_->members[need].payload;
+    if (late.needs.empty() || late.needs.back() != payload) late.needs.push_back(payload);
   }
   HOLDALL_ASSIGN(const std::size_t index, begin(std::move(name), size, size, false));
   Facts::Member& member = facts_->members[index];
@@ -354,16 +403,16 @@ Status ZipPlanner::add_deflated(std::string name, Bytes head, Blob data) {
   Facts::Member& member = facts_->members[index];
   member.block = file_.parts.size();
   member.payload = member.block + 1;
-  member.encoder_crc32 = std::make_shared<std::atomic<std::uint32_t>>(0);
+  member.crc_from = Facts::Member::Crc::kMaker;
   write_local_header(index);
   flush_block();
   Part::Stream stream;
   std::vector<Blob> plain = {Blob::memory(std::move(head), entries_[index].name), std::move(data)};
-  stream.make = [plain = std::move(plain), crc = member.encoder_crc32](const Sink& sink) -> Status {
+  stream.make = [plain = std::move(plain), facts = facts_, index](const Sink& sink) -> Status {
     std::uint32_t sum = 0;
     const auto watch = [&sum](std::span<const std::byte> piece) { sum = crc32(piece, sum); };
     HOLDALL_TRY(deflate(plain, DeflateWrap::kNone, kLevel, sink, watch));
-    crc->store(sum);
+    facts->members[index].crc32 = sum;
     return {};
   };
   end_payload(index, file_.add(std::move(stream)), std::nullopt);
@@ -396,7 +445,7 @@ void ZipPlanner::write_central_header(std::size_t index) {
   put(block_, static_cast<std::uint16_t>(wide || wide_offset ? 4 + (wide ? 16 : 0) + (wide_offset ? 8 : 0) : 0));
   block_.append(6, '\0');  // comment, disk, internal attributes
   put(block_, descriptors ? 0u : kPlainFile);
-  if (!wide_offset && !entry.offset) fixups_.push_back({block_.size(), Fixup::Kind::kOffset32, index});
+  if (!wide_offset && !entry.offset) add_fixup(Fixup::Kind::kOffset32, index);
   put(block_, wide_offset ? kFull32 : static_cast<std::uint32_t>(entry.offset.value_or(0)));
   block_ += entry.name;
   put_zip64(index, wide, wide_offset);
@@ -407,8 +456,8 @@ void ZipPlanner::write_end(std::uint64_t directory_begin) {
   const std::uint64_t size = block_.size() - directory_begin;
   const std::uint64_t count = entries_.size();
   const auto put_own = [&](bool wide_field, std::uint64_t in_block) {
-    const std::uint64_t known = position_ ? *position_ - directory_begin + in_block : 0;
-    if (!position_) fixups_.push_back({block_.size(), wide_field ? Fixup::Kind::kOwn64 : Fixup::Kind::kOwn32, in_block});
+    const std::uint64_t known = position_ ? *position_ - directory_begin + in_block : in_block;
+    if (!position_) add_fixup(wide_field ? Fixup::Kind::kOwn64 : Fixup::Kind::kOwn32, 0);
     if (wide_field) {
       put(block_, known);
     } else {
@@ -449,9 +498,14 @@ Status ZipPlanner::finish() {
   if (finished_) return internal("the archive is finished");
   finished_ = true;
   const std::uint64_t directory_begin = block_.size();
+  std::uint64_t bytes = directory_begin + zip::kEnd64Bytes + zip::kLocator64Bytes + zip::kEndBytes;
+  for (const Entry& entry : entries_) bytes += zip::kCentralBytes + entry.name.size() + kMostZip64;
+  block_.reserve(static_cast<std::size_t>(bytes));
   for (std::size_t index = 0; index < entries_.size(); ++index) write_central_header(index);
   write_end(directory_begin);
   flush_block();
+  entries_ = {};
+  names_ = {};
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "holdall/base/result.h"
+#include "holdall/core/shape.h"
 
 namespace holdall {
 
@@ -33,9 +34,6 @@ std::optional<DType> dtype_named(std::string_view name) noexcept;
 std::span<const DTypeInfo> all_dtypes() noexcept;
 // One element is a whole number of bytes (so strides make sense).
 bool is_byte_sized(DType dtype) noexcept;
-
-// Sizes, outermost first: [vocab, hidden].
-using Shape = std::vector<std::uint64_t>;
 
 // The product of the sizes; 1 for a scalar. Errors: corrupt when it does not fit in 63 bits.
 Result<std::uint64_t> element_count(std::span<const std::uint64_t> shape);

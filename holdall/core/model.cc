@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
 #include <utility>
 
 #include "holdall/base/keyed_hash.h"
@@ -30,12 +29,19 @@ Result<Tensor> Model::tensor(std::string_view name) const {
 
 std::uint64_t Model::parameters() const noexcept {
   std::uint64_t total = 0;
-  std::set<std::pair<const Storage*, std::uint64_t>> seen;
-  for (const NamedTensor& entry : tensors_) {
-    const Tensor& tensor = entry.tensor;
-    if (tensor.elements() > 0 && seen.emplace(tensor.storage().get(), tensor.layout().offset).second) {
-      total += tensor.elements();
-    }
+  const auto storage = [&](std::uint32_t i) { return tensors_[i].tensor.storage().get(); };
+  const auto offset = [&](std::uint32_t i) { return tensors_[i].tensor.layout().offset; };
+  const auto hash_of = [&](std::uint32_t i) {
+    return keyed_hash(reinterpret_cast<std::uintptr_t>(storage(i)) + 0x9E3779B97F4A7C15u * offset(i));
+  };
+  HashIndex seen;
+  for (std::uint32_t i = 0; i < tensors_.size(); ++i) {
+    const std::uint64_t elements = tensors_[i].tensor.elements();
+    if (elements == 0) continue;
+    const auto is_same = [&](std::uint32_t j) { return storage(i) == storage(j) && offset(i) == offset(j); };
+    if (seen.find(hash_of(i), is_same) != HashIndex::kNone) continue;
+    seen.add(hash_of(i), i, hash_of);
+    total += elements;
   }
   return total;
 }

@@ -85,6 +85,8 @@ class ModelBuilder {
   explicit ModelBuilder(std::shared_ptr<Arena> values = std::make_shared<Arena>()) : arena(std::move(values)) {}
 
   std::uint32_t add(Tensor tensor, SharedText file = {});
+  // Room for as many tensors, so that their list need not move.
+  void reserve(std::size_t tensors) { entries_.reserve(tensors); }
   // Names every tensor of the tree by its path of keys (surface.md, "tensor name"); a tensor that the tree does not reach is
   // left out. Components are transparent (add nothing) for an object's state, and for the keys _parameters, _buffers and
   // _modules of a torch module's state, so that names are those of state_dict().

@@ -1,10 +1,12 @@
 #include "holdall/core/naming.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
+#include "holdall/core/children.h"
 #include "holdall/core/model.h"
 
 namespace holdall {
@@ -125,20 +127,8 @@ class Walk {
 
  private:
   static bool has_children(Value value) {
-    switch (value.kind()) {
-      case ValueKind::kList:
-      case ValueKind::kTuple:
-      case ValueKind::kSet:
-      case ValueKind::kFrozenSet:
-      case ValueKind::kDict:
-        return value.size() > 0;
-      case ValueKind::kObject:
-        return true;
-      case ValueKind::kTensor:
-        return value.as_tensor().attributes != kNoNode;
-      default:
-        return false;
-    }
+    if (value.is(ValueKind::kTensor)) return value.as_tensor().attributes != kNoNode;
+    return value.is(ValueKind::kObject) || (is_container(value.kind()) && value.size() > 0);
   }
 
   // Leaves that are no tensors need no step.
@@ -169,7 +159,7 @@ class Walk {
     stack_.push_back({node, step, false, container_, part, static_cast<std::uint32_t>(slot)});
   }
 
-  void push_pairs(const std::vector<NodeId>& pairs, std::uint32_t step) {
+  void push_pairs(std::span<const NodeId> pairs, std::uint32_t step) {
     for (std::size_t i = 0; i + 1 < pairs.size(); i += 2)
       push(pairs[i + 1], {step, pairs[i], Step::Kind::kKey}, Part::kPair, i / 2);
   }
@@ -246,6 +236,8 @@ class Names {
     std::uint32_t index;
   };
 
+  explicit Names(std::size_t expected) { entries_.reserve(expected); }
+
   void add(std::string name, std::uint32_t index) {
     if (has(name)) {
       std::uint32_t& time = times_.try_emplace(name, 1).first->second;
@@ -307,7 +299,7 @@ void walk_tensors(const Arena& arena, NodeId root,
 
 Result<Model> ModelBuilder::named_by_tree() && {
   if (tree == kNoNode) tree = arena->dict();
-  Names names;
+  Names names(entries_.size());
   Status failure;
   {
     const std::uint64_t most = kLeastNameBytes + kMostRepeats * arena->text_bytes();

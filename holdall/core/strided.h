@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "holdall/core/shape.h"
 #include "holdall/io/blob.h"
 
 namespace holdall {
@@ -11,7 +12,7 @@ namespace holdall {
 // How elements lie in a blob of storage.
 struct StridedLayout {
   std::uint64_t item_bytes = 1;
-  std::vector<std::uint64_t> shape;   // at most kMaxRank sizes
+  Shape shape;                        // at most kMaxRank sizes
   std::vector<std::int64_t> strides;  // in elements, as many
   std::uint64_t offset = 0;           // in elements
   std::uint32_t flip_sign_every = 0;  // bytes from one sign to the next that is flipped; 0: none

@@ -50,6 +50,11 @@ std::optional<std::pair<std::int64_t, std::int64_t>> touched(const Shape& shape,
 }  // namespace
 
 Result<Tensor> Tensor::dense(DType dtype, Shape shape, Blob data) {
+  return dense(dtype, std::move(shape), std::make_shared<Storage>(Storage{std::move(data)}));
+}
+
+Result<Tensor> Tensor::dense(DType dtype, Shape shape, StorageRef storage) {
+  const Blob& data = storage->data;
   HOLDALL_ASSIGN(const std::uint64_t bytes, dense_bytes(dtype, shape));
   if (bytes != data.size()) {
     return corrupt(text("shape {} of {} takes {} bytes, there are {}", to_string(shape), name(dtype), bytes, data.size()))
@@ -57,30 +62,29 @@ Result<Tensor> Tensor::dense(DType dtype, Shape shape, Blob data) {
         .in(data.name());
   }
   Tensor tensor;
-  HOLDALL_ASSIGN(tensor.elements_, element_count(shape));
   tensor.dtype_ = dtype;
   tensor.shape_ = std::move(shape);
   tensor.bytes_ = bytes;
-  tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data)});
+  tensor.storage_ = std::move(storage);
   return tensor;
 }
 
 Result<Tensor> Tensor::view(DType dtype, Shape shape, StorageRef storage, View view) {
   Tensor tensor;
-  HOLDALL_ASSIGN(tensor.elements_, element_count(shape));
+  HOLDALL_ASSIGN(const std::uint64_t elements, element_count(shape));
   HOLDALL_ASSIGN(tensor.bytes_, dense_bytes(dtype, shape));
   if (shape.size() > kMaxRank) return over_limit(text("{} dimensions, {} are allowed", shape.size(), kMaxRank));
   if (view.strides.empty()) view.strides = dense_strides(shape);
   if (view.strides.size() != shape.size()) {
     return corrupt(text("{} strides for {} dimensions", view.strides.size(), shape.size()));
   }
-  const bool dense = tensor.elements_ == 0 || are_dense(shape, view.strides);
+  const bool dense = elements == 0 || are_dense(shape, view.strides);
   const std::uint64_t block = info(dtype).block_elements;
   if (!dense && block != 1) return unsupported(text("strides on elements of {}", name(dtype)));
-  if (tensor.elements_ > 0 && view.offset % block != 0) {
+  if (elements > 0 && view.offset % block != 0) {
     return corrupt(text("offset {} is not a whole block of {} elements", view.offset, block));
   }
-  if (tensor.elements_ > 0) {
+  if (elements > 0) {
     const auto range = touched(shape, view);
     const std::uint64_t held = storage->data.size() / info(dtype).block_bytes * block;
     if (!range || range->first < 0 || static_cast<std::uint64_t>(range->second) >= held) {
@@ -100,9 +104,9 @@ Result<Tensor> Tensor::view(DType dtype, Shape shape, StorageRef storage, View v
 
 Result<Tensor> Tensor::strings(Shape shape, Blob data) {
   Tensor tensor;
-  HOLDALL_ASSIGN(tensor.elements_, element_count(shape));
-  if (tensor.elements_ > data.size() / 8) {
-    return corrupt(text("{} strings need at least {} bytes each, there are {} in all", tensor.elements_, 8, data.size()))
+  HOLDALL_ASSIGN(const std::uint64_t elements, element_count(shape));
+  if (elements > data.size() / 8) {
+    return corrupt(text("{} strings need at least {} bytes each, there are {} in all", elements, 8, data.size()))
         .in(data.name());
   }
   tensor.dtype_ = DType::kString;
@@ -114,11 +118,10 @@ Result<Tensor> Tensor::strings(Shape shape, Blob data) {
 
 Result<Tensor> Tensor::records(Shape shape, std::uint64_t item_bytes, Blob data, std::string logical) {
   Tensor tensor;
-  HOLDALL_ASSIGN(tensor.elements_, element_count(shape));
-  const auto bytes = checked_multiply(tensor.elements_, item_bytes);
+  HOLDALL_ASSIGN(const std::uint64_t elements, element_count(shape));
+  const auto bytes = checked_multiply(elements, item_bytes);
   if (!bytes || *bytes != data.size()) {
-    return corrupt(text("{} records of {} bytes, there are {} bytes", tensor.elements_, item_bytes, data.size()))
-        .in(data.name());
+    return corrupt(text("{} records of {} bytes, there are {} bytes", elements, item_bytes, data.size())).in(data.name());
   }
   tensor.dtype_ = DType::kRecord;
   tensor.shape_ = std::move(shape);
@@ -138,7 +141,7 @@ std::vector<std::int64_t> Tensor::strides() const {
 }
 
 std::pair<std::uint64_t, std::uint64_t> Tensor::span_in_storage() const noexcept {
-  if (elements_ == 0) return {0, 0};
+  if (elements() == 0) return {0, 0};
   const DTypeInfo& row = info(dtype_);
   const bool dense_view = layout().strides.empty() || row.block_elements != 1 || are_dense(shape_, layout().strides);
   if (dense_view) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,6 +25,19 @@ struct Storage {
 };
 using StorageRef = std::shared_ptr<const Storage>;
 
+// Storages of one file, made together: many small ones take less memory than each by itself. All of them live as long as one.
+class StoragePool {
+ public:
+  StoragePool() : storages_(std::make_shared<std::deque<Storage>>()) {}
+  StorageRef add(Blob data) {
+    storages_->push_back({std::move(data)});
+    return {storages_, &storages_->back()};
+  }
+
+ private:
+  std::shared_ptr<std::deque<Storage>> storages_;
+};
+
 class Tensor {
  public:
   struct View {
@@ -36,6 +50,7 @@ class Tensor {
   Tensor() = default;
   // A dense row-major tensor over all of `data`. Errors: corrupt when shape × dtype is not data.size() bytes.
   static Result<Tensor> dense(DType dtype, Shape shape, Blob data);
+  static Result<Tensor> dense(DType dtype, Shape shape, StorageRef storage);
   // A view of a storage. Errors: corrupt when an element lies outside of the storage; unsupported for strides on elements
   // that are not whole bytes.
   static Result<Tensor> view(DType dtype, Shape shape, StorageRef storage, View view);
@@ -46,7 +61,11 @@ class Tensor {
 
   DType dtype() const noexcept { return dtype_; }
   const Shape& shape() const noexcept { return shape_; }
-  std::uint64_t elements() const noexcept { return elements_; }
+  std::uint64_t elements() const noexcept {
+    std::uint64_t count = 1;
+    for (const std::uint64_t size : shape_) count *= size;
+    return count;
+  }
   // Bytes of the dense form, which is what data() gives.
   std::uint64_t bytes() const noexcept { return bytes_; }
   // Null only for a default-made tensor.
@@ -92,7 +111,6 @@ class Tensor {
   DType dtype_ = DType::kUInt8;
   bool dense_ = true;
   Shape shape_;
-  std::uint64_t elements_ = 0;
   std::uint64_t bytes_ = 0;
   StorageRef storage_;
   std::shared_ptr<const Rare> rare_;  // null: nothing of it
@@ -108,7 +126,7 @@ template <class T>
 Result<std::vector<T>> Tensor::read() const {
   static_assert(std::is_trivially_copyable_v<T>);
   HOLDALL_TRY(detail::require_element(dtype_, sizeof(T), std::is_floating_point_v<T>, std::is_signed_v<T>));
-  std::vector<T> values(static_cast<std::size_t>(elements_));
+  std::vector<T> values(static_cast<std::size_t>(elements()));
   HOLDALL_TRY(read_into(std::as_writable_bytes(std::span<T>(values))));
   return values;
 }

@@ -37,15 +37,11 @@ NodeId Arena::add(Node node) {
 
 NodeId Arena::add_text(ValueKind kind, std::string_view text) {
   const std::uint64_t offset = texts_.size();
-  texts_.append(text);
+  texts_.append({text.data(), text.size()});
   return add({kind, static_cast<std::uint32_t>(text.size()), offset});
 }
 
-NodeId Arena::add_items(ValueKind kind, std::vector<NodeId> items) {
-  items_ += items.size();
-  lists_.push_back(std::move(items));
-  return add({kind, static_cast<std::uint32_t>(lists_.size() - 1), 0});
-}
+NodeId Arena::add_items(ValueKind kind, std::span<const NodeId> items) { return add({kind, lists_.add(items), 0}); }
 
 NodeId Arena::integer(std::int64_t value) { return add({ValueKind::kInt, 0, std::bit_cast<std::uint64_t>(value)}); }
 
@@ -77,10 +73,10 @@ NodeId Arena::bytes(Blob blob) {
   return add({ValueKind::kBytes, 0, kOnDisk | (blobs_.size() - 1)});
 }
 
-NodeId Arena::list(std::vector<NodeId> items) { return add_items(ValueKind::kList, std::move(items)); }
-NodeId Arena::tuple(std::vector<NodeId> items) { return add_items(ValueKind::kTuple, std::move(items)); }
-NodeId Arena::set(std::vector<NodeId> items) { return add_items(ValueKind::kSet, std::move(items)); }
-NodeId Arena::frozen_set(std::vector<NodeId> items) { return add_items(ValueKind::kFrozenSet, std::move(items)); }
+NodeId Arena::list(std::span<const NodeId> items) { return add_items(ValueKind::kList, items); }
+NodeId Arena::tuple(std::span<const NodeId> items) { return add_items(ValueKind::kTuple, items); }
+NodeId Arena::set(std::span<const NodeId> items) { return add_items(ValueKind::kSet, items); }
+NodeId Arena::frozen_set(std::span<const NodeId> items) { return add_items(ValueKind::kFrozenSet, items); }
 NodeId Arena::dict() { return add_items(ValueKind::kDict, {}); }
 
 NodeId Arena::tensor(TensorNode node) {
@@ -91,7 +87,7 @@ NodeId Arena::tensor(TensorNode node) {
 NodeId Arena::global(std::string_view module, std::string_view name) {
   const NodeId module_id = string(module);
   const NodeId name_id = string(name);
-  globals_.emplace_back(module_id, name_id);
+  globals_.push_back({module_id, name_id});
   return add({ValueKind::kGlobal, static_cast<std::uint32_t>(globals_.size() - 1), 0});
 }
 
@@ -100,10 +96,7 @@ NodeId Arena::object(ObjectParts parts) {
   return add({ValueKind::kObject, static_cast<std::uint32_t>(objects_.size() - 1), 0});
 }
 
-void Arena::append(NodeId container, NodeId item) {
-  lists_[nodes_[container].a].push_back(item);
-  ++items_;
-}
+void Arena::append(NodeId container, NodeId item) { lists_.push_back(nodes_[container].a, item); }
 
 namespace {
 
@@ -163,7 +156,7 @@ std::uint64_t Arena::hash_of(NodeId key) const {
 
 void Arena::set_item(NodeId dict, NodeId key, NodeId value) {
   const std::uint32_t list = nodes_[dict].a;
-  std::vector<NodeId>& entries = lists_[list];
+  const std::span<NodeId> entries = lists_[list];
   const auto count = static_cast<std::uint32_t>(entries.size() / 2);
   const auto is_key = [&](std::uint32_t i) { return are_equal_keys(entries[2 * i], key); };
   std::uint32_t found = HashIndex::kNone;
@@ -184,9 +177,8 @@ void Arena::set_item(NodeId dict, NodeId key, NodeId value) {
     entries[2 * found + 1] = value;
     return;
   }
-  entries.push_back(key);
-  entries.push_back(value);
-  items_ += 2;
+  lists_.push_back(list, key);
+  lists_.push_back(list, value);
 }
 
 ObjectParts& Arena::object_parts(NodeId object) { return objects_[nodes_[object].a]; }
@@ -194,8 +186,8 @@ TensorNode& Arena::tensor_node(NodeId tensor) { return tensors_[nodes_[tensor].a
 void Arena::replace(NodeId node, NodeId other) { nodes_[node] = nodes_[other]; }
 
 std::uint64_t Arena::memory() const noexcept {
-  std::uint64_t total = nodes_.size() * sizeof(Node) + texts_.size() + items_ * sizeof(NodeId);
-  total += lists_.size() * sizeof(std::vector<NodeId>) + objects_.size() * sizeof(ObjectParts);
+  std::uint64_t total = nodes_.size() * sizeof(Node) + texts_.size() + lists_.memory();
+  total += objects_.size() * sizeof(ObjectParts);
   total += tensors_.size() * sizeof(TensorNode) + blobs_.size() * sizeof(Blob) + globals_.size() * 8;
   return total + dict_indices_.size() * sizeof(HashIndex) + index_bytes_;
 }

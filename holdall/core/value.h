@@ -11,6 +11,7 @@
 #include <complex>
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +21,8 @@
 #include <vector>
 
 #include "holdall/base/hash_index.h"
+#include "holdall/base/plain_vector.h"
+#include "holdall/core/item_lists.h"
 #include "holdall/io/blob.h"
 
 namespace holdall {
@@ -53,9 +56,9 @@ struct ObjectParts {
   NodeId args = kNoNode;      // a kTuple, or absent
   NodeId kwargs = kNoNode;    // a kDict, or absent
   NodeId state = kNoNode;     // what BUILD gave, or absent
-  std::vector<NodeId> items;  // what APPENDS or ADDITEMS gave
-  std::vector<NodeId> pairs;  // what SETITEMS gave: key, value, key, value
   bool new_object = false;    // made by the class's __new__ (NEWOBJ), not by a call
+  PlainVector<NodeId> items;  // what APPENDS or ADDITEMS gave
+  PlainVector<NodeId> pairs;  // what SETITEMS gave: key, value, key, value
 };
 
 // How a tensor stands in the tree, beyond its values.
@@ -88,10 +91,14 @@ class Arena {
   NodeId bytes(std::string_view data);
   // Bytes that stay on disk.
   NodeId bytes(Blob blob);
-  NodeId list(std::vector<NodeId> items = {});
-  NodeId tuple(std::vector<NodeId> items = {});
-  NodeId set(std::vector<NodeId> items = {});
-  NodeId frozen_set(std::vector<NodeId> items = {});
+  NodeId list(std::span<const NodeId> items = {});
+  NodeId list(std::initializer_list<NodeId> items) { return list(std::span(items.begin(), items.size())); }
+  NodeId tuple(std::span<const NodeId> items = {});
+  NodeId tuple(std::initializer_list<NodeId> items) { return tuple(std::span(items.begin(), items.size())); }
+  NodeId set(std::span<const NodeId> items = {});
+  NodeId set(std::initializer_list<NodeId> items) { return set(std::span(items.begin(), items.size())); }
+  NodeId frozen_set(std::span<const NodeId> items = {});
+  NodeId frozen_set(std::initializer_list<NodeId> items) { return frozen_set(std::span(items.begin(), items.size())); }
   NodeId dict();
   NodeId tensor(TensorNode node);
   NodeId global(std::string_view module, std::string_view name);
@@ -127,21 +134,23 @@ class Arena {
   static constexpr std::uint64_t kOnDisk = std::uint64_t{1} << 63;
   NodeId add(Node node);
   NodeId add_text(ValueKind kind, std::string_view text);
-  NodeId add_items(ValueKind kind, std::vector<NodeId> items);
+  NodeId add_items(ValueKind kind, std::span<const NodeId> items);
   std::string key_of(NodeId key) const;
   std::uint64_t hash_of(NodeId key) const;
   bool are_equal_keys(NodeId a, NodeId b) const;
 
-  std::vector<Node> nodes_;
-  std::string texts_;
-  std::deque<std::vector<NodeId>> lists_;
+  PlainVector<Node> nodes_;
+  PlainVector<char> texts_;
+  ItemLists lists_;
   std::deque<ObjectParts> objects_;
-  std::deque<TensorNode> tensors_;
+  PlainVector<TensorNode> tensors_;
   std::deque<Blob> blobs_;
-  std::vector<std::pair<NodeId, NodeId>> globals_;             // module and name, both kString
+  struct Global {
+    NodeId module, name;  // both kString
+  };
+  PlainVector<Global> globals_;
   std::unordered_map<std::uint32_t, HashIndex> dict_indices_;  // by list index: entries of large dicts by key
-  std::uint64_t items_ = 0;
-  std::uint64_t index_bytes_ = 0;  // of dict_indices_
+  std::uint64_t index_bytes_ = 0;                              // of dict_indices_
 };
 
 // A node seen for reading. Accessors' precondition: kind() is theirs.
@@ -200,16 +209,16 @@ inline std::int64_t Value::as_int() const noexcept { return std::bit_cast<std::i
 inline double Value::as_float() const noexcept { return std::bit_cast<double>(arena_->nodes_[id_].b); }
 inline std::string_view Value::as_string() const noexcept {
   const auto& node = arena_->nodes_[id_];
-  return std::string_view(arena_->texts_).substr(node.b, node.a);
+  return {arena_->texts_.begin() + node.b, node.a};
 }
 inline bool Value::bytes_resident() const noexcept { return (arena_->nodes_[id_].b & Arena::kOnDisk) == 0; }
 inline std::string_view Value::as_bytes() const noexcept { return bytes_resident() ? as_string() : std::string_view(); }
 inline const TensorNode& Value::as_tensor() const noexcept { return arena_->tensors_[arena_->nodes_[id_].a]; }
 inline std::string_view Value::global_module() const noexcept {
-  return of(arena_->globals_[arena_->nodes_[id_].a].first).as_string();
+  return of(arena_->globals_[arena_->nodes_[id_].a].module).as_string();
 }
 inline std::string_view Value::global_name() const noexcept {
-  return of(arena_->globals_[arena_->nodes_[id_].a].second).as_string();
+  return of(arena_->globals_[arena_->nodes_[id_].a].name).as_string();
 }
 inline bool Value::is_global(std::string_view module, std::string_view name) const noexcept {
   return is(ValueKind::kGlobal) && global_module() == module && global_name() == name;

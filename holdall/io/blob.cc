@@ -34,7 +34,7 @@ Blob Blob::memory(Bytes bytes, std::string name) { return Blob(memory_source(std
 
 Blob Blob::with_xxh3(const Xxh128& hash) const {
   Blob blob = *this;
-  blob.xxh3_ = hash;
+  blob.xxh3_ = std::make_shared<const Xxh128>(hash);
   return blob;
 }
 
@@ -70,10 +70,12 @@ Result<Bytes> Blob::read(std::uint64_t most) const {
   }
   if (size_ == 0) return Bytes();
   HOLDALL_ASSIGN(Bytes bytes, read_range(*source_, offset_, size_));
-  if (crc32_ || xxh3_) {
-    HOLDALL_TRY(compare(*this, crc32_ ? holdall::crc32(bytes) : 0, xxh3_ ? xxh3_128(bytes) : Xxh128()));
-  }
+  HOLDALL_TRY(check(bytes));
   return bytes;
+}
+
+Status Blob::check(std::span<const std::byte> bytes) const {
+  return compare(*this, crc32_ ? holdall::crc32(bytes) : 0, xxh3_ ? xxh3_128(bytes) : Xxh128());
 }
 
 std::optional<Location> Blob::locate() const {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -27,8 +28,8 @@ class Blob {
   const SourceRef& source() const noexcept { return source_; }
   // The stored CRC-32 of exactly these bytes; checked by read() and by the executor of a Plan in passing.
   std::optional<std::uint32_t> crc32() const noexcept { return crc32_; }
-  // The stored XXH3-128 of exactly these bytes, likewise.
-  const std::optional<Xxh128>& xxh3() const noexcept { return xxh3_; }
+  // The stored XXH3-128 of exactly these bytes, likewise; nullptr where there is none.
+  const Xxh128* xxh3() const noexcept { return xxh3_.get(); }
   Blob with_xxh3(const Xxh128& hash) const;
   Blob without_checks() const;
 
@@ -37,6 +38,8 @@ class Blob {
   Status read_at(std::uint64_t offset, std::span<std::byte> out) const;
   // Everything, checked against the stored checksums. Memory: size() bytes. Errors: limit above `most`, corrupt.
   Result<Bytes> read(std::uint64_t most = UINT64_MAX) const;
+  // Compares the stored checksums with those of `bytes`, which are all of the blob's. Errors: corrupt.
+  Status check(std::span<const std::byte> bytes) const;
   // Where the bytes lie verbatim in a local file; empty for decoded bytes.
   std::optional<Location> locate() const;
   const std::string& name() const noexcept;
@@ -46,7 +49,7 @@ class Blob {
   std::uint64_t offset_ = 0;
   std::uint64_t size_ = 0;
   std::optional<std::uint32_t> crc32_;
-  std::optional<Xxh128> xxh3_;
+  std::shared_ptr<const Xxh128> xxh3_;  // few have one, and a model may have millions of blobs
 };
 
 // Calls `use` with successive pieces of the blob, at most `tile` bytes each, then compares the stored checksums.

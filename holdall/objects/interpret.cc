@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/core/children.h"
 #include "holdall/objects/interpretation.h"
 
 namespace holdall {
@@ -27,7 +28,7 @@ class Reached {
         HOLDALL_TRY(interpret_storage(context_, node));
         continue;
       }
-      push_children(value);
+      for_each_child(value, [this](Value child) { push(child.id()); });
     }
     return {};
   }
@@ -37,37 +38,6 @@ class Reached {
     if (node == kNoNode || node >= seen_.size() || seen_[node]) return;
     seen_[node] = true;
     stack_.push_back(node);
-  }
-
-  void push_children(Value value) {
-    switch (value.kind()) {
-      case ValueKind::kList:
-      case ValueKind::kTuple:
-      case ValueKind::kSet:
-      case ValueKind::kFrozenSet:
-        for (std::size_t i = 0; i < value.size(); ++i) push(value.item(i).id());
-        return;
-      case ValueKind::kDict:
-        for (std::size_t i = 0; i < value.size(); ++i) {
-          push(value.key(i).id());
-          push(value.mapped(i).id());
-        }
-        return;
-      case ValueKind::kTensor:
-        return push(value.as_tensor().attributes);
-      case ValueKind::kObject: {
-        const ObjectParts& parts = value.as_object();
-        push(parts.callee);
-        push(parts.args);
-        push(parts.kwargs);
-        push(parts.state);
-        for (const NodeId item : parts.items) push(item);
-        for (const NodeId item : parts.pairs) push(item);
-        return;
-      }
-      default:
-        return;
-    }
   }
 
   const Interpretation& context_;

@@ -112,7 +112,7 @@ void new_object(const Interpretation& context, NodeId object, Builder builder) {
 void ordered_dict(const Interpretation& context, NodeId object) {
   const auto args = arguments(context.arena.at(object));
   if (args.size() != 1 || !args[0].is(ValueKind::kList)) return;
-  std::vector<NodeId> pairs;
+  PlainVector<NodeId> pairs;
   for (std::size_t i = 0; i < args[0].size(); ++i) {
     const Value entry = args[0].item(i);
     if ((!entry.is(ValueKind::kList) && !entry.is(ValueKind::kTuple)) || entry.size() != 2) return;
@@ -121,7 +121,8 @@ void ordered_dict(const Interpretation& context, NodeId object) {
   }
   const NodeId none = context.arena.tuple();
   ObjectParts& parts = context.arena.object_parts(object);
-  parts.pairs.insert(parts.pairs.begin(), pairs.begin(), pairs.end());
+  pairs.append(parts.pairs);
+  parts.pairs = std::move(pairs);
   parts.args = none;
 }
 

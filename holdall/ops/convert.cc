@@ -67,7 +67,7 @@ Status require_a_match(const Model& model, const ConvertOptions& options) {
 }
 
 // The model with the options' selection, names and dtypes.
-Result<Model> edited(const Model& model, const ConvertOptions& options, ConvertReport& report) {
+Result<Model> edited(Model model, const ConvertOptions& options, ConvertReport& report) {
   if (options.select.empty() && options.rename.empty() && !options.dtype) return model;
   HOLDALL_TRY(require_a_match(model, options));
   Edits edits;
@@ -169,21 +169,23 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   ConvertReport report;
   report.input = input.path();
   report.output = output;
-  HOLDALL_ASSIGN(const Model opened, open_model(input, options.open));
-  HOLDALL_ASSIGN(const Model model, edited(opened, options, report));
+  HOLDALL_ASSIGN(Model opened, open_model(input, options.open));
+  HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, report));
   report.from = model.origin().format;
   report.warnings = model.warnings();
   report.tensors = model.tensors().size();
   report.bytes_in = model.origin().bytes;
   HOLDALL_ASSIGN(const Format* format, format_to_write(output, options.save.to, model));
   report.to = format->id;
-  HOLDALL_ASSIGN(const Plan plan, plan_model(model, output, options.save));
-  report.losses = plan.losses;
-  if (!plan.losses.empty() && options.save.losses == SaveOptions::Losses::kRefuse) return report;
-  ExecuteOptions run = options.save.execute;
-  if (!run.progress) run.progress = options.progress;
-  HOLDALL_TRY(execute(plan, output, run));
-  report.written = true;
+  {
+    HOLDALL_ASSIGN(const Plan plan, plan_model(model, output, options.save));
+    report.losses = plan.losses;
+    if (!plan.losses.empty() && options.save.losses == SaveOptions::Losses::kRefuse) return report;
+    ExecuteOptions run = options.save.execute;
+    if (!run.progress) run.progress = options.progress;
+    HOLDALL_TRY(execute(plan, output, run));
+    report.written = true;
+  }
   HOLDALL_ASSIGN(const Bundle written, Bundle::open(output, options.open.limits));
   HOLDALL_ASSIGN(report.bytes_out, written.total_bytes());
   if (options.check == ConvertOptions::Check::kDigests) HOLDALL_TRY(compare_with(model, output, options, report));

@@ -95,7 +95,7 @@ class TreeEdit {
   Status apply_to(NodeId container, const Change& change) {
     const Value value = arena_.at(container);
     if (value.is(ValueKind::kDict)) {
-      std::vector<NodeId> pairs;
+      PlainVector<NodeId> pairs;
       for (std::size_t i = 0; i < value.size(); ++i) {
         pairs.push_back(value.key(i).id());
         pairs.push_back(value.mapped(i).id());
@@ -114,16 +114,16 @@ class TreeEdit {
       for (std::uint32_t i = 0; i < value.size(); ++i) {
         items.push_back(change.dropped_items.contains(i) ? arena_.null() : value.item(i).id());
       }
-      arena_.replace(container, value.is(ValueKind::kList)    ? arena_.list(std::move(items))
-                                : value.is(ValueKind::kTuple) ? arena_.tuple(std::move(items))
-                                : value.is(ValueKind::kSet)   ? arena_.set(std::move(items))
-                                                              : arena_.frozen_set(std::move(items)));
+      arena_.replace(container, value.is(ValueKind::kList)    ? arena_.list(items)
+                                : value.is(ValueKind::kTuple) ? arena_.tuple(items)
+                                : value.is(ValueKind::kSet)   ? arena_.set(items)
+                                                              : arena_.frozen_set(items));
     }
     return {};
   }
 
-  Status edit_pairs(std::vector<NodeId>& pairs, const Change& change) {
-    std::vector<NodeId> kept;
+  Status edit_pairs(PlainVector<NodeId>& pairs, const Change& change) {
+    PlainVector<NodeId> kept;
     std::set<std::string> new_keys;
     const auto add = [&](const std::string& key, NodeId value) -> Status {
       if (!new_keys.insert(key).second) return invalid_argument(text("two tensors would be named '{}'", key));

@@ -1,5 +1,7 @@
 #include "holdall/ops/inspect.h"
 
+#include <algorithm>
+
 #include "holdall/base/text.h"
 #include "holdall/codec/document.h"
 #include "holdall/ops/digest.h"
@@ -9,6 +11,10 @@ namespace {
 
 // Bytes of values that a document shows whole.
 constexpr std::uint64_t kShownBytes = 1024;
+// The names of tensors that others share memory with, all together: a long one, repeated, must not make a document of many
+// times the file's size.
+constexpr std::uint64_t kLeastSharedNames = 16u << 20;
+constexpr std::uint64_t kMostRepeats = 4;
 
 Status read_tensors(const InspectOptions& options, Inspection& inspection) {
   const bool digests = options.digests == InspectOptions::Read::kBytes;
@@ -98,14 +104,16 @@ void write_label(JsonWriter& writer, const Inspection& inspection) {
   writer.end_object();
 }
 
-// Names by TensorNode::index: a tensor with several names shows under its first.
-std::vector<std::string_view> first_names(const Model& model) {
-  std::vector<std::string_view> names;
-  for (const NamedTensor& entry : model.tensors()) {
-    if (entry.index >= names.size()) names.resize(entry.index + 1);
-    if (names[entry.index].empty()) names[entry.index] = entry.name;
+Status check_shared_names(const Inspection& inspection) {
+  std::uint64_t names = 0, shared = 0;
+  for (const TensorReport& report : inspection.tensors) {
+    names += inspection.model.tensors()[report.entry].name.size();
+    if (const NamedTensor* first = inspection.model.shares_with(report.entry)) shared += first->name.size();
   }
-  return names;
+  const std::uint64_t most = kLeastSharedNames + kMostRepeats * names;
+  if (shared <= most) return {};
+  return over_limit(text("the names of tensors that others share memory with take {} bytes, {} are allowed", shared, most))
+      .in(inspection.path);
 }
 
 }  // namespace
@@ -113,6 +121,19 @@ std::vector<std::string_view> first_names(const Model& model) {
 const Measured& TensorReport::bytes() const noexcept {
   static const Measured kNothing;
   return measured == nullptr ? kNothing : *measured;
+}
+
+TensorNames::TensorNames(const Model& model) : model_(model), entries_(model.tensors().size(), kNoNode) {
+  for (std::uint32_t i = 0; i < model.tensors().size(); ++i) {
+    const std::uint32_t index = model.tensors()[i].index;
+    if (index >= entries_.size()) entries_.resize(index + 1, kNoNode);
+    entries_[index] = std::min(entries_[index], i);
+  }
+}
+
+std::string_view TensorNames::operator()(std::uint32_t index) const {
+  if (index >= entries_.size() || entries_[index] == kNoNode) return {};
+  return model_.tensors()[entries_[index]].name;
 }
 
 std::optional<std::uint64_t> offset_in_file(const Tensor& tensor) {
@@ -133,6 +154,7 @@ Result<Inspection> inspect(const Bundle& bundle, const InspectOptions& options) 
   inspection.label = label_of(inspection.model);
   inspection.tokenizer = tokenizer_of(inspection.model);
   const std::vector<NamedTensor>& tensors = inspection.model.tensors();
+  if (options.tensors.empty()) inspection.tensors.reserve(tensors.size());
   for (std::uint32_t i = 0; i < tensors.size(); ++i) {
     if (!any_glob_matches(options.tensors, tensors[i].name)) continue;
     inspection.tensors.push_back({i, nullptr});
@@ -151,6 +173,7 @@ Result<Inspection> inspect(const std::string& path, const InspectOptions& option
 Status write_inspection(JsonWriter& writer, const Inspection& inspection) {
   const Model& model = inspection.model;
   const Origin& origin = model.origin();
+  HOLDALL_TRY(check_shared_names(inspection));
   writer.begin_object();
   writer.key("path").string(inspection.path).key("format").string(origin.format).key("detail").string(origin.detail);
   writer.key("bytes").unsigned_integer(origin.bytes);
@@ -161,8 +184,7 @@ Status write_inspection(JsonWriter& writer, const Inspection& inspection) {
   for (const TensorReport& report : inspection.tensors) write_tensor(writer, model, report);
   writer.end_array();
 
-  const std::vector<std::string_view> names = first_names(model);
-  const auto name_of = [&](std::uint32_t index) { return index < names.size() ? names[index] : std::string_view(); };
+  const TensorNames name_of(model);
   const DocumentOptions document{.most_bytes = kShownBytes};
   writer.key("tree");
   HOLDALL_TRY(write_document(writer, model.tree(), name_of, document));

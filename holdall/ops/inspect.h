@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "holdall/codec/json.h"
@@ -53,7 +54,19 @@ struct Inspection {
 Result<Inspection> inspect(const std::string& path, const InspectOptions& options = {});
 Result<Inspection> inspect(const Bundle& bundle, const InspectOptions& options = {});
 
-// The document of `inspect --json` (surface.md), with "label" and "tokenizer" besides.
+// Names by TensorNode::index, for documents: a tensor with several shows under its first. Refers to the model.
+class TensorNames {
+ public:
+  explicit TensorNames(const Model& model);
+  std::string_view operator()(std::uint32_t index) const;
+
+ private:
+  const Model& model_;
+  std::vector<std::uint32_t> entries_;
+};
+
+// The document of `inspect --json` (surface.md), with "label" and "tokenizer" besides. Errors: limit where it would repeat a
+// long name without end; those of write_document().
 Status write_inspection(JsonWriter& writer, const Inspection& inspection);
 
 }  // namespace holdall

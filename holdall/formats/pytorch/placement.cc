@@ -84,6 +84,7 @@ Result<Placement> Placement::make(const Model& model, const std::vector<std::uin
     if (placement.tensors_.contains(entry.index)) continue;
     HOLDALL_TRY(placement.place(entry, traits_of(entry.index)));
   }
+  placement.spans_ = {};
   return placement;
 }
 

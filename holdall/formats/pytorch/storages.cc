@@ -1,6 +1,7 @@
 #include "holdall/formats/pytorch/storages.h"
 
 #include "holdall/base/checked.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/objects/torch_types.h"
 
@@ -60,9 +61,11 @@ Result<StorageId> read_storage_id(Value id) {
   return result;
 }
 
-Result<StorageTable::Known*> StorageTable::known(const StorageId& id) {
-  const auto found = known_.find(id.key);
-  if (found != known_.end()) return &found->second;
+Result<std::uint32_t> StorageTable::known(const StorageId& id) {
+  const auto hash_of = [&](std::uint32_t i) { return keyed_hash(known_[i].key); };
+  const std::uint64_t hash = keyed_hash(id.key);
+  const std::uint32_t found = by_key_.find(hash, [&](std::uint32_t i) { return known_[i].key == id.key; });
+  if (found != HashIndex::kNone) return found;
   const auto bytes = checked_multiply(id.elements, id.item_bytes);
   if (!bytes) return corrupt(text("storage '{}' claims {} elements of {} bytes", id.key, id.elements, id.item_bytes));
   HOLDALL_ASSIGN(Blob data, find_(id.key, *bytes));
@@ -74,31 +77,38 @@ Result<StorageTable::Known*> StorageTable::known(const StorageId& id) {
   if (data.size() > *bytes) {
     HOLDALL_ASSIGN(data, data.slice(0, *bytes));
   }
-  return &known_.emplace(id.key, Known{id, std::move(data), {}}).first->second;
+  const auto added = static_cast<std::uint32_t>(known_.size());
+  known_.push_back({id.key, id.elements, id.dtype, id.untyped, pool_.add(std::move(data))});
+  by_key_.add(hash, added, hash_of);
+  return added;
+}
+
+// The storage with the bytes of every `unit` reversed.
+Result<StorageRef> StorageTable::swapped(std::uint32_t known, std::size_t unit) {
+  const Blob& data = known_[known].storage->data;
+  if (unit == 1 || data.size() < unit) return known_[known].storage;
+  StorageRef& storage = swapped_[{known, unit}];
+  if (storage == nullptr) {
+    const std::uint64_t whole = data.size() / unit * unit;
+    HOLDALL_ASSIGN(SourceRef part, slice_source(data.source(), data.offset(), whole, data.name()));
+    HOLDALL_ASSIGN(SourceRef reversed, byte_swapped_source(std::move(part), unit));
+    storage = pool_.add(Blob(std::move(reversed)));
+  }
+  return storage;
 }
 
 Result<TypedStorage> StorageTable::resolve(Value id, std::optional<DType> element) {
   HOLDALL_ASSIGN(const StorageId asked, read_storage_id(id));
-  HOLDALL_ASSIGN(Known* const entry, known(asked));
-  const DType dtype = entry->id.untyped && element ? *element : entry->id.dtype;
-  const std::size_t unit = order_ == ByteOrder::kLittle ? 1 : unit_bytes(dtype);
-  StorageRef& storage = entry->by_unit[unit];
-  if (storage == nullptr) {
-    Blob data = entry->data;
-    if (unit > 1 && data.size() >= unit) {
-      const std::uint64_t whole = data.size() / unit * unit;
-      HOLDALL_ASSIGN(SourceRef part, slice_source(data.source(), data.offset(), whole, data.name()));
-      HOLDALL_ASSIGN(SourceRef swapped, byte_swapped_source(std::move(part), unit));
-      data = Blob(std::move(swapped));
-    }
-    storage = std::make_shared<Storage>(Storage{std::move(data)});
-  }
-  TypedStorage result{storage, entry->id.dtype, entry->id.untyped, 0, entry->id.elements, asked.key};
+  HOLDALL_ASSIGN(const std::uint32_t place, known(asked));
+  const Known& entry = known_[place];
+  const DType dtype = entry.untyped && element ? *element : entry.dtype;
+  HOLDALL_ASSIGN(StorageRef storage, swapped(place, order_ == ByteOrder::kLittle ? 1 : unit_bytes(dtype)));
+  TypedStorage result{std::move(storage), entry.dtype, entry.untyped, 0, entry.elements, asked.key};
   if (asked.view) {
     const auto [offset, size] = *asked.view;
-    if (!fits(offset, size, entry->id.elements)) {
+    if (!fits(offset, size, entry.elements)) {
       return corrupt(
-          text("storage '{}' has {} elements, a view of it claims [{}, +{})", asked.key, entry->id.elements, offset, size));
+          text("storage '{}' has {} elements, a view of it claims [{}, +{})", asked.key, entry.elements, offset, size));
     }
     result.offset = offset;
     result.elements = size;

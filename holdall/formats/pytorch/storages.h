@@ -5,6 +5,7 @@
 // Thread-safety: one thread. Ownership: shares the blobs that it hands out.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -12,7 +13,7 @@
 #include <utility>
 
 #include "holdall/base/endian.h"
-#include "holdall/base/keyed_hash.h"
+#include "holdall/base/hash_index.h"
 #include "holdall/objects/interpret.h"
 
 namespace holdall::pytorch {
@@ -45,15 +46,21 @@ class StorageTable {
 
  private:
   struct Known {
-    StorageId id;
-    Blob data;
-    std::map<std::size_t, StorageRef> by_unit;  // by the width whose bytes are reversed; 1: as they are
+    std::string key;
+    std::uint64_t elements = 0;
+    DType dtype = DType::kUInt8;
+    bool untyped = false;
+    StorageRef storage;  // its bytes as they are
   };
-  Result<Known*> known(const StorageId& id);
+  Result<std::uint32_t> known(const StorageId& id);
+  Result<StorageRef> swapped(std::uint32_t known, std::size_t unit);
 
   ByteOrder order_;
   Find find_;
-  TextMap<Known> known_;
+  StoragePool pool_;
+  std::deque<Known> known_;
+  HashIndex by_key_;                                                     // of known_
+  std::map<std::pair<std::uint32_t, std::size_t>, StorageRef> swapped_;  // by the width whose bytes are reversed
 };
 
 }  // namespace holdall::pytorch

@@ -13,16 +13,10 @@ namespace safetensors {
 Result<Loaded> load(const SourceRef& source, const std::string& file, const Limits& limits) {
   HOLDALL_ASSIGN(const std::string pointer, lfs_pointer(*source));
   if (!pointer.empty()) return not_found(text("this is {}", pointer)).in(source->name());
-  HOLDALL_ASSIGN(Header header, read_header(*source, limits));
+  HOLDALL_ASSIGN(Header header, read_header(source, SharedText(file), limits));
   Loaded loaded;
   loaded.bytes = source->size();
-  loaded.tensors.reserve(header.tensors.size());
-  const SharedText where(file);
-  for (Entry& entry : header.tensors) {
-    HOLDALL_ASSIGN(Blob data, Blob::range(source, entry.begin, entry.end - entry.begin));
-    HOLDALL_ASSIGN(Tensor tensor, Tensor::dense(entry.dtype, std::move(entry.shape), std::move(data)));
-    loaded.tensors.push_back({std::move(entry.name), std::move(tensor), 0, where});
-  }
+  loaded.tensors = std::move(header.tensors);
   for (auto& [key, value] : header.metadata) {
     if (key == kTreeKey || (loaded.tree.empty() && looks_like_tree(value))) {
       loaded.tree = std::move(value);

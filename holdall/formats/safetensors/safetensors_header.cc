@@ -15,6 +15,8 @@ namespace holdall::safetensors {
 namespace {
 
 constexpr std::uint64_t kLengthBytes = 8;
+// Of a tensor: "":{"dtype":"U8","shape":[],"data_offsets":[0,1]}
+constexpr std::uint64_t kLeastEntry = 50;
 
 struct DTypeRow {
   std::string_view text;
@@ -52,9 +54,12 @@ using Token = JsonReader::Token;
 // Walks the header's JSON once, without making values of it. Offsets of errors are moved to those of the file by the caller.
 class HeaderParser {
  public:
-  HeaderParser(std::string_view json, std::uint64_t data_begin, std::uint64_t file_size, const Limits& limits)
-      : reader_(json, options(limits)), data_begin_(data_begin), data_size_(file_size - data_begin), limits_(limits) {
+  HeaderParser(std::string_view json, std::uint64_t data_begin, const SourceRef& source, const SharedText& file,
+               const Limits& limits)
+      : reader_(json, options(limits)), source_(source), file_(file), data_size_(source->size() - data_begin), limits_(limits) {
     header_.data_begin = data_begin;
+    // Room for as many as there can be: memory that stays untouched, and a list that never moves.
+    header_.tensors.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(json.size() / kLeastEntry, limits.tensors)));
   }
 
   Result<Header> run() {
@@ -110,21 +115,19 @@ class HeaderParser {
     if (header_.tensors.size() == limits_.tensors) {
       return over_limit(text("more than the {} tensors allowed", limits_.tensors)).at(offset);
     }
-    Entry entry;
-    entry.name = std::move(name);
-    if (Status status = fields(entry, offset); !status) {
-      return std::move(status).error().at(offset).with(text("tensor '{}'", entry.name));
-    }
-    header_.tensors.push_back(std::move(entry));
+    auto tensor = fields(offset);
+    if (!tensor) return std::move(tensor).error().at(offset).with(text("tensor '{}'", name));
+    header_.tensors.push_back({std::move(name), *std::move(tensor), 0, file_});
     names_.add(hash, static_cast<std::uint32_t>(header_.tensors.size() - 1), hash_of);
     return {};
   }
 
-  Status fields(Entry& entry, std::uint64_t offset) {
+  Result<Tensor> fields(std::uint64_t offset) {
     HOLDALL_ASSIGN(const JsonReader::Item begun, reader_.next());
     if (begun.token != Token::kBeginObject) return corrupt("its entry is no object").at(begun.offset);
     bool has_dtype = false, has_shape = false, has_offsets = false;
-    Shape offsets;
+    DType type = DType::kUInt8;
+    Shape shape, offsets;
     while (true) {
       HOLDALL_ASSIGN(const JsonReader::Item key, reader_.next());
       if (key.token == Token::kEndObject) break;
@@ -133,8 +136,8 @@ class HeaderParser {
                         : key.text == "data_offsets" ? &has_offsets
                                                      : nullptr;
       if (has != nullptr && *has) return twice(key.text, key.offset);
-      if (has == &has_dtype) HOLDALL_TRY(dtype(entry.dtype));
-      if (has == &has_shape) HOLDALL_TRY(sizes(entry.shape, "shape"));
+      if (has == &has_dtype) HOLDALL_TRY(dtype(type));
+      if (has == &has_shape) HOLDALL_TRY(sizes(shape, "shape"));
       if (has == &has_offsets) HOLDALL_TRY(sizes(offsets, "data_offsets"));
       if (has != nullptr) {
         *has = true;
@@ -146,7 +149,7 @@ class HeaderParser {
     if (!has_dtype || !has_shape || !has_offsets) {
       return corrupt(text("its entry has no '{}'", !has_dtype ? "dtype" : !has_shape ? "shape" : "data_offsets")).at(offset);
     }
-    return range(entry, offsets);
+    return tensor_at(type, std::move(shape), offsets);
   }
 
   Status dtype(DType& dtype) {
@@ -175,26 +178,27 @@ class HeaderParser {
   }
 
   // Ranges in the header count from the first byte behind it.
-  Status range(Entry& entry, const Shape& offsets) const {
+  Result<Tensor> tensor_at(DType dtype, Shape shape, const Shape& offsets) {
     if (offsets.size() != 2) return corrupt(text("its data_offsets are {} numbers, not 2", offsets.size()));
     if (offsets[0] > offsets[1] || offsets[1] > data_size_) {
       return corrupt(text("its data [{}, {}) does not lie within the {} bytes of data", offsets[0], offsets[1], data_size_));
     }
-    HOLDALL_ASSIGN(const std::uint64_t bytes, dense_bytes(entry.dtype, entry.shape));
+    HOLDALL_ASSIGN(const std::uint64_t bytes, dense_bytes(dtype, shape));
     if (bytes != offsets[1] - offsets[0]) {
-      return corrupt(text("{} of {} takes {} bytes, its data_offsets give it {}", to_string(entry.shape), name(entry.dtype),
-                          bytes, offsets[1] - offsets[0]));
+      return corrupt(text("{} of {} takes {} bytes, its data_offsets give it {}", to_string(shape), name(dtype), bytes,
+                          offsets[1] - offsets[0]));
     }
-    entry.begin = data_begin_ + offsets[0];
-    entry.end = data_begin_ + offsets[1];
-    return {};
+    HOLDALL_ASSIGN(Blob data, Blob::range(source_, header_.data_begin + offsets[0], bytes));
+    return Tensor::dense(dtype, std::move(shape), storages_.add(std::move(data)));
   }
 
   JsonReader reader_;
-  std::uint64_t data_begin_;
+  const SourceRef& source_;
+  const SharedText& file_;
   std::uint64_t data_size_;
   const Limits& limits_;
   Header header_;
+  StoragePool storages_;
   HashIndex names_;  // of header_.tensors
   bool has_metadata_ = false;
 };
@@ -202,24 +206,25 @@ class HeaderParser {
 // The tensors must tile [data_begin, file_size): no byte is in two of them, none in no one.
 Status check_tiling(const Header& header, std::uint64_t file_size) {
   const auto& tensors = header.tensors;
+  const auto begin = [&](std::uint32_t i) { return tensors[i].tensor.storage()->data.offset(); };
+  const auto end = [&](std::uint32_t i) { return begin(i) + tensors[i].tensor.bytes(); };
   std::vector<std::uint32_t> order(tensors.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return std::pair(tensors[a].begin, tensors[a].end) < std::pair(tensors[b].begin, tensors[b].end);
-  });
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return std::pair(begin(a), end(a)) < std::pair(begin(b), end(b)); });
   std::uint64_t reached = header.data_begin;
   std::string_view before = "the header";
   for (const std::uint32_t i : order) {
-    const Entry& entry = tensors[i];
-    if (entry.begin > reached) {
-      return corrupt(text("{} bytes between {} and tensor '{}' belong to no tensor", entry.begin - reached, before, entry.name))
+    const std::string& name = tensors[i].name;
+    if (begin(i) > reached) {
+      return corrupt(text("{} bytes between {} and tensor '{}' belong to no tensor", begin(i) - reached, before, name))
           .at(reached);
     }
-    if (entry.begin < reached) {
-      return corrupt(text("tensor '{}' overlaps {}, which ends at {}", entry.name, before, reached)).at(entry.begin);
+    if (begin(i) < reached) {
+      return corrupt(text("tensor '{}' overlaps {}, which ends at {}", name, before, reached)).at(begin(i));
     }
-    reached = entry.end;
-    before = entry.name;
+    reached = end(i);
+    before = name;
   }
   if (reached != file_size) {
     return corrupt(text("{} bytes behind the last tensor belong to no tensor", file_size - reached)).at(reached);
@@ -247,25 +252,25 @@ int dtype_rank(DType dtype) noexcept {
   return -1;
 }
 
-Result<Header> read_header(const Source& source, const Limits& limits) {
-  const std::uint64_t size = source.size();
+Result<Header> read_header(const SourceRef& source, const SharedText& file, const Limits& limits) {
+  const std::uint64_t size = source->size();
   if (size < kLengthBytes) {
-    return corrupt(text("{} bytes are too few for the {} of the header's length", size, kLengthBytes)).at(0).in(source.name());
+    return corrupt(text("{} bytes are too few for the {} of the header's length", size, kLengthBytes)).at(0).in(source->name());
   }
-  HOLDALL_ASSIGN(const Bytes length_bytes, read_range(source, 0, kLengthBytes));
+  HOLDALL_ASSIGN(const Bytes length_bytes, read_range(*source, 0, kLengthBytes));
   const auto length = load_le<std::uint64_t>(length_bytes.data());
   if (length > size - kLengthBytes) {
     return corrupt(text("the header's length {} exceeds the {} bytes that follow", length, size - kLengthBytes))
         .at(0)
-        .in(source.name());
+        .in(source->name());
   }
   const std::uint64_t most = std::min(kMostHeader, limits.header_bytes);
-  if (length > most) return over_limit(text("a header of {} bytes, {} are allowed", length, most)).at(0).in(source.name());
-  HOLDALL_ASSIGN(const Bytes json, read_range(source, kLengthBytes, length));
-  if (!json.text().starts_with('{')) return corrupt("the header does not start with '{'").at(kLengthBytes).in(source.name());
-  auto header = HeaderParser(json.text(), kLengthBytes + length, size, limits).run();
-  if (!header) return std::move(header).error().shifted(kLengthBytes).in(source.name());
-  if (Status tiling = check_tiling(*header, size); !tiling) return std::move(tiling).error().in(source.name());
+  if (length > most) return over_limit(text("a header of {} bytes, {} are allowed", length, most)).at(0).in(source->name());
+  HOLDALL_ASSIGN(const Bytes json, read_range(*source, kLengthBytes, length));
+  if (!json.text().starts_with('{')) return corrupt("the header does not start with '{'").at(kLengthBytes).in(source->name());
+  auto header = HeaderParser(json.text(), kLengthBytes + length, source, file, limits).run();
+  if (!header) return std::move(header).error().shifted(kLengthBytes).in(source->name());
+  if (Status tiling = check_tiling(*header, size); !tiling) return std::move(tiling).error().in(source->name());
   return header;
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "holdall/base/limits.h"
-#include "holdall/core/dtype.h"
+#include "holdall/core/model.h"
 #include "holdall/io/source.h"
 
 namespace holdall::safetensors {
@@ -25,20 +25,14 @@ std::optional<DType> dtype_from_text(std::string_view text) noexcept;
 // The place of a dtype in the order of writing: tensors of a higher rank come first, as the reference writer lays them out.
 int dtype_rank(DType dtype) noexcept;
 
-struct Entry {
-  std::string name;
-  DType dtype = DType::kUInt8;
-  Shape shape;
-  std::uint64_t begin = 0, end = 0;  // in the file
-};
-
 struct Header {
-  std::uint64_t data_begin = 0;  // in the file
-  std::vector<Entry> tensors;    // in the order of the header
+  std::uint64_t data_begin = 0;      // in the file
+  std::vector<NamedTensor> tensors;  // in the order of the header, still on disk
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-// Errors: corrupt (names tensor, offset, numbers found and allowed), unsupported (a dtype), limit.
-Result<Header> read_header(const Source& source, const Limits& limits);
+// `file` is the name that the tensors are said to lie in. Errors: corrupt (names tensor, offset, numbers found and allowed),
+// unsupported (a dtype), limit.
+Result<Header> read_header(const SourceRef& source, const SharedText& file, const Limits& limits);
 
 }  // namespace holdall::safetensors
