@@ -1,7 +1,5 @@
 #include "cli/inspect_view.h"
 
-#include <unordered_map>
-
 #include "cli/findings.h"
 #include "cli/inspect_facts.h"
 #include "cli/outline.h"
@@ -146,30 +144,27 @@ void print_values(Console& console, std::string_view heading, Value value) {
   print_outline(console, value, kIndent);
 }
 
-// One line of JSON; a tensor in it by its name.
-Result<std::string> json_of(const std::unordered_map<std::uint32_t, std::string_view>& names, Value value) {
-  JsonWriter writer;
-  const auto tensor_name = [&](std::uint32_t index) {
-    const auto found = names.find(index);
-    return found == names.end() ? std::string_view() : found->second;
-  };
-  HOLDALL_TRY(write_document(writer, value, tensor_name, {}));
-  return std::move(writer).take();
-}
+// Lines of JSON, a value each; a tensor in it by its name. What a file says once and refers to often must not print without
+// end: all lines together may take so many times what the values take.
+constexpr std::uint64_t kLeastLeafBytes = 64u << 20;
+constexpr std::uint64_t kMostLeafRepeats = 16;
 
 Status print_leaves(Console& console, const Inspection& inspection, std::string_view key, Value root) {
   if (!root || root.is_null() || !holds_plain_values(root)) return {};
-  std::unordered_map<std::uint32_t, std::string_view> names;
-  for (const NamedTensor& entry : inspection.model.tensors()) names.emplace(entry.index, entry.name);
+  const TensorNames names(inspection.model);
+  const std::uint64_t most = kLeastLeafBytes + kMostLeafRepeats * root.arena().memory();
+  std::uint64_t bytes = 0;
   Status status;
   for_each_leaf(root, [&](std::string_view pointer, Value leaf) {
     if (!status || !holds_plain_values(leaf)) return;
-    auto json = json_of(names, leaf);
-    if (!json) {
-      status = std::move(json).error();
-      return;
+    JsonWriter writer;
+    status = write_document(writer, leaf, names, {});
+    bytes += pointer.size() + writer.text().size();
+    if (status && bytes > most) {
+      status = over_limit(text("the values take more than {} bytes as lines; inspect --json writes once what they share", most))
+                   .in(inspection.path);
     }
-    console.line(text("# {}\t{}\t{}", key, pointer, printable(*json)));
+    if (status) console.line(text("# {}\t{}\t{}", key, pointer, printable(writer.text())));
   });
   return status;
 }

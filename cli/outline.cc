@@ -6,6 +6,7 @@
 
 #include "cli/style.h"
 #include "holdall/base/text.h"
+#include "holdall/core/children.h"
 
 namespace holdall::cli {
 namespace {
@@ -22,36 +23,29 @@ bool is_dict_like(Value value) noexcept {
   return value.is(ValueKind::kObject) && (!value.as_object().pairs.empty() || value.as_object().state != kNoNode);
 }
 
-bool is_sequence(Value value) noexcept {
-  switch (value.kind()) {
-    case ValueKind::kList:
-    case ValueKind::kTuple:
-    case ValueKind::kSet:
-    case ValueKind::kFrozenSet:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // An OrderedDict's attributes (torch's `_metadata`) are beside the point of a dict.
 NodeId shown_state(const ObjectParts& parts) noexcept { return parts.pairs.empty() ? parts.state : kNoNode; }
 
 void push_children(Value value, std::vector<Value>& out) {
   if (value.is(ValueKind::kDict)) {
     for (std::size_t i = 0; i < value.size(); ++i) out.push_back(value.mapped(i));
-  } else if (is_sequence(value)) {
+  } else if (is_sequence(value.kind())) {
     for (std::size_t i = 0; i < value.size(); ++i) out.push_back(value.item(i));
   } else if (value.is(ValueKind::kObject)) {
     const ObjectParts& parts = value.as_object();
     const Value args = value.of(parts.args);
-    for (std::size_t i = 0; args && is_sequence(args) && i < args.size(); ++i) out.push_back(args.item(i));
+    for (std::size_t i = 0; args && is_sequence(args.kind()) && i < args.size(); ++i) out.push_back(args.item(i));
     for (const NodeId id : {parts.kwargs, shown_state(parts)}) {
       if (id != kNoNode) out.push_back(value.of(id));
     }
     for (const NodeId id : parts.items) out.push_back(value.of(id));
     for (std::size_t i = 1; i < parts.pairs.size(); i += 2) out.push_back(value.of(parts.pairs[i]));
   }
+}
+
+std::size_t most_children(Value value) {
+  if (!value.is(ValueKind::kObject)) return value.size();
+  return value.as_object().items.size() + value.as_object().pairs.size() / 2;
 }
 
 struct Census {
@@ -73,10 +67,14 @@ Census census(Value root) {
       break;
     }
     const std::size_t before = open.size();
+    if (is_container(value.kind()) && !value.is(ValueKind::kTensor) && most_children(value) > kMostNodes) {
+      found.complete = false;
+      break;
+    }
     push_children(value, open);
     if (value.is(ValueKind::kTensor)) {
       ++found.tensors;
-    } else if (open.size() == before && !is_sequence(value) && !value.is(ValueKind::kDict)) {
+    } else if (open.size() == before && !is_sequence(value.kind()) && !value.is(ValueKind::kDict)) {
       // An object without parts is a plain value; an empty OrderedDict is a container like any other.
       found.plain = found.plain || !value.is(ValueKind::kObject);
     }
@@ -255,7 +253,7 @@ class Outline {
   }
 
   static std::vector<Entry> level_entries(Value value) {
-    if (!is_sequence(value)) return entries(value, kMostNodes);
+    if (!is_sequence(value.kind())) return entries(value, kMostNodes);
     std::vector<Entry> out;
     for (std::size_t i = 0; i < value.size() && i < kMostNodes; ++i) out.push_back({text("{}", i), value.item(i)});
     return out;
@@ -278,7 +276,7 @@ class Outline {
     std::vector<Unit> units;
     if (!is_dict_like(value)) return false;
     for (const Entry& entry : entries(value, kMostEntries + 1)) {
-      const bool list = is_sequence(entry.value) && !opens(entry.value);
+      const bool list = is_sequence(entry.value.kind()) && !opens(entry.value);
       units.push_back({cut_end(entry.key, 30), brief(entry.value, list ? kShort : 2 * kShort)});
       const unsigned width = display_width(units.back().value);
       if (width > kShort || display_width(units.back().key) + 1 + width > room || units.size() > kMostEntries) return false;
@@ -302,7 +300,7 @@ class Outline {
   // Opening a level pays where its own entries are containers or too many for a line.
   static bool opens(Value value) {
     if (is_dict_like(value)) return true;
-    if (!is_sequence(value)) return false;
+    if (!is_sequence(value.kind())) return false;
     for (std::size_t i = 0; i < value.size() && i < 4; ++i) {
       if (is_dict_like(value.item(i))) return true;
     }
@@ -335,7 +333,7 @@ bool is_hollow(Value value) {
   std::vector<Value> children;
   push_children(value, children);
   if (!children.empty()) return false;
-  return value.is(ValueKind::kDict) || is_sequence(value) ||
+  return value.is(ValueKind::kDict) || is_sequence(value.kind()) ||
          (value.is(ValueKind::kObject) && value.as_object().callee != kNoNode);
 }
 
@@ -357,7 +355,7 @@ std::vector<Entry> entries(Value value, std::size_t most) {
   if (!value.is(ValueKind::kObject)) return out;
   const ObjectParts& parts = value.as_object();
   const Value args = value.of(parts.args);
-  for (std::size_t i = 0; args && is_sequence(args) && i < args.size() && out.size() < most; ++i) {
+  for (std::size_t i = 0; args && is_sequence(args.kind()) && i < args.size() && out.size() < most; ++i) {
     out.push_back({text("#{}", i), args.item(i)});
   }
   if (const Value kwargs = value.of(parts.kwargs); kwargs && kwargs.is(ValueKind::kDict)) add_dict(kwargs);
@@ -388,7 +386,7 @@ std::string brief(Value value, unsigned columns) {
 }
 
 void print_outline(Console& console, Value value, unsigned indent) {
-  if (is_dict_like(value) || (is_sequence(value) && value.size() != 0)) {
+  if (is_dict_like(value) || (is_sequence(value.kind()) && value.size() != 0)) {
     Outline(console, indent).print(value, 0);
   } else {
     console.line(std::string(indent, ' ') + brief(value, console.width() > indent + 12 ? console.width() - indent : 12));
@@ -396,24 +394,34 @@ void print_outline(Console& console, Value value, unsigned indent) {
 }
 
 void for_each_leaf(Value root, const std::function<void(std::string_view pointer, Value leaf)>& use) {
-  struct Step {
-    std::string pointer;
-    Value value;
+  // A dict at a time, its entries one by one: pointers may be long and entries many.
+  struct Open {
+    Value dict;
+    std::size_t next;
+    std::size_t length;  // of its own pointer
   };
-  std::vector<Step> open{{"", root}};
+  std::string pointer;
+  std::vector<Open> open;
   std::unordered_set<NodeId> seen;  // a dict met again is not opened again
+  const auto visit = [&](Value value) {
+    if (!value.is(ValueKind::kDict) || value.size() == 0) {
+      if (!value.is(ValueKind::kTensor)) use(pointer, value);
+    } else if (seen.insert(value.id()).second) {
+      open.push_back({value, 0, pointer.size()});
+    }
+  };
+  visit(root);
   while (!open.empty()) {
-    const Step step = std::move(open.back());
-    open.pop_back();
-    if (!step.value.is(ValueKind::kDict) || step.value.size() == 0) {
-      if (!step.value.is(ValueKind::kTensor)) use(step.pointer, step.value);
+    Open& inner = open.back();
+    pointer.resize(inner.length);
+    if (inner.next == inner.dict.size()) {
+      open.pop_back();
       continue;
     }
-    if (!seen.insert(step.value.id()).second) continue;
-    const std::vector<Entry> children = entries(step.value, step.value.size());
-    for (const Entry& child : std::views::reverse(children)) {
-      open.push_back({step.pointer + "/" + pointer_part(child.key), child.value});
-    }
+    const std::size_t i = inner.next++;
+    const Value value = inner.dict.mapped(i);
+    pointer += "/" + pointer_part(key_text(inner.dict.key(i), 200));
+    visit(value);
   }
 }
 

@@ -68,14 +68,27 @@ class Reader {
     if (what == "$ref") return make_ref(json, content);
     if (what == "$float") return make_float(json, content);
     if (what == "$global") {
-      HOLDALL_TRY(require_keys(json, {"$global", "module"}));
-      return make_global(json, content);
+      HOLDALL_TRY(require_keys(json, {"$global", "module", "id"}));
+      return registered(json, make_global(json, content));
     }
     HOLDALL_TRY(require_keys(json, {what, "id"}));
-    if (what == "$bytes") return make_bytes(content);
+    if (what == "$text" || what == "$int") return registered(json, make_plain(what, content));
+    if (what == "$bytes") return registered(json, make_bytes(content));
     if (what == "$complex") return make_complex(content);
     if (what == "$bytes_omitted") return unsupported("a value document whose bytes were left out cannot be read back");
     return make_container(what, json, content);
+  }
+
+  Result<NodeId> registered(Value json, Result<NodeId> node) {
+    if (node) HOLDALL_TRY(register_id(json, *node));
+    return node;
+  }
+
+  static Result<NodeId> make_plain(std::string_view what, Value content) {
+    const bool fits =
+        what == "$text" ? content.is(ValueKind::kString) : content.is(ValueKind::kInt) || content.is(ValueKind::kBigInt);
+    if (!fits) return malformed(text("'{}' is a {}", what, name(content.kind())));
+    return content.id();
   }
 
   Result<NodeId> make_container(std::string_view what, Value json, Value content) {

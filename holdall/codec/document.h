@@ -15,7 +15,9 @@
 //
 // Only what is there is written. A list, tuple, set, dict, tensor or object that is met twice (sharing, cycles) carries "id":N
 // the first time, which a list and a dict do in the forms {"$list":[v, …],"id":N} and {"$dict":[[key, v], …],"id":N}, and is
-// {"$ref":N} afterwards. Arguments that are no tuple, or a shared one, stand as "args":v in their `$` form.
+// {"$ref":N} afterwards; so does a text, bytes, a global or an integer of more than 128 bytes: {"$text":"…","id":N},
+// {"$bytes":"…","id":N}, {"$global":"…","id":N}, {"$int":…,"id":N}. Arguments that are no tuple, or a shared one, stand as
+// "args":v in their `$` form; a key and a callee that are shared themselves stand in "$dict" and in "$object":[v].
 //
 // Neither direction recurses: depth is bounded by Limits::depth, not by the stack.
 #pragma once

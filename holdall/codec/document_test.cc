@@ -341,5 +341,61 @@ TEST(Document, DepthIsLimitedAndNotByTheStack) {
   EXPECT_TRUE(Comparison().same(arena.at(deep), again.at(*back)));
 }
 
+// A value of a megabyte, referred to by a few bytes each time, must not be written each time.
+TEST(Document, LongValuesThatAreSharedAreWrittenOnce) {
+  const std::string text(1'000, 'x');
+  const auto make = [&](Arena& arena, int kind) {
+    switch (kind) {
+      case 0:
+        return arena.string(text);
+      case 1:
+        return arena.bytes(text);
+      case 2:
+        return arena.global(text, "name.of.it");
+      case 3:
+        return arena.global("module", text);
+      default:
+        return arena.big_integer(std::string(1'000, '7'));
+    }
+  };
+  for (int kind = 0; kind < 5; ++kind) {
+    Arena arena;
+    const NodeId shared = make(arena, kind);
+    const NodeId list = arena.list();
+    for (int i = 0; i < 100; ++i) {
+      arena.append(list, shared);
+      const NodeId dict = arena.dict();
+      arena.set_item(dict, shared, arena.integer(i));
+      arena.append(list, dict);
+      ObjectParts parts;
+      parts.callee = shared;
+      parts.args = arena.tuple({shared});
+      arena.append(list, arena.object(std::move(parts)));
+    }
+    const std::string json = written(arena.at(list));
+    EXPECT_LT(json.size(), 20'000u) << kind;
+    Arena copy;
+    const auto root = read(copy, json);
+    ASSERT_TRUE(root.has_value()) << root.error().to_string();
+    EXPECT_TRUE(Comparison().same(arena.at(list), copy.at(*root))) << kind;
+    EXPECT_EQ(copy.at(*root).item(0).id(), copy.at(*root).item(3).id()) << kind;
+    EXPECT_EQ(written(copy.at(*root)), json) << kind;
+  }
+}
+
+TEST(Document, ShortTextsStandWhereverTheyAreMet) {
+  Arena arena;
+  const NodeId text = arena.string(std::string(128, 'x'));
+  EXPECT_EQ(written(arena.at(arena.list({text, text}))).find("$ref"), std::string::npos);
+  const NodeId alone = arena.string(std::string(129, 'x'));
+  EXPECT_EQ(written(arena.at(arena.list({alone}))), "[\"" + std::string(129, 'x') + "\"]");
+}
+
+TEST(Document, ATextOfAnotherKindIsMalformed) {
+  EXPECT_THAT(fault(R"({"$text":1,"id":0})"), HasSubstr("'$text' is a int"));
+  EXPECT_THAT(fault(R"({"$int":"1"})"), HasSubstr("'$int' is a string"));
+  EXPECT_THAT(fault(R"([{"$text":"a","id":0},{"$global":"a.b","id":0}])"), HasSubstr("id 0 stands twice"));
+}
+
 }  // namespace
 }  // namespace holdall

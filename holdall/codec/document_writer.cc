@@ -1,55 +1,68 @@
 #include <bit>
 #include <cmath>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "holdall/base/base64.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/document.h"
+#include "holdall/core/children.h"
 
 namespace holdall {
 namespace {
 
 constexpr std::uint64_t kPythonNan = 0x7FF8000000000000;
 
-bool is_sequence(ValueKind kind) noexcept {
-  return kind == ValueKind::kList || kind == ValueKind::kTuple || kind == ValueKind::kSet || kind == ValueKind::kFrozenSet;
+// Texts, bytes, names and integers up to this size are written wherever they stand: little more than a reference to them.
+constexpr std::uint64_t kShort = 128;
+
+// Whether a value without children would make a document of many times the file's size, were it written wherever a few bytes of
+// the file refer to it.
+bool is_long(Value value, const DocumentOptions& options) {
+  switch (value.kind()) {
+    case ValueKind::kString:
+    case ValueKind::kBigInt:
+      return value.as_string().size() > kShort;
+    case ValueKind::kBytes:
+      return value.bytes_size() > kShort && (options.most_bytes == 0 || value.bytes_size() <= options.most_bytes);
+    case ValueKind::kGlobal:
+      return value.global_module().size() + value.global_name().size() > kShort;
+    default:
+      return false;
+  }
 }
 
 // Whether identity of such a node is kept.
-bool has_identity(Value value) noexcept {
+bool has_identity(Value value, const DocumentOptions& options) {
   const ValueKind kind = value.kind();
   if (kind == ValueKind::kTuple || kind == ValueKind::kFrozenSet) return value.size() != 0;
-  return is_sequence(kind) || kind == ValueKind::kDict || kind == ValueKind::kTensor || kind == ValueKind::kObject;
+  return is_container(kind) || is_long(value, options);
 }
 
-// Calls `use` with every node that `value` holds, in the order in which they are written.
-template <class Use>
-void for_each_child(Value value, const Use& use) {
-  const auto present = [&](NodeId id) {
-    if (id != kNoNode) use(value.of(id));
-  };
-  if (is_sequence(value.kind())) {
-    for (std::size_t i = 0; i < value.size(); ++i) use(value.item(i));
-  } else if (value.is(ValueKind::kDict)) {
-    for (std::size_t i = 0; i < 2 * value.size(); ++i) use(value.item(i));
-  } else if (value.is(ValueKind::kTensor)) {
-    present(value.as_tensor().attributes);
-  } else if (value.is(ValueKind::kObject)) {
-    const ObjectParts& parts = value.as_object();
-    for (const NodeId id : {parts.callee, parts.args, parts.kwargs, parts.state}) present(id);
-    for (const NodeId id : parts.items) present(id);
-    for (const NodeId id : parts.pairs) present(id);
-  }
-}
+// A set of nodes of an arena: a bit for each once they are many, so that small documents of a large arena stay cheap.
+class NodeSet {
+ public:
+  explicit NodeSet(std::size_t arena) : arena_(arena) {}
 
-bool is_plain_dict(Value dict) {
-  for (std::size_t i = 0; i < dict.size(); ++i) {
-    const Value key = dict.key(i);
-    if (!key.is(ValueKind::kString) || key.as_string().starts_with('$')) return false;
+  // Whether the node was not in it yet.
+  bool insert(NodeId node) {
+    if (bits_.empty() && few_.size() < kFew) return few_.insert(node).second;
+    if (bits_.empty()) {
+      bits_.resize(arena_);
+      for (const NodeId each : few_) bits_[each] = true;
+    }
+    const bool is_new = !bits_[node];
+    bits_[node] = true;
+    return is_new;
   }
-  return true;
-}
+
+ private:
+  static constexpr std::size_t kFew = 256;
+  std::size_t arena_;
+  std::unordered_set<NodeId> few_;
+  std::vector<bool> bits_;
+};
 
 enum class Form : std::uint8_t { kItems, kDict, kPairs, kTensor, kObject };
 enum class Stage : std::uint8_t { kCallee, kArgs, kKwargs, kState, kItems, kPairs, kDone };
@@ -76,22 +89,33 @@ class Writer {
 
  private:
   void find_shared(Value root) {
-    std::vector<bool> met(root.arena().size());
-    std::vector<Value> waiting = {root};
-    while (!waiting.empty()) {
-      const Value value = waiting.back();
-      waiting.pop_back();
-      if (!has_identity(value)) continue;
-      if (met[value.id()]) {
+    NodeSet met(root.arena().size());
+    std::vector<NodeId> waiting;  // containers whose children are still to be looked at
+    const auto meet = [&](Value value) {
+      if (!has_identity(value, options_)) return;
+      if (!met.insert(value.id())) {
         ids_.emplace(value.id(), kNotMet);
-        continue;
+      } else if (is_container(value.kind())) {
+        waiting.push_back(value.id());
       }
-      met[value.id()] = true;
-      for_each_child(value, [&](Value child) { waiting.push_back(child); });
+    };
+    meet(root);
+    while (!waiting.empty()) {
+      const Value value = root.of(waiting.back());
+      waiting.pop_back();
+      for_each_child(value, meet);
     }
   }
 
   bool is_shared(Value value) const { return ids_.contains(value.id()); }
+
+  bool is_plain_dict(Value dict) const {
+    for (std::size_t i = 0; i < dict.size(); ++i) {
+      const Value key = dict.key(i);
+      if (!key.is(ValueKind::kString) || key.as_string().starts_with('$') || is_shared(key)) return false;
+    }
+    return true;
+  }
 
   // "id" of a node met for the first time.
   void write_id(Value value) {
@@ -171,11 +195,13 @@ class Writer {
         json_.integer(value.as_int());
         return {};
       case ValueKind::kBigInt:
+        if (is_shared(value)) json_.begin_object().key("$int");
         json_.raw(value.as_big_int());
-        return {};
+        return end_scalar(value);
       case ValueKind::kString:
+        if (is_shared(value)) json_.begin_object().key("$text");
         json_.string(value.as_string());
-        return {};
+        return end_scalar(value);
       case ValueKind::kFloat:
         put_float(value);
         return {};
@@ -190,11 +216,20 @@ class Writer {
       case ValueKind::kGlobal:
         json_.begin_object().key("$global");
         put_global(value);
+        write_id(value);
         json_.end_object();
         return {};
       default:
         return internal(text("a {} is no scalar", name(value.kind())));
     }
+  }
+
+  // A scalar that is shared stands in an object of its own, for its id.
+  Status end_scalar(Value value) {
+    if (!is_shared(value)) return {};
+    write_id(value);
+    json_.end_object();
+    return {};
   }
 
   void put_float(Value value) {
@@ -224,6 +259,7 @@ class Writer {
       HOLDALL_ASSIGN(const Bytes bytes, value.as_blob().read());
       json_.key("$bytes").string(to_base64(bytes.text()));
     }
+    write_id(value);
     json_.end_object();
     return {};
   }
@@ -299,7 +335,7 @@ class Writer {
         return put_callee(inner.value.of(parts.callee));
       case Stage::kArgs:
         inner.stage = Stage::kKwargs;
-        if (parts.callee != kNoNode && !inner.value.of(parts.callee).is(ValueKind::kGlobal)) json_.end_array();
+        if (parts.callee != kNoNode && stands_apart(inner.value.of(parts.callee))) json_.end_array();
         write_id(inner.value);
         if (parts.new_object) json_.key("new").boolean(true);
         return put_part("args", inner.value.of(parts.args), true);
@@ -328,11 +364,13 @@ class Writer {
     return {};
   }
 
-  // A callee that is no global stands in an array of one.
+  // A callee that is no global, or a long one that others share, stands in an array of one.
+  bool stands_apart(Value callee) const { return !callee.is(ValueKind::kGlobal) || is_shared(callee); }
+
   Status put_callee(Value callee) {
     if (!callee) {
       json_.null();
-    } else if (callee.is(ValueKind::kGlobal)) {
+    } else if (!stands_apart(callee)) {
       put_global(callee);
     } else {
       json_.begin_array();
