@@ -43,7 +43,7 @@ struct Job {
 };
 
 bool has_numbers(const TensorPair& pair) noexcept {
-  return number_kind(pair.a.dtype()) != NumberKind::kNone && number_kind(pair.b.dtype()) != NumberKind::kNone;
+  return number_kind(pair.a().dtype()) != NumberKind::kNone && number_kind(pair.b().dtype()) != NumberKind::kNone;
 }
 
 // Bytes that elements [0, count) take; count ends on whole bytes.
@@ -56,10 +56,10 @@ std::vector<Job> jobs_for(std::span<const TensorPair> pairs, const std::vector<s
   std::vector<Job> jobs;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     if (wanted[i] == 0) continue;
-    const Tensor& tensor = pairs[i].a;
+    const Tensor& tensor = pairs[i].a();
     const std::uint64_t units = info(tensor.dtype()).block_bytes == 0 ? tensor.bytes() : tensor.elements();
     const bool whole =
-        !pairs[i].a.storage()->data.source()->random_access() || !pairs[i].b.storage()->data.source()->random_access();
+        !pairs[i].a().storage()->data.source()->random_access() || !pairs[i].b().storage()->data.source()->random_access();
     const std::uint64_t step = whole ? std::max<std::uint64_t>(units, 1) : kJob;
     for (std::uint64_t begin = 0; begin < units; begin += step) jobs.push_back({i, begin, std::min(units, begin + step)});
   }
@@ -69,11 +69,11 @@ std::vector<Job> jobs_for(std::span<const TensorPair> pairs, const std::vector<s
 // --- Bytes -----------------------------------------------------------------------------------------------------------------
 
 Result<bool> equal_bytes(const TensorPair& pair, const Job& job, Meter& meter) {
-  HOLDALL_ASSIGN(const Blob a, pair.a.data());
-  HOLDALL_ASSIGN(const Blob b, pair.b.data());
-  const std::uint64_t end = bytes_of(pair.a.dtype(), job.end);
+  HOLDALL_ASSIGN(const Blob a, pair.a().data());
+  HOLDALL_ASSIGN(const Blob b, pair.b().data());
+  const std::uint64_t end = bytes_of(pair.a().dtype(), job.end);
   std::vector<std::byte> x(1u << 20), y(1u << 20);
-  for (std::uint64_t at = bytes_of(pair.a.dtype(), job.begin); at < end;) {
+  for (std::uint64_t at = bytes_of(pair.a().dtype(), job.begin); at < end;) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(x.size(), end - at));
     HOLDALL_TRY(a.read_at(at, std::span(x).first(size)));
     HOLDALL_TRY(b.read_at(at, std::span(y).first(size)));
@@ -116,7 +116,7 @@ void add_integers(const TensorPair& pair, std::span<const std::int64_t> a, std::
                                    : static_cast<long double>(bits);
   };
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const long double x = exact(pair.a.dtype(), a[i]), y = exact(pair.b.dtype(), b[i]);
+    const long double x = exact(pair.a().dtype(), a[i]), y = exact(pair.b().dtype(), b[i]);
     sums.dot += static_cast<double>(x * y);
     sums.square_a += static_cast<double>(x * x);
     sums.square_b += static_cast<double>(y * y);
@@ -145,19 +145,19 @@ class NumberJob {
       return number_kind(tensor.dtype()) == NumberKind::kInteger && info(tensor.dtype()).block_bytes == 8;
     };
     const bool integers =
-        number_kind(pair.a.dtype()) == NumberKind::kInteger && number_kind(pair.b.dtype()) == NumberKind::kInteger;
-    as_integers_ = integers && (is_long(pair.a) || is_long(pair.b));
+        number_kind(pair.a().dtype()) == NumberKind::kInteger && number_kind(pair.b().dtype()) == NumberKind::kInteger;
+    as_integers_ = integers && (is_long(pair.a()) || is_long(pair.b()));
   }
 
   Result<Sums> run(const Job& job, Meter& meter) {
-    HOLDALL_ASSIGN(const Blob a, pair_.a.data());
-    HOLDALL_ASSIGN(const Blob b, pair_.b.data());
+    HOLDALL_ASSIGN(const Blob a, pair_.a().data());
+    HOLDALL_ASSIGN(const Blob b, pair_.b().data());
     std::vector<std::byte> x, y;
     Sums sums;
     for (std::uint64_t at = job.begin; at < job.end; at += kTile) {
       const std::uint64_t count = std::min(kTile, job.end - at);
-      HOLDALL_TRY(read(a, pair_.a.dtype(), at, count, x));
-      HOLDALL_TRY(read(b, pair_.b.dtype(), at, count, y));
+      HOLDALL_TRY(read(a, pair_.a().dtype(), at, count, x));
+      HOLDALL_TRY(read(b, pair_.b().dtype(), at, count, y));
       HOLDALL_TRY(meter.add(x.size() + y.size()));
       for (std::uint64_t done = 0; done < count; done += kRun)
         add(x, y, done, std::min<std::uint64_t>(kRun, count - done), sums);
@@ -175,13 +175,13 @@ class NumberJob {
            Sums& sums) {
     const auto size = static_cast<std::size_t>(count);
     if (as_integers_) {
-      load_integers(pair_.a.dtype(), x.data(), first, std::span(integers_a_).first(size));
-      load_integers(pair_.b.dtype(), y.data(), first, std::span(integers_b_).first(size));
+      load_integers(pair_.a().dtype(), x.data(), first, std::span(integers_a_).first(size));
+      load_integers(pair_.b().dtype(), y.data(), first, std::span(integers_b_).first(size));
       add_integers(pair_, std::span(integers_a_).first(size), std::span(integers_b_).first(size), tolerance_, sums);
       return;
     }
-    const auto a = load(pair_.a.dtype(), x.data(), first, count, reals_a_);
-    const auto b = load(pair_.b.dtype(), y.data(), first, count, reals_b_);
+    const auto a = load(pair_.a().dtype(), x.data(), first, count, reals_a_);
+    const auto b = load(pair_.b().dtype(), y.data(), first, count, reals_b_);
     if (a.size() == b.size()) {
       add_numbers(a, b, tolerance_, sums);
     } else {
@@ -210,7 +210,7 @@ Comparison concluded(const TensorPair& pair, const Sums& sums, const Tolerance& 
   Comparison result;
   const bool exact = tolerance.absolute == 0 && tolerance.relative == 0;
   // Bytes differed: without a tolerance that alone counts (payloads of NaNs).
-  result.agree = sums.differing == 0 && !(exact && pair.a.dtype() == pair.b.dtype());
+  result.agree = sums.differing == 0 && !(exact && pair.a().dtype() == pair.b().dtype());
   result.differing = sums.differing;
   if (std::isfinite(sums.max_abs)) result.max_abs = sums.max_abs;
   if (std::isfinite(sums.max_rel)) result.max_rel = sums.max_rel;
@@ -223,48 +223,59 @@ Comparison concluded(const TensorPair& pair, const Sums& sums, const Tolerance& 
 
 }  // namespace
 
-Result<std::vector<Comparison>> compare_tensors(std::span<const TensorPair> pairs, const Tolerance& tolerance, Meter& meter) {
-  std::vector<Comparison> results(pairs.size());
+Result<std::vector<std::pair<std::size_t, Comparison>>> compare_tensors(std::span<const TensorPair> pairs,
+                                                                        const Tolerance& tolerance, Meter& meter) {
   const auto about = [&](Error error, std::size_t pair) {
-    return std::move(error).with(text("tensor '{}'", pairs[pair].name));
+    return std::move(error).with(text("tensor '{}'", pairs[pair].name()));
   };
 
   std::vector<std::uint8_t> wanted(pairs.size());
   std::vector<std::atomic<bool>> differ(pairs.size());
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const bool one_dtype = pairs[i].a.dtype() == pairs[i].b.dtype();
+    const bool one_dtype = pairs[i].a().dtype() == pairs[i].b().dtype();
     wanted[i] = one_dtype ? 1 : 0;
     // Strings and records of other sizes differ without a look at their bytes.
-    if (!one_dtype || pairs[i].a.bytes() != pairs[i].b.bytes()) differ[i] = true;
+    if (!one_dtype || pairs[i].a().bytes() != pairs[i].b().bytes()) differ[i] = true;
     if (differ[i]) wanted[i] = 0;
   }
-  const std::vector<Job> byte_jobs = jobs_for(pairs, wanted);
-  HOLDALL_TRY(parallel_for(byte_jobs.size(), worker_count(), [&](std::uint64_t k) -> Status {
-    const Job& job = byte_jobs[k];
-    if (differ[job.pair]) return {};
-    Result<bool> equal = equal_bytes(pairs[job.pair], job, meter);
-    if (!equal) return about(std::move(equal).error(), job.pair);
-    if (!*equal) differ[job.pair] = true;
-    return {};
-  }));
+  {
+    const std::vector<Job> jobs = jobs_for(pairs, wanted);
+    HOLDALL_TRY(parallel_for(jobs.size(), worker_count(), [&](std::uint64_t k) -> Status {
+      const Job& job = jobs[k];
+      if (differ[job.pair]) return {};
+      Result<bool> equal = equal_bytes(pairs[job.pair], job, meter);
+      if (!equal) return about(std::move(equal).error(), job.pair);
+      if (!*equal) differ[job.pair] = true;
+      return {};
+    }));
+  }
 
+  std::vector<std::pair<std::size_t, Sums>> sums;  // of the pairs whose numbers are compared
+  std::vector<std::pair<std::size_t, Comparison>> results;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     wanted[i] = differ[i] && has_numbers(pairs[i]) ? 1 : 0;
-    if (differ[i] && !has_numbers(pairs[i])) results[i].agree = false;
+    if (wanted[i] != 0) sums.emplace_back(i, Sums());
+    if (differ[i]) {
+      results.emplace_back(i, Comparison());
+      results.back().second.agree = false;
+    }
   }
+  const auto sums_of = [&](std::size_t pair) -> Sums& {
+    const auto before = [](const auto& each, std::size_t wanted_pair) { return each.first < wanted_pair; };
+    return std::lower_bound(sums.begin(), sums.end(), pair, before)->second;
+  };
   const std::vector<Job> number_jobs = jobs_for(pairs, wanted);
-  std::vector<Sums> sums(pairs.size());
   std::mutex mutex;
   HOLDALL_TRY(parallel_for(number_jobs.size(), worker_count(), [&](std::uint64_t k) -> Status {
     const Job& job = number_jobs[k];
     Result<Sums> some = NumberJob(pairs[job.pair], tolerance).run(job, meter);
     if (!some) return about(std::move(some).error(), job.pair);
     const std::lock_guard lock(mutex);
-    sums[job.pair].add(*some);
+    sums_of(job.pair).add(*some);
     return {};
   }));
-  for (std::size_t i = 0; i < pairs.size(); ++i)
-    if (wanted[i] != 0) results[i] = concluded(pairs[i], sums[i], tolerance);
+  for (auto& [pair, comparison] : results)
+    if (wanted[pair] != 0) comparison = concluded(pairs[pair], sums_of(pair), tolerance);
   return results;
 }
 

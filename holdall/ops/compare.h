@@ -6,9 +6,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "holdall/core/tensor.h"
+#include "holdall/core/model.h"
 #include "holdall/ops/meter.h"
 
 namespace holdall {
@@ -24,13 +25,20 @@ struct Comparison {
   std::optional<double> max_abs, max_rel, cosine;
 };
 
+// Two tensors of one shape, in models that outlive it.
 struct TensorPair {
-  std::string name;
-  Tensor a, b;  // of the same shape
+  const NamedTensor* a_entry;
+  const NamedTensor* b_entry;
+
+  const std::string& name() const noexcept { return a_entry->name; }
+  const Tensor& a() const noexcept { return a_entry->tensor; }
+  const Tensor& b() const noexcept { return b_entry->tensor; }
 };
 
 // Compares all pairs by several threads, large tensors in pieces. Equal bytes of one dtype end there; else both are read as
-// numbers, where they are. Errors: corrupt, io, cancelled, naming the tensor.
-Result<std::vector<Comparison>> compare_tensors(std::span<const TensorPair> pairs, const Tolerance& tolerance, Meter& meter);
+// numbers, where they are. Gives those that are not equal to the byte, by their place among the pairs, in its order. Errors:
+// corrupt, io, cancelled, naming the tensor.
+Result<std::vector<std::pair<std::size_t, Comparison>>> compare_tensors(std::span<const TensorPair> pairs,
+                                                                        const Tolerance& tolerance, Meter& meter);
 
 }  // namespace holdall

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/ops/compare.h"
 #include "holdall/ops/flatten.h"
@@ -20,37 +19,52 @@ std::string shortened(const std::string& json) {
   return json.substr(0, end) + "…";
 }
 
+// What came of comparing two values; those that stand in many places one after another are compared and written out once,
+// however long they are.
+struct Compared {
+  NodeId a = kNoNode, b = kNoNode;
+  bool equal = false;
+  std::string a_text, b_text;  // where they are not equal
+
+  Compared() = default;
+  Compared(const FlatTree& left, std::size_t i, const FlatTree& right, std::size_t j)
+      : a(left.node(i)), b(right.node(j)), equal(left.has_value_of(i, right, j)) {
+    if (equal) return;
+    a_text = shortened(left.value(i));
+    b_text = shortened(right.value(j));
+  }
+  bool is_of(NodeId x, NodeId y) const noexcept { return a == x && b == y && x != kNoNode && y != kNoNode; }
+};
+
 std::vector<TreeDifference> compare_trees(const Model& a, const Model& b) {
   // A container that keeps no tree says nothing about kinds of dicts: only plain values can be compared with it.
   const Detail detail = is_names_only(a) || is_names_only(b) ? Detail::kPlain : Detail::kAll;
-  const std::vector<Leaf> left = flatten(a.tree(), detail);
-  const std::vector<Leaf> right = flatten(b.tree(), detail);
-  TextViewMap<std::size_t> places;
-  for (std::size_t i = 0; i < right.size(); ++i) places.emplace(right[i].path, i);
-  std::vector<std::uint8_t> met(right.size());
+  const FlatTree left(a.tree(), detail);
+  const FlatTree right(b.tree(), detail);
+  std::vector<bool> met(right.size());
   std::vector<TreeDifference> differences;
-  for (const Leaf& leaf : left) {
-    const auto found = places.find(leaf.path);
-    if (found == places.end()) {
-      differences.push_back({TreeDifference::Kind::kOnlyA, leaf.path, shortened(leaf.value), {}});
+  Compared last;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    const auto other = left.counterpart(i, right);
+    if (!other) {
+      differences.push_back({TreeDifference::Kind::kOnlyA, left.path(i), shortened(left.value(i)), {}});
       continue;
     }
-    met[found->second] = 1;
-    const Leaf& other = right[found->second];
-    if (leaf.value == other.value) continue;
-    differences.push_back({TreeDifference::Kind::kChanged, leaf.path, shortened(leaf.value), shortened(other.value)});
+    met[*other] = true;
+    if (!last.is_of(left.node(i), right.node(*other))) last = Compared(left, i, right, *other);
+    if (!last.equal) differences.push_back({TreeDifference::Kind::kChanged, left.path(i), last.a_text, last.b_text});
   }
-  for (std::size_t i = 0; i < right.size(); ++i) {
-    if (met[i] == 0) differences.push_back({TreeDifference::Kind::kOnlyB, right[i].path, {}, shortened(right[i].value)});
+  for (std::size_t j = 0; j < right.size(); ++j) {
+    if (!met[j]) differences.push_back({TreeDifference::Kind::kOnlyB, right.path(j), {}, shortened(right.value(j))});
   }
   return differences;
 }
 
-// The tensors that only one of the two has, and those in both with different dtypes or shapes or still to be compared.
+// The tensors of one shape that both have, in the order of A, and what needs no look at the bytes: those that only one of the
+// two has and those whose shapes differ.
 struct Matched {
-  std::vector<TensorPair> pairs;          // of one shape, in the order of A
-  std::vector<TensorDifference> changed;  // one for every pair, and one for every name whose shapes differ
-  std::vector<std::size_t> pair_of;       // by `changed`: its pair, or SIZE_MAX
+  std::vector<TensorPair> pairs;
+  std::vector<TensorPair> misshapen;
 };
 
 Matched match(const Model& a, const Model& b, const DiffOptions& options, DiffReport& report) {
@@ -63,21 +77,45 @@ Matched match(const Model& a, const Model& b, const DiffOptions& options, DiffRe
       continue;
     }
     ++report.compared;
-    TensorDifference difference;
-    difference.name = entry.name;
-    difference.a_dtype = entry.tensor.dtype();
-    difference.b_dtype = other->tensor.dtype();
-    difference.a_shape = entry.tensor.shape();
-    difference.b_shape = other->tensor.shape();
-    const bool one_shape = difference.a_shape == difference.b_shape;
-    matched.pair_of.push_back(one_shape ? matched.pairs.size() : SIZE_MAX);
-    if (one_shape) matched.pairs.push_back({entry.name, entry.tensor, other->tensor});
-    matched.changed.push_back(std::move(difference));
+    const bool one_shape = entry.tensor.shape() == other->tensor.shape();
+    (one_shape ? matched.pairs : matched.misshapen).push_back({&entry, other});
   }
   for (const NamedTensor& entry : b.tensors()) {
     if (any_glob_matches(options.tensors, entry.name) && a.find(entry.name) == nullptr) report.only_b.push_back(entry.name);
   }
   return matched;
+}
+
+TensorDifference difference_of(const TensorPair& pair) {
+  TensorDifference difference;
+  difference.name = pair.name();
+  difference.a_dtype = pair.a().dtype();
+  difference.b_dtype = pair.b().dtype();
+  difference.a_shape = pair.a().shape();
+  difference.b_shape = pair.b().shape();
+  return difference;
+}
+
+// What differs, in the order of A. `found` names pairs by their place.
+std::vector<TensorDifference> changes(const Matched& matched, const std::vector<std::pair<std::size_t, Comparison>>& found) {
+  std::vector<TensorDifference> changed;
+  auto misshapen = matched.misshapen.begin();
+  const auto add_misshapen_before = [&](const NamedTensor* entry) {
+    for (; misshapen != matched.misshapen.end() && (entry == nullptr || misshapen->a_entry < entry); ++misshapen)
+      changed.push_back(difference_of(*misshapen));
+  };
+  for (const auto& [place, comparison] : found) {
+    const TensorPair& pair = matched.pairs[place];
+    if (comparison.agree && pair.a().dtype() == pair.b().dtype()) continue;
+    add_misshapen_before(pair.a_entry);
+    TensorDifference& difference = changed.emplace_back(difference_of(pair));
+    difference.max_abs = comparison.max_abs;
+    difference.max_rel = comparison.max_rel;
+    difference.cosine = comparison.cosine;
+    difference.differing = comparison.differing;
+  }
+  add_misshapen_before(nullptr);
+  return changed;
 }
 
 void write_shape(JsonWriter& writer, DType dtype, const Shape& shape) {
@@ -117,22 +155,12 @@ Result<DiffReport> diff_models(const Model& a, const Model& b, const DiffOptions
   DiffReport report;
   report.a = a.origin().path;
   report.b = b.origin().path;
-  Matched matched = match(a, b, options, report);
-  for (const TensorPair& pair : matched.pairs) report.bytes += pair.a.bytes() + pair.b.bytes();
-  Meter meter(options.progress, report.bytes);
-  HOLDALL_ASSIGN(const std::vector<Comparison> comparisons,
-                 compare_tensors(matched.pairs, {options.atol, options.rtol}, meter));
-  for (std::size_t i = 0; i < matched.changed.size(); ++i) {
-    TensorDifference& difference = matched.changed[i];
-    if (matched.pair_of[i] != SIZE_MAX) {
-      const Comparison& comparison = comparisons[matched.pair_of[i]];
-      if (comparison.agree && difference.a_dtype == difference.b_dtype) continue;
-      difference.max_abs = comparison.max_abs;
-      difference.max_rel = comparison.max_rel;
-      difference.cosine = comparison.cosine;
-      difference.differing = comparison.differing;
-    }
-    report.changed.push_back(std::move(difference));
+  {
+    const Matched matched = match(a, b, options, report);
+    for (const TensorPair& pair : matched.pairs) report.bytes += pair.a().bytes() + pair.b().bytes();
+    Meter meter(options.progress, report.bytes);
+    HOLDALL_ASSIGN(const auto found, compare_tensors(matched.pairs, {options.atol, options.rtol}, meter));
+    report.changed = changes(matched, found);
   }
   if (options.tensors.empty()) report.tree = compare_trees(a, b);
   report.same = report.only_a.empty() && report.only_b.empty() && report.changed.empty() && report.tree.empty();

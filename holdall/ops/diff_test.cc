@@ -190,5 +190,40 @@ TEST(Diff, AFlatFileSaysNothingAboutKindsOfDicts) {
   EXPECT_TRUE(diff_models(ordered, flat_model({{"w", floats({1})}}))->same);
 }
 
+// A key of a megabyte above a hundred thousand values would make a hundred gigabytes of pointers.
+TEST(Diff, ALongKeyAboveManyValuesIsCutWhereItIsShownAndTakesItsMemoryOnce) {
+  const auto make = [](std::int64_t last) {
+    ModelBuilder builder;
+    Arena& arena = *builder.arena;
+    const NodeId values = arena.list();
+    for (std::int64_t i = 0; i < 100'000; ++i) arena.append(values, arena.integer(i < 99'999 ? i : last));
+    builder.tree = arena.dict();
+    arena.set_item(builder.tree, std::string(1'000'000, 'k'), values);
+    return *std::move(builder).named_by_tree();
+  };
+  EXPECT_TRUE(diff_models(make(1), make(1), {})->same);
+  const DiffReport report = *diff_models(make(1), make(2), {});
+  ASSERT_EQ(report.tree.size(), 1u);
+  EXPECT_EQ(report.tree[0].path, "/" + std::string(200, 'k') + "…/99999");
+  EXPECT_EQ(report.tree[0].b, "2");
+}
+
+TEST(Diff, PathsThatOnlyLookAlikeAreNotOne) {
+  const auto make = [](bool number) {
+    ModelBuilder builder;
+    Arena& arena = *builder.arena;
+    builder.tree = arena.dict();
+    const std::string key(300, 'k');
+    arena.set_item(builder.tree, key + "a", arena.integer(number ? 1 : 2));
+    arena.set_item(builder.tree, key + "b", arena.integer(number ? 2 : 1));
+    arena.set_item(builder.tree, "text", number ? arena.integer(1) : arena.string("1"));
+    return *std::move(builder).named_by_tree();
+  };
+  const DiffReport report = *diff_models(make(true), make(false), {});
+  ASSERT_EQ(report.tree.size(), 3u);
+  EXPECT_EQ(report.tree[2].a, "1");
+  EXPECT_EQ(report.tree[2].b, "\"1\"");
+}
+
 }  // namespace
 }  // namespace holdall

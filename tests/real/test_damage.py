@@ -183,12 +183,40 @@ def test_strange_files_are_answered(holdall, tmp_path):
     holdall("inspect", tmp_path / "pipe.pt", status=2, timeout=20)
 
 
-@pytest.mark.parametrize("verb", ["inspect", "verify", "scan"])
+@pytest.mark.parametrize("verb", ["inspect", "inspect --json", "verify", "scan", "diff"])
 def test_a_header_of_many_small_tensors_takes_four_times_its_size_at_most(holdall, tmp_path, verb):
-    entries = (f'"t{i}":{{"dtype":"U8","shape":[1],"data_offsets":[{i},{i + 1}]}}' for i in range(100_000))
+    count = 200_000
+    entries = (f'"t{i}":{{"dtype":"U8","shape":[1],"data_offsets":[{i},{i + 1}]}}' for i in range(count))
     header = ("{" + ",".join(entries) + "}").encode()
     path = tmp_path / "many.safetensors"
-    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(100_000))
-    run = damage.run(holdall.path, [verb, path], tmp_path)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(count))
+    files = [path, path] if verb == "diff" else [path]
+    run = damage.run(holdall.path, [*verb.split(), *files], tmp_path)
     assert run.status == 0, run.said
-    assert run.resident < 64_000_000 + 4 * len(header)
+    assert run.resident < 64_000_000 + 4 * len(header) * len(files)
+
+
+# A few bytes of a pickle refer to a megabyte that it says once: nothing may be said again each time.
+BOMBS = {
+    "texts": lambda text, times: [text] * times,
+    "bytes": lambda text, times: [text.encode()] * times,
+    "keys": lambda text, times: [{text: i} for i in range(times)],
+    "path": lambda text, times: {text: list(range(times))},
+    "paths": lambda text, times: {text: {i: i for i in range(times)}},
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_what_a_pickle_says_once_is_not_said_a_thousand_times(holdall, tmp_path, kind):
+    path, other = tmp_path / f"{kind}.pkl", tmp_path / f"other_{kind}.pkl"
+    path.write_bytes(pickle.dumps(BOMBS[kind]("x" * 1_000_000, 20_000), 4))
+    other.write_bytes(pickle.dumps(BOMBS[kind]("y" * 1_000_000, 20_000), 4))
+    commands = [["inspect", path], ["inspect", "--json", path], ["scan", path], ["diff", path, path], ["diff", "--json", path, other],
+                ["convert", path, tmp_path / "out.pkl"], ["convert", path, tmp_path / "out.safetensors"]]
+    for command in commands:
+        run = damage.run(holdall.path, command, tmp_path)
+        assert run.status in (0, 1), (command, run.said)
+        assert run.resident < damage.Limits.resident_bytes, command
+        assert (tmp_path / "said").stat().st_size < 16_000_000, command
+    assert (tmp_path / "out.safetensors").stat().st_size < 4_000_000
+    holdall("diff", path, tmp_path / "out.safetensors")
