@@ -244,6 +244,17 @@ def test_bytes_around_an_archive_are_never_clean(holdall, tmp_path, extra, befor
     assert verdict(holdall, tmp_path / "model.pt") != "inert"
 
 
+def test_a_storage_that_no_tensor_names_is_looked_at(holdall, tmp_path):
+    buffer = io.BytesIO()
+    torch.save({"w": torch.ones(2), "v": torch.zeros(3)}, buffer)
+    for name, content, expected in [("attack", pickles.SYSTEM, "malicious"), ("numbers", bytes(range(64)), "inert")]:
+        path = tmp_path / f"{name}.pt"
+        path.write_bytes(buffer.getvalue())
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("archive/data/7", content)
+        assert verdict(holdall, path) == expected
+
+
 def test_a_name_twice_in_an_archive_is_never_clean(holdall, tmp_path):
     with pytest.warns(UserWarning):
         data = pickles.zipped(pickles.BENIGN, [("data.pkl", pickles.SYSTEM)])

@@ -102,7 +102,7 @@ bool TorchArchive::is_known(std::string_view member) const {
                                        ".data/serialization_id", ".data/version"}) {
     if (record == known) return true;
   }
-  return record == kMetadataRecord || record.starts_with("data/");
+  return record == kMetadataRecord;
 }
 
 }  // namespace holdall::pytorch

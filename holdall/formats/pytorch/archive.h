@@ -44,7 +44,8 @@ class TorchArchive {
   Result<SourceRef> program() const;
   // "zip, pickle protocol 2, torch >= 2.1": what the records give away.
   std::string detail(int pickle_protocol) const;
-  // Whether torch would read this record of the archive: true for what stands in the list above.
+  // Whether this is a record of the archive that stands in the list above, storages apart: of those torch reads what the pickle
+  // names.
   bool is_known(std::string_view member) const;
 
  private:

@@ -1,8 +1,8 @@
 // Reading, verifying and judging the ZIP archives of torch.save.
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/document.h"
 #include "holdall/codec/json.h"
@@ -38,31 +38,48 @@ Status read_metadata(const TorchArchive& archive, const Context& context, ModelB
   return {};
 }
 
-Status check_storage_sizes(const TorchArchive& archive, const Arena& arena, const PickleProgram& program, Faults& faults) {
-  TextMap<bool> seen;
+// Calls `use` with the id and the record of every storage that the program names and the archive has.
+template <class Use>
+void for_each_storage(const TorchArchive& archive, const Arena& arena, const PickleProgram& program, const Use& use) {
   for (const PickleCall& call : program.calls) {
     if (call.kind != PickleCallKind::kPersistent) continue;
     const auto id = read_storage_id(persistent_id(arena.at(call.object)));
-    if (!id || !seen.emplace(id->key, true).second) continue;
-    const std::string member = text("{}/data/{}", archive.prefix(), id->key);
-    const ZipMember* found = archive.zip().find(member);
-    if (found != nullptr && found->size > id->elements * id->item_bytes) {
-      faults.add(corrupt(text("{} bytes, the pickle claims {}", found->size, id->elements * id->item_bytes))
-                     .in(archive.zip().source()->name() + "!" + member));
-    }
+    if (!id) continue;
+    if (const ZipMember* member = archive.zip().find(text("{}/data/{}", archive.prefix(), id->key))) use(*id, *member);
   }
-  return {};
 }
 
-}  // namespace
+// By place among the members.
+std::size_t place_of(const TorchArchive& archive, const ZipMember& member) {
+  return static_cast<std::size_t>(&member - archive.zip().members().data());
+}
 
-Result<Model> read_archive(const Bundle& bundle, const Context& context) {
+// Records that hold more than the pickle claims.
+void check_storage_sizes(const TorchArchive& archive, const Arena& arena, const PickleProgram& program, Faults& faults) {
+  std::vector<bool> seen(archive.zip().members().size());
+  for_each_storage(archive, arena, program, [&](const StorageId& id, const ZipMember& member) {
+    if (seen[place_of(archive, member)]) return;
+    seen[place_of(archive, member)] = true;
+    if (member.size <= id.elements * id.item_bytes) return;
+    faults.add(corrupt(text("{} bytes, the pickle claims {}", member.size, id.elements * id.item_bytes))
+                   .in(archive.zip().source()->name() + "!" + member.name));
+  });
+}
+
+// The model of an archive. `faults`, where there are to be any, gets what is wrong with the sizes of its storages.
+Result<Model> model_of(const TorchArchive& archive, const Bundle& bundle, const Context& context, Faults* faults) {
   const SourceRef& source = bundle.main();
-  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(source, context.limits));
   ModelBuilder builder;
   HOLDALL_ASSIGN(const SourceRef pickle, archive.program());
-  PickleProgram program = run_pickle(*builder.arena, pickle, 0, {.limits = context.limits});
-  if (program.error) return std::move(*program.error).in(pickle->name());
+  NodeId root = kNoNode;
+  int protocol = 0;
+  {
+    const PickleProgram program = run_pickle(*builder.arena, pickle, 0, {.limits = context.limits});
+    if (program.error) return Error(*program.error).in(pickle->name());
+    if (faults != nullptr) check_storage_sizes(archive, *builder.arena, program, *faults);
+    root = program.root;
+    protocol = program.protocol;
+  }
 
   StorageTable storages(archive.byte_order(), [&](const std::string& key, std::uint64_t) -> Result<Blob> {
     auto blob = archive.record("data/" + key);
@@ -70,6 +87,7 @@ Result<Model> read_archive(const Bundle& bundle, const Context& context) {
     return blob;
   });
   const std::string file = file_name(bundle);
+  builder.reserve(archive.zip().members().size());
   InterpretOptions options;
   options.limits = context.limits;
   options.arrays_say_so = true;
@@ -79,19 +97,26 @@ Result<Model> read_archive(const Bundle& bundle, const Context& context) {
     return builder.add(std::move(tensor), file);
   };
   options.storage = [&](Value id, std::optional<DType> element) { return storages.resolve(id, element); };
-  auto meant = interpret(*builder.arena, 0, program.root, options);
+  auto meant = interpret(*builder.arena, 0, root, options);
   if (!meant) return std::move(meant).error().in(pickle->name());
   if (tensors > context.limits.tensors) {
     return over_limit(text("{} tensors, {} are allowed", tensors, context.limits.tensors)).in(bundle.path());
   }
   HOLDALL_TRY(read_metadata(archive, context, builder));
-  builder.tree = program.root;
-  builder.origin = {"pytorch", archive.detail(program.protocol), bundle.path(), {file}, source->size(), "pt"};
+  builder.tree = root;
+  builder.origin = {"pytorch", archive.detail(protocol), bundle.path(), {file}, source->size(), "pt"};
   if (archive.version() == 0) builder.warnings.push_back("the archive has no version record; torch refuses it");
   if (!archive.zip().has_checksums()) {
     builder.warnings.push_back("the archive was written without checksums: damage in it cannot be seen");
   }
   return std::move(builder).named_by_tree();
+}
+
+}  // namespace
+
+Result<Model> read_archive(const Bundle& bundle, const Context& context) {
+  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle.main(), context.limits));
+  return model_of(archive, bundle, context, nullptr);
 }
 
 Status verify_archive(const Bundle& bundle, const Context& context, Faults& faults) {
@@ -100,15 +125,11 @@ Status verify_archive(const Bundle& bundle, const Context& context, Faults& faul
   if (archive.version() == 0) {
     faults.add(corrupt("there is no version record").in(archive.zip().source()->name()));
   }
-  auto model = read_archive(bundle, context);
-  if (!model) {
-    // A program that does not match its CRC-32 has been counted already.
-    if (faults.list.empty()) faults.add(model.error());
-    return {};
-  }
-  Arena arena;
-  HOLDALL_ASSIGN(const SourceRef pickle, archive.program());
-  return check_storage_sizes(archive, arena, run_pickle(arena, pickle, 0, {.limits = context.limits}), faults);
+  const std::size_t before = faults.list.size();
+  const auto model = model_of(archive, bundle, context, &faults);
+  // A program that does not match its CRC-32 has been counted already.
+  if (!model && before == 0) faults.add(model.error());
+  return {};
 }
 
 Status judge_archive(const Bundle& bundle, const Context& context, Findings& findings) {
@@ -129,8 +150,11 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
     findings.push_back({Verdict::kUnreadable, "zip-crc32", pickle->name(), whole.error().message()});
   }
   // What torch does not read may be for another loader.
+  std::vector<bool> is_storage(archive.zip().members().size());
+  for_each_storage(archive, arena, program,
+                   [&](const StorageId&, const ZipMember& member) { is_storage[place_of(archive, member)] = true; });
   for (const ZipMember& member : archive.zip().members()) {
-    if (archive.is_known(member.name) || member.size == 0) continue;
+    if (archive.is_known(member.name) || is_storage[place_of(archive, member)] || member.size == 0) continue;
     HOLDALL_ASSIGN(const Blob other, archive.zip().blob(member));
     HOLDALL_ASSIGN(SourceRef part, slice_source(other.source(), other.offset(), other.size(), other.name()));
     HOLDALL_TRY(judge_part(part, context, findings));
