@@ -55,6 +55,7 @@ bool is_contained(std::string_view name) noexcept {
 }
 
 Result<Bundle> Bundle::open(const std::string& path, const Limits& limits) {
+  if (path.empty()) return invalid_argument("the path '' names no file");
   Bundle bundle;
   bundle.path_ = path;
   std::error_code error;

@@ -102,6 +102,8 @@ TEST(Bundle, NamesThatLeadOutOfTheFolderAreRefused) {
   EXPECT_FALSE(bundle->open_part("../outside").has_value());
 }
 
+TEST(Bundle, AnEmptyPathIsNamedAsOne) { EXPECT_EQ(Bundle::open("", {}).error().message(), "the path '' names no file"); }
+
 TEST(Bundle, FolderListsItsFilesAndFollowsLinksToFiles) {
   const Folder folder;
   folder.file("blobs/x", "data");

@@ -25,6 +25,8 @@ TEST(Save, ExtensionChoosesTheFormatAndUnknownOnesAreRefused) {
   EXPECT_EQ((*format_to_write("a/b.anything", "safetensors", model))->id, "safetensors");
   EXPECT_EQ(format_to_write("a/b.docx", "", model).error().code(), Code::kInvalidArgument);
   EXPECT_THAT(format_to_write("x", "safetensor", model).error().message(), HasSubstr("did you mean 'safetensors'?"));
+  EXPECT_THAT(format_to_write("b.safetensor", "", model).error().message(), HasSubstr("did you mean '.safetensors'?"));
+  EXPECT_THAT(format_to_write("b.docx", "", model).error().message(), HasSubstr("name one of safetensors, pytorch"));
 }
 
 TEST(Convert, ACheckpointComesBackEqualTreeIncluded) {

@@ -91,7 +91,14 @@ Result<const Format*> format_to_write(const std::string& path, const std::string
   if (may_stay) return own;
   const std::string named_so =
       extension.empty() ? "a name without an extension" : text("the extension '{}'", extension.string());
-  return invalid_argument(text("{} says no format; name one of {}", named_so, writable_formats())).in(path);
+  std::vector<std::string> extensions;
+  for (const Format* format : all_formats())
+    if (format->plan != nullptr) extensions.insert(extensions.end(), format->extensions.begin(), format->extensions.end());
+  const std::vector<std::string> nearest =
+      extension.empty() ? std::vector<std::string>() : nearest_names(extension.string(), extensions);
+  const std::string meant =
+      nearest.empty() ? text("name one of {}", writable_formats()) : text("did you mean '{}'?", nearest.front());
+  return invalid_argument(text("{} says no format; {}", named_so, meant)).in(path);
 }
 
 Error loss_error(const std::vector<Loss>& losses, std::string_view format) {
