@@ -193,16 +193,28 @@ std::string index_document(const Model& model, const std::vector<Shard>& shards,
 Result<Plan> plan_shards(const Model& model, const WriteOptions& options) {
   Plan plan;
   plan.folder = true;
-  std::vector<Shard> shards = cut(model, options.shard_bytes);
+  std::vector<Shard> shards;
+  std::vector<Encoded> contents;
+  for (Shard& shard : cut(model, options.shard_bytes)) {
+    HOLDALL_ASSIGN(Encoded encoded, encode_entries(model, shard.entries));
+    for (Loss& loss : encoded.losses) plan.losses.push_back(std::move(loss));
+    shard.entries = encoded.entries;
+    // One of which all was lost is not written, unless there would be none.
+    const bool is_empty = shard.entries.empty();
+    if (is_empty && !contents.empty()) continue;
+    if (!contents.empty() && shards.front().entries.empty()) {
+      shards.clear();
+      contents.clear();
+    }
+    shards.push_back(std::move(shard));
+    contents.push_back(std::move(encoded));
+  }
   std::vector<std::string> names;
   for (std::size_t s = 0; s < shards.size(); ++s) {
     names.push_back(text("pytorch_model-{:05}-of-{:05}.bin", s + 1, shards.size()));
-    HOLDALL_ASSIGN(Encoded encoded, encode_entries(model, shards[s].entries));
-    for (Loss& loss : encoded.losses) plan.losses.push_back(std::move(loss));
-    shards[s].entries = std::move(encoded.entries);
     PlannedFile& file = plan.files.emplace_back();
     file.name = names.back();
-    HOLDALL_TRY(plan_file(file, std::move(encoded), {}, options));
+    HOLDALL_TRY(plan_file(file, std::move(contents[s]), {}, options));
   }
   HOLDALL_ASSIGN(const std::string tree, tree_beside(model, shards, options, plan));
   PlannedFile& index = plan.files.emplace_back();

@@ -346,6 +346,25 @@ TEST(PytorchWriting, AShardedIndexNamesOnlyWhatIsWritten) {
   EXPECT_THAT(faults.list, testing::IsEmpty());
 }
 
+TEST(PytorchWriting, AShardThatLosesEverythingIsNotWritten) {
+  for (const int kept : {0, 1}) {
+    ModelBuilder builder;
+    std::vector<std::string> names;
+    for (int i = 0; i < 3; ++i) {
+      const DType dtype = i == 1 && kept == 1 ? DType::kUInt8 : DType::kFloat6E2M3;  // torch has no such floats
+      builder.add(
+          *Tensor::dense(dtype, {64}, Blob::memory(Bytes::adopt(std::string(dtype == DType::kUInt8 ? 64 : 48, 'w')), "w")));
+      names.push_back("w" + std::to_string(i));
+    }
+    const auto model = std::move(builder).named(std::move(names));
+    const auto plan = k_pytorch_format.plan(*model, {.shard_bytes = 1, .name = {}});
+    ASSERT_TRUE(plan.has_value()) << plan.error().to_string();
+    ASSERT_EQ(plan->files.size(), 2u) << kept;
+    EXPECT_EQ(plan->files[0].name, "pytorch_model-00001-of-00001.bin");
+    EXPECT_EQ(plan->losses.size(), 3u - static_cast<std::size_t>(kept));
+  }
+}
+
 TEST(PytorchWriting, TwentyThousandTensorsArePlannedInOnePass) {
   ModelBuilder builder;
   std::vector<std::string> names;
