@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <vector>
 
 #include "holdall/base/text.h"
 
@@ -192,6 +191,16 @@ std::string cut_name(std::string_view text, unsigned columns) {
     if (std::string out = joined(); display_width(out) <= columns) return out;
   }
   return cut_middle(text, columns);
+}
+
+std::vector<std::string> broken(std::string_view text, unsigned columns) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t bytes = std::max<std::size_t>(first_rune(text).bytes, bytes_in_columns(text, columns));
+    lines.emplace_back(text.substr(0, bytes));
+    text.remove_prefix(bytes);
+  }
+  return lines;
 }
 
 std::string grouped(std::uint64_t number) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "holdall/base/result.h"
 
@@ -25,6 +26,8 @@ std::string cut_end(std::string_view text, unsigned columns);
 // A tensor's name cut by whole components: "encoder.….{0..11}.….LayerNorm.weight". Numbers and the last component stay longest,
 // because they tell names apart.
 std::string cut_name(std::string_view text, unsigned columns);
+// All of a text, in as many lines of at most `columns` as it needs.
+std::vector<std::string> broken(std::string_view text, unsigned columns);
 
 // "22,713,728"
 std::string grouped(std::uint64_t number);

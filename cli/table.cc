@@ -1,6 +1,7 @@
 #include "cli/table.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "cli/style.h"
@@ -46,7 +47,23 @@ std::vector<unsigned> Table::measure(unsigned room) const {
   return widths;
 }
 
-void Table::print_aligned(Console& console, const Row& row, const std::vector<unsigned>& widths, unsigned indent) const {
+Table::Names Table::alike(const std::vector<unsigned>& widths) const {
+  Names alike;
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    if (columns_[i].fit != Fit::kCutName) continue;
+    std::map<std::string, std::string_view> first;  // by what it looks like
+    for (const Row& row : rows_) {
+      const std::string& name = row.cells[i].text;
+      if (display_width(name) <= widths[i]) continue;
+      const auto [met, is_new] = first.emplace(cut_name(name, widths[i]), name);
+      if (!is_new && met->second != name) alike.insert(met->first);
+    }
+  }
+  return alike;
+}
+
+void Table::print_aligned(Console& console, const Row& row, const std::vector<unsigned>& widths, const Names& alike,
+                          unsigned indent) const {
   std::vector<std::vector<std::string>> lines(widths.size());
   std::size_t height = 1;
   for (std::size_t i = 0; i < widths.size(); ++i) {
@@ -60,6 +77,7 @@ void Table::print_aligned(Console& console, const Row& row, const std::vector<un
         break;
       case Fit::kCutName:
         lines[i] = {cut_name(text, widths[i])};
+        if (alike.contains(lines[i].front())) lines[i] = broken(text, widths[i]);
         break;
       case Fit::kWrap:
         lines[i] = wrapped(text, widths[i]);
@@ -102,10 +120,11 @@ void Table::print(Console& console, unsigned indent) const {
   if (std::ranges::any_of(columns_, named) && !rows_.empty()) {
     Row headings;
     for (const Column& column : columns_) headings.cells.emplace_back(column.heading, Ink::kFaint);
-    print_aligned(console, headings, widths, indent);
+    print_aligned(console, headings, widths, {}, indent);
   }
+  const Names same = alike(widths);
   for (const Row& row : rows_) {
-    print_aligned(console, row, widths, indent);
+    print_aligned(console, row, widths, same, indent);
     if (!row.under.empty()) console.line(std::string(indent + kGap, ' ') + console.paint(Ink::kFaint, row.under));
   }
 }

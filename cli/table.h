@@ -3,6 +3,7 @@
 // Thread-safety: one thread. Ownership: owns its cells.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,8 +48,12 @@ class Table {
     std::vector<Cell> cells;
     std::string under;
   };
+  using Names = std::set<std::string, std::less<>>;
   std::vector<unsigned> measure(unsigned room) const;
-  void print_aligned(Console& console, const Row& row, const std::vector<unsigned>& widths, unsigned indent) const;
+  // What different names of a column look like alike when they are cut: those are broken into lines instead.
+  Names alike(const std::vector<unsigned>& widths) const;
+  void print_aligned(Console& console, const Row& row, const std::vector<unsigned>& widths, const Names& alike,
+                     unsigned indent) const;
 
   std::vector<Column> columns_;
   std::vector<Row> rows_;

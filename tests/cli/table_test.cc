@@ -39,6 +39,21 @@ TEST(TableTest, NarrowTerminalsCutNamesAndKeepNumbers) {
             "重み           100 B\n");
 }
 
+TEST(TableTest, NamesThatWouldLookAlikeWhenCutAreWrittenOut) {
+  Table table(std::vector<Table::Column>{{.fit = Table::Fit::kCutName, .least = 8}, {.align = Table::Align::kRight}});
+  table.add({"encoder.attention.query.weight", "1 B"});
+  table.add({"decoder.attention.query.weight", "2 B"});
+  table.add({"decoder.attention.output.weight", "3 B"});
+  Console console = console_of(24, false);
+  table.print(console);
+  EXPECT_EQ(console.pending(),
+            "encoder.attention.q  1 B\n"
+            "uery.weight\n"
+            "decoder.attention.q  2 B\n"
+            "uery.weight\n"
+            "….output.weight      3 B\n");
+}
+
 TEST(TableTest, OffATerminalFieldsAreTabbedAndNothingIsCut) {
   Console console = console_of(0, false);
   table_of_tensors().print(console, 3);
