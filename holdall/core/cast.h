@@ -11,8 +11,9 @@ bool can_cast(DType from, DType to) noexcept;
 bool is_exact_cast(DType from, DType to) noexcept;
 
 // Floats round to nearest, ties to even, once, whatever the source; overflow goes to infinity where the target has one, else to
-// NaN, or to the largest value where it has neither (float6, float4), as ml_dtypes does (torch differs in float8_e4m3fn alone,
-// where it takes the largest value). Floats to integers truncate; what is out of range becomes the nearest end, NaN becomes 0.
+// NaN (the fnuz types, float8_e8m0fnu), or to the largest value (float8_e4m3fn, as torch does, and where there is neither:
+// float6, float4). Else as ml_dtypes does; torch differs in float8_e8m0fnu, which has no zero and no sign, and where it rounds
+// twice (float64 to float16). Floats to integers truncate; what is out of range becomes the nearest end, NaN becomes 0.
 // Integers wrap. To bool: whether it is not 0. Complex to real drops the imaginary part. Stored checksums of the source are not
 // compared: a cast reads it in pieces. Errors: unsupported, also when the count does not fill whole bytes of the target.
 Result<Tensor> cast(const Tensor& tensor, DType to);

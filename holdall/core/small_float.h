@@ -1,7 +1,8 @@
 // Floating-point types of 16 bits and fewer: their layouts, and exact conversion from and to float64.
 //
 // Layouts: IEEE 754-2019 (float16); the OCP 8-bit floating-point (E4M3, E5M2) and microscaling (E8M0, E3M2, E2M3, E2M1)
-// specifications; "FNUZ" as in arXiv:2206.02915: one NaN at the place of negative zero.
+// specifications; "FNUZ" as in arXiv:2206.02915: one NaN at the place of negative zero. What is too large for E4M3 becomes its
+// largest value, as OCP's saturating mode and torch 2.13 have it.
 // Thread-safety and ownership: pure functions.
 #pragma once
 
@@ -23,13 +24,13 @@ struct SmallFloat {
 
   constexpr int bits() const noexcept { return exponent_bits + mantissa_bits + (sign == Sign::kNone ? 0 : 1); }
   constexpr std::uint32_t sign_bit() const noexcept { return sign == Sign::kNone ? 0 : 1U << (exponent_bits + mantissa_bits); }
-  constexpr bool has_nan() const noexcept { return overflow != Overflow::kSaturate; }
+  constexpr bool has_nan() const noexcept { return sign == Sign::kNoNegativeZero || nan != sign_bit(); }
 };
 
 inline constexpr SmallFloat kHalf{5, 10, 15, SmallFloat::Overflow::kInfinity, 0x7bff, 0x7e00, SmallFloat::Sign::kBit};
 inline constexpr SmallFloat kBrain{8, 7, 127, SmallFloat::Overflow::kInfinity, 0x7f7f, 0x7fc0, SmallFloat::Sign::kBit};
 inline constexpr SmallFloat kE5M2{5, 2, 15, SmallFloat::Overflow::kInfinity, 0x7b, 0x7e, SmallFloat::Sign::kBit};
-inline constexpr SmallFloat kE4M3FN{4, 3, 7, SmallFloat::Overflow::kNan, 0x7e, 0x7f, SmallFloat::Sign::kBit};
+inline constexpr SmallFloat kE4M3FN{4, 3, 7, SmallFloat::Overflow::kSaturate, 0x7e, 0x7f, SmallFloat::Sign::kBit};
 inline constexpr SmallFloat kE4M3FNUZ{4, 3, 8, SmallFloat::Overflow::kNan, 0x7f, 0x80, SmallFloat::Sign::kNoNegativeZero};
 inline constexpr SmallFloat kE5M2FNUZ{5, 2, 16, SmallFloat::Overflow::kNan, 0x7f, 0x80, SmallFloat::Sign::kNoNegativeZero};
 inline constexpr SmallFloat kE8M0FNU{8, 0, 127, SmallFloat::Overflow::kNan, 0xfe, 0xff, SmallFloat::Sign::kNone};

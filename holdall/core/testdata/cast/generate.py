@@ -72,6 +72,8 @@ def main():
     lines = []
 
     def case(source, target, inputs, values):
+        if target == "float8_e4m3fn":  # what is too large becomes the largest, as in torch; ml_dtypes has no such mode
+            values = np.clip(values.astype(np.float32), -448, 448)
         digest = hashlib.sha256(packed(target, values.astype(ALL[target]))).hexdigest()
         lines.append(f"{source}\t{target}\t{inputs}\t{digest}")
 
