@@ -76,7 +76,7 @@ bool is_wanted(Takes takes, const GlobalRow& row) noexcept {
     case Takes::kFactory:
       return builder == Builder::kType || is_between(Builder::kByteArray, Builder::kFrozenSet) ||
              is_between(Builder::kOrderedDict, Builder::kDeque) || builder == Builder::kTensorClass ||
-             builder == Builder::kNumpyScalarClass;
+             builder == Builder::kNumpyScalarClass || builder == Builder::kFunction;
     case Takes::kTensorType:
       return builder == Builder::kTensorClass || builder == Builder::kParameterClass || builder == Builder::kObject;
     case Takes::kArrayClass:

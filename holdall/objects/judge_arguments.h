@@ -24,7 +24,7 @@ enum class Takes : std::uint8_t {
   kState,             // anything: it becomes attributes, as BUILD's does
   kClass,             // the class whose object is made
   kBase,              // a built-in type
-  kFactory,           // what a defaultdict calls for a missing key, which loading never asks for: a container or a number
+  kFactory,           // what a defaultdict calls for a missing key, which loading never asks for: a container, a number or a plain function
   kTensorType,        // a class of tensors
   kRebuild,           // a rebuild function of torch, which is called
   kRebuildArguments,  // the arguments of the rebuild function at position 0

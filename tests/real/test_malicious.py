@@ -1,10 +1,14 @@
 """What a file may try: every verdict is by exact name and opcode, in every wrapping that a loader would open."""
 
 import bz2
+import collections
 import gzip
 import io
 import lzma
+import operator
 import pickle
+import re
+import string
 import tarfile
 import zipfile
 import zlib
@@ -12,6 +16,7 @@ import zlib
 import numpy
 import pytest
 import torch
+import torch.nn.utils.prune
 
 import pickles
 import samples
@@ -173,12 +178,37 @@ def test_pickled_arrays_and_torch_tensors_are_inert_and_open(holdall, tmp_path):
         }
 
 
+class WithLists(torch.nn.Module):
+    """What TorchScript archives name from torch.jit._pickle."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = [1, 2, 3]
+
+    def forward(self, x):
+        return x + self.sizes[0]
+
+
 def test_what_ordinary_files_hold_beside_tensors_is_not_malicious(holdall, tmp_path):
     jagged = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)], layout=torch.jagged)
     torch.save({"n": jagged, "e": ValueError("nan"), "any": __import__("typing").Any}, tmp_path / "a.pt", pickle_protocol=4)
     assert verdict(holdall, tmp_path / "a.pt") == "inert"
     torch.save({"format": torch.channels_last}, tmp_path / "b.pt", pickle_protocol=4)
     assert verdict(holdall, tmp_path / "b.pt") == "inert"
+    scaled, pruned = torch.amp.GradScaler("cpu"), torch.nn.Linear(4, 4)
+    torch.nn.utils.prune.random_unstructured(pruned, "weight", 2)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(3)))
+    normal = torch.distributions.Normal(torch.zeros(1), torch.ones(1))
+    plain = [collections.ChainMap({"a": 1}), collections.UserDict(a=1), re.compile("a+"), string.Template("$a"), numpy.poly1d([1, 2])]
+    for value in (torch.__version__, scaled, pruned, torch.nn.utils.spectral_norm(torch.nn.Linear(3, 3)), loader, normal, *plain):
+        torch.save({"w": torch.ones(2), "value": value}, tmp_path / "o.pt")
+        assert verdict(holdall, tmp_path / "o.pt") == "inert", value
+    quantized = torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(torch.nn.Linear(3, 4)), {torch.nn.Linear}, dtype=torch.qint8)
+    for value in (quantized, torch.nn.LazyLinear(3), operator.itemgetter(1), torch.finfo):
+        torch.save({"w": torch.ones(2), "value": value}, tmp_path / "o.pt")
+        assert verdict(holdall, tmp_path / "o.pt") == "code", value
+    torch.jit.save(torch.jit.script(WithLists()), tmp_path / "s.pt")
+    assert verdict(holdall, tmp_path / "s.pt") == "unreadable"
     torch.save({"activation": torch.relu}, tmp_path / "c.pt")
     assert verdict(holdall, tmp_path / "c.pt") == "code"
     index = pickles.reduce(pickles.global_("pandas.core.indexes.base", "_new_Index"), pickles.global_("pandas.core.indexes.range", "RangeIndex"), b"}")
