@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -25,15 +26,24 @@ constexpr std::size_t kRun = 1024;
 struct Sums {
   std::uint64_t differing = 0;
   double max_abs = 0, max_rel = 0;
+  bool has_relative = false;  // an element of b that is not zero was met
   double dot = 0, square_a = 0, square_b = 0;
 
   void add(const Sums& other) noexcept {
     differing += other.differing;
     max_abs = std::max(max_abs, other.max_abs);
     max_rel = std::max(max_rel, other.max_rel);
+    has_relative = has_relative || other.has_relative;
     dot += other.dot;
     square_a += other.square_a;
     square_b += other.square_b;
+  }
+
+  // Two elements that differ by `difference`; `size` is b's.
+  void differ(double difference, double size, const Tolerance& tolerance) noexcept {
+    max_abs = std::max(max_abs, difference);
+    if (size != 0) max_rel = std::max(max_rel, difference / size);
+    if (!(difference <= tolerance.absolute + tolerance.relative * size)) ++differing;
   }
 };
 
@@ -86,6 +96,11 @@ Result<bool> equal_bytes(const TensorPair& pair, const Job& job, Meter& meter) {
 
 // --- Numbers ---------------------------------------------------------------------------------------------------------------
 
+// No number tells how far a NaN or an infinity is from anything else.
+constexpr double kBeyondNumbers = std::numeric_limits<double>::infinity();
+
+bool are_same_bits(double a, double b) noexcept { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); }
+
 void add_numbers(std::span<const double> a, std::span<const double> b, const Tolerance& tolerance, Sums& sums) {
   const bool exact = tolerance.absolute == 0 && tolerance.relative == 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -93,18 +108,41 @@ void add_numbers(std::span<const double> a, std::span<const double> b, const Tol
     sums.dot += x * y;
     sums.square_a += x * x;
     sums.square_b += y * y;
+    sums.has_relative = sums.has_relative || y != 0;
     if (x == y) {
-      if (exact && std::bit_cast<std::uint64_t>(x) != std::bit_cast<std::uint64_t>(y)) ++sums.differing;  // the zeros
+      if (exact && !are_same_bits(x, y)) ++sums.differing;  // the zeros
       continue;
     }
     if (std::isnan(x) && std::isnan(y)) continue;
-    double difference = std::abs(x - y);
-    double relative = difference / std::max(std::abs(x), std::abs(y));
-    // No number tells how far a NaN or an infinity is from anything else; std::max() would pass over a NaN.
-    if (!std::isfinite(x) || !std::isfinite(y)) difference = relative = std::numeric_limits<double>::infinity();
-    sums.max_abs = std::max(sums.max_abs, difference);
-    sums.max_rel = std::max(sums.max_rel, relative);
-    if (!(difference <= tolerance.absolute + tolerance.relative * std::abs(y))) ++sums.differing;
+    if (std::isfinite(x) && std::isfinite(y)) {
+      sums.differ(std::abs(x - y), std::abs(y), tolerance);
+    } else {
+      sums.differ(kBeyondNumbers, 1, {});
+    }
+  }
+}
+
+// Complex numbers, real part first: the distance between two is the size of their difference.
+void add_complex(std::span<const double> a, std::span<const double> b, const Tolerance& tolerance, Sums& sums) {
+  const bool exact = tolerance.absolute == 0 && tolerance.relative == 0;
+  for (std::size_t i = 0; i + 1 < a.size(); i += 2) {
+    const std::complex<double> x(a[i], a[i + 1]), y(b[i], b[i + 1]);
+    sums.dot += x.real() * y.real() + x.imag() * y.imag();
+    sums.square_a += std::norm(x);
+    sums.square_b += std::norm(y);
+    sums.has_relative = sums.has_relative || y != 0.0;
+    if (x == y) {
+      if (exact && !(are_same_bits(x.real(), y.real()) && are_same_bits(x.imag(), y.imag()))) ++sums.differing;
+      continue;
+    }
+    const auto is_nan = [](const std::complex<double>& z) { return std::isnan(z.real()) || std::isnan(z.imag()); };
+    if (is_nan(x) && is_nan(y)) continue;
+    const double difference = std::abs(x - y);
+    if (std::isfinite(difference)) {
+      sums.differ(difference, std::abs(y), tolerance);
+    } else {
+      sums.differ(kBeyondNumbers, 1, {});
+    }
   }
 }
 
@@ -120,11 +158,8 @@ void add_integers(const TensorPair& pair, std::span<const std::int64_t> a, std::
     sums.dot += static_cast<double>(x * y);
     sums.square_a += static_cast<double>(x * x);
     sums.square_b += static_cast<double>(y * y);
-    if (x == y) continue;
-    const auto difference = static_cast<double>(std::abs(x - y));
-    sums.max_abs = std::max(sums.max_abs, difference);
-    sums.max_rel = std::max(sums.max_rel, difference / static_cast<double>(std::max(std::abs(x), std::abs(y))));
-    if (!(difference <= tolerance.absolute + tolerance.relative * static_cast<double>(std::abs(y)))) ++sums.differing;
+    sums.has_relative = sums.has_relative || y != 0;
+    if (x != y) sums.differ(static_cast<double>(std::abs(x - y)), static_cast<double>(std::abs(y)), tolerance);
   }
 }
 
@@ -183,9 +218,9 @@ class NumberJob {
     const auto a = load(pair_.a().dtype(), x.data(), first, count, reals_a_);
     const auto b = load(pair_.b().dtype(), y.data(), first, count, reals_b_);
     if (a.size() == b.size()) {
-      add_numbers(a, b, tolerance_, sums);
+      (a.size() == size ? add_numbers : add_complex)(a, b, tolerance_, sums);
     } else {
-      add_numbers(a.size() > b.size() ? a : with_zeros(a), a.size() > b.size() ? with_zeros(b) : b, tolerance_, sums);
+      add_complex(a.size() > size ? a : with_zeros(a), b.size() > size ? b : with_zeros(b), tolerance_, sums);
     }
   }
 
@@ -213,7 +248,7 @@ Comparison concluded(const TensorPair& pair, const Sums& sums, const Tolerance& 
   result.agree = sums.differing == 0 && !(exact && pair.a().dtype() == pair.b().dtype());
   result.differing = sums.differing;
   if (std::isfinite(sums.max_abs)) result.max_abs = sums.max_abs;
-  if (std::isfinite(sums.max_rel)) result.max_rel = sums.max_rel;
+  if (sums.has_relative && std::isfinite(sums.max_rel)) result.max_rel = sums.max_rel;
   // A vector of zeros has no direction; one with a NaN or an infinity has none that can be told.
   const double lengths = std::sqrt(sums.square_a) * std::sqrt(sums.square_b);
   const double cosine = sums.dot / lengths;

@@ -34,7 +34,7 @@ Status for_each_run(const Tensor& tensor, Meter& meter, const Use& use) {
   });
 }
 
-void gather(std::span<const double> run, Statistics& statistics, double& sum) {
+void gather(std::span<const double> run, Statistics& statistics, long double& sum) {
   for (const double x : run) {
     if (std::isnan(x)) {
       ++statistics.nan;
@@ -58,7 +58,7 @@ Result<std::optional<Statistics>> measure(const Tensor& tensor, Meter& meter) {
   statistics.elements = tensor.elements();
   statistics.min = std::numeric_limits<double>::infinity();
   statistics.max = -statistics.min;
-  double sum = 0;
+  long double sum = 0;  // of values up to the largest float64
   HOLDALL_TRY(for_each_run(tensor, meter, [&](std::span<const double> run) { gather(run, statistics, sum); }));
   const std::uint64_t finite = statistics.elements - statistics.nan - statistics.inf;
   if (finite == 0) {
@@ -66,7 +66,7 @@ Result<std::optional<Statistics>> measure(const Tensor& tensor, Meter& meter) {
     HOLDALL_TRY(meter.add(tensor.bytes()));
     return std::optional(statistics);
   }
-  statistics.mean = sum / static_cast<double>(finite);
+  statistics.mean = static_cast<double>(sum / static_cast<long double>(finite));
   const double width = statistics.max - statistics.min;
   const auto bins = static_cast<double>(statistics.histogram.size());
   HOLDALL_TRY(for_each_run(tensor, meter, [&](std::span<const double> run) {
