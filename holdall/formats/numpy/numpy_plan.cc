@@ -124,6 +124,7 @@ Result<Plan> plan_npy(const Model& model, const WriteOptions& options) {
   if (model.tensors().size() != 1) {
     return unsupported(text("a .npy file holds one array, the model has {}; write .npz", model.tensors().size()));
   }
+  if (options.alignment != 0) return invalid_argument("a .npy file has an alignment of its own, 64");
   const NamedTensor& entry = model.tensors().front();
   Plan plan;
   if (!is_bare(model)) plan.losses.push_back({entry.name, "its name and what stands beside it have no place in .npy"});
@@ -186,6 +187,7 @@ Result<Plan> plan_npz(const Model& model, const WriteOptions& options) {
 }  // namespace
 
 Result<Plan> plan(const Model& model, const WriteOptions& options) {
+  if (options.shard_bytes != 0) return invalid_argument("NumPy's files have no shards");
   return options.name.ends_with(".npy") ? plan_npy(model, options) : plan_npz(model, options);
 }
 

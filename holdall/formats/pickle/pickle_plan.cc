@@ -155,6 +155,10 @@ class Planner {
 
 }  // namespace
 
-Result<Plan> plan(const Model& model, const WriteOptions& options) { return Planner(model, options).run(); }
+Result<Plan> plan(const Model& model, const WriteOptions& options) {
+  if (options.shard_bytes != 0) return invalid_argument("a pickle has no shards");
+  if (options.alignment != 0) return invalid_argument("a pickle has no place for an alignment");
+  return Planner(model, options).run();
+}
 
 }  // namespace holdall::pickle
