@@ -19,14 +19,15 @@ namespace holdall {
 // What stands at one position of a call.
 enum class Takes : std::uint8_t {
   kData,
-  kSingleton,         // None, Ellipsis or NotImplemented
-  kEntries,           // a list, tuple, set or dict of anything
-  kState,             // anything: it becomes attributes, as BUILD's does
-  kClass,             // the class whose object is made
-  kBase,              // a built-in type
-  kFactory,           // what a defaultdict calls for a missing key, which loading never asks for: a container, a number or a plain function
-  kTensorType,        // a class of tensors
-  kRebuild,           // a rebuild function of torch, which is called
+  kSingleton,   // None, Ellipsis or NotImplemented
+  kEntries,     // a list, tuple, set or dict of anything
+  kState,       // anything: it becomes attributes, as BUILD's does
+  kClass,       // the class whose object is made
+  kBase,        // a built-in type
+  kFactory,     // what a defaultdict calls for a missing key, which loading never asks for: a container, a number or a plain
+                // function
+  kTensorType,  // a class of tensors
+  kRebuild,     // a rebuild function of torch, which is called
   kRebuildArguments,  // the arguments of the rebuild function at position 0
   kArrayClass,        // a class of arrays or of their elements
   kRandom,            // NumPy's generators and their makers
