@@ -5,6 +5,7 @@
 #include <iterator>
 #include <new>
 #include <span>
+#include <utility>
 
 #include "cli/console.h"
 #include "cli/flags.h"
@@ -23,6 +24,16 @@ constexpr int kCouldNot = 2;
 constexpr VerbFunction kVerbFunctions[] = {inspect_verb, convert_verb, diff_verb, verify_verb, scan_verb, formats_verb};
 static_assert(std::size(kVerbFunctions) == static_cast<std::size_t>(Verb::kFormats) + 1);
 
+// The library throws nothing for bad input; what is left is memory running out.
+Result<int> run_verb(const Arguments& arguments, Console& console) {
+  try {
+    return kVerbFunctions[static_cast<std::size_t>(*arguments.verb)](arguments, console);
+  } catch (const std::bad_alloc&) {
+    Error error(Code::kOutOfMemory, "no memory left");
+    return arguments.operands.empty() ? error : std::move(error).in(arguments.operands.front());
+  }
+}
+
 Result<int> answer(const Arguments& arguments, Console& console) {
   const bool help = arguments.has(Flag::kHelp);
   const HelpForm form = arguments.short_help ? HelpForm::kShort : HelpForm::kFull;
@@ -35,7 +46,7 @@ Result<int> answer(const Arguments& arguments, Console& console) {
   } else if (!arguments.verb) {
     return invalid_argument("usage: holdall VERB [FLAGS] PATH...; 'holdall --help' lists the verbs");
   } else {
-    return kVerbFunctions[static_cast<std::size_t>(*arguments.verb)](arguments, console);
+    return run_verb(arguments, console);
   }
   return 0;
 }
@@ -66,7 +77,6 @@ int run(std::span<const char* const> words) {
 }  // namespace holdall::cli
 
 int main(int count, char** words) {
-  // The library throws nothing for bad input; what is left is memory running out.
   try {
     return holdall::cli::run(std::span<const char* const>(words, static_cast<std::size_t>(count)).subspan(count > 0 ? 1 : 0));
   } catch (const std::bad_alloc&) {

@@ -179,6 +179,12 @@ def test_broken_safetensors_are_not_whole(holdall, tmp_path, data):
     assert "m.safetensors" in outcome.err
 
 
+def test_memory_that_runs_out_is_told_with_the_file(holdall, tmp_path):
+    (tmp_path / "l.pkl").write_bytes(b"\x80\x02(" + b"]" * 8_000_000 + b"l.")
+    outcome = holdall("inspect", tmp_path / "l.pkl", memory=250 << 20, status=2)
+    assert "l.pkl" in outcome.err and "no memory left" in outcome.err
+
+
 def test_a_refused_conversion_leaves_the_old_file(holdall, tmp_path):
     torch.save({"z": torch.ones(2, dtype=torch.complex128), "f": torch.ones(2)}, tmp_path / "a.pt")
     (tmp_path / "out.safetensors").write_bytes(b"old")
