@@ -14,6 +14,7 @@ namespace holdall {
 namespace {
 
 constexpr std::size_t kDigits = 32;
+constexpr std::uint32_t kNone = UINT32_MAX;
 // Bytes values beyond this have no place in a document that readers hold in memory at once.
 constexpr std::uint64_t kMostBinary = 50'000'000;
 
@@ -81,20 +82,34 @@ struct Group {
   NumberMap<std::vector<std::uint32_t>> by_offset;
 };
 
+// By entry: whether another shares its storage, as most do not.
+std::vector<bool> shared_storages(const Model& model) {
+  std::vector<bool> shared(model.tensors().size());
+  for (std::size_t i = 0; i < shared.size(); ++i) {
+    const NamedTensor* first = model.shares_with(i);
+    if (first == nullptr) continue;
+    shared[i] = true;
+    shared[static_cast<std::size_t>(first - model.tensors().data())] = true;
+  }
+  return shared;
+}
+
 Ties find_ties(const Model& model, std::span<const StoredAs> stored, bool views) {
   const auto& entries = model.tensors();
   std::unordered_map<const Storage*, Group> groups;
-  std::unordered_map<std::uint32_t, std::uint32_t> first_of_index;
+  std::vector<std::uint32_t> first_of_index(entries.size(), kNone);
   std::vector<const Storage*> order;
+  const std::vector<bool> is_shared = shared_storages(model);
   Ties ties;
   for (const StoredAs& as : stored) {
     const NamedTensor& entry = entries[as.entry];
-    const auto [first, is_new] = first_of_index.emplace(entry.index, as.entry);
-    if (!is_new) {
-      ties.by_entry.emplace(as.entry, Tie{first->second, true, 0});
+    if (entry.index >= first_of_index.size()) first_of_index.resize(entry.index + 1, kNone);
+    if (first_of_index[entry.index] != kNone) {
+      ties.by_entry.emplace(as.entry, Tie{first_of_index[entry.index], true, 0});
       continue;
     }
-    if (!views || entry.tensor.bytes() == 0) continue;
+    first_of_index[entry.index] = as.entry;
+    if (!views || !is_shared[as.entry] || entry.tensor.bytes() == 0) continue;
     Group& group = groups[entry.tensor.storage().get()];
     if (group.entries.empty()) order.push_back(entry.tensor.storage().get());
     auto& candidates = group.by_offset[entry.tensor.layout().offset];

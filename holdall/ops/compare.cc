@@ -81,9 +81,11 @@ std::vector<Job> jobs_for(std::span<const TensorPair> pairs, const std::vector<s
 Result<bool> equal_bytes(const TensorPair& pair, const Job& job, Meter& meter) {
   HOLDALL_ASSIGN(const Blob a, pair.a().data());
   HOLDALL_ASSIGN(const Blob b, pair.b().data());
+  const std::uint64_t begin = bytes_of(pair.a().dtype(), job.begin);
   const std::uint64_t end = bytes_of(pair.a().dtype(), job.end);
-  std::vector<std::byte> x(1u << 20), y(1u << 20);
-  for (std::uint64_t at = bytes_of(pair.a().dtype(), job.begin); at < end;) {
+  const auto tile = static_cast<std::size_t>(std::min<std::uint64_t>(1u << 20, end - begin));
+  std::vector<std::byte> x(tile), y(tile);
+  for (std::uint64_t at = begin; at < end;) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(x.size(), end - at));
     HOLDALL_TRY(a.read_at(at, std::span(x).first(size)));
     HOLDALL_TRY(b.read_at(at, std::span(y).first(size)));

@@ -217,6 +217,6 @@ def test_what_a_pickle_says_once_is_not_said_a_thousand_times(holdall, tmp_path,
         run = damage.run(holdall.path, command, tmp_path)
         assert run.status in (0, 1), (command, run.said)
         assert run.resident < damage.Limits.resident_bytes, command
-        assert (tmp_path / "said").stat().st_size < 16_000_000, command
+        assert (tmp_path / "said").stat().st_size < 32_000_000, command
     assert (tmp_path / "out.safetensors").stat().st_size < 4_000_000
     holdall("diff", path, tmp_path / "out.safetensors")

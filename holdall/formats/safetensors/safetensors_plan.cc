@@ -135,21 +135,23 @@ class Planner {
     HOLDALL_ASSIGN(TreeText tree, write_tree(model_, stored_as(entries), tree_options(scope, options_.checksums)));
     plan_.losses.insert(plan_.losses.end(), tree.losses.begin(), tree.losses.end());
     std::string head = metadata_start(!tree.json.empty());
-    const std::string tree_json = tree.json.empty() ? std::string() : json_text(tree.json);
-    std::string tail = header_rest(entries, head.size() > 1 || !tree_json.empty());
-    HOLDALL_TRY(frame(head, tree_json.size(), tail));
+    const std::size_t tree_bytes = tree.json.empty() ? 0 : json_text(tree.json).size();
+    std::string tail = header_rest(entries, head.size() > 1 || tree_bytes != 0);
+    HOLDALL_TRY(frame(head, tree_bytes, tail));
     PlannedFile file;
     file.name = std::move(name);
     file.add(Bytes::adopt(std::move(head)));
     const PartId late = file.parts.size();
-    if (!tree_json.empty()) file.add(Bytes::copy(tree_json));
+    if (tree_bytes != 0) file.add(Bytes());
     file.add(Bytes::adopt(std::move(tail)));
     std::vector<PartId> parts;
+    parts.reserve(entries.size());
+    file.parts.reserve(file.parts.size() + entries.size());
     for (const std::uint32_t i : entries) {
       HOLDALL_ASSIGN(Blob data, entry(i).tensor.data());
       parts.push_back(file.add(std::move(data), Checks{false, options_.checksums}));
     }
-    if (!tree_json.empty()) file.parts[late] = late_tree(std::move(tree), tree_json.size(), std::move(parts));
+    if (tree_bytes != 0) file.parts[late] = late_tree(std::move(tree), tree_bytes, std::move(parts));
     plan_.files.push_back(std::move(file));
     return {};
   }
