@@ -152,14 +152,18 @@ TEST_P(EveryFormat, AConfigIsKeptOrALoss) {
   EXPECT_EQ(again->config().find_int("hidden_size"), 384);
 }
 
-TEST_P(EveryFormat, ACheckpointInShardsComesBackWithItsTree) {
+TEST_P(EveryFormat, ACheckpointInShardsComesBackWithItsTreeOrShardsAreRefused) {
   if (format().plan == nullptr || !traits().keeps_tree) GTEST_SKIP() << "declared in kTraits";
   WriteOptions options;
   options.shard_bytes = 40;
   options.name = file_name();
   const auto plan = format().plan(specimen(), options);
-  ASSERT_TRUE(plan) << plan.error().to_string();
-  if (!plan->folder) GTEST_SKIP() << "writes no shards";
+  if (!plan) {
+    EXPECT_EQ(plan.error().code(), Code::kInvalidArgument);
+    EXPECT_THAT(plan.error().to_string(), ::testing::HasSubstr("no shards"));
+    return;
+  }
+  ASSERT_TRUE(plan->folder) << "the wish for shards was passed over";
   EXPECT_THAT(plan->losses, ::testing::IsEmpty());
   ExecuteOptions execution;
   execution.durable = false;
