@@ -14,6 +14,7 @@
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
 #include "holdall/io/file_read.h"
+#include "holdall/io/fresh_pages.h"
 #include "holdall/io/gather.h"
 #include "holdall/io/parallel.h"
 #include "holdall/io/turns.h"
@@ -63,8 +64,12 @@ Status compare(const Blob& blob, std::uint32_t crc, const Xxh128& hash) {
 
 class Loader {
  public:
-  Loader(std::span<const LoadRequest> requests, const LoadOptions& options)
-      : requests_(requests), verify_(options.checks == LoadOptions::Checks::kVerified), threads_(options.threads) {
+  // `fresh`: the memory of large requests was never touched; null where it may have been.
+  Loader(std::span<const LoadRequest> requests, const LoadOptions& options, FreshPages* fresh)
+      : requests_(requests),
+        verify_(options.checks == LoadOptions::Checks::kVerified),
+        threads_(options.threads),
+        fresh_(fresh) {
     if (threads_ == 0) threads_ = disk_worker_count();
   }
 
@@ -177,6 +182,7 @@ class Loader {
     const std::uint64_t begin = large.edges[tile];
     const auto out =
         large.request->out.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(large.edges[tile + 1] - begin));
+    if (fresh_ != nullptr) fresh_->prepare(out);
     const bool wants_crc = verify_ && blob.crc32();
     std::uint32_t crc = 0;
     std::size_t done = 0;
@@ -232,6 +238,7 @@ class Loader {
   std::span<const LoadRequest> requests_;
   bool verify_;
   unsigned threads_;
+  FreshPages* fresh_;
   std::map<int, std::unique_ptr<FileReader>> files_;
   std::vector<std::unique_ptr<Large>> large_;
   std::vector<const LoadRequest*> small_;
@@ -291,15 +298,17 @@ class Places {
   std::uint64_t used_ = 0;
 };
 
-}  // namespace
-
-Status load_into(std::span<const LoadRequest> requests, const LoadOptions& options) {
+Status load(std::span<const LoadRequest> requests, const LoadOptions& options, FreshPages* fresh) {
   try {
-    return Loader(requests, options).run();
+    return Loader(requests, options, fresh).run();
   } catch (const std::bad_alloc&) {
     return Error(Code::kOutOfMemory, "no memory left for the list of what is to be loaded");
   }
 }
+
+}  // namespace
+
+Status load_into(std::span<const LoadRequest> requests, const LoadOptions& options) { return load(requests, options, nullptr); }
 
 Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptions& options) {
   std::vector<Bytes> loaded(blobs.size());
@@ -316,7 +325,8 @@ Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptio
     loaded[i] = std::move(place.first);
     requests.push_back({blobs[i], place.second});
   }
-  HOLDALL_TRY(load_into(requests, options));
+  FreshPages fresh;
+  HOLDALL_TRY(load(requests, options, &fresh));
   return loaded;
 }
 
