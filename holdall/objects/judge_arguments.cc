@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/core/children.h"
 
 namespace holdall {
 
@@ -36,10 +37,7 @@ Takes takes_of(Builder builder, std::size_t position) noexcept {
   return Takes::kData;
 }
 
-bool is_container(Value value) {
-  return value.is(ValueKind::kList) || value.is(ValueKind::kTuple) || value.is(ValueKind::kSet) ||
-         value.is(ValueKind::kFrozenSet) || value.is(ValueKind::kDict);
-}
+bool has_entries(Value value) { return value && (is_sequence(value.kind()) || value.is(ValueKind::kDict)); }
 
 const GlobalRow* row_of(Value global) {
   return global.is(ValueKind::kGlobal) ? find_global(global.global_module(), global.global_name()) : nullptr;
@@ -176,7 +174,7 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
   }
 }
 
-ArgumentJudge::Offence ArgumentJudge::entries(Value value) { return is_container(value) ? Offence() : data(value); }
+ArgumentJudge::Offence ArgumentJudge::entries(Value value) { return has_entries(value) ? Offence() : data(value); }
 
 // Everything in a value, without recursion. What is clean once is clean for every call.
 ArgumentJudge::Offence ArgumentJudge::data(Value value) {
@@ -223,7 +221,7 @@ void ArgumentJudge::push_parts(Value value, std::vector<NodeId>& stack) const {
     for (const NodeId part : parts.pairs) push(value.of(part));
     return;
   }
-  if (!is_container(value)) return;
+  if (!has_entries(value)) return;
   const bool is_dict = value.is(ValueKind::kDict);
   for (std::size_t i = 0; i < value.size(); ++i) {
     push(is_dict ? value.key(i) : value.item(i));

@@ -7,6 +7,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/core/children.h"
 #include "holdall/objects/numpy_objects.h"
 
 namespace holdall::pickle {
@@ -74,24 +75,14 @@ class Planner {
   void find_losses() {
     std::vector<NodeId> next = {model_.tree().id()};
     std::unordered_set<NodeId> seen;
-    const auto visit = [&](NodeId node) {
-      if (node != kNoNode) next.push_back(node);
-    };
     while (!next.empty()) {
       const Value value = model_.arena().at(next.back());
       next.pop_back();
       if (value.kind() < ValueKind::kList || !seen.insert(value.id()).second) continue;
       if (value.is(ValueKind::kTensor) && !is_numpy_array(value)) find_losses_of(value.as_tensor());
-      if (value.is(ValueKind::kObject)) {
-        const ObjectParts& parts = value.as_object();
-        find_losses_of(value);
-        for (const NodeId part : {parts.callee, parts.args, parts.kwargs, parts.state}) visit(part);
-        for (const NodeId part : parts.items) visit(part);
-        for (const NodeId part : parts.pairs) visit(part);
-      } else if (!value.is(ValueKind::kTensor) && !value.is(ValueKind::kGlobal)) {
-        const std::size_t count = value.is(ValueKind::kDict) ? 2 * value.size() : value.size();
-        for (std::size_t i = 0; i < count; ++i) visit(value.item(i).id());
-      }
+      if (value.is(ValueKind::kObject)) find_losses_of(value);
+      if (value.is(ValueKind::kTensor)) continue;  // what its attributes say is lost with them
+      for_each_child(value, [&](Value child) { next.push_back(child.id()); });
     }
     if (model_.metadata().is(ValueKind::kDict) && model_.metadata().size() > 0)
       lose("metadata", "a pickle has no place for it");

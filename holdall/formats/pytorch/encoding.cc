@@ -11,6 +11,7 @@
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/core/children.h"
 #include "holdall/formats/pytorch/spelling.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
@@ -47,35 +48,6 @@ TensorTraits traits_of(const Arena& arena, const TensorNode& node) {
   return traits;
 }
 
-template <class Visit>
-void for_each_child(Value value, const Visit& visit) {
-  switch (value.kind()) {
-    case ValueKind::kList:
-    case ValueKind::kTuple:
-    case ValueKind::kSet:
-    case ValueKind::kFrozenSet:
-      for (std::size_t i = 0; i < value.size(); ++i) visit(value.item(i).id());
-      return;
-    case ValueKind::kDict:
-      for (std::size_t i = 0; i < value.size(); ++i) {
-        visit(value.key(i).id());
-        visit(value.mapped(i).id());
-      }
-      return;
-    case ValueKind::kTensor:
-      return visit(value.as_tensor().attributes);
-    case ValueKind::kObject: {
-      const ObjectParts& parts = value.as_object();
-      for (const NodeId part : {parts.callee, parts.args, parts.kwargs, parts.state}) visit(part);
-      for (const NodeId item : parts.items) visit(item);
-      for (const NodeId item : parts.pairs) visit(item);
-      return;
-    }
-    default:
-      return;
-  }
-}
-
 Reached reach(Value root) {
   Reached reached;
   const Arena& arena = root.arena();
@@ -97,10 +69,10 @@ Reached reach(Value root) {
       if (is_new && node.attributes != kNoNode) reached.traits.emplace(node.index, traits_of(arena, node));
       reached.tensors[node.index] = true;
     }
-    for_each_child(value, [&](NodeId child) {
-      if (child == kNoNode || seen[child]) return;
-      seen[child] = true;
-      stack.push_back(child);
+    for_each_child(value, [&](Value child) {
+      if (seen[child.id()]) return;
+      seen[child.id()] = true;
+      stack.push_back(child.id());
     });
   }
   return reached;
