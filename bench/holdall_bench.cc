@@ -88,7 +88,7 @@ Result<double> raw_read(const std::string& path, int flags, unsigned threads) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (file < 0) return io_error("cannot open", errno).in(path);
   const auto size = static_cast<std::uint64_t>(::lseek(file, 0, SEEK_END));
-  HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(size + 4096));
+  HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(size + 4096, Buffer::Pages::kHuge));
   const bool good = in_requests(size, threads, [&](std::uint64_t at, std::uint64_t want) {
     const auto asked = static_cast<std::size_t>((want + 4095) / 4096 * 4096);
     return ::pread(file, buffer.data() + at, asked, static_cast<off_t>(at)) >= static_cast<ssize_t>(want);

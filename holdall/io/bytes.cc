@@ -17,11 +17,11 @@ constexpr std::uint64_t kLine = 64;  // of the cache
 constexpr std::uint64_t kHugePage = 2u << 20;
 constexpr std::uint64_t kMapFrom = 1u << 20;
 
-// Large buffers are mappings of their own: they start zeroed, take huge pages and go back to the system at once.
-std::byte* map_pages(std::uint64_t size) {
+// Large buffers are mappings of their own: they start zeroed, may take huge pages and go back to the system at once.
+std::byte* map_pages(std::uint64_t size, Buffer::Pages pages) {
   void* place = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (place == MAP_FAILED) return nullptr;
-  if (size >= 2 * kHugePage) ::madvise(place, size, MADV_HUGEPAGE);
+  if (pages == Buffer::Pages::kHuge && size >= 2 * kHugePage) ::madvise(place, size, MADV_HUGEPAGE);
   return static_cast<std::byte*>(place);
 }
 
@@ -71,13 +71,13 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-Result<Buffer> Buffer::allocate(std::uint64_t size) {
+Result<Buffer> Buffer::allocate(std::uint64_t size, Pages pages) {
   Buffer buffer;
   if (size == 0) return buffer;
   const std::uint64_t boundary = size < kPage ? kLine : kPage;
   const auto whole = checked_align(size, boundary);
   if (whole && *whole <= static_cast<std::uint64_t>(PTRDIFF_MAX)) {
-    buffer.data_ = size >= kMapFrom ? map_pages(*whole) : static_cast<std::byte*>(std::aligned_alloc(boundary, *whole));
+    buffer.data_ = size >= kMapFrom ? map_pages(*whole, pages) : static_cast<std::byte*>(std::aligned_alloc(boundary, *whole));
   }
   if (buffer.data_ == nullptr) {
     return Error(Code::kOutOfMemory, text("{} bytes of memory cannot be had", size));

@@ -48,9 +48,12 @@ class Buffer {
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
 
-  // `size` bytes of zeroed memory at a 64-byte boundary, from 4096 bytes on at a 4096-byte one; on huge pages from 4 MiB on.
-  // Errors: out of memory.
-  static Result<Buffer> allocate(std::uint64_t size);
+  // Huge pages, which a Buffer of 4 MiB or more may ask for, are the processor's fastest to use and may be the system's slowest
+  // to give (fresh_pages.h).
+  enum class Pages : std::uint8_t { kOrdinary, kHuge };
+
+  // `size` bytes of zeroed memory at a 64-byte boundary, from 4096 bytes on at a 4096-byte one. Errors: out of memory.
+  static Result<Buffer> allocate(std::uint64_t size, Pages pages = Pages::kOrdinary);
 
   std::byte* data() noexcept { return data_; }
   const std::byte* data() const noexcept { return data_; }

@@ -27,6 +27,8 @@ constexpr std::uint64_t kLarge = 1u << 20;
 constexpr std::uint64_t kTile = 8u << 20;
 // What is read from the page cache at a time, so that its checksum finds it in the processor's cache.
 constexpr std::size_t kStep = 256u << 10;
+// And how much fresh memory is asked for at a time.
+constexpr std::size_t kPopulated = 2u << 20;
 // Small requests are given to a thread in heaps of this many bytes, or this many requests.
 constexpr std::uint64_t kHeap = 2u << 20;
 constexpr std::size_t kHeapRequests = 4096;
@@ -52,6 +54,9 @@ struct Work {
   std::span<const LoadRequest* const> small;
 };
 
+// Whether the memory of large requests was never touched.
+enum class Memory : std::uint8_t { kAny, kFresh };
+
 Status compare(const Blob& blob, std::uint32_t crc, const Xxh128& hash) {
   if (blob.crc32() && *blob.crc32() != crc) {
     return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *blob.crc32())).at(blob.offset()).in(blob.name());
@@ -64,12 +69,12 @@ Status compare(const Blob& blob, std::uint32_t crc, const Xxh128& hash) {
 
 class Loader {
  public:
-  // `fresh`: the memory of large requests was never touched; null where it may have been.
-  Loader(std::span<const LoadRequest> requests, const LoadOptions& options, FreshPages* fresh)
+  Loader(std::span<const LoadRequest> requests, const LoadOptions& options, Memory memory)
       : requests_(requests),
         verify_(options.checks == LoadOptions::Checks::kVerified),
         threads_(options.threads),
-        fresh_(fresh) {
+        loaded_(options.loaded),
+        is_fresh_(memory == Memory::kFresh) {
     if (threads_ == 0) threads_ = disk_worker_count();
   }
 
@@ -113,7 +118,9 @@ class Loader {
     };
     std::vector<Placed> placed;
     placed.reserve(requests_.size());
+    std::uint64_t bytes = 0;
     for (const LoadRequest& request : requests_) {
+      bytes += std::min(request.out.size(), UINT64_MAX - bytes);
       if (request.out.size() != request.blob.size()) {
         return invalid_argument(text("a buffer of {} bytes for {} bytes", request.out.size(), request.blob.size()));
       }
@@ -129,6 +136,7 @@ class Loader {
       return std::tuple(p.descriptor, p.descriptor < 0 ? p.request->blob.source().get() : nullptr, p.at);
     };
     std::stable_sort(placed.begin(), placed.end(), [&](const Placed& a, const Placed& b) { return key(a) < key(b); });
+    most_hashed_at_once_ = std::max(kTile, bytes / threads_ / 4);
     small_.reserve(placed.size());
     std::uint64_t heap_bytes = 0;
     std::size_t heap_from = 0;
@@ -165,14 +173,19 @@ class Loader {
       if (file == nullptr) file = std::make_unique<FileReader>(descriptor);
       large->file = file.get();
     }
-    // Tiles end at multiples of the tile in the file, so that direct reads need no block twice.
+    const bool is_hashed = verify_ && request.blob.xxh3() != nullptr;
+    // Tiles end at multiples of the tile in the file, so that direct reads need no block twice. A hash goes from front to back:
+    // where there is enough else to do, one thread takes all of it.
     large->edges.push_back(0);
-    for (std::uint64_t edge = kTile - at % kTile; edge < request.blob.size(); edge += kTile) large->edges.push_back(edge);
+    const bool is_one_tile = is_hashed && request.blob.size() <= most_hashed_at_once_;
+    for (std::uint64_t edge = kTile - at % kTile; edge < request.blob.size() && !is_one_tile; edge += kTile) {
+      large->edges.push_back(edge);
+    }
     large->edges.push_back(request.blob.size());
     const std::size_t tiles = large->edges.size() - 1;
     large->sums.resize(tiles);
     large->left = tiles;
-    if (verify_ && request.blob.xxh3()) large->hash = std::make_unique<Xxh3>();
+    if (is_hashed) large->hash = std::make_unique<Xxh3>();
     for (std::size_t tile = 0; tile < tiles; ++tile) work_.push_back({large.get(), tile, {}});
     large_.push_back(std::move(large));
   }
@@ -182,21 +195,30 @@ class Loader {
     const std::uint64_t begin = large.edges[tile];
     const auto out =
         large.request->out.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(large.edges[tile + 1] - begin));
-    if (fresh_ != nullptr) fresh_->prepare(out);
     const bool wants_crc = verify_ && blob.crc32();
     std::uint32_t crc = 0;
     std::size_t done = 0;
+    std::size_t populated = 0;
     bool cold = false;
+    // Steps are hashed while the processor's cache has them, except behind a tile that another thread is at.
+    const bool hash_by_step = large.hash != nullptr && tile == 0;
     while (done < out.size()) {
       auto step = out.subspan(done, cold ? out.size() - done : std::min(kStep, out.size() - done));
+      if (is_fresh_ && done + step.size() > populated) {
+        const std::size_t next = std::min(out.size(), std::max(done + step.size(), populated + kPopulated));
+        populate(out.subspan(populated, next - populated));
+        populated = next;
+      }
       HOLDALL_TRY(read(large, begin + done, step, cold, scratch));
       if (wants_crc) crc = crc32(step, crc);
+      if (hash_by_step) large.hash->update(step);
+      HOLDALL_TRY(tell(step.size()));
       done += step.size();
     }
     large.sums[tile] = crc;
     if (large.hash != nullptr) {
       if (!board_.wait(large.hash_turn, tile)) return Error(Code::kCancelled, "another part failed");
-      large.hash->update(out);
+      if (!hash_by_step) large.hash->update(out);
       board_.pass(large.hash_turn);
     }
     if (large.left.fetch_sub(1) > 1 || !verify_) return {};
@@ -224,9 +246,19 @@ class Loader {
     return blob.read_at(offset, piece);
   }
 
+  Status tell(std::uint64_t bytes) const {
+    if (!loaded_ || loaded_(bytes)) return {};
+    return Error(Code::kCancelled, "cancelled while loading");
+  }
+
   Status load_small(std::span<const LoadRequest* const> requests, GatheredReads& reads) {
-    for (const LoadRequest* request : requests) HOLDALL_TRY(reads.add(request->blob, 0, request->out));
+    std::uint64_t bytes = 0;
+    for (const LoadRequest* request : requests) {
+      HOLDALL_TRY(reads.add(request->blob, 0, request->out));
+      bytes += request->out.size();
+    }
     HOLDALL_TRY(reads.flush());
+    HOLDALL_TRY(tell(bytes));
     for (const LoadRequest* request : requests) {
       const Blob& blob = request->blob;
       if (!verify_ || (!blob.crc32() && !blob.xxh3())) continue;
@@ -238,7 +270,9 @@ class Loader {
   std::span<const LoadRequest> requests_;
   bool verify_;
   unsigned threads_;
-  FreshPages* fresh_;
+  const std::function<bool(std::uint64_t)>& loaded_;
+  bool is_fresh_;
+  std::uint64_t most_hashed_at_once_ = 0;
   std::map<int, std::unique_ptr<FileReader>> files_;
   std::vector<std::unique_ptr<Large>> large_;
   std::vector<const LoadRequest*> small_;
@@ -280,7 +314,7 @@ class Places {
   static constexpr std::uint64_t kSlab = 4u << 20;
 
   static Result<Shared> fresh(std::uint64_t size) {
-    HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(size));
+    HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(size, fresh_pages()));
     const std::span<std::byte> memory = buffer.span();
     return Shared{std::move(buffer).into_bytes(), memory};
   }
@@ -298,9 +332,9 @@ class Places {
   std::uint64_t used_ = 0;
 };
 
-Status load(std::span<const LoadRequest> requests, const LoadOptions& options, FreshPages* fresh) {
+Status load(std::span<const LoadRequest> requests, const LoadOptions& options, Memory memory) {
   try {
-    return Loader(requests, options, fresh).run();
+    return Loader(requests, options, memory).run();
   } catch (const std::bad_alloc&) {
     return Error(Code::kOutOfMemory, "no memory left for the list of what is to be loaded");
   }
@@ -308,7 +342,9 @@ Status load(std::span<const LoadRequest> requests, const LoadOptions& options, F
 
 }  // namespace
 
-Status load_into(std::span<const LoadRequest> requests, const LoadOptions& options) { return load(requests, options, nullptr); }
+Status load_into(std::span<const LoadRequest> requests, const LoadOptions& options) {
+  return load(requests, options, Memory::kAny);
+}
 
 Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptions& options) {
   std::vector<Bytes> loaded(blobs.size());
@@ -325,8 +361,7 @@ Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptio
     loaded[i] = std::move(place.first);
     requests.push_back({blobs[i], place.second});
   }
-  FreshPages fresh;
-  HOLDALL_TRY(load(requests, options, &fresh));
+  HOLDALL_TRY(load(requests, options, Memory::kFresh));
   return loaded;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -21,11 +22,13 @@ struct LoadOptions {
   unsigned threads = 0;  // 0: chosen by the machine
   enum class Checks : std::uint8_t { kVerified, kIgnored };
   Checks checks = Checks::kVerified;
+  // Called with bytes just loaded, from several threads; false cancels.
+  std::function<bool(std::uint64_t bytes)> loaded = {};
 };
 
 // Fills every `out`. What is in them after an error is undefined. Memory: 1 MiB a thread.
 // Errors: those of the sources, corrupt for a stored checksum that does not hold, invalid argument for an `out` of another
-// size.
+// size, cancelled.
 Status load_into(std::span<const LoadRequest> requests, const LoadOptions& options = {});
 
 // All blobs into fresh memory, in huge pages where they are large; blobs in memory already are shared, not copied. Each starts

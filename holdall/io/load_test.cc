@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+
 #include <unistd.h>
+#include <atomic>
 
 #include <filesystem>
 #include <fstream>
@@ -122,6 +124,20 @@ TEST_F(Load, BytesInMemoryAreSharedAndSizesMustAgree) {
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code(), Code::kInvalidArgument);
   EXPECT_TRUE(load_all({})->empty());
+}
+
+TEST_F(Load, EveryByteIsToldAndALoadCanBeCancelled) {
+  const SourceRef source = *open_file(path());
+  const Blob blobs[] = {*Blob::range(source, 0, 9u << 20), *Blob::range(source, 9u << 20, 300)};
+  std::atomic<std::uint64_t> told = 0;
+  ASSERT_TRUE(load_all(blobs, {.loaded = [&](std::uint64_t bytes) {
+                         told += bytes;
+                         return true;
+                       }}));
+  EXPECT_EQ(told, (9u << 20) + 300u);
+  const auto cancelled = load_all(blobs, {.loaded = [](std::uint64_t) { return false; }});
+  ASSERT_FALSE(cancelled);
+  EXPECT_EQ(cancelled.error().code(), Code::kCancelled);
 }
 
 }  // namespace
