@@ -1,6 +1,5 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "holdall/codec/json.h"
 #include "holdall/formats/format.h"
 
 namespace holdall::cli {
@@ -8,14 +7,8 @@ namespace {
 
 void print_document(Console& console) {
   JsonWriter writer(console.terminal() ? 2 : 0);
-  writer.begin_array();
-  for (const Format* format : all_formats()) {
-    writer.begin_object().key("id").string(format->id).key("title").string(format->title).key("extensions").begin_array();
-    for (const std::string_view extension : format->extensions) writer.string(extension);
-    writer.end_array().key("folder").boolean(format->folder);
-    writer.key("read").boolean(format->read != nullptr).key("write").boolean(format->plan != nullptr).end_object();
-  }
-  console.line(writer.end_array().text());
+  write_formats(writer);
+  console.line(writer.text());
 }
 
 }  // namespace

@@ -111,4 +111,15 @@ Status Context::acts_as(std::string_view format, const Bundle& bundle, Findings&
   return row->acts(bundle, inner, findings);
 }
 
+void write_formats(JsonWriter& writer) {
+  writer.begin_array();
+  for (const Format* format : all_formats()) {
+    writer.begin_object().key("id").string(format->id).key("title").string(format->title).key("extensions").begin_array();
+    for (const std::string_view extension : format->extensions) writer.string(extension);
+    writer.end_array().key("folder").boolean(format->folder);
+    writer.key("read").boolean(format->read != nullptr).key("write").boolean(format->plan != nullptr).end_object();
+  }
+  writer.end_array();
+}
+
 }  // namespace holdall

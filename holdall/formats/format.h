@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "holdall/codec/json.h"
 #include "holdall/core/model.h"
 #include "holdall/io/bundle.h"
 #include "holdall/io/plan.h"
@@ -115,5 +116,7 @@ const Format* format_by_id(std::string_view id) noexcept;
 const Format* format_by_extension(std::string_view path) noexcept;
 // The format whose match is surest (the earlier row wins a tie). Errors: unsupported, saying what the head looks like.
 Result<const Format*> detect(const Bundle& bundle, const Limits& limits);
+// The document of `formats --json`: [{"id","title","extensions","folder","read","write"}]
+void write_formats(JsonWriter& writer);
 
 }  // namespace holdall
