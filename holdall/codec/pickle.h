@@ -58,6 +58,9 @@ struct PickleOptions {
   // Called after a BUILD whose object is complete, with the offset behind it: a container that puts raw data there (joblib)
   // returns how many bytes to pass over.
   std::function<Result<std::uint64_t>(NodeId object, std::uint64_t offset)> after_build = {};
+  // The node that a persistent id stands for, the same for the same id, where the caller knows them before. Absent: each is an
+  // object, as above. Its error is the run's.
+  std::function<Result<NodeId>(Value id)> persistent = {};
 };
 
 // What no pickler writes by itself.

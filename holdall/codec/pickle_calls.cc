@@ -183,6 +183,10 @@ bool PickleMachine::persistent() {
 }
 
 bool PickleMachine::persistent_with(NodeId id) {
+  if (options_.persistent) {
+    auto meant = options_.persistent(arena_.at(id));
+    return meant ? push(*meant) : fail(std::move(meant).error());
+  }
   const NodeId object = named_call("", "persistent_id", id);
   program_.calls.push_back({PickleCallKind::kPersistent, object, opcode_offset_, kNoNode});
   const NodeId args = arena_.object_parts(object).args;

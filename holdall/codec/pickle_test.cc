@@ -220,6 +220,27 @@ TEST(Pickle, PersistentIdsExtensionsAndBuffersAreObjects) {
   EXPECT_EQ(run.program.oddities[0].kind, PickleOddity::Kind::kBuffer);
 }
 
+TEST(Pickle, APersistentIdMayStandForANodeThatIsKnown) {
+  Arena arena;
+  const NodeId known = arena.list({arena.integer(5)});
+  PickleOptions options;
+  options.persistent = [&](Value id) -> Result<NodeId> {
+    if (id.is(ValueKind::kString)) return known;
+    return corrupt("no such id");
+  };
+  const auto run = [&](std::string bytes) {
+    return run_pickle(arena, memory_source(Bytes::adopt(std::move(bytes)), "m"), 0, options);
+  };
+  const PickleProgram program = run("\x80\x02X\1\0\0\0aQX\1\0\0\0bQ\x86."s);
+  ASSERT_FALSE(program.error.has_value()) << program.error->to_string();
+  EXPECT_EQ(arena.at(program.root).item(0).id(), known);
+  EXPECT_EQ(arena.at(program.root).item(1).id(), known);
+  EXPECT_TRUE(program.calls.empty());
+  const PickleProgram failed = run("\x80\x02NQ."s);
+  ASSERT_TRUE(failed.error.has_value());
+  EXPECT_EQ(failed.error->offset(), 3u);
+}
+
 TEST(Pickle, AFrameThatAnOpcodeStraddlesIsRefusedAndNoted) {
   const Ran run("\x80\x04\x95" + little(3, 8) +
                 "\x8c\x04"

@@ -244,8 +244,12 @@ class Walk {
 
 }  // namespace
 
+bool begins_tar(std::span<const std::byte> head) noexcept {
+  return head.size() >= kBlock && tar::has_checksum(head.first(kBlock));
+}
+
 bool looks_like_tar(std::span<const std::byte> head) noexcept {
-  return head.size() >= kBlock && tar::is_header(head.first(kBlock));
+  return head.size() >= kBlock && (tar::has_mark(head.first(kBlock)) || tar::has_checksum(head.first(kBlock)));
 }
 
 TarArchive TarArchive::up_to_fault(SourceRef source, const Limits& limits, std::optional<Error>& fault) {

@@ -29,8 +29,9 @@ struct TarMember {
   bool is_folder = false;
 };
 
-// Whether a file begins with a tar header: its checksum holds or it has ustar's mark. `head` is the beginning of the file, 512
-// bytes or more of it where it is as long.
+// Whether a file begins with a tar header, whose checksum holds; or, for one that is damaged, has ustar's mark. `head` is the
+// beginning of the file, 512 bytes or more of it where it is as long.
+bool begins_tar(std::span<const std::byte> head) noexcept;
 bool looks_like_tar(std::span<const std::byte> head) noexcept;
 
 class TarArchive {

@@ -159,12 +159,9 @@ Status apply(const Record& record, Extension& extension) {
 
 }  // namespace
 
-bool is_header(std::span<const std::byte> block) noexcept {
-  const std::string_view whole = as_text(block);
-  if (field(whole, kMark).starts_with("ustar")) return true;
-  // A block of zeros is none: its checksum would have to be eight spaces.
-  return check_sum(whole).has_value();
-}
+bool has_checksum(std::span<const std::byte> block) noexcept { return check_sum(as_text(block)).has_value(); }
+
+bool has_mark(std::span<const std::byte> block) noexcept { return field(as_text(block), kMark).starts_with("ustar"); }
 
 Result<Header> read_header(std::span<const std::byte> block) {
   const std::string_view whole = as_text(block);

@@ -38,8 +38,9 @@ struct Extension {
   std::optional<std::uint64_t> size;
 };
 
-// Whether a block is a header: its checksum holds, or it has ustar's mark. Precondition: kBlock bytes.
-bool is_header(std::span<const std::byte> block) noexcept;
+// Whether a block has the checksum of a header; whether it has ustar's mark, in any version. Precondition: kBlock bytes.
+bool has_checksum(std::span<const std::byte> block) noexcept;
+bool has_mark(std::span<const std::byte> block) noexcept;
 // Precondition: kBlock bytes. Errors: corrupt for a wrong checksum, a number that is none, a field that goes on behind its end;
 // unsupported for marks of other archivers.
 Result<Header> read_header(std::span<const std::byte> block);

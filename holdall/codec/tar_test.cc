@@ -136,6 +136,8 @@ TEST(Tar, AHeaderIsKnownByItsChecksumOrItsMark) {
   const std::string old = header({.name = "a", .mark = std::string(8, '\0')});
   EXPECT_TRUE(looks_like_tar(as_bytes(old)));
   EXPECT_TRUE(looks_like_tar(as_bytes(std::string(257, 'x') + "ustar" + std::string(250, 'x'))));
+  EXPECT_TRUE(begins_tar(as_bytes(old)));
+  EXPECT_FALSE(begins_tar(as_bytes(std::string(257, 'x') + "ustar" + std::string(250, 'x'))));
   EXPECT_FALSE(looks_like_tar(as_bytes(old.substr(0, 511))));
   EXPECT_FALSE(looks_like_tar(as_bytes(std::string(kBlock, '\0'))));
   EXPECT_FALSE(looks_like_tar(as_bytes(std::string(kBlock, ' '))));

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "holdall/base/text.h"
+#include "holdall/codec/tar.h"
 #include "holdall/formats/git_lfs.h"
 
 namespace holdall {
@@ -86,17 +87,6 @@ bool any_member_ends_with(const std::vector<std::string>& members, std::string_v
   return std::any_of(members.begin(), members.end(), [&](const std::string& member) { return member.ends_with(tail); });
 }
 
-// The first member of a tar archive names it: torch before 0.1.10 wrote sys_info, pickle, tensors and storages.
-std::string_view tar_appearance(std::span<const std::byte> head) {
-  constexpr std::size_t kNameBytes = 100;
-  constexpr std::array kTorch = {"sys_info"sv, "pickle"sv, "tensors"sv, "storages"sv};
-  if (!has(head, {257, "ustar", {}})) return {};
-  std::string_view name = as_text(head.first(kNameBytes));
-  name = name.substr(0, name.find('\0'));
-  const bool is_torch = std::find(kTorch.begin(), kTorch.end(), name) != kTorch.end();
-  return is_torch ? "a PyTorch tar file from before 0.1.10" : "a tar archive";
-}
-
 std::string_view zip_appearance(const std::vector<std::string>& members) {
   if (any_member_ends_with(members, "/constants.pkl")) return "a TorchScript archive";
   if (any_member_ends_with(members, "archive_format")) return "a torch.export archive";
@@ -114,7 +104,7 @@ std::string appearance(Peek& peek) {
   if (const auto pointer = lfs_pointer(*peek.bundle().main()); pointer && !pointer->empty()) return *pointer;
   const auto head = peek.head();
   if (const std::string_view archive = zip_appearance(peek.zip_members()); !archive.empty()) return std::string(archive);
-  if (const std::string_view archive = tar_appearance(head); !archive.empty()) return std::string(archive);
+  if (looks_like_tar(head)) return "a tar archive that is no model's";
   for (const Mark& mark : kMarks)
     if (has(head, mark)) return std::string(mark.what);
   if (std::all_of(head.begin(), head.end(), [](std::byte b) { return b == std::byte{0}; })) return "zeros only";

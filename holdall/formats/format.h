@@ -42,6 +42,8 @@ class Peek {
   std::uint64_t size() const noexcept;  // of a file; 0 for a folder
   // Member names of a ZIP archive; empty when the file is none or its directory cannot be read.
   const std::vector<std::string>& zip_members();
+  // Names of the files in a tar archive, as far as it is good; empty when the file is none.
+  const std::vector<std::string>& tar_members();
   // The first bytes of a file after undoing gzip, zlib, bz2, xz, lzma, lz4 or zstd compression; head() when it is not
   // compressed.
   std::span<const std::byte> inflated_head();
@@ -51,9 +53,9 @@ class Peek {
  private:
   const Bundle& bundle_;
   const Limits& limits_;
-  bool head_read_ = false, tail_read_ = false, zip_read_ = false, inflated_read_ = false;
+  bool head_read_ = false, tail_read_ = false, zip_read_ = false, tar_read_ = false, inflated_read_ = false;
   std::vector<std::byte> head_, tail_, inflated_;
-  std::vector<std::string> members_;
+  std::vector<std::string> members_, tar_members_;
   std::optional<Error> failure_;
 };
 

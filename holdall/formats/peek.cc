@@ -4,6 +4,7 @@
 
 #include "holdall/base/endian.h"
 #include "holdall/codec/compress.h"
+#include "holdall/codec/tar.h"
 #include "holdall/codec/zip.h"
 #include "holdall/formats/format.h"
 
@@ -77,6 +78,18 @@ const std::vector<std::string>& Peek::zip_members() {
     members_ = first_member(head());
   }
   return members_;
+}
+
+const std::vector<std::string>& Peek::tar_members() {
+  if (tar_read_ || is_folder()) return tar_members_;
+  tar_read_ = true;
+  if (!looks_like_tar(head())) return tar_members_;
+  std::optional<Error> fault;
+  const TarArchive archive = TarArchive::up_to_fault(bundle_.main(), limits_, fault);
+  for (const TarMember& member : archive.members())
+    if (!member.is_folder) tar_members_.push_back(member.name);
+  if (fault) failure_ = std::move(fault);
+  return tar_members_;
 }
 
 std::span<const std::byte> Peek::inflated_head() {

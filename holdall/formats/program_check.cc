@@ -29,6 +29,12 @@ void judge_program(const Arena& arena, const PickleProgram& program, const Sourc
   if (program.error && !program.cut_short) judge_stray(source, program.end, context.limits, findings);
 }
 
+bool begins_program(const SourceRef& source, const Limits& limits) {
+  Arena arena;
+  const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});
+  return !program.error || !program.imports.empty();
+}
+
 Status judge_part(const SourceRef& part, const Context& context, Findings& findings) {
   Status judged = context.acts(Bundle::of(part), findings);
   if (judged || judged.error().code() != Code::kUnsupported) return judged;

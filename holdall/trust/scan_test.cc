@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "holdall/base/endian.h"
+#include "holdall/base/text.h"
 #include "holdall/trust/references.h"
 #include "holdall/trust/side_file.h"
 
@@ -149,9 +150,24 @@ TEST(Scan, WordsInAFileThatBreaksOffAreNoAttack) {
   EXPECT_EQ(scanned("model.bin", "\1\2\3\4 cos\nsystem\nios\nsystem\n"s).verdict, Verdict::kUnreadable);
 }
 
-TEST(Scan, ATorchTarIsNamedAndNeverClean) {
-  std::string tar = "sys_info" + std::string(249, '\0') + "ustar  \0"s + std::string(1024, '\0');
-  const ScanReport report = scanned("old.pt", tar);
+// One file in a tar archive.
+std::string tar_of(const std::string& name, const std::string& data) {
+  std::string tar(512, '\0');
+  tar.replace(0, name.size(), name);
+  tar.replace(124, 11, text("{:011o}", data.size()));
+  tar.replace(156, 1, "0");
+  tar.replace(257, 8, "ustar\00000"s);
+  tar.replace(148, 8, 8, ' ');
+  unsigned sum = 0;
+  for (const char letter : tar) sum += static_cast<unsigned char>(letter);
+  tar.replace(148, 7, text("{:06o}{}", sum, '\0'));
+  tar += data;
+  tar.resize((tar.size() + 511) / 512 * 512 + 1024);
+  return tar;
+}
+
+TEST(Scan, ATorchTarWithoutItsMembersIsNamedAndNeverClean) {
+  const ScanReport report = scanned("old.pt", tar_of("sys_info", kPlain2));
   EXPECT_EQ(report.verdict, Verdict::kUnreadable);
   ASSERT_FALSE(report.findings.empty());
   EXPECT_THAT(report.findings[0].what, HasSubstr("PyTorch tar file from before 0.1.10"));

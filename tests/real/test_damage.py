@@ -18,6 +18,7 @@ import torch
 import damage
 import pickles
 import samples
+import torch_tar
 
 COUNT = int(os.environ.get("HOLDALL_DAMAGE", "40"))
 
@@ -43,6 +44,7 @@ VICTIMS = {
     "pt": lambda: ("m.pt", torch_bytes(small_state())),
     "pt_checkpoint": lambda: ("m.pt", torch_bytes(samples.adam_checkpoint())),
     "pt_legacy": lambda: ("m.pt", torch_bytes(small_state(), _use_new_zipfile_serialization=False)),
+    "pt_tar": lambda: ("m.pt", torch_tar.cut_to_its_end(torch_tar.packed(torch_tar.members(dict(small_state()))))),
     "pt_values": lambda: ("m.pt", torch_bytes(samples.nested_values())),
     "pt_quantized": lambda: ("m.pt", torch_bytes(samples.quantized())),
     "pt_sparse": lambda: ("m.pt", torch_bytes(samples.sparse())),

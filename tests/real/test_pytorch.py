@@ -1,15 +1,19 @@
 """Files of torch.save, where test_states.py does not look: what is shared, how members lie, what torch checks on loading."""
 
 import collections
+import hashlib
 import io
 import struct
+import tarfile
 import zipfile
 
 import numpy
 import pytest
 import torch
 
-from oracle import digest
+import samples
+import torch_tar
+from oracle import assert_equal, assert_holds, digest, named
 
 
 def save(value, path, **options):
@@ -168,3 +172,60 @@ def test_any_alignment_is_read(holdall, tmp_path, alignment):
     path.write_bytes(packed.getvalue())
     assert {n: e["sha256"] for n, e in holdall.inspect(path).tensors.items()} == {n: digest(t) for n, t in state.items()}
     assert torch.equal(torch.load(path)["a"], state["a"])
+
+
+TAR_DTYPES = [dtype for dtype in torch_tar.STORAGES if not str(dtype).startswith("torch.q")]
+
+
+def tar_state():
+    base = torch.arange(24.0)
+    state = {str(dtype).removeprefix("torch."): samples.values(dtype, 3, 5) for dtype in TAR_DTYPES}
+    return {"dtypes": state, "base": base, "nested": [{"rows": base.view(4, 6)[1:3], "turned": base.view(4, 6).t()}, (base, 1, "x")],
+            "scalar": torch.tensor(7, dtype=torch.int16), "empty": torch.empty(0), "hollow": torch.empty(2, 0, 3), "epoch": 2,
+            "one": torch.ones(1).expand(3, 2), "parameter": torch.nn.Parameter(torch.randn(3), requires_grad=False),
+            "late": base[20:]}
+
+
+@pytest.mark.parametrize("options", [{}, {"views": True}, {"protocol": 0}, {"protocol": 4, "views": True}], ids=str)
+def test_tar_files_of_torch_before_0_1_10_hold_what_torch_makes_of_them(holdall, tmp_path, options):
+    path = torch_tar.save(tar_state(), tmp_path / "old.pt", **options)
+    loaded = torch_tar.load(path)
+    outcome = holdall.inspect(path)
+    assert_holds(outcome, named(loaded))
+    assert outcome.json["detail"] == f"tar, pickle protocol {options.get('protocol', 2)}, torch < 0.1.10"
+    assert outcome.json["verdict"] == "inert"
+    data = path.read_bytes()
+    for name in ("base", "dtypes.int64", "late"):
+        entry = outcome.tensors[name]
+        assert hashlib.sha256(data[entry["offset"]:entry["offset"] + entry["bytes"]]).hexdigest() == entry["sha256"], name
+    assert outcome.tensors["nested.0.turned"]["same_storage_as"] == "base"
+    assert holdall("verify", path, "--json").json["sound"]
+    holdall.convert(path, tmp_path / "new.pt")
+    back = torch.load(tmp_path / "new.pt", weights_only=True)
+    assert_equal(back, loaded)
+    assert back["base"] is not back["late"] and storage_of(back["base"]) == storage_of(back["late"]) == storage_of(back["nested"][0]["rows"])
+    assert back["nested"][1][0] is back["base"]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("order", [torch_tar.MEMBERS, torch_tar.MEMBERS[::-1], torch_tar.MEMBERS[1:]], ids=str)
+def test_tar_files_in_any_dialect_and_order_are_known(holdall, tmp_path, form, order):
+    parts = torch_tar.members({"w": torch.arange(4.0)})
+    (tmp_path / "old.pt").write_bytes(torch_tar.packed({name: parts[name] for name in order}, form))
+    assert_holds(holdall.inspect(tmp_path / "old.pt"), named(torch_tar.load(tmp_path / "old.pt")))
+
+
+def test_a_whole_module_in_a_tar_has_the_names_of_its_state(holdall, tmp_path):
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 4))
+    path = torch_tar.save(net, tmp_path / "old.pt", sources=True)
+    outcome = holdall.inspect(path)
+    assert_holds(outcome, torch_tar.load(path).state_dict())
+    assert outcome.json["tree"]["$object"] == "torch.nn.modules.container.Sequential"
+
+
+def test_a_storage_by_itself_in_a_tar_is_an_object_around_a_tensor(holdall, tmp_path):
+    path = torch_tar.save({"s": torch_tar.typed(torch.arange(3, dtype=torch.int16))}, tmp_path / "old.pt")
+    outcome = holdall.inspect(path)
+    assert outcome.json["tree"]["s"]["$object"] == "torch.ShortStorage"
+    assert_holds(outcome, {"s.args.0": torch.arange(3, dtype=torch.int16)})
+    assert torch_tar.load(path)["s"].tolist() == [0, 1, 2]

@@ -2,6 +2,8 @@
 #include "holdall/formats/pytorch/reading.h"
 #include "holdall/formats/pytorch/writing.h"
 
+#include "holdall/codec/tar.h"
+#include "holdall/formats/program_check.h"
 #include "holdall/formats/pytorch/archive.h"
 
 namespace holdall {
@@ -10,7 +12,7 @@ namespace pytorch {
 
 namespace {
 
-enum class Kind : std::uint8_t { kNone, kArchive, kTorchScript, kLegacy, kIndex, kFolder };
+enum class Kind : std::uint8_t { kNone, kArchive, kTorchScript, kTar, kLegacy, kIndex, kFolder };
 
 Kind kind_of_members(const std::vector<std::string>& members) {
   if (members.empty()) return Kind::kNone;
@@ -31,8 +33,13 @@ std::string index_in(const Bundle& folder) {
   return {};
 }
 
+// torch asks for the header's checksum alone; a damaged header is still a tar's where nothing else is.
+bool is_tar(std::span<const std::byte> head) { return is_legacy(head) ? begins_tar(head) : looks_like_tar(head); }
+
 Kind kind_of(Peek& peek) {
   if (peek.is_folder()) return index_in(peek.bundle()).empty() ? Kind::kNone : Kind::kFolder;
+  // torch too looks for a tar before it looks for pickles.
+  if (is_torch_tar(peek.tar_members())) return Kind::kTar;
   if (is_legacy(peek.head())) return Kind::kLegacy;
   if (is_index(peek.head())) return Kind::kIndex;
   return kind_of_members(peek.zip_members());
@@ -58,9 +65,10 @@ Result<Bundle> file_of(const Bundle& bundle) {
   return bundle.part(index);
 }
 
-// Reading goes by the head alone: whatever is no legacy file and no index is an archive.
+// Reading goes by the head alone: whatever is no tar, no legacy file and no index is an archive.
 Kind kind_by_head(const Bundle& file, const Context& context) {
   Peek peek(file, context.limits);
+  if (is_tar(peek.head())) return Kind::kTar;
   if (is_legacy(peek.head())) return Kind::kLegacy;
   return is_index(peek.head()) ? Kind::kIndex : Kind::kArchive;
 }
@@ -68,6 +76,8 @@ Kind kind_by_head(const Bundle& file, const Context& context) {
 Result<Model> read(const Bundle& bundle, const Context& context) {
   HOLDALL_ASSIGN(const Bundle file, file_of(bundle));
   switch (kind_by_head(file, context)) {
+    case Kind::kTar:
+      return read_tar(file, context);
     case Kind::kLegacy:
       return read_legacy(file, context);
     case Kind::kIndex:
@@ -80,6 +90,8 @@ Result<Model> read(const Bundle& bundle, const Context& context) {
 Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   HOLDALL_ASSIGN(const Bundle file, file_of(bundle));
   switch (kind_by_head(file, context)) {
+    case Kind::kTar:
+      return verify_tar(file, context, faults);
     case Kind::kLegacy:
       return verify_legacy(file, context, faults);
     case Kind::kIndex:
@@ -89,10 +101,16 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   }
 }
 
-// torch.load looks at four bytes: what does not begin as an archive is a row of pickles, whatever they are.
+// torch.load looks at four bytes: what does not begin as an archive is a tar by its first header, or a row of pickles, whatever
+// they are. A tar that begins a pickle as well is one to whoever looks for no tar.
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const Bundle file, file_of(bundle));
   Peek peek(file, context.limits);
+  if (is_tar(peek.head())) {
+    Status judged = judge_tar(file, context, findings);
+    if (begins_program(file.main(), context.limits)) HOLDALL_TRY(judge_legacy(file, context, findings));
+    return judged;
+  }
   if (is_index(peek.head())) return judge_shards(file, context, findings);
   return as_text(peek.head()).starts_with("PK\x03\x04") ? judge_archive(file, context, findings)
                                                         : judge_legacy(file, context, findings);
@@ -113,7 +131,7 @@ std::string file_name(const Bundle& bundle) {
 extern const Format k_pytorch_format;
 constinit const Format k_pytorch_format = {
     .id = "pytorch",
-    .title = ".pt .pth .bin .ckpt: zip (1.6+) and legacy pickles; sharded with pytorch_model.bin.index.json",
+    .title = ".pt .pth .bin .ckpt: zip (1.6+), legacy pickles, tar (before 0.1.10); sharded with pytorch_model.bin.index.json",
     .extensions = pytorch::kExtensions,
     .folder = false,
     .match = pytorch::match,

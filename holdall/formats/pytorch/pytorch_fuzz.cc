@@ -1,5 +1,7 @@
 // Files of torch.save. An input is a file as it stands (a first byte of 0), or a data.pkl (a first byte of 1; 2: big-endian)
-// around which the archive is made, so that mutations reach the pickle's meaning and not only the ZIP reader's refusals.
+// around which the archive is made, so that mutations reach the pickle's meaning and not only the ZIP reader's refusals; or
+// (3) the members pickle and tensors of a tar, each behind its length in two bytes, and the member storages.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -7,6 +9,7 @@
 
 #include "holdall/base/checksum.h"
 #include "holdall/base/endian.h"
+#include "holdall/base/text.h"
 #include "holdall/formats/format.h"
 
 namespace holdall {
@@ -80,13 +83,53 @@ std::string archive_around(std::string_view pickle, bool big) {
   return zip.finish();
 }
 
+void add_to_tar(std::string& file, std::string_view name, std::string_view data) {
+  std::string header(512, '\0');
+  header.replace(0, name.size(), name);
+  header.replace(124, 11, holdall::text("{:011o}", data.size()));
+  header[156] = '0';
+  header.replace(257, 8, std::string_view("ustar\00000", 8));
+  header.replace(148, 8, 8, ' ');
+  unsigned sum = 0;
+  for (const char letter : header) sum += static_cast<unsigned char>(letter);
+  header.replace(148, 7, holdall::text("{:06o}{}", sum, '\0'));
+  file += header;
+  file += data;
+  file.resize((file.size() + 511) / 512 * 512);
+}
+
+std::string tar_of(std::string_view members) {
+  std::string file;
+  for (const char* name : {"pickle", "tensors"}) {
+    const std::size_t size = members.size() < 2 ? 0 : holdall::load_le<std::uint16_t>(members.data());
+    members.remove_prefix(std::min<std::size_t>(members.size(), 2));
+    add_to_tar(file, name, members.substr(0, size));
+    members.remove_prefix(std::min(members.size(), size));
+  }
+  add_to_tar(file, "storages", members);
+  file.append(1024, '\0');
+  return file;
+}
+
+std::string file_of(int kind, std::string_view rest) {
+  switch (kind) {
+    case 1:
+    case 2:
+      return archive_around(rest, kind == 2);
+    case 3:
+      return tar_of(rest);
+    default:
+      return std::string(rest);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace holdall;
   if (size == 0) return 0;
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
-  std::string file = data[0] == 1 || data[0] == 2 ? archive_around(rest, data[0] == 2) : std::string(rest);
+  std::string file = file_of(data[0], rest);
   const Bundle bundle = Bundle::of(memory_source(Bytes::adopt(std::move(file)), "fuzz.pt"));
   Context context;
   context.limits.value_bytes = 64u << 20;

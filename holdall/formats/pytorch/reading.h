@@ -21,6 +21,12 @@ Result<Model> read_legacy(const Bundle& bundle, const Context& context);
 Status verify_legacy(const Bundle& bundle, const Context& context, Faults& faults);
 Status judge_legacy(const Bundle& bundle, const Context& context, Findings& findings);
 
+// A tar archive of torch before 0.1.10, by the names of its files.
+bool is_torch_tar(std::span<const std::string> members) noexcept;
+Result<Model> read_tar(const Bundle& bundle, const Context& context);
+Status verify_tar(const Bundle& bundle, const Context& context, Faults& faults);
+Status judge_tar(const Bundle& bundle, const Context& context, Findings& findings);
+
 // pytorch_model.bin.index.json beside its shards.
 bool is_index(std::span<const std::byte> head) noexcept;
 Result<Model> read_shards(const Bundle& bundle, const Context& context);

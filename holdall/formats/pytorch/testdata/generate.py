@@ -3,13 +3,16 @@
 Written with torch 2.13.0, numpy 2.x, Python 3.11: python generate.py. Digests are SHA-256 over a tensor's elements, row-major,
 little-endian, conjugation and negation resolved. Names follow the keys of the nesting, joined with '.'.
 """
-import argparse, collections, dataclasses, hashlib, io, json, os, pathlib, warnings, zipfile
+import argparse, collections, dataclasses, hashlib, io, json, os, pathlib, sys, warnings, zipfile
 
 import numpy as np
 import torch
 
 warnings.simplefilter("ignore")
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[3] / "tests" / "real"))
+import torch_tar
+
 EXPECTED = {}
 torch.manual_seed(7)
 
@@ -264,6 +267,35 @@ def write_legacy(net):
     save("legacy_module.pt", net, expected_of(net.state_dict()), verdict="code", **legacy)
 
 
+def tar_save(name, value, tensors=None, verdict=None, **options):
+    """A file of torch before 0.1.10; what it holds is what torch.load makes of it."""
+    loaded = torch_tar.load(torch_tar.save(value, HERE / name, **options))
+    written, read = expected_of(value), expected_of(loaded)
+    assert written == read, name
+    expect(name, tensors(loaded) if tensors else read, **({"verdict": verdict} if verdict else {}))
+
+
+def tar_views():
+    base = torch.arange(24, dtype=torch.float32)
+    return {"base": base, "matrix": base.view(4, 6), "transposed": base.view(4, 6).t(), "column": base.view(4, 6)[:, 1],
+            "again": {"base": base}, "tail": base[20:], "own": torch.ones(3), "expanded": torch.ones(1).expand(2, 3)}
+
+
+def tar_values():
+    parameter = torch.nn.Parameter(torch.randn(2, 2))
+    return {"epoch": 3, "names": ["a", ("b", None)], "scalar": torch.tensor(2.5), "empty": torch.empty(0),
+            "hollow": torch.empty(3, 0, 2, dtype=torch.int64), "parameter": parameter, "storage": torch.arange(3.0).storage(),
+            "dtypes": {k: v for k, v in dtypes().items() if v.dtype in torch_tar.STORAGES}}
+
+
+def write_tars(net):
+    tar_save("tar_values.pt", tar_values(), lambda loaded: {
+        **expected_of(loaded), "storage.args.0": describe(torch.arange(3.0))})
+    tar_save("tar_views.pt", tar_views())
+    tar_save("tar_storage_views.pt", tar_views(), views=True, protocol=1)
+    tar_save("tar_module.pt", net, lambda loaded: expected_of(loaded.state_dict()), verdict="code")
+
+
 def write_shards():
     shards = {"pytorch_model-00001-of-00002.bin": {"a.weight": torch.arange(3.0)},
               "pytorch_model-00002-of-00002.bin": {"b.weight": torch.ones(2, 2), "b.bias": torch.zeros(2)}}
@@ -282,6 +314,7 @@ def main():
     write_archives()
     write_big_endian()
     write_legacy(net)
+    write_tars(net)
     write_shards()
     (HERE / "expected.json").write_text(json.dumps({"torch": torch.__version__, "numpy": np.__version__, "files": EXPECTED},
                                                    indent=1, sort_keys=True) + "\n")
