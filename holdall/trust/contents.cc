@@ -4,7 +4,9 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/compress.h"
+#include "holdall/codec/tar.h"
 #include "holdall/codec/zip.h"
+#include "holdall/formats/program_check.h"
 #include "holdall/objects/stray.h"
 #include "holdall/trust/scan.h"
 #include "holdall/trust/side_file.h"
@@ -31,17 +33,30 @@ Result<SourceRef> member_source(const ZipArchive& archive, const ZipMember& memb
   return slice_source(blob.source(), blob.offset(), blob.size(), blob.name());
 }
 
-std::string judge_archive(const ZipArchive& archive, const Context& context, Findings& findings) {
-  for (const ZipMember& member : archive.members()) {
-    if (member.name.ends_with('/')) continue;
-    Result<SourceRef> source = member_source(archive, member);
-    if (source) {
-      judge_contents(Bundle::of(std::move(*source)), context, findings);
-    } else {
-      add_not_understood(source.error(), findings);
-    }
+void judge_member(Result<SourceRef> source, const Context& context, Findings& findings) {
+  if (source) {
+    judge_contents(Bundle::of(std::move(*source)), context, findings);
+  } else {
+    add_not_understood(source.error(), findings);
   }
+}
+
+std::string judge_archive(const ZipArchive& archive, const Context& context, Findings& findings) {
+  for (const ZipMember& member : archive.members())
+    if (!member.name.ends_with('/')) judge_member(member_source(archive, member), context, findings);
   return "zip";
+}
+
+std::string judge_tar(const TarArchive& archive, const Context& context, Findings& findings) {
+  // The name of its first member is where a pickle would begin.
+  if (begins_program(archive.source(), context.limits)) {
+    Arena arena;
+    const PickleProgram program = run_pickle(arena, archive.source(), 0, {.limits = context.limits});
+    judge_program(arena, program, archive.source(), context, findings);
+  }
+  for (const TarMember& member : archive.members())
+    if (!member.is_folder) judge_member(archive.open_member(member), context, findings);
+  return "tar";
 }
 
 // Byte by byte: a decoder keeps back what it has when it fails.
@@ -106,6 +121,9 @@ std::string judge_contents(const Bundle& file, const Context& context, Findings&
     Peek peek(file, context.limits);
     if (!format && !peek.zip_members().empty() && !peek.failure()) {
       if (const auto archive = ZipArchive::open(file.main(), context.limits)) return judge_archive(**archive, inner, findings);
+    }
+    if (!format && looks_like_tar(peek.head())) {
+      if (const auto archive = TarArchive::open(file.main(), context.limits)) return judge_tar(*archive, inner, findings);
     }
   }
   if (format) {

@@ -10,8 +10,8 @@
 namespace holdall {
 
 // Appends what the file's own loader would do, or that the file is not understood; recurses into archives and compressed
-// streams, at most Limits::containers deep. Returns the kind: a format's id, a side file's kind, "zip", or "" for what is not
-// understood.
+// streams, at most Limits::containers deep. Returns the kind: a format's id, a side file's kind, "zip", "tar", or "" for what
+// is not understood.
 std::string judge_contents(const Bundle& file, const Context& context, Findings& findings);
 
 }  // namespace holdall

@@ -173,6 +173,17 @@ TEST(Scan, ATorchTarWithoutItsMembersIsNamedAndNeverClean) {
   EXPECT_THAT(report.findings[0].what, HasSubstr("PyTorch tar file from before 0.1.10"));
 }
 
+TEST(Scan, EveryFileOfATarIsJudged) {
+  EXPECT_EQ(scanned("a.tar", tar_of("a/b", kPlain2)).verdict, Verdict::kInert);
+  EXPECT_EQ(scanned("a.tar", tar_of("a/b", kPlain2)).files.at(0).kind, "tar");
+  EXPECT_EQ(scanned("a.tar", tar_of("a/b", kAttack2)).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scanned("a.tar", tar_of("a/b", "\1\2\3")).verdict, Verdict::kUnreadable);
+  EXPECT_EQ(scanned("a.tar", tar_of("a/b", tar_of("c", kAttack2))).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scanned("a.tar", tar_of(std::string(kAttack0), kPlain2)).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scanned("a.tar", tar_of("a/b", kPlain2) + "x").verdict, Verdict::kUnreadable);
+  EXPECT_EQ(scanned("a.tar", tar_of("a/b", kPlain2) + kAttack2).verdict, Verdict::kMalicious);
+}
+
 TEST(Scan, UnknownBytesNeverCountAsClean) {
   const ScanReport report = scanned("blob.bin", "\x01\x02\x03\x04"s);
   EXPECT_EQ(report.verdict, Verdict::kUnreadable);

@@ -20,6 +20,11 @@ import torch.nn.utils.prune
 
 import pickles
 import samples
+import torch_tar
+
+def tar_of(data, name="folder/state.pkl"):
+    return torch_tar.packed({name: data})
+
 
 WRAPPINGS = {
     "bare": lambda data: data,
@@ -30,6 +35,9 @@ WRAPPINGS = {
     "bz2": bz2.compress,
     "xz": lzma.compress,
     "zip_in_zip": lambda data: pickles.zipped(pickles.BENIGN, [("inner.pt", pickles.zipped(data))]),
+    "tar": tar_of,
+    "tar_gz": lambda data: gzip.compress(tar_of(data)),
+    "tar_in_zip": lambda data: pickles.zipped(pickles.BENIGN, [("inner.tar", tar_of(data))]),
     "other_member": lambda data: pickles.zipped(pickles.BENIGN, [("extra/state.pkl", data)]),
 }
 
@@ -41,15 +49,6 @@ def verdict(holdall, path):
     if document["verdict"] != "inert":
         assert document["findings"], "a verdict says why"
     return document["verdict"]
-
-
-def tar_of(data):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo("pickle")
-        entry.size = len(data)
-        archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", pickles.MALICIOUS)
@@ -71,7 +70,7 @@ def test_what_is_not_known_is_never_clean(holdall, tmp_path, name, wrapping):
     assert verdict(holdall, tmp_path / "model.pt") != "inert"
 
 
-@pytest.mark.parametrize("wrapping", [name for name in WRAPPINGS if name not in ("zip_in_zip", "other_member")])
+@pytest.mark.parametrize("wrapping", [name for name in WRAPPINGS if name not in ("zip_in_zip", "tar_in_zip", "other_member")])
 @pytest.mark.parametrize("name", pickles.INERT)
 def test_words_are_no_attack(holdall, tmp_path, name, wrapping):
     (tmp_path / "model.bin").write_bytes(WRAPPINGS[wrapping](pickles.INERT[name]))
@@ -86,12 +85,73 @@ def test_an_attack_is_found_in_any_wrapping_under_any_name(holdall, tmp_path, wr
     assert verdict(holdall, path) == "malicious"
 
 
-def test_a_tar_is_never_clean(holdall, tmp_path):
-    (tmp_path / "model.tar").write_bytes(tar_of(pickles.SYSTEM))
+def test_a_tar_of_torch_that_lacks_its_members_is_never_clean(holdall, tmp_path):
+    (tmp_path / "model.tar").write_bytes(tar_of(pickles.SYSTEM, "pickle"))
     assert verdict(holdall, tmp_path / "model.tar") == "malicious"
-    (tmp_path / "old.pt").write_bytes(tar_of(pickles.BENIGN))
+    (tmp_path / "old.pt").write_bytes(tar_of(pickles.BENIGN, "pickle"))
     assert verdict(holdall, tmp_path / "old.pt") == "unreadable"
     assert "PyTorch tar file from before 0.1.10" in holdall("inspect", tmp_path / "old.pt", status=2).err
+
+
+@pytest.mark.parametrize("member", torch_tar.MEMBERS)
+def test_an_attack_in_any_member_of_a_torch_tar_is_malicious(holdall, tmp_path, member):
+    parts = torch_tar.members({"w": torch.ones(2)}, views=True)
+    (tmp_path / "old.pt").write_bytes(torch_tar.packed(parts))
+    assert verdict(holdall, tmp_path / "old.pt") == "inert"
+    for changed in (pickles.SYSTEM, pickles.SYSTEM + parts[member], parts[member] + pickles.SYSTEM):
+        (tmp_path / "old.pt").write_bytes(torch_tar.packed({**parts, member: changed}))
+        assert verdict(holdall, tmp_path / "old.pt") == "malicious"
+    (tmp_path / "old.pt").write_bytes(torch_tar.packed({**parts, "more": pickles.SYSTEM}))
+    assert verdict(holdall, tmp_path / "old.pt") == "malicious"
+
+
+@pytest.mark.parametrize("member", ["storages", "tensors"])
+def test_an_attack_in_any_pickle_of_a_member_of_a_torch_tar_is_malicious(holdall, tmp_path, member):
+    """Each storage and tensor has a pickle of its own between raw numbers; the attack leaves what it was in place."""
+    parts = torch_tar.members({"w": torch.ones(2), "v": torch.arange(3)}, views=True)
+    data = parts[member]
+    starts = [at for at in range(len(data) - 1) if data[at:at + 2] == b"\x80\x02"]
+    assert len(starts) >= 3
+    for start in starts:
+        changed = data[:start + 2] + pickles.BODY + b"0" + data[start + 2:]
+        (tmp_path / "old.pt").write_bytes(torch_tar.packed({**parts, member: changed}))
+        assert verdict(holdall, tmp_path / "old.pt") == "malicious", start
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_the_name_of_a_tars_first_member_may_be_the_attack(holdall, tmp_path, form):
+    """A tar for torch.load, a pickle for pickle.load."""
+    name = f"(S'{pickles.COMMAND}'\nios\nsystem\n."
+    parts = torch_tar.members({"w": torch.ones(2)})
+    (tmp_path / "old.pt").write_bytes(torch_tar.packed({name: b"", **parts}, form, mtime=0))
+    assert verdict(holdall, tmp_path / "old.pt") == "malicious"
+    assert torch_tar.load(tmp_path / "old.pt")["w"].sum() == 2
+    (tmp_path / "any.tar").write_bytes(torch_tar.packed({name: pickles.BENIGN}, form, mtime=0))
+    assert verdict(holdall, tmp_path / "any.tar") == "malicious"
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_every_file_of_a_tar_counts(holdall, tmp_path, compress):
+    path = tmp_path / "models.tar"
+    files = {"a/model.pkl": pickles.BENIGN, "a/readme.txt": b"A model.\n", "b/new.pt": pickles.zipped(pickles.BENIGN)}
+    path.write_bytes(compress(torch_tar.packed(files)))
+    assert verdict(holdall, path) == "inert"
+    path.write_bytes(compress(torch_tar.packed({**files, "c": b"\x00\x01\x02"})))
+    assert verdict(holdall, path) == "unreadable"
+    assert "models.tar!c" in holdall("scan", path, status=2).out
+    path.write_bytes(compress(torch_tar.packed({**files, "c": pickles.SYSTEM})))
+    assert verdict(holdall, path) == "malicious"
+
+
+def test_a_tar_that_two_readers_see_differently_is_never_clean(holdall, tmp_path):
+    data = tar_of(pickles.BENIGN)
+    path = tmp_path / "models.tar"
+    for damaged in (data + b"x", data[:-9000] + data[:1024], data[:600], torch_tar.packed({"a": b"", "./a": b"x"})):
+        path.write_bytes(damaged)
+        assert verdict(holdall, path) == "unreadable"
+        assert " @ " in holdall("scan", path, status=2).out
+    path.write_bytes(data + pickles.SYSTEM)
+    assert verdict(holdall, path) == "malicious"
 
 
 def test_an_empty_file_is_never_clean(holdall, tmp_path):
