@@ -37,20 +37,21 @@ class PlainVector {
   std::size_t size() const noexcept { return head_ == nullptr ? 0 : head_->size; }
   std::size_t capacity() const noexcept { return head_ == nullptr ? 0 : head_->capacity; }
   bool empty() const noexcept { return size() == 0; }
-  T* data() noexcept { return reinterpret_cast<T*>(head_ + 1); }
-  const T* data() const noexcept { return reinterpret_cast<const T*>(head_ + 1); }
-  T* begin() noexcept { return head_ == nullptr ? nullptr : data(); }
-  const T* begin() const noexcept { return head_ == nullptr ? nullptr : data(); }
+  // Null without room for anything.
+  T* data() noexcept { return head_ == nullptr ? nullptr : items(); }
+  const T* data() const noexcept { return head_ == nullptr ? nullptr : items(); }
+  T* begin() noexcept { return data(); }
+  const T* begin() const noexcept { return data(); }
   T* end() noexcept { return begin() + size(); }
   const T* end() const noexcept { return begin() + size(); }
-  T& operator[](std::size_t i) noexcept { return data()[i]; }
-  const T& operator[](std::size_t i) const noexcept { return data()[i]; }
-  T& back() noexcept { return data()[head_->size - 1]; }
-  const T& back() const noexcept { return data()[head_->size - 1]; }
+  T& operator[](std::size_t i) noexcept { return items()[i]; }
+  const T& operator[](std::size_t i) const noexcept { return items()[i]; }
+  T& back() noexcept { return items()[head_->size - 1]; }
+  const T& back() const noexcept { return items()[head_->size - 1]; }
 
   void push_back(T item) {
     if (size() == capacity()) grow(size() + 1);
-    data()[head_->size++] = item;
+    items()[head_->size++] = item;
   }
   // `items` may lie within this row.
   void append(std::span<const T> items) {
@@ -74,6 +75,10 @@ class PlainVector {
     std::size_t size;
     std::size_t capacity;
   };
+
+  // Precondition: there is room for something.
+  T* items() noexcept { return reinterpret_cast<T*>(head_ + 1); }
+  const T* items() const noexcept { return reinterpret_cast<const T*>(head_ + 1); }
 
   // Memory that was never written costs nothing, so doubling does not show in what a process takes.
   void grow(std::size_t least) {

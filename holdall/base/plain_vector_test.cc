@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <numeric>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,12 @@ TEST(PlainVector, GrowsAndKeepsWhatItHolds) {
   std::iota(expected.begin(), expected.end(), 0u);
   EXPECT_EQ(items(numbers), expected);
   EXPECT_EQ(numbers.back(), 99'999u);
+}
+
+TEST(PlainVector, WithoutRoomForAnythingItHasNoAddress) {
+  const Numbers numbers;
+  EXPECT_EQ(numbers.data(), nullptr);
+  EXPECT_TRUE(std::span<const std::uint32_t>(numbers).empty());
 }
 
 TEST(PlainVector, NewItemsAreZeroAlsoWhereOthersStoodBefore) {
