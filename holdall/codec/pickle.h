@@ -53,6 +53,8 @@ struct PickleCall {
 
 struct PickleOptions {
   Limits limits;
+  // Bytes that are read at first: few where many small pickles lie between other data.
+  std::uint64_t read_first = 64u << 10;
   // Bytes from this size on stay on disk as blobs of the source. Text is always in memory.
   std::uint64_t keep_on_disk_from = 4096;
   // Called after a BUILD whose object is complete, with the offset behind it: a container that puts raw data there (joblib)

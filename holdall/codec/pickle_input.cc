@@ -7,14 +7,14 @@
 namespace holdall {
 namespace {
 
-// The first read of a small pickle is small; a long one is read in larger pieces.
-constexpr std::uint64_t kFirstWindow = 64u << 10;
+// Lines may be as long as this before they are looked for in pieces.
+constexpr std::uint64_t kLine = 64u << 10;
 constexpr std::uint64_t kWindow = 256u << 10;
 
 }  // namespace
 
-PickleInput::PickleInput(const SourceRef& source, std::uint64_t offset)
-    : source_(source), size_(source->size()), base_(std::min(offset, size_)) {
+PickleInput::PickleInput(const SourceRef& source, std::uint64_t offset, std::uint64_t first)
+    : source_(source), size_(source->size()), first_(first), base_(std::min(offset, size_)) {
   if (auto whole = source->resident(); whole && whole->size() == size_) {
     resident_ = *std::move(whole);
     base_ = 0;
@@ -28,7 +28,7 @@ PickleInput::PickleInput(const SourceRef& source, std::uint64_t offset)
 bool PickleInput::fill(std::uint64_t count) {
   if (count > remaining()) return false;
   const std::uint64_t place = position();
-  const std::uint64_t wish = capacity_ == 0 ? kFirstWindow : kWindow;
+  const std::uint64_t wish = capacity_ == 0 ? first_ : kWindow;
   const std::uint64_t want = std::max(count, std::min(wish, remaining()));
   if (want > capacity_) {
     window_ = std::make_unique_for_overwrite<unsigned char[]>(want);
@@ -58,7 +58,7 @@ std::optional<std::string_view> PickleInput::take_line(std::uint64_t most) {
     }
     seen = held;
     if (held >= std::min(most, remaining())) return std::nullopt;
-    if (!fill(std::min(remaining(), std::max(2 * held, kFirstWindow)))) return std::nullopt;
+    if (!fill(std::min(remaining(), std::max(2 * held, kLine)))) return std::nullopt;
   }
 }
 

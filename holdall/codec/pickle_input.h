@@ -14,7 +14,8 @@ namespace holdall {
 
 class PickleInput {
  public:
-  PickleInput(const SourceRef& source, std::uint64_t offset);
+  // Reads `first` bytes at first, more at once where those were not enough.
+  PickleInput(const SourceRef& source, std::uint64_t offset, std::uint64_t first);
 
   // In the source. remaining() counts the bytes behind it.
   std::uint64_t position() const noexcept { return base_ + static_cast<std::uint64_t>(cursor_ - begin_); }
@@ -49,6 +50,7 @@ class PickleInput {
   SourceRef source_;
   Bytes resident_;
   std::uint64_t size_ = 0;
+  std::uint64_t first_ = 0;
   std::uint64_t base_ = 0;  // of begin_ in the source
   std::uint64_t capacity_ = 0;
   std::unique_ptr<unsigned char[]> window_;

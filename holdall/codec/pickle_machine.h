@@ -25,7 +25,7 @@ namespace holdall {
 class PickleMachine {
  public:
   PickleMachine(Arena& arena, const SourceRef& source, std::uint64_t offset, const PickleOptions& options)
-      : arena_(arena), source_(source), options_(options), input_(source, offset) {
+      : arena_(arena), source_(source), options_(options), input_(source, offset, options.read_first) {
     small_integers_.fill(kNoNode);
   }
 

@@ -13,6 +13,8 @@ namespace holdall::pytorch {
 namespace {
 
 constexpr std::uint64_t kNumber = sizeof(std::int64_t);
+// Room for a key, a location and a class.
+constexpr std::uint64_t kSmallPickle = 512;
 
 bool is_tuple_of(Value value, std::size_t size) { return value.is(ValueKind::kTuple) && value.size() == size; }
 
@@ -28,7 +30,7 @@ Error TarStream::fault(std::uint64_t at, std::string what) const { return corrup
 // The value of the next pickle, which lives until the one behind it is run.
 Result<Value> TarStream::run(std::string_view what) {
   arena_ = std::make_unique<Arena>();
-  const PickleProgram program = run_pickle(*arena_, source_, position_, {.limits = limits_});
+  const PickleProgram program = run_pickle(*arena_, source_, position_, {.limits = limits_, .read_first = kSmallPickle});
   if (see_) see_(*arena_, program);
   failed_ = program.error.has_value();
   if (failed_) return Error(*program.error).with(text("the pickle of {}", what)).in(source_->name());
