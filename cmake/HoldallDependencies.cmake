@@ -1,6 +1,6 @@
 # The libraries that Holdall stands on, all from the system. Static archives are preferred: the command then starts without
-# looking for a dozen shared libraries, and runs on a machine that has none of them. A shared libholdall.so stands on shared ones:
-# Debian's archives are made for programs, and not all of them can go into a shared library.
+# looking for a dozen shared libraries, and runs on a machine that has none of them. A shared libholdall.so stands on shared ones.
+# Debian's libbz2.a is made for programs alone and cannot go into a Python module, which takes the shared one.
 find_package(Threads REQUIRED)
 
 function(holdall_import target archive header)
@@ -12,7 +12,14 @@ function(holdall_import target archive header)
   find_library(HOLDALL_${target}_LIBRARY NAMES ${names} REQUIRED)
   add_library(holdall_dependency_${target} INTERFACE)
   target_include_directories(holdall_dependency_${target} SYSTEM INTERFACE $<BUILD_INTERFACE:${HOLDALL_${target}_INCLUDE}>)
-  target_link_libraries(holdall_dependency_${target} INTERFACE ${HOLDALL_${target}_LIBRARY})
+  set(library ${HOLDALL_${target}_LIBRARY})
+  if(HOLDALL_BUILD_PYTHON AND archive STREQUAL "bz2")
+    find_library(HOLDALL_${target}_SHARED NAMES ${archive} REQUIRED)
+    mark_as_advanced(HOLDALL_${target}_SHARED)
+    set(is_module $<STREQUAL:$<TARGET_PROPERTY:TYPE>,MODULE_LIBRARY>)
+    set(library $<IF:${is_module},${HOLDALL_${target}_SHARED},${library}>)
+  endif()
+  target_link_libraries(holdall_dependency_${target} INTERFACE ${library})
   mark_as_advanced(HOLDALL_${target}_INCLUDE HOLDALL_${target}_LIBRARY)
   set(HOLDALL_DEPENDENCIES ${HOLDALL_DEPENDENCIES} holdall_dependency_${target} PARENT_SCOPE)
   set(HOLDALL_DEPENDENCY_NAMES ${HOLDALL_DEPENDENCY_NAMES} ${archive} PARENT_SCOPE)

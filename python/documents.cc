@@ -1,0 +1,156 @@
+#include "documents.h"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <utility>
+
+#include "errors.h"
+#include "holdall/base/text.h"
+#include "holdall/ops/convert.h"
+#include "holdall/ops/diff.h"
+#include "holdall/ops/inspect.h"
+#include "holdall/ops/verify.h"
+#include "holdall/trust/scan.h"
+#include "listener.h"
+#include "models.h"
+
+namespace nb = nanobind;
+
+namespace holdall::python {
+namespace {
+
+// Calls `work` without the GIL, raises what it met, and gives its document back.
+template <class Work>
+std::string document(Listener& listener, const Work& work) {
+  Result<std::string> text = [&]() -> Result<std::string> {
+    const nb::gil_scoped_release released;
+    JsonWriter writer;
+    HOLDALL_TRY(work(writer));
+    return writer.text();
+  }();
+  listener.finish();
+  return checked(std::move(text));
+}
+
+std::string inspect_document(nb::handle source, const std::vector<std::string>& tensors, bool digest, bool stats,
+                             nb::handle progress) {
+  const Bundle bundle = bundle_of(source);
+  Listener listener(progress);
+  return document(listener, [&](JsonWriter& writer) -> Status {
+    InspectOptions options;
+    options.tensors = tensors;
+    if (digest) options.digests = InspectOptions::Read::kBytes;
+    if (stats) options.statistics = InspectOptions::Read::kBytes;
+    options.progress = listener.function();
+    HOLDALL_ASSIGN(const Inspection inspection, inspect(bundle, options));
+    return write_inspection(writer, inspection);
+  });
+}
+
+std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, nb::handle progress) {
+  const Bundle bundle_a = bundle_of(a);
+  const Bundle bundle_b = bundle_of(b);
+  Listener listener(progress);
+  return document(listener, [&](JsonWriter& writer) -> Status {
+    DiffOptions options;
+    options.atol = atol;
+    options.rtol = rtol;
+    options.progress = listener.function();
+    HOLDALL_ASSIGN(const Model model_a, open_model(bundle_a));
+    HOLDALL_ASSIGN(const Model model_b, open_model(bundle_b));
+    HOLDALL_ASSIGN(const DiffReport report, diff_models(model_a, model_b, options));
+    write_difference(writer, report);
+    return {};
+  });
+}
+
+std::string verify_document(nb::handle source, nb::handle progress) {
+  const Bundle bundle = bundle_of(source);
+  Listener listener(progress);
+  return document(listener, [&](JsonWriter& writer) -> Status {
+    VerifyOptions options;
+    options.progress = listener.function();
+    HOLDALL_ASSIGN(const VerifyReport report, verify_model(bundle, options));
+    write_verification(writer, report);
+    return {};
+  });
+}
+
+std::string scan_document(const std::vector<std::string>& paths, nb::handle progress) {
+  Listener listener(progress);
+  return document(listener, [&](JsonWriter& writer) -> Status {
+    ScanOptions options;
+    options.progress = listener.function();
+    writer.begin_array();
+    for (const ScanReport& report : scan_paths(paths, options)) write_scan(writer, report);
+    writer.end_array();
+    return {};
+  });
+}
+
+std::string scan_file_document(nb::handle file) {
+  const Bundle bundle = bundle_of(file);
+  Listener listener{nb::none()};
+  return document(listener, [&](JsonWriter& writer) -> Status {
+    writer.begin_array();
+    write_scan(writer, scan_bundle(bundle));
+    writer.end_array();
+    return {};
+  });
+}
+
+std::string convert_document(nb::handle source, const std::string& output, const std::string& to,
+                             const std::optional<std::string>& dtype, std::vector<std::string> select,
+                             std::vector<std::pair<std::string, std::string>> rename, bool allow_loss, bool check,
+                             std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, bool durable,
+                             nb::handle progress) {
+  const Bundle bundle = bundle_of(source);
+  Listener listener(progress);
+  return document(listener, [&](JsonWriter& writer) -> Status {
+    ConvertOptions options;
+    options.save.to = to;
+    if (dtype) {
+      options.dtype = dtype_named(*dtype);
+      if (!options.dtype) return invalid_argument(text("there is no dtype '{}'", *dtype));
+    }
+    options.select = std::move(select);
+    options.rename = std::move(rename);
+    if (allow_loss) options.save.losses = SaveOptions::Losses::kAllow;
+    if (check) options.check = ConvertOptions::Check::kDigests;
+    options.save.write.shard_bytes = shard_bytes;
+    options.save.write.alignment = alignment;
+    options.save.write.compress = compress;
+    options.save.execute.durable = durable;
+    options.progress = listener.function();
+    HOLDALL_ASSIGN(const ConvertReport report, convert_model(bundle, output, options));
+    if (!report.written) return loss_error(report.losses, report.to).in(bundle.path());
+    write_conversion(writer, report);
+    return {};
+  });
+}
+
+std::string formats_document() {
+  JsonWriter writer;
+  write_formats(writer);
+  return writer.text();
+}
+
+}  // namespace
+
+void bind_documents(nb::module_& module) {
+  module.def("inspect", inspect_document, nb::arg("source"), nb::arg("tensors"), nb::arg("digest"), nb::arg("stats"),
+             nb::arg("progress").none());
+  module.def("diff", diff_document, nb::arg("a"), nb::arg("b"), nb::arg("atol"), nb::arg("rtol"), nb::arg("progress").none());
+  module.def("verify", verify_document, nb::arg("source"), nb::arg("progress").none());
+  module.def("scan", scan_document, nb::arg("paths"), nb::arg("progress").none());
+  module.def("scan_file", scan_file_document, nb::arg("file"));
+  module.def("convert", convert_document, nb::arg("source"), nb::arg("output"), nb::arg("to"), nb::arg("dtype").none(),
+             nb::arg("select"), nb::arg("rename"), nb::arg("allow_loss"), nb::arg("check"), nb::arg("shard_bytes"),
+             nb::arg("alignment"), nb::arg("compress"), nb::arg("durable"), nb::arg("progress").none());
+  module.def("formats", formats_document);
+}
+
+}  // namespace holdall::python

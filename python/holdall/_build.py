@@ -1,0 +1,257 @@
+"""Builders: what the objects of a file become. Keyed by the builder names of the library's table of globals (globals.inc).
+
+A name from a file is looked up in that table, never imported: what a builder makes is written here, and classes beyond it are
+those that the caller hands in as trusted.
+"""
+
+from __future__ import annotations
+
+import collections
+import importlib
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import _native
+from .errors import UnsafeError
+
+# make(builder, module, name, args, kwargs): an object. `builder` gives access to what else is needed.
+Make = Callable[["Builder", str, str, tuple[Any, ...], dict[str, Any]], Any]
+
+
+class Builder:
+    """Builds one tree. `trusted`: classes and functions that may be called beyond the table's."""
+
+    makes: dict[str, Make]
+    names: dict[str, Callable[[str, str], Any]]
+
+    def __init__(self, trusted: Sequence[Any], path: str) -> None:
+        self.makes = MAKES
+        self.names = NAMES
+        self.path = path
+        self._trusted = {(given.__module__, given.__qualname__): given for given in trusted}
+
+    def tree(self, native: _native.Model, tensors: list[Any], tensor: Callable[..., Any] | None) -> Any:
+        return native.tree("tree", tensors, tensor, self.named, self.make, self.fill)
+
+    def named(self, module: str, name: str) -> Any:
+        """What a global stands for where it is a value. Raises UnsafeError for what is not known to be inert."""
+        trusted = self._trusted.get((module, name))
+        if trusted is not None:
+            return trusted
+        builder, verdict = _native.judged(module, name)
+        find = self.names.get(builder)
+        if find is None or verdict != "inert":
+            raise self.unsafe(module, name)
+        return find(module, name)
+
+    def make(
+        self, module: str | None, name: str | None, callee: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None, is_new: bool
+    ) -> Any:
+        if module is None or name is None:
+            raise UnsafeError("the file calls a value that it computes", path=self.path)
+        trusted = self._trusted.get((module, name))
+        if trusted is not None:
+            return trusted.__new__(trusted, *(args or ())) if is_new else trusted(*(args or ()), **(kwargs or {}))
+        builder, verdict = _native.judged(module, name)
+        make = self.makes.get(builder)
+        if make is None or verdict != "inert":
+            raise self.unsafe(module, name)
+        return make(self, module, name, args or (), kwargs or {})
+
+    def unsafe(self, module: str, name: str) -> UnsafeError:
+        return UnsafeError(
+            f"{module}.{name} is not known to be inert: building it could run code that the file chooses; "
+            "name it in trusted= to allow it",
+            path=self.path,
+        )
+
+    def fill(self, made: Any, state: Any, items: list[Any] | None, pairs: list[tuple[Any, Any]] | None) -> Any:
+        """What pickle's BUILD, APPENDS and SETITEMS would do, for classes that builders made."""
+        for item in items or ():
+            made.add(item) if isinstance(made, set) else made.append(item)
+        for key, value in pairs or ():
+            made[key] = value
+        if state is not None:
+            set_state(made, state)
+        return made
+
+
+def set_state(made: Any, state: Any) -> None:
+    own = getattr(made, "__setstate__", None)
+    if own is not None:
+        own(state)
+        return
+    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    if attributes:
+        made.__dict__.update(attributes)
+    for name, value in (slots or {}).items():
+        setattr(made, name, value)
+
+
+def _call(function: Callable[..., Any]) -> Make:
+    return lambda builder, module, name, args, kwargs: function(*args, **kwargs)
+
+
+# Old names of modules of the standard library, and of NumPy.
+_MOVED = {"__builtin__": "builtins", "pathlib._local": "pathlib", "_random": "random", "copy_reg": "copyreg"}
+
+
+def listed(module: str, name: str) -> Any:
+    """A class of the standard library or NumPy that the table of globals lists by exactly this name."""
+    name = {("builtins", "unicode"): "str", ("builtins", "long"): "int", ("builtins", "xrange"): "range"}.get(
+        (_MOVED.get(module, module), name), name
+    )
+    return getattr(importlib.import_module(_MOVED.get(module, module)), name)
+
+
+def _plain(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    of = listed(module, name)
+    if module == "types":
+        return {"NoneType": None, "EllipsisType": Ellipsis}[name]
+    return of(*args, **kwargs)
+
+
+def _namespace(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import argparse
+
+    return (types.SimpleNamespace if module == "types" else argparse.Namespace)(**kwargs)
+
+
+def _new(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """copyreg.__newobj__(class, *args) and copyreg._reconstructor(class, base, state)."""
+    of = args[0]
+    if name == "_reconstructor":
+        base, state = args[1], args[2]
+        return object.__new__(of) if base is object else base.__new__(of, state)
+    return of.__new__(of, *args[1:])
+
+
+def _array(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import array
+
+    if name == "array":
+        return array.array(*args)
+    _, code, _, data = args
+    made = array.array(code)
+    made.frombytes(data)
+    return made
+
+
+def _type_of(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return type(args[0])
+
+
+def _numpy_scalar_class(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return listed("numpy", name)(*args)
+
+
+def _numpy_scalar(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import numpy
+
+    dtype = args[0]
+    if not isinstance(args[1], bytes):
+        return args[1]
+    return numpy.frombuffer(args[1], dtype)[0]
+
+
+def _numpy_dtype(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import numpy
+
+    # numpy.dtype("O8", False, True) with a state; subclasses in numpy.dtypes take none.
+    return numpy.dtype(args[0]) if args else listed("numpy.dtypes", name)()
+
+
+def _numpy_reconstruct(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import numpy
+
+    of, shape, code = args
+    return numpy.ndarray.__new__(of, shape, code)
+
+
+def _numpy_from_buffer(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import numpy
+
+    data, dtype, shape, order = args
+    return numpy.frombuffer(data, dtype).reshape(shape, order=order).copy(order)
+
+
+def _numpy_masked(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import numpy
+
+    of, base, shape, code = args[:4]
+    return numpy.ma.MaskedArray.__new__(of, numpy.ndarray.__new__(base, shape, code), mask=numpy.ndarray.__new__(numpy.ndarray, shape, "b1"), dtype=code)
+
+
+def _numpy_random(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    import numpy.random
+
+    if name.endswith("_ctor"):
+        # NumPy's own constructors, called by the names that it pickles.
+        constructor = getattr(importlib.import_module("numpy.random._pickle"), name)
+        return constructor(*args)
+    return getattr(numpy.random, name)(*args) if hasattr(numpy.random, name) else listed(module, name)(*args)
+
+
+def _class_name(module: str, name: str) -> Any:
+    return listed(module, name)
+
+
+def _numpy_name(module: str, name: str) -> Any:
+    return listed("numpy" if module.startswith("numpy.") and not module.startswith("numpy.dtypes") else module, name)
+
+
+# What has no framework's own objects in it. "object" is what is known to be inert and built by nobody; the builders of torch stand
+# in holdall/torch/_builders.py.
+MAKES: dict[str, Make] = {
+    "type_of": _type_of,
+    "bytearray": lambda builder, module, name, args, kwargs: bytearray(*(a.encode("latin-1") if isinstance(a, str) else a for a in args[:1])),
+    "latin1": lambda builder, module, name, args, kwargs: args[0].encode("latin-1"),
+    "complex": _call(complex),
+    "set": _call(set),
+    "frozenset": _call(frozenset),
+    "range": _call(range),
+    "slice": _call(slice),
+    "reconstructor": _new,
+    "new_object": _new,
+    "ordered_dict": _call(collections.OrderedDict),
+    "default_dict": _call(collections.defaultdict),
+    "counter": _call(collections.Counter),
+    "deque": _call(collections.deque),
+    "namespace": _namespace,
+    "plain_class": _plain,
+    "array": _array,
+    "numpy_reconstruct": _numpy_reconstruct,
+    "numpy_from_buffer": _numpy_from_buffer,
+    "numpy_scalar": _numpy_scalar,
+    "numpy_scalar_class": _numpy_scalar_class,
+    "numpy_dtype": _numpy_dtype,
+    "numpy_masked": _numpy_masked,
+    "numpy_random": _numpy_random,
+    # torch's plain things as plain things, where no torch is wanted.
+    "size": lambda builder, module, name, args, kwargs: tuple(*args),
+    "device": lambda builder, module, name, args, kwargs: ":".join(str(a) for a in args),
+}
+# What a global is where it stands as a value, not called.
+NAMES: dict[str, Callable[[str, str], Any]] = {
+    "type": _class_name,
+    "complex": _class_name,
+    "set": _class_name,
+    "frozenset": _class_name,
+    "range": _class_name,
+    "slice": _class_name,
+    "bytearray": _class_name,
+    "ordered_dict": _class_name,
+    "default_dict": _class_name,
+    "counter": _class_name,
+    "deque": _class_name,
+    "namespace": _class_name,
+    "plain_class": _class_name,
+    "numpy_scalar_class": _numpy_name,
+    "numpy_dtype": _numpy_name,
+    "numpy_array_class": _numpy_name,
+    "torch_dtype": lambda module, name: name,
+    "layout": lambda module, name: name,
+    "qscheme": lambda module, name: name,
+    "memory_format": lambda module, name: name,
+}

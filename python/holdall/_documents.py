@@ -1,0 +1,107 @@
+"""inspect, diff, verify, scan, convert, formats: the documents of the command's --json, as plain dicts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import _native
+from ._model import PathLike, Source, source_of
+from ._progress import Callback, reporting
+
+Document = dict[str, Any]
+Progress = bool | Callback | None
+
+
+def inspect(
+    source: Source, *, digest: bool = False, stats: bool = False, tensors: Iterable[str] = (), progress: Progress = None
+) -> Document:
+    """What a model is: label, tensors, tree, metadata, verdict, warnings.
+
+    `digest` adds each tensor's SHA-256, `stats` its statistics (both read every byte); `tensors`: globs over names.
+    Raises MissingError, StorageError, UnsupportedError, CorruptError, LimitError.
+    """
+    with reporting(progress, "reading") as tell:
+        return json.loads(_native.inspect(source_of(source), _list(tensors), digest, stats, tell))  # type: ignore[no-any-return]
+
+
+def diff(a: Source, b: Source, *, atol: float = 0.0, rtol: float = 0.0, progress: Progress = None) -> Document:
+    """What differs between two models, across formats. `same` is the answer.
+
+    Values x of `a` and y of `b` agree when ``|x - y| <= atol + rtol * |y|``; without a tolerance when their bytes are equal.
+    """
+    with reporting(progress, "comparing") as tell:
+        return json.loads(_native.diff(source_of(a), source_of(b), atol, rtol, tell))  # type: ignore[no-any-return]
+
+
+def verify(source: Source, *, progress: Progress = None) -> Document:
+    """Whether a file is whole, to the last byte: ``{"sound", "checked", "faults"}``. Damage is an answer, not an exception."""
+    with reporting(progress, "verifying") as tell:
+        return json.loads(_native.verify(source_of(source), tell))  # type: ignore[no-any-return]
+
+
+def scan(source: Source | Iterable[PathLike], *, progress: Progress = None) -> Document | list[Document]:
+    """Whether loading could run code: ``{"path", "verdict", "findings", "files"}``; a list for several paths."""
+    if isinstance(source, str | os.PathLike):
+        with reporting(progress, "scanning", " files") as tell:
+            return json.loads(_native.scan([source_of(source)], tell))[0]  # type: ignore[no-any-return]
+    if hasattr(source, "read"):
+        return json.loads(_native.scan_file(source_of(source)))[0]  # type: ignore[no-any-return]
+    with reporting(progress, "scanning", " files") as tell:
+        return json.loads(_native.scan([source_of(path) for path in source], tell))  # type: ignore[no-any-return, union-attr]
+
+
+def convert(
+    source: Source,
+    output: PathLike,
+    *,
+    format: str | None = None,
+    dtype: str | None = None,
+    select: Iterable[str] = (),
+    rename: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    allow_loss: bool = False,
+    check: bool = False,
+    shard_size: int | str = 0,
+    alignment: int = 0,
+    compress: bool = False,
+    sync: bool = True,
+    progress: Progress = None,
+) -> Document:
+    """The same model in another format, in one pass and bounded memory; written whole or not at all.
+
+    `format`: an id of formats(); without it the extension chooses. `dtype`: for every floating-point tensor. `select`: globs
+    over names. `rename`: old to new, with at most one ``*`` each. `shard_size`: bytes, or a text like ``"5GB"``. `check` reads
+    the result back and compares every digest. Raises LossError, listing what the target cannot hold, unless `allow_loss`.
+    """
+    pairs = list(rename.items() if isinstance(rename, Mapping) else rename)
+    with reporting(progress, "converting") as tell:
+        text = _native.convert(
+            source_of(source), os.fsdecode(output), format or "", dtype, _list(select), pairs, allow_loss, check, size_of(shard_size),
+            alignment, compress, sync, tell,
+        )
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def formats() -> list[Document]:
+    """Every format: ``{"id", "title", "extensions", "folder", "read", "write"}``."""
+    return json.loads(_native.formats())  # type: ignore[no-any-return]
+
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+
+
+def size_of(size: int | str) -> int:
+    """Bytes; ``"5GB"`` is 5 * 10**9, ``"5GiB"`` 5 * 2**30. Raises ValueError."""
+    if isinstance(size, int):
+        return size
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", size.upper())
+    if match is None or match[2] not in _UNITS:
+        raise ValueError(f"{size!r} is no size; write 5GB or 500MiB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _list(globs: Iterable[str]) -> list[str]:
+    return [globs] if isinstance(globs, str) else list(globs)

@@ -1,0 +1,18 @@
+"""Tensors of NumPy's structured types: `logical` is the type's descr as a Python literal, gaps included."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+
+    from . import _native
+
+
+def array(memory: _native.Memory, shape: tuple[int, ...], logical: str) -> numpy.ndarray[Any, Any]:
+    import numpy
+
+    dtype = numpy.lib.format.descr_to_dtype(ast.literal_eval(logical))
+    return numpy.frombuffer(memory, dtype).reshape(shape)

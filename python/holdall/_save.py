@@ -1,0 +1,62 @@
+"""save(): nested dicts of arrays and plain values to any format that can be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import _model, _native
+from ._documents import size_of
+from ._progress import Callback, reporting
+
+
+def save(
+    state: Any,
+    path: _model.PathLike,
+    *,
+    format: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    allow_loss: bool = False,
+    sync: bool = True,
+    shard_size: int | str = 0,
+    alignment: int = 0,
+    compress: bool = False,
+    trusted: Sequence[type] = (),
+    progress: bool | Callback | None = None,
+) -> None:
+    """Writes nested dicts, lists, arrays and plain values; the file is there whole and on disk, or as it was before.
+
+    Arrays may be NumPy's, torch's, TensorFlow's, jax's, or tensors of an opened model (a Model itself too). The extension, or
+    `format` (an id of formats()), chooses the format. `metadata`: a dict of plain values that travels with the model. `sync=False`
+    does not wait for the disk. `shard_size`: bytes, or ``"5GB"``. `alignment`: of each tensor's bytes, a power of two.
+
+    Raises LossError, listing what the format cannot hold, unless `allow_loss`; UnsafeError, naming an object that could not be
+    loaded again without running code; StorageError.
+    """
+    native = build(state, metadata, trusted)
+    write(native, path, format, allow_loss, sync, shard_size, alignment, compress, progress)
+
+
+def build(state: Any, metadata: Mapping[str, Any] | None, trusted: Sequence[type], framework: str = "") -> _native.Model:
+    from ._describe import Describer
+
+    if isinstance(state, _model.Model) and metadata is None:
+        return state._native
+    given = None if metadata is None else dict(metadata)
+    return _native.build(state, Describer(trusted, arrays_say_so=framework == "pt").describe, given, framework)
+
+
+def write(
+    native: _native.Model,
+    path: _model.PathLike,
+    format: str | None,
+    allow_loss: bool,
+    sync: bool,
+    shard_size: int | str,
+    alignment: int,
+    compress: bool,
+    progress: bool | Callback | None,
+) -> None:
+    with reporting(progress, "saving") as tell:
+        native.save(os.fsdecode(path), format or "", allow_loss, sync, size_of(shard_size), alignment, compress, tell)

@@ -1,0 +1,98 @@
+"""What torch's objects are to the library, for saving; _describe.Describer asks here first where torch has been imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import UnsafeError, UnsupportedError
+from . import _tensors
+
+if TYPE_CHECKING:
+    from .._describe import Describer, Description
+
+_STRIDED = (torch.strided,)
+
+
+def describe(value: Any, describer: Describer) -> Description | None:
+    """None for what is not torch's."""
+    if isinstance(value, torch.Tensor):
+        return _tensor(value, describer)
+    if isinstance(value, torch.dtype | torch.layout | torch.memory_format):
+        return describer.global_("torch", str(value).removeprefix("torch."))
+    if isinstance(value, torch.Size):
+        return describer.object("torch", "Size", (tuple(value),))
+    if isinstance(value, torch.device):
+        return describer.object("torch", "device", (value.type,) if value.index is None else (value.type, value.index))
+    if isinstance(value, torch.UntypedStorage | torch.storage.TypedStorage):
+        return _storage(value, describer)
+    return None
+
+
+def _storage(value: Any, describer: Describer) -> Description:
+    untyped = value if isinstance(value, torch.UntypedStorage) else value.untyped()
+    dtype = torch.uint8 if untyped is value else value.dtype
+    flat = torch.empty(0, dtype=dtype, device=untyped.device).set_(untyped)  # type: ignore[call-overload]
+    name = "UntypedStorage" if untyped is value else value.pickle_storage_type()
+    return describer.object("torch.storage" if untyped is value else "torch", name, (flat,))
+
+
+def _tensor(tensor: torch.Tensor, describer: Describer) -> Description:
+    attributes: dict[str, Any] = {}
+    is_parameter = type(tensor) is torch.nn.Parameter
+    if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+        return describer.reduced(tensor)
+    if tensor.layout not in _STRIDED or tensor.is_nested or tensor.device.type == "meta":
+        return describer.reduced(tensor)
+    if tensor._backward_hooks:
+        raise UnsafeError("a tensor has hooks, which are code; save it without them")
+    state = torch._utils._get_obj_state(tensor)
+    if state:
+        attributes["state"] = state
+    requires_grad = tensor.requires_grad
+    tensor = tensor.detach()
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    dtype = tensor.dtype
+    if tensor.is_quantized:
+        attributes["quantizer"] = _quantizer(tensor)
+    name = _tensors.name_of(dtype)
+    shape: Any = tuple(tensor.shape)
+    strides: Any = tensor.stride()
+    offset = tensor.storage_offset()
+    if name is None:
+        name = {1: "uint8", 2: "uint16"}.get(dtype.itemsize)
+        if name is None or dtype in (torch.quint4x2, torch.quint2x4):
+            raise UnsupportedError(f"tensors of {dtype} cannot be saved yet")
+        attributes["dtype"] = dtype
+    elif name == "float4_e2m1":
+        if not tensor.is_contiguous() or not shape:
+            raise UnsupportedError(f"tensors of {dtype} are saved where they are contiguous and have a dimension")
+        shape, strides, offset = (*shape[:-1], shape[-1] * 2), None, offset * 2
+    storage = tensor.untyped_storage()
+    key = (storage.device, storage.data_ptr())
+    if storage.device.type != "cpu":
+        storage = describer.moved(key, storage)
+    size = storage.nbytes()
+    if size == 0 or tensor.numel() == 0:
+        key, size, strides, offset = ("empty", id(tensor)), 0, None, 0  # type: ignore[assignment]
+    return (
+        "tensor", key, storage.data_ptr(), size, name, shape, strides, offset, requires_grad, is_parameter, attributes or None,
+        (tensor, storage), "",
+    )
+
+
+def _quantizer(tensor: torch.Tensor) -> dict[str, Any]:
+    scheme = tensor.qscheme()
+    name = str(scheme).removeprefix("torch.")
+    if scheme == torch.per_tensor_affine:
+        return {"scheme": name, "scale": tensor.q_scale(), "zero_point": tensor.q_zero_point()}
+    if scheme in (torch.per_channel_affine, torch.per_channel_affine_float_qparams):
+        return {
+            "scheme": name,
+            "scales": tensor.q_per_channel_scales(),
+            "zero_points": tensor.q_per_channel_zero_points(),
+            "axis": tensor.q_per_channel_axis(),
+        }
+    raise UnsupportedError(f"tensors quantized by {name} cannot be saved")

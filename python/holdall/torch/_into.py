@@ -1,0 +1,193 @@
+"""load_into(): a file's tensors into a module, with a report of what fits and what does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+
+from .. import _model
+from ..errors import HoldallWarning, MismatchError
+from . import _tensors
+
+
+@dataclasses.dataclass
+class Report:
+    """What load_into() did: names of the module's entries, but `unexpected`: the file's."""
+
+    loaded: list[str] = dataclasses.field(default_factory=list)
+    missing: list[str] = dataclasses.field(default_factory=list)
+    unexpected: list[str] = dataclasses.field(default_factory=list)
+    #: (name, shape in the file, shape in the module)
+    mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = dataclasses.field(default_factory=list)
+    #: (name, dtype in the file, dtype in the module)
+    cast: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+    #: (name in the file, name in the module)
+    renamed: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Every entry of the module was loaded and every tensor of the file was used."""
+        return not (self.missing or self.unexpected or self.mismatched)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.loaded)} loaded"]
+        for title, names in (
+            ("missing in the file", self.missing),
+            ("not in the module", self.unexpected),
+            ("of another shape", [f"{name}: {list(file)} in the file, {list(own)} in the module" for name, file, own in self.mismatched]),
+            ("cast", [f"{name}: {file} to {own}" for name, file, own in self.cast]),
+            ("renamed", [f"{file} to {own}" for file, own in self.renamed]),
+        ):
+            if names:
+                lines.append(f"{len(names)} {title}:")
+                lines += [f"  {name}" for name in names[:20]] + ([f"  and {len(names) - 20} more"] if len(names) > 20 else [])
+        return "\n".join(lines)
+
+
+# What wrappers put before the names of what they wrap: DataParallel, torch.compile, Lightning, averaged models.
+_WRAPPERS = ("module.", "_orig_mod.", "model.", "_forward_module.")
+
+Rename = Mapping[str, str] | Iterable[tuple[str, str]] | Callable[[str], str]
+
+
+def load_into(
+    module: torch.nn.Module,
+    source: _model.Source | _model.Model,
+    *,
+    strict: bool = True,
+    rename: Rename | None = None,
+    prefix: str = "",
+    mode: str | None = None,
+    assign: bool = False,
+    check: bool = True,
+) -> Report:
+    """Loads a file's tensors into a module by name.
+
+    `rename`: names of the file to those of the module, a dict (with one ``*`` on each side where wanted) or a function; prefixes that
+    wrappers add (``module.``, ``_orig_mod.``, ``model.``) and the place of the weights in a checkpoint are found by themselves and
+    reported. `prefix`: takes the entries under it and drops it. `mode`: "eval" or "train" puts the module into that mode; None leaves
+    it. `assign`: the file's tensors become the module's, dtypes and all, instead of being copied into them; needed for modules on
+    the meta device.
+
+    Returns the Report. With `strict`, anything missing, unexpected or of another shape raises MismatchError, which carries it, and
+    nothing has been loaded.
+    """
+    if mode not in (None, "eval", "train"):
+        raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")
+    model = source if isinstance(source, _model.Model) else _model.open(source)
+    own = module.state_dict(keep_vars=True)
+    own = {name: value for name, value in own.items() if isinstance(value, torch.Tensor)}
+    match = _match(model, own, rename, prefix)
+    pairs = match.pairs
+    report = Report(renamed=[(file_name, name) for name, file_name in pairs.items() if file_name != name])
+    taken: list[tuple[str, _model.Tensor]] = []
+    for name, file_name in pairs.items():
+        tensor = model[file_name]
+        shape = tuple(own[name].shape)
+        if tensor.shape != shape:
+            report.mismatched.append((name, tensor.shape, shape))
+            continue
+        dtype = str(own[name].dtype).removeprefix("torch.")
+        if not assign and tensor.dtype != dtype:
+            report.cast.append((name, tensor.dtype, dtype))
+        taken.append((name, tensor))
+    used = set(pairs.values())
+    report.missing = [name for name in own if name not in pairs]
+    report.unexpected = [name for name in model if name.startswith(match.prefix) and name not in used]
+    report.loaded = [name for name, _ in taken]
+    if strict and not report.complete:
+        error = MismatchError(f"the file does not fit the {type(module).__name__}\n{report}", path=model.path)
+        error.report = report
+        raise error
+    meta = [name for name, _ in taken if own[name].device.type == "meta"]
+    if meta and not assign:
+        assign = True
+    _fill(module, own, model, taken, assign, check)
+    if mode is not None:
+        module.train(mode == "train")
+    return report
+
+
+def _renamer(rename: Rename) -> Callable[[str], str]:
+    if callable(rename):
+        return rename
+    pairs = list(rename.items() if isinstance(rename, Mapping) else rename)
+
+    def renamed(name: str) -> str:
+        for old, new in pairs:
+            if old == name:
+                return new
+            if "*" in old and fnmatch.fnmatchcase(name, old):
+                head, tail = old.split("*", 1)
+                return new.replace("*", name[len(head) : len(name) - len(tail)], 1)
+        return name
+
+    return renamed
+
+
+@dataclasses.dataclass
+class _Match:
+    pairs: dict[str, str]  # name in the module: name in the file
+    prefix: str  # of the file's names
+    fitting: int  # pairs of equal shapes
+
+
+def _match(model: _model.Model, own: Mapping[str, torch.Tensor], rename: Rename | None, prefix: str) -> _Match:
+    change = (lambda name: name) if rename is None else _renamer(rename)
+    direct = {change(name[len(prefix) :]): name for name in model if name.startswith(prefix)}
+    best = _fitting(model, direct, own, "", "")
+    if best.fitting < len(own):
+        for file_prefix, own_prefix in _prefixes(direct, own):
+            candidate = _fitting(model, direct, own, file_prefix, own_prefix)
+            if candidate.fitting > best.fitting:
+                best = candidate
+    best.prefix = prefix + best.prefix
+    return best
+
+
+def _fitting(model: _model.Model, direct: Mapping[str, str], own: Mapping[str, torch.Tensor], file_prefix: str, own_prefix: str) -> _Match:
+    pairs = {}
+    fitting = 0
+    for name, value in own.items():
+        found = direct.get(file_prefix + name[len(own_prefix) :]) if name.startswith(own_prefix) else None
+        if found is not None:
+            pairs[name] = found
+            fitting += model[found].shape == tuple(value.shape)
+    return _Match(pairs, file_prefix, fitting)
+
+
+def _prefixes(direct: Mapping[str, str], own: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Prefixes worth a try: those under which a name of the module stands in the file, or one of the file in the module."""
+    seen = dict.fromkeys([("", wrapper) for wrapper in _WRAPPERS])
+    for name in list(own)[:64]:
+        for file_name in direct:
+            if file_name.endswith("." + name):
+                seen[(file_name[: -len(name)], "")] = None
+            elif name.endswith("." + file_name):
+                seen[("", name[: -len(file_name)])] = None
+    return seen
+
+
+def _fill(
+    module: torch.nn.Module, own: Mapping[str, torch.Tensor], model: _model.Model, taken: list[tuple[str, _model.Tensor]], assign: bool, check: bool
+) -> None:
+    """All is read before the first entry changes, so that damage leaves the module as it was."""
+    tensors = _tensors.load(model._native, [tensor._entry for _, tensor in taken], check=check)
+    with torch.no_grad():
+        if not assign:
+            for (name, _), tensor in zip(taken, tensors, strict=True):
+                own[name].copy_(tensor)
+            return
+    state = {}
+    for (name, _), tensor in zip(taken, tensors, strict=True):
+        device = own[name].device
+        state[name] = tensor if device.type == "meta" else tensor.to(device)
+    module.load_state_dict(state, strict=False, assign=True)
+    left = [name for name, value in module.state_dict().items() if isinstance(value, torch.Tensor) and value.device.type == "meta"]
+    if left:
+        warnings.warn(f"{len(left)} entries are still on the meta device, {left[0]} the first", HoldallWarning, stacklevel=3)

@@ -1,0 +1,247 @@
+#include "models.h"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <map>
+#include <utility>
+
+#include "errors.h"
+#include "file_source.h"
+#include "holdall/base/text.h"
+#include "holdall/io/load.h"
+#include "holdall/ops/convert.h"
+#include "holdall/ops/inspect.h"
+#include "listener.h"
+#include "memory.h"
+#include "tree.h"
+
+namespace nb = nanobind;
+
+namespace holdall::python {
+namespace {
+
+OpenedModel open(nb::handle source, const std::string& format) {
+  Bundle bundle = bundle_of(source);
+  Result<Model> model = [&] {
+    const nb::gil_scoped_release released;
+    return open_model(bundle, {.limits = {}, .format = format});
+  }();
+  return {std::move(bundle), std::make_shared<const Model>(checked(std::move(model)))};
+}
+
+const NamedTensor& entry_of(const OpenedModel& opened, std::size_t entry) {
+  if (entry >= opened.model->tensors().size()) throw nb::index_error();
+  return opened.model->tensors()[entry];
+}
+
+// (dtype, shape, bytes, logical, file)
+nb::tuple facts(const OpenedModel& opened, std::size_t entry) {
+  const NamedTensor& named = entry_of(opened, entry);
+  nb::list shape;
+  for (const std::uint64_t size : named.tensor.shape()) shape.append(size);
+  return nb::make_tuple(std::string(name(named.tensor.dtype())), nb::tuple(shape), named.tensor.bytes(), named.tensor.logical(),
+                        std::string(named.file.str()));
+}
+
+// (path, offset) of the elements where they lie verbatim in a file, else None.
+nb::object location(const OpenedModel& opened, std::size_t entry) {
+  const Tensor& tensor = entry_of(opened, entry).tensor;
+  if (!tensor.is_dense() || tensor.bytes() == 0) return nb::none();
+  const auto place = checked(tensor.data()).locate();
+  if (!place) return nb::none();
+  return nb::make_tuple(place->path, place->offset);
+}
+
+// Bytes [begin, end) of the elements as a digest sees them.
+Memory read_range(const OpenedModel& opened, std::size_t entry, std::uint64_t begin, std::uint64_t end) {
+  Result<Bytes> bytes = [&]() -> Result<Bytes> {
+    const nb::gil_scoped_release released;
+    HOLDALL_ASSIGN(const Blob data, entry_of(opened, entry).tensor.data());
+    HOLDALL_ASSIGN(const Blob part, data.slice(begin, end - begin));
+    HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(part.size()));
+    HOLDALL_TRY(part.read_at(0, buffer.span()));
+    return std::move(buffer).into_bytes();
+  }();
+  return {checked(std::move(bytes))};
+}
+
+// Memory of their own for blobs, even for those that are in memory.
+Result<std::vector<Bytes>> load_blobs(const std::vector<Blob>& blobs, bool check, Listener& listener) {
+  std::uint64_t total = 0;
+  for (const Blob& blob : blobs) total += blob.size();
+  LoadOptions options;
+  options.checks = check ? LoadOptions::Checks::kVerified : LoadOptions::Checks::kIgnored;
+  options.loaded = [&](std::uint64_t bytes) { return listener.counted(bytes, total); };
+  return load_all(blobs, options);
+}
+
+// The elements of each entry, dense, in memory of its own.
+std::vector<Memory> load_elements(const OpenedModel& opened, const std::vector<std::size_t>& entries, bool check,
+                                  nb::handle progress) {
+  Listener listener(progress);
+  Result<std::vector<Bytes>> loaded = [&]() -> Result<std::vector<Bytes>> {
+    const nb::gil_scoped_release released;
+    std::vector<Blob> blobs;
+    blobs.reserve(entries.size());
+    for (const std::size_t entry : entries) {
+      HOLDALL_ASSIGN(Blob data, opened.model->tensors().at(entry).tensor.data());
+      blobs.push_back(std::move(data));
+    }
+    return load_blobs(blobs, check, listener);
+  }();
+  listener.finish();
+  std::vector<Memory> result;
+  for (Bytes& bytes : checked(std::move(loaded))) result.push_back({std::move(bytes)});
+  return result;
+}
+
+// One storage of a framework's, and a tensor in it.
+struct Placed {
+  std::size_t storage;
+  std::optional<std::vector<std::int64_t>> strides;  // absent: dense, and all of its storage
+  std::uint64_t offset;
+};
+
+// The storages of entries, each once, and for each entry (storage, strides or None, offset in elements). Tensors with elements
+// that are to be conjugated, negated or unpacked are made dense and alone.
+nb::tuple load_storages(const OpenedModel& opened, const std::vector<std::size_t>& entries, bool check, nb::handle progress) {
+  Listener listener(progress);
+  std::vector<Placed> placed;
+  Result<std::vector<Bytes>> loaded = [&]() -> Result<std::vector<Bytes>> {
+    const nb::gil_scoped_release released;
+    std::vector<Blob> blobs;
+    std::map<const Storage*, std::size_t> known;
+    for (const std::size_t entry : entries) {
+      const Tensor& tensor = opened.model->tensors().at(entry).tensor;
+      const Tensor::View& view = tensor.layout();
+      const bool is_alone = tensor.storage() == nullptr || view.conjugate || view.negative || !tensor.logical().empty();
+      const bool is_whole =
+          tensor.is_dense() && tensor.storage() != nullptr &&
+          tensor.span_in_storage() == std::pair<std::uint64_t, std::uint64_t>(0, tensor.storage()->data.size());
+      if (is_alone) {
+        HOLDALL_ASSIGN(Blob data, tensor.data());
+        placed.push_back({blobs.size(), std::nullopt, 0});
+        blobs.push_back(std::move(data));
+        continue;
+      }
+      const auto [place, is_new] = known.try_emplace(tensor.storage().get(), blobs.size());
+      if (is_new) {
+        // A whole tensor's own checksum is its storage's.
+        HOLDALL_ASSIGN(Blob data, is_whole ? tensor.data() : Result<Blob>(tensor.storage()->data));
+        blobs.push_back(std::move(data));
+      }
+      if (is_whole) {
+        placed.push_back({place->second, std::nullopt, 0});
+      } else {
+        placed.push_back({place->second, tensor.strides(), view.offset});
+      }
+    }
+    return load_blobs(blobs, check, listener);
+  }();
+  listener.finish();
+  nb::list memories, places;
+  for (Bytes& bytes : checked(std::move(loaded))) memories.append(nb::cast(Memory{std::move(bytes)}));
+  for (const Placed& p : placed) {
+    nb::object strides = nb::none();
+    if (p.strides) {
+      nb::list list;
+      for (const std::int64_t stride : *p.strides) list.append(stride);
+      strides = nb::tuple(list);
+    }
+    places.append(nb::make_tuple(p.storage, strides, p.offset));
+  }
+  return nb::make_tuple(memories, places);
+}
+
+nb::object tree(const OpenedModel& opened, const std::string& part, nb::handle tensors, nb::handle tensor, nb::handle global,
+                nb::handle make, nb::handle fill) {
+  const Model& model = *opened.model;
+  const Value root = part == "tree" ? model.tree() : part == "metadata" ? model.metadata() : model.config();
+  return to_python(root, {tensors, tensor, global, make, fill}, Limits{}.depth + 1);
+}
+
+// By TensorNode::index: the first entry of each tensor of the tree; a length of its own is that of the list.
+std::vector<std::optional<std::size_t>> entries_by_index(const OpenedModel& opened) {
+  std::vector<std::optional<std::size_t>> entries;
+  const auto& tensors = opened.model->tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i].index >= entries.size()) entries.resize(tensors[i].index + 1);
+    if (!entries[tensors[i].index]) entries[tensors[i].index] = i;
+  }
+  return entries;
+}
+
+std::vector<std::string> names(const OpenedModel& opened) {
+  std::vector<std::string> list;
+  list.reserve(opened.model->tensors().size());
+  for (const NamedTensor& named : opened.model->tensors()) list.push_back(named.name);
+  return list;
+}
+
+OpenedModel made(nb::handle root, nb::handle describe, nb::handle metadata, const std::string& framework) {
+  return {Bundle(), to_model(root, describe, metadata, framework, Limits{}.depth)};
+}
+
+void save(const OpenedModel& opened, const std::string& path, const std::string& format, bool allow_loss, bool durable,
+          std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, nb::handle progress) {
+  Listener listener(progress);
+  SaveOptions options;
+  options.to = format;
+  options.losses = allow_loss ? SaveOptions::Losses::kAllow : SaveOptions::Losses::kRefuse;
+  options.execute.durable = durable;
+  options.write.shard_bytes = shard_bytes;
+  options.write.alignment = alignment;
+  options.write.compress = compress;
+  std::atomic<std::uint64_t> done = 0;
+  options.execute.progress = [&](std::uint64_t bytes, std::uint64_t total) { return listener.told(bytes, total); };
+  Status status;
+  {
+    const nb::gil_scoped_release released;
+    status = save_model(*opened.model, path, options);
+  }
+  listener.finish();
+  checked(status);
+}
+
+}  // namespace
+
+Bundle bundle_of(nb::handle source) {
+  if (!nb::isinstance<nb::str>(source)) return Bundle::of(file_source(nb::borrow(source)));
+  const auto path = nb::cast<std::string>(source);
+  Result<Bundle> bundle = [&] {
+    const nb::gil_scoped_release released;
+    return Bundle::open(path, Limits{});
+  }();
+  return checked(std::move(bundle));
+}
+
+void bind_models(nb::module_& module) {
+  nb::class_<OpenedModel>(module, "Model", "An opened model: names, tensors on disk, values.")
+      .def("__len__", [](const OpenedModel& m) { return m.model->tensors().size(); })
+      .def("names", names)
+      .def("facts", facts, nb::arg("entry"))
+      .def("location", location, nb::arg("entry"))
+      .def("entries_by_index", entries_by_index)
+      .def("read_range", read_range, nb::arg("entry"), nb::arg("begin"), nb::arg("end"))
+      .def("load_elements", load_elements, nb::arg("entries"), nb::arg("check"), nb::arg("progress").none())
+      .def("load_storages", load_storages, nb::arg("entries"), nb::arg("check"), nb::arg("progress").none())
+      .def("tree", tree, nb::arg("part"), nb::arg("tensors"), nb::arg("tensor").none(), nb::arg("global_"), nb::arg("make"),
+           nb::arg("fill"))
+      .def("save", save, nb::arg("path"), nb::arg("format"), nb::arg("allow_loss"), nb::arg("durable"), nb::arg("shard_bytes"),
+           nb::arg("alignment"), nb::arg("compress"), nb::arg("progress").none())
+      .def_prop_ro("parameters", [](const OpenedModel& m) { return m.model->parameters(); })
+      .def_prop_ro("format", [](const OpenedModel& m) { return m.model->origin().format; })
+      .def_prop_ro("detail", [](const OpenedModel& m) { return m.model->origin().detail; })
+      .def_prop_ro("path", [](const OpenedModel& m) { return m.model->origin().path; })
+      .def_prop_ro("files", [](const OpenedModel& m) { return m.model->origin().files; })
+      .def_prop_ro("bytes", [](const OpenedModel& m) { return m.model->origin().bytes; })
+      .def_prop_ro("warnings", [](const OpenedModel& m) { return m.model->warnings(); })
+      .def_prop_ro("has_config", [](const OpenedModel& m) { return bool(m.model->config()); });
+  module.def("open", open, nb::arg("source"), nb::arg("format") = "");
+  module.def("build", made, nb::arg("root"), nb::arg("describe"), nb::arg("metadata").none(), nb::arg("framework"));
+}
+
+}  // namespace holdall::python

@@ -1,0 +1,148 @@
+"""holdall.torch's files against torch's own: each reads the other's, and what comes back is the same."""
+
+import os
+import warnings
+
+import pytest
+import torch
+from equal import assert_same
+from objects import NOT_IN_SAFETENSORS, objects, trained
+
+import holdall
+import holdall.torch
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    OBJECTS = objects()
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def torch_load(path):
+    return torch.load(path, weights_only=False)
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_theirs_loads_as_they_load_it(name, tmp_path):
+    torch.save(OBJECTS[name], tmp_path / "a.pt")
+    assert_same(torch_load(tmp_path / "a.pt"), holdall.torch.load(tmp_path / "a.pt"))
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_legacy_files_load_even_where_torch_cannot_read_its_own(name, tmp_path):
+    torch.save(OBJECTS[name], tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    assert_same(OBJECTS[name], holdall.torch.load(tmp_path / "a.pt"))
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_ours_loads_in_torch(name, tmp_path):
+    holdall.torch.save(OBJECTS[name], tmp_path / "a.pt")
+    assert_same(OBJECTS[name], torch_load(tmp_path / "a.pt"))
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("extension", ["pt", "safetensors"])
+def test_ours_comes_back(name, extension, tmp_path):
+    path = tmp_path / f"a.{extension}"
+    if extension == "safetensors" and name in NOT_IN_SAFETENSORS:
+        with pytest.raises(holdall.LossError, match="dtype"):
+            holdall.torch.save(OBJECTS[name], path)
+        assert not path.exists()
+        return
+    holdall.torch.save(OBJECTS[name], path)
+    assert_same(OBJECTS[name], holdall.torch.load(path))
+
+
+def test_shared_storages_stay_shared(tmp_path):
+    holdall.torch.save(OBJECTS["views"], tmp_path / "a.pt")
+    loaded = holdall.torch.load(tmp_path / "a.pt")
+    assert len({tensor.untyped_storage().data_ptr() for tensor in loaded.values()}) == 1
+    loaded["a"][1, 0] = 100
+    assert loaded["b"][0, 0] == 100
+    holdall.torch.save(OBJECTS["tied"], tmp_path / "tied.pt")
+    first, second = holdall.load(tmp_path / "tied.pt", framework="torch")
+    assert first is second
+
+
+def test_loaded_tensors_are_apart_from_the_file(tmp_path):
+    path = tmp_path / "a.pt"
+    torch.save({"w": torch.arange(1000.0)}, path)
+    loaded = holdall.torch.load(path)
+    os.truncate(path, 10)
+    assert loaded["w"].add_(1)[999] == 1000
+
+
+@pytest.mark.parametrize(
+    "where", ["cpu", torch.device("cpu"), {"cuda:0": "cpu"}, lambda storage, location: storage, lambda storage, location: None]
+)
+def test_map_location_takes_every_form(where, tmp_path):
+    torch.save(OBJECTS["checkpoint"], tmp_path / "a.pt")
+    assert_same(torch.load(tmp_path / "a.pt", map_location=where), holdall.torch.load(tmp_path / "a.pt", where))
+
+
+def test_map_location_moves_every_storage(tmp_path):
+    torch.save(OBJECTS["views"], tmp_path / "a.pt")
+    assert {tensor.device.type for tensor in holdall.torch.load(tmp_path / "a.pt", "meta").values()} == {"meta"}
+
+
+class Runs:
+    def __reduce__(self):
+        return (os.system, ("touch ran",))
+
+
+def test_code_is_named_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"x": Runs(), "w": torch.ones(2)}, "a.pt")
+    with pytest.raises(holdall.UnsafeError, match=r"posix\.system") as raised:
+        holdall.torch.load("a.pt")
+    assert raised.value.path == "a.pt" and isinstance(raised.value, ValueError)
+    assert not os.path.exists("ran")
+    with pytest.raises(holdall.UnsafeError, match=r"posix\.system"):
+        holdall.torch.save({"x": Runs()}, "b.pt")
+    assert os.listdir() == ["a.pt"]
+
+
+class Mine:
+    def __init__(self):
+        self.value = 3
+
+
+def test_classes_are_built_where_they_are_trusted(tmp_path):
+    torch.save({"x": Mine()}, tmp_path / "a.pt")
+    with pytest.raises(holdall.UnsafeError, match="Mine"):
+        holdall.torch.load(tmp_path / "a.pt")
+    assert holdall.torch.load(tmp_path / "a.pt", trusted=[Mine])["x"].value == 3
+    holdall.torch.save({"x": Mine()}, tmp_path / "b.pt", trusted=[Mine])
+    assert torch.load(tmp_path / "b.pt", weights_only=False)["x"].value == 3
+
+
+def test_damage_is_an_error_that_names_the_place(tmp_path):
+    path = tmp_path / "a.pt"
+    torch.save({"w": torch.arange(1000.0)}, path)
+    place = holdall.open(path)["w"].location
+    with open(path, "r+b") as file:
+        file.seek(place.offset + 100)
+        file.write(b"\xff")
+    with pytest.raises(holdall.CorruptError, match="CRC-32") as raised:
+        holdall.torch.load(path)
+    assert raised.value.path.endswith("a.pt!a/data/0")
+    assert holdall.torch.load(path, check=False)["w"].shape == (1000,)
+
+
+def test_training_resumes_exactly(tmp_path):
+    def step(model, optimizer, seed):
+        torch.manual_seed(seed)
+        optimizer.zero_grad()
+        loss = model(torch.randn(5, 4)).pow(2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    model, optimizer = trained()
+    holdall.torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "a.pt")
+    straight = [step(model, optimizer, seed) for seed in range(5)]
+    other, other_optimizer = trained()
+    step(other, other_optimizer, 77)
+    checkpoint = holdall.torch.load(tmp_path / "a.pt")
+    other.load_state_dict(checkpoint["model"])
+    other_optimizer.load_state_dict(checkpoint["optimizer"])
+    assert [step(other, other_optimizer, seed) for seed in range(5)] == straight
