@@ -22,6 +22,8 @@ struct Limits {
   // Decoded size over stored size, judged once the decoded size passes `expansion_floor`.
   std::uint64_t expansion = 1'100;
   std::uint64_t expansion_floor = 16'777'216;
+
+  friend bool operator==(const Limits&, const Limits&) = default;
 };
 
 }  // namespace holdall

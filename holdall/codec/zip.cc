@@ -289,6 +289,15 @@ Result<std::shared_ptr<const ZipArchive>> ZipArchive::open(SourceRef source, con
   return std::shared_ptr<const ZipArchive>(std::move(archive));
 }
 
+Result<std::shared_ptr<const ZipArchive>> ZipArchive::open(const Bundle& bundle, const Limits& limits) {
+  static constexpr char kWhose = 0;
+  auto known = std::static_pointer_cast<const ZipArchive>(bundle.kept(&kWhose));
+  if (known != nullptr && known->limits_ == limits) return known;
+  HOLDALL_ASSIGN(auto archive, open(bundle.main(), limits));
+  bundle.keep(&kWhose, archive);
+  return archive;
+}
+
 const ZipMember* ZipArchive::find(std::string_view name) const noexcept {
   const std::uint32_t found = by_name_.find(keyed_hash(name), [&](std::uint32_t i) { return members_[i].name == name; });
   return found == HashIndex::kNone ? nullptr : &members_[found];

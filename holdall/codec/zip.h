@@ -22,6 +22,7 @@
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/limits.h"
 #include "holdall/io/blob.h"
+#include "holdall/io/bundle.h"
 #include "holdall/io/plan.h"
 
 namespace holdall {
@@ -43,6 +44,8 @@ class ZipArchive : public std::enable_shared_from_this<ZipArchive> {
  public:
   // Reads the directory and every local header, no payload. Errors: corrupt, unsupported (encryption, methods), limit.
   static Result<std::shared_ptr<const ZipArchive>> open(SourceRef source, const Limits& limits);
+  // The same for the file of a bundle, which is read once however often it is opened. Precondition: the bundle is a file.
+  static Result<std::shared_ptr<const ZipArchive>> open(const Bundle& bundle, const Limits& limits);
 
   const std::vector<ZipMember>& members() const noexcept { return members_; }  // in the order of the central directory
   const ZipMember* find(std::string_view name) const noexcept;

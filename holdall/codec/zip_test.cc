@@ -296,6 +296,20 @@ constexpr std::size_t kSecond = 36, kDirectory = 72, kEntry = 47;
 
 std::string with(std::string bytes, std::size_t at, std::string_view patch) { return bytes.replace(at, patch.size(), patch); }
 
+TEST(ZipArchive, ThatOfABundleIsReadOnce) {
+  PlannedFile file;
+  ZipPlanner planner(file, {});
+  ASSERT_TRUE(planner.add("a", Bytes::copy("alpha")));
+  ASSERT_TRUE(planner.finish());
+  const Bundle bundle = Bundle::of(memory_source(Bytes::adopt(written(std::move(file))), "a.zip"));
+  const auto first = ZipArchive::open(bundle, Limits());
+  ASSERT_TRUE(first);
+  const Bundle copy = bundle;
+  EXPECT_EQ(*ZipArchive::open(copy, Limits()), *first);
+  EXPECT_FALSE(ZipArchive::open(copy, {.members = 0}));
+  EXPECT_NE(*ZipArchive::open(copy, {.members = 7}), *first);
+}
+
 TEST(ZipArchive, HeadersThatDisagreeWithTheDirectoryAreRefused) {
   const std::string good = two_members();
   ASSERT_EQ(refusal(good), "accepted");

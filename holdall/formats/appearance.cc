@@ -83,11 +83,11 @@ std::string folder_appearance(const Bundle& bundle) {
   return text("a folder of {} file{}, none of which makes it a model's: {}", names.size(), names.size() == 1 ? "" : "s", shown);
 }
 
-bool any_member_ends_with(const std::vector<std::string>& members, std::string_view tail) {
-  return std::any_of(members.begin(), members.end(), [&](const std::string& member) { return member.ends_with(tail); });
+bool any_member_ends_with(std::span<const std::string_view> members, std::string_view tail) {
+  return std::any_of(members.begin(), members.end(), [&](const std::string_view member) { return member.ends_with(tail); });
 }
 
-std::string_view zip_appearance(const std::vector<std::string>& members) {
+std::string_view zip_appearance(std::span<const std::string_view> members) {
   if (any_member_ends_with(members, "/constants.pkl")) return "a TorchScript archive";
   if (any_member_ends_with(members, "archive_format")) return "a torch.export archive";
   if (any_member_ends_with(members, "model.weights.h5")) return "a Keras 3 archive";

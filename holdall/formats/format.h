@@ -25,6 +25,8 @@ enum class Match : std::uint8_t {
   kCertain,  // a unique mark
 };
 
+class ZipArchive;
+
 // Lazily read evidence about a bundle, read once for all formats. It refers to bundle and limits, which must outlive it.
 class Peek {
  public:
@@ -41,7 +43,7 @@ class Peek {
   std::span<const std::byte> tail();
   std::uint64_t size() const noexcept;  // of a file; 0 for a folder
   // Member names of a ZIP archive; empty when the file is none or its directory cannot be read.
-  const std::vector<std::string>& zip_members();
+  std::span<const std::string_view> zip_members();
   // Names of the files in a tar archive, as far as it is good; empty when the file is none.
   const std::vector<std::string>& tar_members();
   // The first bytes of a file after undoing gzip, zlib, bz2, xz, lzma, lz4 or zstd compression; head() when it is not
@@ -55,7 +57,9 @@ class Peek {
   const Limits& limits_;
   bool head_read_ = false, tail_read_ = false, zip_read_ = false, tar_read_ = false, inflated_read_ = false;
   std::vector<std::byte> head_, tail_, inflated_;
-  std::vector<std::string> members_, tar_members_;
+  std::shared_ptr<const ZipArchive> archive_;
+  std::vector<std::string_view> members_;  // in the archive, or in head_
+  std::vector<std::string> tar_members_;
   std::optional<Error> failure_;
 };
 

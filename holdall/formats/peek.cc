@@ -19,11 +19,11 @@ bool starts_with(std::span<const std::byte> data, std::string_view magic) noexce
 
 // The first member's name by its local header, for an archive whose directory is damaged: enough to tell whose it was, so that
 // its own format says what is wrong with it. Layout: APPNOTE 4.3.7.
-std::vector<std::string> first_member(std::span<const std::byte> head) {
+std::vector<std::string_view> first_member(std::span<const std::byte> head) {
   if (head.size() < 30 || !starts_with(head, "PK\x03\x04")) return {};
   const std::size_t length = load_le<std::uint16_t>(head.data() + 26);
   if (length == 0 || length > head.size() - 30) return {};
-  return {std::string(as_text(head.subspan(30, length)))};
+  return {as_text(head.subspan(30, length))};
 }
 
 }  // namespace
@@ -63,16 +63,17 @@ std::span<const std::byte> Peek::tail() {
   return tail_;
 }
 
-const std::vector<std::string>& Peek::zip_members() {
+std::span<const std::string_view> Peek::zip_members() {
   if (zip_read_ || is_folder()) return members_;
   zip_read_ = true;
   const bool at_head = starts_with(head(), "PK\x03\x04") || starts_with(head(), "PK\x05\x06");
   constexpr std::string_view kEndRecord = "PK\x05\x06";
   if (!at_head && as_text(tail()).find(kEndRecord) == std::string_view::npos) return members_;
-  Result<std::shared_ptr<const ZipArchive>> archive = ZipArchive::open(bundle_.main(), limits_);
+  auto archive = ZipArchive::open(bundle_, limits_);
   if (archive) {
-    members_.reserve((*archive)->members().size());
-    for (const ZipMember& member : (*archive)->members()) members_.push_back(member.name);
+    archive_ = *std::move(archive);
+    members_.reserve(archive_->members().size());
+    for (const ZipMember& member : archive_->members()) members_.push_back(member.name);
   } else if (at_head) {
     failure_ = std::move(archive).error();
     members_ = first_member(head());

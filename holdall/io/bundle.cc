@@ -128,4 +128,15 @@ Result<std::uint64_t> Bundle::total_bytes() const {
   return total;
 }
 
+std::shared_ptr<const void> Bundle::kept(const void* whose) const {
+  const std::lock_guard lock(kept_->mutex);
+  const auto found = kept_->things.find(whose);
+  return found == kept_->things.end() ? nullptr : found->second;
+}
+
+void Bundle::keep(const void* whose, std::shared_ptr<const void> kept) const {
+  const std::lock_guard lock(kept_->mutex);
+  kept_->things[whose] = std::move(kept);
+}
+
 }  // namespace holdall

@@ -3,10 +3,12 @@
 // A file bundle has one main part and can reach files beside it (shards); a folder bundle has parts by relative path. Names
 // taken from a model's content are contained: no "..", no absolute path, no link that leads out of the folder, except the
 // links that the folder itself is made of (Hugging Face's cache links to ../../blobs).
-// Thread-safety: immutable. Ownership: shares its sources.
+// Thread-safety: immutable, but for what is kept of it, which may be from several threads. Ownership: shares its sources.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,12 +43,22 @@ class Bundle {
   // Bytes on disk of all parts.
   Result<std::uint64_t> total_bytes() const;
 
+  // What has been read of the file's structure, kept while a copy of this bundle lives, so that nobody reads it twice; `whose`
+  // is an address that only who keeps it knows. Nothing of `kept` may hold a bundle.
+  std::shared_ptr<const void> kept(const void* whose) const;
+  void keep(const void* whose, std::shared_ptr<const void> kept) const;
+
  private:
+  struct Kept {
+    std::mutex mutex;
+    std::map<const void*, std::shared_ptr<const void>> things;
+  };
   Kind kind_ = Kind::kFile;
   std::string path_;
   std::string folder_;  // empty: nothing beside the main part can be reached
   SourceRef main_;
   std::vector<std::string> names_;
+  std::shared_ptr<Kept> kept_ = std::make_shared<Kept>();
 };
 
 // Whether a relative path from a file's content stays inside its folder: not empty, not absolute, no "..", no NUL, no

@@ -120,7 +120,7 @@ std::string judge_contents(const Bundle& file, const Context& context, Findings&
     if (judge_compressed(file, inner, findings, kind)) return kind;
     Peek peek(file, context.limits);
     if (!format && !peek.zip_members().empty() && !peek.failure()) {
-      if (const auto archive = ZipArchive::open(file.main(), context.limits)) return judge_archive(**archive, inner, findings);
+      if (const auto archive = ZipArchive::open(file, context.limits)) return judge_archive(**archive, inner, findings);
     }
     if (!format && looks_like_tar(peek.head())) {
       if (const auto archive = TarArchive::open(file.main(), context.limits)) return judge_tar(*archive, inner, findings);

@@ -155,7 +155,7 @@ Result<std::vector<StoredTensor>> stored_tensors(const Archive& archive, const s
 }
 
 Result<Model> read_npz(const Bundle& bundle, const Context& context) {
-  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle.main(), context.limits));
+  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle, context.limits));
   const std::string& file = bundle.names().front();
   ModelBuilder builder;
   builder.origin = {"numpy", describe(archive), bundle.path(), {file}, bundle.main()->size()};
@@ -174,7 +174,7 @@ Match match(Peek& peek) {
   const auto& members = peek.zip_members();
   // np.savez of nothing; any other tool's empty archive looks the same.
   if (members.empty()) return as_text(peek.head()).starts_with("PK\x05\x06") ? Match::kMaybe : Match::kNo;
-  const auto is_ours = [](const std::string& name) { return name.ends_with(kSuffix) || name == kTreeKey; };
+  const auto is_ours = [](std::string_view name) { return name.ends_with(kSuffix) || name == kTreeKey; };
   if (std::all_of(members.begin(), members.end(), is_ours)) return Match::kCertain;
   return std::any_of(members.begin(), members.end(), is_ours) ? Match::kLikely : Match::kNo;
 }
@@ -194,10 +194,10 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
     HOLDALL_TRY(read_npy(bundle, context));
     return {};
   }
-  HOLDALL_ASSIGN(const auto zip, ZipArchive::open(bundle.main(), context.limits));
+  HOLDALL_ASSIGN(const auto zip, ZipArchive::open(bundle, context.limits));
   HOLDALL_TRY(check_zip_members(*zip, context, faults));
   if (!faults.list.empty()) return {};
-  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle.main(), context.limits));
+  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle, context.limits));
   auto model = read_npz(bundle, context);
   if (!model) {
     faults.add(model.error());
@@ -241,7 +241,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
     } while (offset < file.size());
     return {};
   }
-  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle.main(), context.limits));
+  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle, context.limits));
   for (const Member& member : archive.members) {
     if (member.array && member.array->header.has_objects) {
       judge_objects(*member.array, context, findings);
@@ -263,9 +263,9 @@ Result<Tensor> tensor_of(const Array& array) {
   return numpy_tensor(array.header.type, array.header.shape, order, std::move(data));
 }
 
-Result<Archive> open_archive(const SourceRef& source, const Limits& limits) {
+Result<Archive> open_archive(const Bundle& bundle, const Limits& limits) {
   Archive archive;
-  HOLDALL_ASSIGN(archive.zip, ZipArchive::open(source, limits));
+  HOLDALL_ASSIGN(archive.zip, ZipArchive::open(bundle, limits));
   std::set<std::string> names;
   for (const ZipMember& zipped : archive.zip->members()) {
     if (zipped.name.ends_with('/')) continue;
@@ -288,7 +288,7 @@ Result<Archive> open_archive(const SourceRef& source, const Limits& limits) {
       if (!member.array->header.has_objects && end != blob.size()) return surplus(*member.array, end);
     }
     if (!names.insert(member.name).second) {
-      return corrupt(text("two members are shown as '{}'", member.name)).at(zipped.header_offset).in(source->name());
+      return corrupt(text("two members are shown as '{}'", member.name)).at(zipped.header_offset).in(bundle.main()->name());
     }
     archive.members.push_back(std::move(member));
   }

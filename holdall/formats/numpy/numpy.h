@@ -37,7 +37,7 @@ struct Archive {
   std::string tree;             // holdall.tree; empty where there is none
 };
 
-Result<Archive> open_archive(const SourceRef& source, const Limits& limits);
+Result<Archive> open_archive(const Bundle& bundle, const Limits& limits);
 
 // Whether a file begins as a ZIP archive does.
 bool looks_like_zip(std::span<const std::byte> head) noexcept;

@@ -47,9 +47,10 @@ std::string_view prefix_of(std::string_view first_name) noexcept {
   return slash == std::string_view::npos ? std::string_view() : first_name.substr(0, slash);
 }
 
-Result<TorchArchive> TorchArchive::open(const SourceRef& source, const Limits& limits) {
+Result<TorchArchive> TorchArchive::open(const Bundle& bundle, const Limits& limits) {
+  const SourceRef& source = bundle.main();
   TorchArchive archive;
-  HOLDALL_ASSIGN(archive.zip_, ZipArchive::open(source, limits));
+  HOLDALL_ASSIGN(archive.zip_, ZipArchive::open(bundle, limits));
   const auto& members = archive.zip_->members();
   if (members.empty()) return corrupt("an empty archive").in(source->name());
   archive.prefix_ = prefix_of(members.front().name);

@@ -30,7 +30,7 @@ class TorchArchive {
  public:
   // Errors: those of ZipArchive::open; unsupported for a TorchScript archive and for a version outside [1, 10]; corrupt for a
   // missing data.pkl or a byte order that is neither.
-  static Result<TorchArchive> open(const SourceRef& source, const Limits& limits);
+  static Result<TorchArchive> open(const Bundle& bundle, const Limits& limits);
 
   const ZipArchive& zip() const noexcept { return *zip_; }
   const std::string& prefix() const noexcept { return prefix_; }

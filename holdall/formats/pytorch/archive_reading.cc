@@ -115,12 +115,12 @@ Result<Model> model_of(const TorchArchive& archive, const Bundle& bundle, const 
 }  // namespace
 
 Result<Model> read_archive(const Bundle& bundle, const Context& context) {
-  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle.main(), context.limits));
+  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle, context.limits));
   return model_of(archive, bundle, context, nullptr);
 }
 
 Status verify_archive(const Bundle& bundle, const Context& context, Faults& faults) {
-  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle.main(), context.limits));
+  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle, context.limits));
   HOLDALL_TRY(check_zip_members(archive.zip(), context, faults));
   if (archive.version() == 0) {
     faults.add(corrupt("there is no version record").in(archive.zip().source()->name()));
@@ -133,7 +133,7 @@ Status verify_archive(const Bundle& bundle, const Context& context, Faults& faul
 }
 
 Status judge_archive(const Bundle& bundle, const Context& context, Findings& findings) {
-  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle.main(), context.limits));
+  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle, context.limits));
   HOLDALL_ASSIGN(const Blob blob, archive.record("data.pkl"));
   HOLDALL_ASSIGN(const SourceRef pickle, slice_source(blob.source(), blob.offset(), blob.size(), blob.name()));
   Arena arena;

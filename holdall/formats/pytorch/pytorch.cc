@@ -14,14 +14,15 @@ namespace {
 
 enum class Kind : std::uint8_t { kNone, kArchive, kTorchScript, kTar, kLegacy, kIndex, kFolder };
 
-Kind kind_of_members(const std::vector<std::string>& members) {
+Kind kind_of_members(std::span<const std::string_view> members) {
   if (members.empty()) return Kind::kNone;
   const std::string prefix(prefix_of(members.front()));
   if (prefix.empty()) return Kind::kNone;
   bool has_program = false;
-  for (const std::string& member : members) {
-    if (member == prefix + "/constants.pkl") return Kind::kTorchScript;
-    has_program = has_program || member == prefix + "/data.pkl";
+  const std::string constants = prefix + "/constants.pkl", program = prefix + "/data.pkl";
+  for (const std::string_view member : members) {
+    if (member == constants) return Kind::kTorchScript;
+    has_program = has_program || member == program;
   }
   return has_program ? Kind::kArchive : Kind::kNone;
 }
