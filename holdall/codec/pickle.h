@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <variant>
@@ -63,6 +64,11 @@ struct PickleOptions {
   // The node that a persistent id stands for, the same for the same id, where the caller knows them before. Absent: each is an
   // object, as above. Its error is the run's.
   std::function<Result<NodeId>(Value id)> persistent = {};
+  // Called for every call as it is made, for those who are done with it then: may give the object another content, and returns
+  // whether that is now a tensor that refers to nothing. What was made for the call alone is then forgotten: `calls`, the last
+  // of which is this one, and the nodes of their arguments. None: it is not known to be alone, and nothing is forgotten.
+  // See PickleProgram::forgot_too_much.
+  std::function<bool(NodeId object, std::span<const PickleCall> calls)> settle = {};
 };
 
 // What no pickler writes by itself.
@@ -88,10 +94,14 @@ struct PickleProgram {
   int protocol = 0;  // the highest that an opcode or PROTO asked for
   PlainVector<PickleImport> imports;
   PlainVector<PickleCall> calls;
+  std::uint64_t forgotten = 0;         // calls that PickleOptions::settle let go
   std::vector<PickleOddity> oddities;  // at most a hundred, or one of each kind beyond
   std::unordered_set<NodeId> passed;   // imports that became part of a value: an argument, an item, a key, a state
   std::optional<Error> error;
   bool cut_short = false;  // the error is that bytes are missing
+  // The error is that an opcode wants what PickleOptions::settle let go: the program must be run without it, in a new arena. No
+  // pickler writes such programs.
+  bool forgot_too_much = false;
 };
 
 // Runs one pickle that starts at `offset` of `source`. Memory: a window of the source and the values made.

@@ -33,6 +33,7 @@ NodeId PickleMachine::import_of(std::string_view module, std::string_view name, 
     pickle_names::Name read{module, name};
     if (reading == '2' && !computed) read = pickle_names::for_python3(read);
     known->second = arena_.global(read.module, read.name);
+    pin();
   }
   program_.imports.push_back({known->second, opcode_offset_, computed});
   return known->second;
@@ -52,6 +53,7 @@ bool PickleMachine::global_from_stack() {
   if (!pop_value(name) || !pop_value(module)) return false;
   bool computed = false;
   for (const NodeId part : {module, name}) {
+    if (is_settled(part)) return wants_forgotten();
     const ValueKind what = kind(part);
     computed = computed || what == ValueKind::kObject;
     if (what != ValueKind::kString && what != ValueKind::kObject) {
@@ -67,12 +69,14 @@ bool PickleMachine::global_from_stack() {
 // ---- calls
 
 bool PickleMachine::callable(NodeId callee) {
+  if (is_settled(callee)) return wants_forgotten();
   const ValueKind what = kind(callee);
   return what == ValueKind::kGlobal || what == ValueKind::kObject || fail(text("a {} cannot be called", name(what)));
 }
 
 // A tuple; computed arguments become its only item.
 bool PickleMachine::arguments_of(NodeId& args) {
+  if (is_settled(args)) return wants_forgotten();
   const ValueKind what = kind(args);
   if (what == ValueKind::kTuple) return true;
   if (what != ValueKind::kObject) return fail(text("arguments are a {}, not a tuple", name(what)));
@@ -83,6 +87,8 @@ bool PickleMachine::arguments_of(NodeId& args) {
 }
 
 bool PickleMachine::keywords_of(NodeId& kwargs) {
+  if (is_settled(kwargs)) return wants_forgotten();
+  pin();
   const ValueKind what = kind(kwargs);
   if (what == ValueKind::kDict) return true;
   if (what != ValueKind::kObject) return fail(text("keyword arguments are a {}, not a dict", name(what)));
@@ -94,6 +100,7 @@ bool PickleMachine::keywords_of(NodeId& kwargs) {
 }
 
 bool PickleMachine::call(PickleCallKind how, ObjectParts parts) {
+  const bool is_apart = how == PickleCallKind::kReduce && parts.args == top_tuple_;
   const NodeId callee = parts.callee;
   const std::array<NodeId, 2> inner = {parts.args, parts.kwargs};
   const NodeId object = arena_.object(std::move(parts));
@@ -101,13 +108,16 @@ bool PickleMachine::call(PickleCallKind how, ObjectParts parts) {
   if (!set_height(object, height(callee) + 1)) return false;
   for (const NodeId part : inner)
     if (part != kNoNode && !raise_height(object, part)) return false;
-  return push(object);
+  return push(object) && (!options_.settle || settle(object, is_apart));
 }
 
 // An object that stands for a value and not for a call that the file asks for.
 NodeId PickleMachine::named_call(std::string_view module, std::string_view name, NodeId argument) {
   const auto [known, is_new] = imports_.try_emplace(name_key('=', module, name), kNoNode);
-  if (is_new) known->second = arena_.global(module, name);
+  if (is_new) {
+    known->second = arena_.global(module, name);
+    pin();
+  }
   ObjectParts parts;
   parts.callee = known->second;
   parts.args = arena_.tuple({argument});
@@ -200,6 +210,8 @@ bool PickleMachine::build() {
   if (stack_.size() < fence_ + 2) return underflow();
   if (!pop_value(state)) return false;
   const NodeId target = stack_.back();
+  if (is_settled(target)) return wants_forgotten();
+  pin();
   const ValueKind what = kind(target);
   if (what != ValueKind::kObject && what != ValueKind::kGlobal) {
     // Python's own types have no state: None alone leaves them as they are.

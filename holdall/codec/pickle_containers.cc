@@ -14,7 +14,9 @@ bool PickleMachine::list_from_mark() {
 
 bool PickleMachine::tuple_from_mark() {
   std::size_t place = 0;
-  return pop_mark_place(place) && tuple_from(place);
+  if (!pop_mark_place(place) || !tuple_from(place)) return false;
+  top_tuple_ = stack_.back();
+  return true;
 }
 
 bool PickleMachine::tuple_of(std::size_t count) {
@@ -24,7 +26,10 @@ bool PickleMachine::tuple_of(std::size_t count) {
 
 bool PickleMachine::tuple_from(std::size_t place) {
   if (place == stack_.size()) {
-    if (empty_tuple_ == kNoNode) empty_tuple_ = arena_.tuple();
+    if (empty_tuple_ == kNoNode) {
+      empty_tuple_ = arena_.tuple();
+      pin();
+    }
     return push(empty_tuple_);
   }
   std::vector<NodeId> items = pop_from(place);
@@ -38,7 +43,10 @@ bool PickleMachine::tuple_from(std::size_t place) {
     unhashable = unhashable || is_unhashable(item, what);
   }
   const NodeId tuple = arena_.tuple(items);
-  if (unhashable) unhashable_.insert(tuple);
+  if (unhashable) {
+    unhashable_.insert(tuple);
+    pin();
+  }
   return set_height(tuple, deepest) && push(tuple);
 }
 
@@ -52,6 +60,7 @@ bool PickleMachine::dict_from_mark() {
 
 // Moves the keys and values from `place` on into the dict.
 bool PickleMachine::fill_dict(NodeId dict, std::size_t place) {
+  pin();
   std::size_t known = arena_.at(dict).size();
   for (std::size_t i = place; i < stack_.size(); i += 2) {
     if (!hashable(stack_[i])) return false;
@@ -68,6 +77,7 @@ bool PickleMachine::fill_dict(NodeId dict, std::size_t place) {
 
 // The items that are not in the set `seen` (a dict whose keys are the members) yet; they are put there.
 bool PickleMachine::distinct(NodeId seen, std::size_t place, std::vector<NodeId>& out) {
+  pin();
   std::size_t known = arena_.at(seen).size();
   for (std::size_t i = place; i < stack_.size(); ++i) {
     if (!hashable(stack_[i])) return false;
@@ -122,6 +132,7 @@ bool PickleMachine::append_from(std::size_t place) {
   if (place == stack_.size()) return true;
   const NodeId target = stack_[place - 1];
   if (kind(target) != ValueKind::kList) return extend_object(target, place, "APPEND");
+  pin();
   for (std::size_t i = place; i < stack_.size(); ++i) {
     arena_.append(target, stack_[i]);
     if (!raise_height(target, stack_[i])) return false;
@@ -132,6 +143,8 @@ bool PickleMachine::append_from(std::size_t place) {
 
 // An object takes the items; what is done to an import is recorded and goes nowhere.
 bool PickleMachine::extend_object(NodeId target, std::size_t place, std::string_view opcode) {
+  if (is_settled(target)) return wants_forgotten();
+  pin();
   const ValueKind what = kind(target);
   if (what != ValueKind::kObject && what != ValueKind::kGlobal) return fail(text("{} to a {}", opcode, name(what)));
   program_.calls.push_back({PickleCallKind::kAppend, target, opcode_offset_, kNoNode});
@@ -161,6 +174,8 @@ bool PickleMachine::set_items_from(std::size_t place) {
   if (place == stack_.size()) return true;
   if ((stack_.size() - place) % 2 != 0) return fail("SETITEMS has a key without a value");
   const NodeId target = stack_[place - 1];
+  if (is_settled(target)) return wants_forgotten();
+  pin();
   const ValueKind what = kind(target);
   if (what == ValueKind::kDict) return fill_dict(target, place);
   if (what == ValueKind::kList) return fail(unsupported("SETITEM to a list"));

@@ -95,6 +95,7 @@ bool PickleMachine::after_opcode(unsigned char byte) {
 bool PickleMachine::measure(std::uint64_t more) {
   std::uint64_t total = arena_.memory() + memo_.memory() + more;
   total += stack_.capacity() * sizeof(NodeId) + marks_.capacity() * sizeof(std::size_t);
+  total += moments_.capacity() * sizeof(Moment) + puts_.capacity() * sizeof(std::uint64_t);
   total += heights_.capacity() * sizeof(std::uint32_t) + (unhashable_.size() + set_members_.size()) * 32;
   total += program_.calls.capacity() * sizeof(PickleCall) + program_.imports.capacity() * sizeof(PickleImport);
   if (total > options_.limits.value_bytes) {
@@ -135,6 +136,7 @@ void PickleMachine::note(PickleOddity::Kind kind, std::string what) {
 // ---- the stack
 
 bool PickleMachine::push(NodeId node) {
+  top_tuple_ = kNoNode;
   stack_.push_back(node);
   return true;
 }
@@ -150,6 +152,10 @@ bool PickleMachine::pop_mark_place(std::size_t& place) {
   if (marks_.empty()) return fail("no mark is on the stack");
   place = marks_.back();
   marks_.pop_back();
+  if (options_.settle) {
+    before_tuple_ = moments_.back();
+    moments_.pop_back();
+  }
   fence_ = marks_.empty() ? 0 : marks_.back();
   return true;
 }
@@ -207,6 +213,11 @@ bool PickleMachine::mark() {
   if (marks_.size() >= options_.limits.depth) {
     return fail(over_limit(text("marks are nested more than {} deep", options_.limits.depth)));
   }
+  if (options_.settle) {
+    if (marks_.empty()) puts_.clear();
+    top_tuple_ = kNoNode;
+    moments_.push_back({arena_.mark(), puts_.size(), program_.calls.size()});
+  }
   fence_ = stack_.size();
   marks_.push_back(fence_);
   return true;
@@ -242,6 +253,7 @@ bool PickleMachine::duplicate() {
 bool PickleMachine::put_at(std::uint64_t index) {
   if (stack_.size() <= fence_) return underflow();
   memo_.put(index, stack_.back());
+  if (options_.settle) puts_.push_back(index);
   if (memo_.size() <= options_.limits.memo) return true;
   return fail(over_limit(text("the memo has more than {} entries", options_.limits.memo)));
 }
@@ -249,6 +261,7 @@ bool PickleMachine::put_at(std::uint64_t index) {
 bool PickleMachine::get_from(std::uint64_t index) {
   const NodeId node = memo_.get(index);
   if (node == kNoNode) return fail(text("the memo has no entry {}", index));
+  if (node == PickleMemo::kForgotten) return wants_forgotten();
   return push(node);
 }
 

@@ -174,6 +174,13 @@ class PickleMachine {
   bool keywords_of(NodeId& kwargs);
   bool call(PickleCallKind kind, ObjectParts parts);
   NodeId named_call(std::string_view module, std::string_view name, NodeId argument);
+  bool settle(NodeId object, bool is_apart);
+  void forget(NodeId settled);
+  bool wants_forgotten();
+  // Fails where what `node` was before it was settled would matter.
+  bool is_settled(NodeId node) const { return options_.settle && kind(node) == ValueKind::kTensor; }
+  // What has been made so far may be referred to from anywhere.
+  void pin() { pinned_ = static_cast<NodeId>(arena_.size()); }
 
   bool put_line();
   bool get_line();
@@ -201,7 +208,19 @@ class PickleMachine {
   PickleProgram program_;
   std::vector<NodeId> stack_;
   std::vector<std::size_t> marks_;
-  std::size_t fence_ = 0;  // stack_ below it belongs to an outer mark
+  // With PickleOptions::settle: how far everything was at each mark, and at that of the tuple on top of the stack, if it is
+  // there.
+  struct Moment {
+    Arena::Mark arena;
+    std::size_t puts = 0;
+    std::size_t calls = 0;
+  };
+  std::vector<Moment> moments_;
+  Moment before_tuple_;
+  NodeId top_tuple_ = kNoNode;
+  NodeId pinned_ = 0;                // nodes below it stay
+  std::vector<std::uint64_t> puts_;  // keys put into the memo since the outermost mark
+  std::size_t fence_ = 0;            // stack_ below it belongs to an outer mark
   PickleMemo memo_;
   std::uint64_t opcode_offset_ = 0;
   std::uint64_t frame_end_ = 0;  // 0: in no frame

@@ -23,6 +23,9 @@ class PickleMemo {
     return found == far_.end() ? kNoNode : found->second;
   }
 
+  // Stands for a value that was forgotten (PickleOptions::settle).
+  static constexpr NodeId kForgotten = kNoNode - 1;
+
   void put(std::uint64_t key, NodeId node) {
     if (key < dense_.size() || key <= 2 * count_ + kFirst) {
       if (key >= dense_.size()) grow(key);

@@ -77,7 +77,10 @@ bool PickleMachine::small_integer() {
   std::uint8_t value = 0;
   if (!operand(value)) return false;
   NodeId& node = small_integers_[value];
-  if (node == kNoNode) node = arena_.integer(value);
+  if (node == kNoNode) {
+    node = arena_.integer(value);
+    pin();
+  }
   return push(node);
 }
 
@@ -197,6 +200,7 @@ bool PickleMachine::next_buffer() {
 // Bytes are read-only already.
 bool PickleMachine::read_only_buffer() {
   if (stack_.size() <= fence_) return underflow();
+  if (is_settled(stack_.back())) return wants_forgotten();
   const ValueKind what = kind(stack_.back());
   if (what == ValueKind::kBytes) return true;
   if (what != ValueKind::kObject) return fail(text("READONLY_BUFFER wants bytes, not a {}", name(what)));

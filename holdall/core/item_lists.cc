@@ -27,6 +27,26 @@ ItemLists::Item* ItemLists::take(std::uint32_t count) {
   return blocks_.back().get() + (used_ - count);
 }
 
+ItemLists::Mark ItemLists::mark() const noexcept {
+  return {static_cast<std::uint32_t>(lists_.size()), static_cast<std::uint32_t>(blocks_.size()), block_size_, used_,
+          item_bytes_};
+}
+
+void ItemLists::rewind(const Mark& mark) noexcept {
+  for (std::size_t i = mark.lists; i < lists_.size(); ++i)
+    if (lists_[i].capacity > kMostTogether) std::free(lists_[i].items);
+  lists_.resize(mark.lists);
+  // A block begun since is kept, or lists that come and go at a block's end would have one allocated each time.
+  if (blocks_.size() == mark.blocks + 1u) {
+    used_ = 0;
+  } else {
+    blocks_.resize(mark.blocks);
+    block_size_ = mark.block_size;
+    used_ = mark.used;
+  }
+  item_bytes_ = mark.item_bytes;
+}
+
 std::uint32_t ItemLists::add(std::span<const Item> items) {
   if (items.size() > UINT32_MAX) throw std::bad_alloc();
   const auto size = static_cast<std::uint32_t>(items.size());

@@ -29,6 +29,18 @@ class ItemLists {
   std::span<Item> operator[](std::uint32_t list) noexcept { return {lists_[list].items, lists_[list].size}; }
   std::uint64_t memory() const noexcept { return lists_.size() * sizeof(List) + item_bytes_; }
 
+  // A moment in the life of the lists, to go back to.
+  struct Mark {
+    std::uint32_t lists = 0;
+    std::uint32_t blocks = 0;
+    std::uint32_t block_size = 0;
+    std::uint32_t used = 0;
+    std::uint64_t item_bytes = 0;
+  };
+  Mark mark() const noexcept;
+  // Takes away the lists made since. Precondition: none of the others has grown since.
+  void rewind(const Mark& mark) noexcept;
+
  private:
   struct List {
     Item* items;

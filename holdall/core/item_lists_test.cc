@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace holdall {
@@ -50,6 +52,22 @@ TEST(ItemLists, AListThatGrowsAloneIsNotLeftBehindInPieces) {
   lists.add({});
   for (std::uint32_t i = 0; i < 512; ++i) lists.push_back(0, i);
   EXPECT_LE(lists.memory(), 16u + 2 * 512 * 4);
+}
+
+TEST(ItemLists, GoingBackLeavesWhatWasThere) {
+  ItemLists lists;
+  const std::uint32_t first[] = {1, 2, 3};
+  lists.add(first);
+  for (int round = 0; round < 100; ++round) {
+    const ItemLists::Mark mark = lists.mark();
+    const std::uint64_t memory = lists.memory();
+    for (std::uint32_t size : {1u, 60u, 500u, 2'000u}) lists.add(std::vector<std::uint32_t>(size, 7));
+    lists.rewind(mark);
+    EXPECT_EQ(lists.memory(), memory);
+    lists.add(first);
+  }
+  ASSERT_EQ(lists.size(), 101u);
+  for (std::uint32_t i = 0; i < lists.size(); ++i) EXPECT_TRUE(std::ranges::equal(std::as_const(lists)[i], first));
 }
 
 }  // namespace

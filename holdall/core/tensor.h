@@ -31,8 +31,10 @@ class StoragePool {
   StoragePool() : storages_(std::make_shared<std::deque<Storage>>()) {}
   StorageRef add(Blob data) {
     storages_->push_back({std::move(data)});
-    return {storages_, &storages_->back()};
+    return at(size() - 1);
   }
+  std::size_t size() const noexcept { return storages_->size(); }
+  StorageRef at(std::size_t i) const noexcept { return {storages_, &(*storages_)[i]}; }
 
  private:
   std::shared_ptr<std::deque<Storage>> storages_;

@@ -185,6 +185,23 @@ ObjectParts& Arena::object_parts(NodeId object) { return objects_[nodes_[object]
 TensorNode& Arena::tensor_node(NodeId tensor) { return tensors_[nodes_[tensor].a]; }
 void Arena::replace(NodeId node, NodeId other) { nodes_[node] = nodes_[other]; }
 
+Arena::Mark Arena::mark() const noexcept {
+  const auto count = [](const auto& things) { return static_cast<std::uint32_t>(things.size()); };
+  return {count(nodes_), count(objects_), count(tensors_), count(globals_), count(blobs_), texts_.size(), lists_.mark()};
+}
+
+NodeId Arena::rewind(const Mark& mark, NodeId kept) {
+  const TensorNode node = tensor_node(kept);
+  nodes_.resize(mark.nodes);
+  objects_.resize(mark.objects);
+  tensors_.resize(mark.tensors);
+  globals_.resize(mark.globals);
+  blobs_.resize(mark.blobs);
+  texts_.resize(mark.texts);
+  lists_.rewind(mark.lists);
+  return tensor(node);
+}
+
 std::uint64_t Arena::memory() const noexcept {
   std::uint64_t total = nodes_.size() * sizeof(Node) + texts_.size() + lists_.memory();
   total += objects_.size() * sizeof(ObjectParts);

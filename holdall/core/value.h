@@ -115,6 +115,18 @@ class Arena {
   // Makes `node` show `other`'s content (for readers that learn late what an object is). The two share children.
   void replace(NodeId node, NodeId other);
 
+  // A moment in the arena's life, to go back to.
+  struct Mark {
+    NodeId nodes = 0;
+    std::uint32_t objects = 0, tensors = 0, globals = 0, blobs = 0;
+    std::uint64_t texts = 0;
+    ItemLists::Mark lists;
+  };
+  Mark mark() const noexcept;
+  // Takes away all that was made since, `kept` apart, and returns what that is now. Preconditions: `kept` is a tensor without
+  // attributes; since the mark no container has been given an item after it was made; nothing that stays refers to what goes.
+  NodeId rewind(const Mark& mark, NodeId kept);
+
   std::size_t size() const noexcept { return nodes_.size(); }
   // Bytes of all texts: keys, strings, bytes.
   std::uint64_t text_bytes() const noexcept { return texts_.size(); }

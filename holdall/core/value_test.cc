@@ -61,5 +61,25 @@ TEST(Arena, BytesOnDiskStayThere) {
   EXPECT_EQ(value.as_blob().read()->text(), "payload");
 }
 
+TEST(Arena, GoingBackKeepsTheTensorAlone) {
+  Arena arena;
+  const NodeId key = arena.string("key");
+  const std::uint64_t memory = arena.memory();
+  const Arena::Mark mark = arena.mark();
+  ObjectParts parts;
+  parts.callee = arena.global("module", "name");
+  parts.args = arena.tuple({arena.integer(1), arena.bytes(Blob::memory(Bytes::copy("payload"), "memory"))});
+  arena.object(std::move(parts));
+  const NodeId made = arena.tensor({.index = 5, .requires_grad = true});
+  const Value kept = arena.at(arena.rewind(mark, made));
+  EXPECT_EQ(kept.id(), key + 1);
+  EXPECT_EQ(arena.size(), key + 2u);
+  EXPECT_EQ(kept.as_tensor().index, 5u);
+  EXPECT_TRUE(kept.as_tensor().requires_grad);
+  EXPECT_EQ(arena.at(key).as_string(), "key");
+  EXPECT_EQ(arena.text_bytes(), 3u);
+  EXPECT_EQ(arena.memory(), memory + 16 + sizeof(TensorNode));
+}
+
 }  // namespace
 }  // namespace holdall

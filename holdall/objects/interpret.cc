@@ -77,6 +77,33 @@ Status interpret_object(const Interpretation& context, NodeId object) {
   return {};
 }
 
+bool EarlyTensors::operator()(NodeId object, std::span<const PickleCall>) {
+  if (stopped_) return false;
+  const Value made = arena_.at(object);
+  const Builder builder = builder_of(made);
+  switch (builder) {
+    case Builder::kTensorV2:
+    case Builder::kTensorV3:
+      break;
+    case Builder::kTensor:
+    case Builder::kQuantizedTensor:
+    case Builder::kFromType:
+    case Builder::kFromTypeV2:
+    case Builder::kTensorClass:
+      stopped_ = true;
+      return false;
+    default:
+      return false;
+  }
+  const Value args = made.of(made.as_object().args);
+  if (!args.is(ValueKind::kTuple) || args.size() == 0 || !persistent_id(args.item(0))) return false;
+  Made nothing;
+  const Status status = interpret_torch({arena_, options_, nothing}, object, builder);
+  const Value meant = arena_.at(object);
+  stopped_ = !status || !meant.is(ValueKind::kTensor);
+  return !stopped_ && meant.as_tensor().attributes == kNoNode;
+}
+
 Builder builder_of(Value object) noexcept {
   if (!object.is(ValueKind::kObject)) return Builder::kObject;
   const Value callee = object.of(object.as_object().callee);

@@ -18,9 +18,11 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "holdall/base/limits.h"
+#include "holdall/codec/pickle.h"
 #include "holdall/core/tensor.h"
 #include "holdall/core/value.h"
 
@@ -53,6 +55,22 @@ struct InterpretOptions {
 // Interprets the nodes [first, arena.size()), in the order of their creation, then what `root` still reaches. Errors: corrupt,
 // unsupported, limit, naming the object and, where it is one, the tensor's storage.
 Status interpret(Arena& arena, NodeId first, NodeId root, const InterpretOptions& options);
+
+// Gives torch's dense tensors their meaning while the pickle machine still runs: its PickleOptions::settle. A file of very many
+// small tensors would otherwise have all their arguments in memory at once. interpret() does the rest; both meet the storages
+// in the order of the program, so that the first class for a key counts, as it does for torch.
+class EarlyTensors {
+ public:
+  // Refers to both, which must outlive it.
+  EarlyTensors(Arena& arena, const InterpretOptions& options) : arena_(arena), options_(options) {}
+  // Whether the object is a tensor now that refers to no other node. Errors are left to interpret().
+  bool operator()(NodeId object, std::span<const PickleCall> calls);
+
+ private:
+  Arena& arena_;
+  const InterpretOptions& options_;
+  bool stopped_ = false;  // an object has been met whose storage interpret() is to find
+};
 
 // The id behind an object that the pickle machine made of a persistent id; false for any other value.
 Value persistent_id(Value object) noexcept;

@@ -1,5 +1,6 @@
 #include "holdall/objects/judge.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,6 +16,38 @@ namespace {
 
 // See Judge::constant_of().
 using Constant = std::pair<NodeId, std::string>;
+
+// More calls than the arguments of a tensor take.
+constexpr std::size_t kMostHarmless = 8;
+
+// A storage by its persistent id, or OrderedDict().
+bool is_harmless(const Arena& arena, const PickleCall& call) {
+  const Value object = arena.at(call.object);
+  if (call.kind == PickleCallKind::kPersistent) {
+    const Value id = persistent_id(object);
+    return id.is(ValueKind::kTuple) && id.size() > 0 && id.item(0).is(ValueKind::kString) &&
+           id.item(0).as_string() == "storage";
+  }
+  return call.kind == PickleCallKind::kReduce && builder_of(object) == Builder::kOrderedDict && arguments(object).empty();
+}
+
+// Numbers and words, a tuple of such, an empty dict, a dtype, or what one of the calls made.
+bool is_harmless(Value argument, std::span<const PickleCall> calls) {
+  switch (argument.kind()) {
+    case ValueKind::kTuple:
+      for (std::size_t i = 0; i < argument.size(); ++i)
+        if (argument.item(i).kind() >= ValueKind::kList) return false;
+      return true;
+    case ValueKind::kDict:
+      return argument.size() == 0;
+    case ValueKind::kGlobal:
+      return builder_of(argument.global_module(), argument.global_name()) == Builder::kTorchDType;
+    case ValueKind::kObject:
+      return std::any_of(calls.begin(), calls.end(), [&](const PickleCall& call) { return call.object == argument.id(); });
+    default:
+      return argument.kind() < ValueKind::kList;
+  }
+}
 
 class Judge {
  public:
@@ -87,7 +120,8 @@ class Judge {
   }
 
   void oddity(const PickleOddity& oddity, const PickleProgram& program) {
-    if (oddity.kind == PickleOddity::Kind::kReplaced && !program.passed.empty() && !program.calls.empty()) {
+    const bool calls = !program.calls.empty() || program.forgotten > 0;
+    if (oddity.kind == PickleOddity::Kind::kReplaced && !program.passed.empty() && calls) {
       return add(Verdict::kMalicious, "pickle-oddity", oddity.offset, oddity.what);
     }
     // Opcodes ahead of the declared protocol are what joblib writes; a second state and buffers elsewhere run nothing.
@@ -164,6 +198,24 @@ class Judge {
 };
 
 }  // namespace
+
+bool HarmlessTensors::operator()(NodeId object, std::span<const PickleCall> calls) {
+  if (calls.empty() || calls.size() > kMostHarmless) return false;
+  const Value made = arena_.at(object);
+  const Builder builder = builder_of(made);
+  if (builder != Builder::kTensorV2 && builder != Builder::kTensorV3) return false;
+  const auto before = calls.first(calls.size() - 1);
+  for (const PickleCall& call : before)
+    if (!is_harmless(arena_, call)) return false;
+  const Value args = made.of(made.as_object().args);
+  if (args.size() == 0 || !persistent_id(args.item(0))) return false;
+  for (std::size_t i = 0; i < args.size(); ++i)
+    if (!is_harmless(args.item(i), before)) return false;
+  for (const PickleCall& call : before)
+    if (call.kind == PickleCallKind::kPersistent) storage_(persistent_id(arena_.at(call.object)));
+  arena_.replace(object, arena_.tensor({}));
+  return true;
+}
 
 void judge(const Arena& arena, const PickleProgram& program, std::string_view where, Findings& findings,
            const JudgeNested& nested) {

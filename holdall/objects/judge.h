@@ -8,8 +8,10 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "holdall/codec/pickle.h"
 #include "holdall/objects/verdict.h"
@@ -18,6 +20,21 @@ namespace holdall {
 
 // Judges a file that a program holds as bytes; `where` is the call that loads it ("model.pkl@1042").
 using JudgeNested = std::function<void(const Blob& file, const std::string& where, Findings& findings)>;
+
+// Lets go of torch's dense tensors as the pickle machine makes them (its PickleOptions::settle), where judge() would have
+// nothing to say about any call that goes with them: a rebuild function given a storage by its persistent id, numbers and
+// empty OrderedDicts, all made for it alone. Their imports are judged as ever. A file of very many small tensors would
+// otherwise have all their arguments in memory at once.
+class HarmlessTensors {
+ public:
+  // `storage` is told the persistent ids that go. Refers to the arena, which must outlive it.
+  HarmlessTensors(Arena& arena, std::function<void(Value id)> storage) : arena_(arena), storage_(std::move(storage)) {}
+  bool operator()(NodeId object, std::span<const PickleCall> calls);
+
+ private:
+  Arena& arena_;
+  std::function<void(Value id)> storage_;
+};
 
 // Appends what was found; nothing for a program that is inert and understood to its end. `where` is the place of the program
 // ("model.pt!archive/data.pkl"). A program with an error is unreadable beside whatever its prefix does. Without `nested` what

@@ -238,7 +238,8 @@ std::optional<std::string> ArgumentJudge::build(Value object, NodeId state) {
       const Value found = attributes.find(name);
       if (!found) return Offence();
       if (const Value global = imported(found)) return Offence(spelled(global));
-      return found.is(ValueKind::kObject) ? Offence("an object") : Offence();
+      // A tensor is an object that HarmlessTensors has seen.
+      return found.is(ValueKind::kObject) || found.is(ValueKind::kTensor) ? Offence("an object") : Offence();
     };
     if (Offence found = method("__setstate__")) methods_[object.id()].set_state = found;
     for (const std::string_view name : {"append", "extend", "add"})

@@ -400,3 +400,48 @@ def test_every_state_is_inert_whatever_its_pickle_protocol(holdall, tmp_path, na
     for protocol in (2, 3, 4, 5):
         torch.save(samples.STATES[name](), tmp_path / "model.pt", pickle_protocol=protocol)
         assert verdict(holdall, tmp_path / "model.pt") == "inert", protocol
+
+
+def rebuilt(key, size=b"K\x01\x85", hooks=None):
+    """A tensor as torch's pickles spell it; what was made for it alone is forgotten by whoever reads many."""
+    storage = pickles.unicode("storage") + pickles.global_("torch", "FloatStorage") + pickles.unicode(key) + pickles.unicode("cpu") + b"K\x01"
+    hooks = hooks or pickles.reduce(pickles.global_("collections", "OrderedDict"))
+    return pickles.reduce(pickles.global_("torch._utils", "_rebuild_tensor_v2"), b"(" + storage + b"tQ", b"K\x00", size, size, b"\x89", hooks)
+
+
+def many_tensors(*rest):
+    """A list of three tensors, none of which is kept in detail, and what follows them."""
+    return pickles.proto(2, b"]", *(rebuilt(str(i)) + b"a" for i in range(3)), *rest)
+
+
+SHELL = pickles.reduce(pickles.global_("posix", "system"), pickles.unicode(pickles.COMMAND))
+AMONG_TENSORS = {
+    "behind": (SHELL, b"a"),
+    "as_hooks": (rebuilt("3", hooks=SHELL), b"a"),
+    "as_size": (rebuilt("3", size=SHELL), b"a"),
+    "dropped_within": (rebuilt("3", hooks=SHELL + b"0N"), b"a"),
+    "by_the_memo": (rebuilt("3", size=pickles.unicode(pickles.COMMAND) + b"\x85q\x090K\x01\x85"), b"a",
+                    pickles.global_("posix", "system"), b"h\x09Ra"),
+    "on_a_tensor": (rebuilt("3"), SHELL, b"ba"),
+    "of_a_tensor": (rebuilt("3"), b")Ra"),
+    "as_its_storage": (pickles.reduce(pickles.global_("torch._utils", "_rebuild_tensor_v2"),
+                                      pickles.reduce(pickles.global_("torch.storage", "_load_from_bytes"),
+                                                     pickles.bytes_(pickles.call("posix", "system", pickles.unicode(pickles.COMMAND)))),
+                                      b"K\x00", b"K\x01\x85", b"K\x01\x85", b"\x89", b"}"), b"a"),
+}
+
+
+@pytest.mark.parametrize("name", AMONG_TENSORS)
+def test_an_attack_among_many_tensors_is_malicious(holdall, tmp_path, name):
+    storages = [(f"data/{i}", bytes(4)) for i in range(4)]
+    (tmp_path / "model.pt").write_bytes(pickles.zipped(many_tensors(*AMONG_TENSORS[name]), storages))
+    assert verdict(holdall, tmp_path / "model.pt") == "malicious"
+
+
+def test_tensors_may_share_what_they_are_made_of(holdall, tmp_path):
+    """No pickler of torch does it: the size of one tensor is fetched from the memo for another."""
+    storages = [(f"data/{i}", bytes(4)) for i in range(5)]
+    pickled = many_tensors(rebuilt("3", size=b"K\x01\x85q\x09"), b"a", rebuilt("4", size=b"h\x09"), b"a")
+    (tmp_path / "model.pt").write_bytes(pickles.zipped(pickled, storages))
+    assert verdict(holdall, tmp_path / "model.pt") == "inert"
+    assert [tensor["shape"] for tensor in holdall("inspect", tmp_path / "model.pt", "--json").json["tensors"]] == [[1]] * 5

@@ -1,4 +1,6 @@
 // Reading, verifying and judging the ZIP archives of torch.save.
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "holdall/formats/pytorch/reading.h"
 #include "holdall/formats/pytorch/storages.h"
 #include "holdall/formats/zip_check.h"
+#include "holdall/objects/judge.h"
 #include "holdall/objects/stray.h"
 
 namespace holdall::pytorch {
@@ -38,14 +41,19 @@ Status read_metadata(const TorchArchive& archive, const Context& context, ModelB
   return {};
 }
 
-// Calls `use` with the id and the record of every storage that the program names and the archive has.
+// Calls `use` with a persistent id that names a storage, and the storage's record, if the archive has it.
+template <class Use>
+void with_storage(const TorchArchive& archive, Value id, const Use& use) {
+  const auto read = read_storage_id(id);
+  if (!read) return;
+  if (const ZipMember* member = archive.zip().find(text("{}/data/{}", archive.prefix(), read->key))) use(*read, *member);
+}
+
+// The same for every storage that the program names.
 template <class Use>
 void for_each_storage(const TorchArchive& archive, const Arena& arena, const PickleProgram& program, const Use& use) {
   for (const PickleCall& call : program.calls) {
-    if (call.kind != PickleCallKind::kPersistent) continue;
-    const auto id = read_storage_id(persistent_id(arena.at(call.object)));
-    if (!id) continue;
-    if (const ZipMember* member = archive.zip().find(text("{}/data/{}", archive.prefix(), id->key))) use(*id, *member);
+    if (call.kind == PickleCallKind::kPersistent) with_storage(archive, persistent_id(arena.at(call.object)), use);
   }
 }
 
@@ -54,62 +62,118 @@ std::size_t place_of(const TorchArchive& archive, const ZipMember& member) {
   return static_cast<std::size_t>(&member - archive.zip().members().data());
 }
 
-// Records that hold more than the pickle claims.
-void check_storage_sizes(const TorchArchive& archive, const Arena& arena, const PickleProgram& program, Faults& faults) {
-  std::vector<bool> seen(archive.zip().members().size());
-  for_each_storage(archive, arena, program, [&](const StorageId& id, const ZipMember& member) {
-    if (seen[place_of(archive, member)]) return;
-    seen[place_of(archive, member)] = true;
-    if (member.size <= id.elements * id.item_bytes) return;
-    faults.add(corrupt(text("{} bytes, the pickle claims {}", member.size, id.elements * id.item_bytes))
-                   .in(archive.zip().source()->name() + "!" + member.name));
-  });
-}
+// Records that hold more than the pickle claims, each by the first claim.
+class StorageSizes {
+ public:
+  explicit StorageSizes(const TorchArchive& archive) : archive_(archive), seen_(archive.zip().members().size()) {}
+
+  void check(const ZipMember& member, std::uint64_t claimed) {
+    const std::size_t place = place_of(archive_, member);
+    if (seen_[place]) return;
+    seen_[place] = true;
+    if (member.size <= claimed) return;
+    faults_.push_back(corrupt(text("{} bytes, the pickle claims {}", member.size, claimed))
+                          .in(archive_.zip().source()->name() + "!" + std::string(member.name)));
+  }
+
+  void report(Faults& faults) const {
+    for (const Error& fault : faults_) faults.add(fault);
+  }
+
+ private:
+  const TorchArchive& archive_;
+  std::vector<bool> seen_;
+  std::vector<Error> faults_;
+};
+
+enum class Keep : std::uint8_t { kWhatIsNeeded, kAll };
+
+// One reading of an archive.
+class Reading {
+ public:
+  Reading(const TorchArchive& archive, const Bundle& bundle, const Context& context)
+      : archive_(archive), bundle_(bundle), context_(context), file_(file_name(bundle)), sizes_(archive) {
+    storages_.emplace(archive.byte_order(),
+                      [this](const std::string& key, std::uint64_t claimed) { return find(key, claimed); });
+    options_.limits = context.limits;
+    options_.arrays_say_so = true;
+    options_.add = [this](Tensor tensor) {
+      ++tensors_;
+      return builder_.add(std::move(tensor), file_);
+    };
+    options_.storage = [this](Value id, std::optional<DType> element) { return storages_->resolve(id, element); };
+    builder_.reserve(archive.zip().members().size());
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+
+  // Empty: the program refers to what it should not, all must be kept.
+  Result<std::optional<Model>> model(Keep keep) && {
+    HOLDALL_ASSIGN(const SourceRef pickle, archive_.program());
+    NodeId root = kNoNode;
+    int protocol = 0;
+    {
+      PickleOptions how{.limits = context_.limits};
+      if (keep == Keep::kWhatIsNeeded) how.settle = EarlyTensors(*builder_.arena, options_);
+      const PickleProgram program = run_pickle(*builder_.arena, pickle, 0, how);
+      if (program.forgot_too_much) return std::optional<Model>();
+      if (program.error) return Error(*program.error).in(pickle->name());
+      for_each_storage(archive_, *builder_.arena, program, [&](const StorageId& id, const ZipMember& member) {
+        sizes_.check(member, id.elements * id.item_bytes);
+      });
+      root = program.root;
+      protocol = program.protocol;
+    }
+    auto meant = interpret(*builder_.arena, 0, root, options_);
+    if (!meant) return std::move(meant).error().in(pickle->name());
+    if (tensors_ > context_.limits.tensors) {
+      return over_limit(text("{} tensors, {} are allowed", tensors_, context_.limits.tensors)).in(bundle_.path());
+    }
+    HOLDALL_TRY(read_metadata(archive_, context_, builder_));
+    builder_.tree = root;
+    builder_.origin = {"pytorch", archive_.detail(protocol), bundle_.path(), {file_}, bundle_.main()->size(), "pt"};
+    if (archive_.version() == 0) builder_.warnings.push_back("the archive has no version record; torch refuses it");
+    if (!archive_.zip().has_checksums()) {
+      builder_.warnings.push_back("the archive was written without checksums: damage in it cannot be seen");
+    }
+    storages_.reset();
+    HOLDALL_ASSIGN(Model model, std::move(builder_).named_by_tree());
+    return std::optional(std::move(model));
+  }
+
+  const StorageSizes& sizes() const noexcept { return sizes_; }
+
+ private:
+  Result<Blob> find(const std::string& key, std::uint64_t claimed) {
+    const std::string name = text("{}/data/{}", archive_.prefix(), key);
+    const ZipMember* member = archive_.zip().find(name);
+    if (member == nullptr) return archive_.zip().blob(name).error().as(Code::kCorrupt);
+    sizes_.check(*member, claimed);
+    return archive_.zip().blob(*member);
+  }
+
+  const TorchArchive& archive_;
+  const Bundle& bundle_;
+  const Context& context_;
+  const SharedText file_;
+  StorageSizes sizes_;
+  ModelBuilder builder_;
+  std::optional<StorageTable> storages_;  // until the tensors are made
+  InterpretOptions options_;
+  std::uint64_t tensors_ = 0;
+};
 
 // The model of an archive. `faults`, where there are to be any, gets what is wrong with the sizes of its storages.
 Result<Model> model_of(const TorchArchive& archive, const Bundle& bundle, const Context& context, Faults* faults) {
-  const SourceRef& source = bundle.main();
-  ModelBuilder builder;
-  HOLDALL_ASSIGN(const SourceRef pickle, archive.program());
-  NodeId root = kNoNode;
-  int protocol = 0;
-  {
-    const PickleProgram program = run_pickle(*builder.arena, pickle, 0, {.limits = context.limits});
-    if (program.error) return Error(*program.error).in(pickle->name());
-    if (faults != nullptr) check_storage_sizes(archive, *builder.arena, program, *faults);
-    root = program.root;
-    protocol = program.protocol;
+  for (const Keep keep : {Keep::kWhatIsNeeded, Keep::kAll}) {
+    Reading reading(archive, bundle, context);
+    auto model = std::move(reading).model(keep);
+    if (model && !*model) continue;
+    if (faults != nullptr) reading.sizes().report(*faults);
+    if (!model) return std::move(model).error();
+    return *std::move(*model);
   }
-
-  StorageTable storages(archive.byte_order(), [&](const std::string& key, std::uint64_t) -> Result<Blob> {
-    auto blob = archive.record("data/" + key);
-    if (!blob && blob.error().code() == Code::kNotFound) return std::move(blob).error().as(Code::kCorrupt);
-    return blob;
-  });
-  const std::string file = file_name(bundle);
-  builder.reserve(archive.zip().members().size());
-  InterpretOptions options;
-  options.limits = context.limits;
-  options.arrays_say_so = true;
-  std::uint64_t tensors = 0;
-  options.add = [&](Tensor tensor) {
-    ++tensors;
-    return builder.add(std::move(tensor), file);
-  };
-  options.storage = [&](Value id, std::optional<DType> element) { return storages.resolve(id, element); };
-  auto meant = interpret(*builder.arena, 0, root, options);
-  if (!meant) return std::move(meant).error().in(pickle->name());
-  if (tensors > context.limits.tensors) {
-    return over_limit(text("{} tensors, {} are allowed", tensors, context.limits.tensors)).in(bundle.path());
-  }
-  HOLDALL_TRY(read_metadata(archive, context, builder));
-  builder.tree = root;
-  builder.origin = {"pytorch", archive.detail(protocol), bundle.path(), {file}, source->size(), "pt"};
-  if (archive.version() == 0) builder.warnings.push_back("the archive has no version record; torch refuses it");
-  if (!archive.zip().has_checksums()) {
-    builder.warnings.push_back("the archive was written without checksums: damage in it cannot be seen");
-  }
-  return std::move(builder).named_by_tree();
+  return internal("a program that is kept whole has forgotten something").in(bundle.path());
 }
 
 }  // namespace
@@ -136,9 +200,17 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
   HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle, context.limits));
   HOLDALL_ASSIGN(const Blob blob, archive.record("data.pkl"));
   HOLDALL_ASSIGN(const SourceRef pickle, slice_source(blob.source(), blob.offset(), blob.size(), blob.name()));
-  Arena arena;
-  const PickleProgram program = run_pickle(arena, pickle, 0, {.limits = context.limits});
-  judge_program(arena, program, pickle, context, findings);
+  std::vector<bool> is_storage(archive.zip().members().size());
+  const auto mark_storage = [&](const StorageId&, const ZipMember& member) { is_storage[place_of(archive, member)] = true; };
+  auto arena = std::make_unique<Arena>();
+  PickleOptions options{.limits = context.limits};
+  options.settle = HarmlessTensors(*arena, [&](Value id) { with_storage(archive, id, mark_storage); });
+  PickleProgram program = run_pickle(*arena, pickle, 0, options);
+  if (program.forgot_too_much) {
+    arena = std::make_unique<Arena>();
+    program = run_pickle(*arena, pickle, 0, {.limits = context.limits});
+  }
+  judge_program(*arena, program, pickle, context, findings);
   if (!program.error && program.end != pickle->size()) {
     findings.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", pickle->name(), program.end),
                         text("{} bytes stand behind the pickle", pickle->size() - program.end)});
@@ -150,9 +222,7 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
     findings.push_back({Verdict::kUnreadable, "zip-crc32", pickle->name(), whole.error().message()});
   }
   // What torch does not read may be for another loader.
-  std::vector<bool> is_storage(archive.zip().members().size());
-  for_each_storage(archive, arena, program,
-                   [&](const StorageId&, const ZipMember& member) { is_storage[place_of(archive, member)] = true; });
+  for_each_storage(archive, *arena, program, mark_storage);
   for (const ZipMember& member : archive.zip().members()) {
     if (archive.is_known(member.name) || is_storage[place_of(archive, member)] || member.size == 0) continue;
     HOLDALL_ASSIGN(const Blob other, archive.zip().blob(member));

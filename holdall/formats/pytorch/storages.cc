@@ -62,9 +62,9 @@ Result<StorageId> read_storage_id(Value id) {
 }
 
 Result<std::uint32_t> StorageTable::known(const StorageId& id) {
-  const auto hash_of = [&](std::uint32_t i) { return keyed_hash(known_[i].key); };
+  const auto hash_of = [&](std::uint32_t i) { return keyed_hash(key_of(known_[i])); };
   const std::uint64_t hash = keyed_hash(id.key);
-  const std::uint32_t found = by_key_.find(hash, [&](std::uint32_t i) { return known_[i].key == id.key; });
+  const std::uint32_t found = by_key_.find(hash, [&](std::uint32_t i) { return key_of(known_[i]) == id.key; });
   if (found != HashIndex::kNone) return found;
   const auto bytes = checked_multiply(id.elements, id.item_bytes);
   if (!bytes) return corrupt(text("storage '{}' claims {} elements of {} bytes", id.key, id.elements, id.item_bytes));
@@ -78,15 +78,19 @@ Result<std::uint32_t> StorageTable::known(const StorageId& id) {
     HOLDALL_ASSIGN(data, data.slice(0, *bytes));
   }
   const auto added = static_cast<std::uint32_t>(known_.size());
-  known_.push_back({id.key, id.elements, id.dtype, id.untyped, pool_.add(std::move(data))});
+  const auto storage = static_cast<std::uint32_t>(pool_.size());
+  pool_.add(std::move(data));
+  known_.push_back({id.elements, keys_.size(), static_cast<std::uint32_t>(id.key.size()), storage, id.dtype, id.untyped});
+  keys_.append(id.key);
   by_key_.add(hash, added, hash_of);
   return added;
 }
 
 // The storage with the bytes of every `unit` reversed.
 Result<StorageRef> StorageTable::swapped(std::uint32_t known, std::size_t unit) {
-  const Blob& data = known_[known].storage->data;
-  if (unit == 1 || data.size() < unit) return known_[known].storage;
+  StorageRef as_it_is = pool_.at(known_[known].storage);
+  const Blob& data = as_it_is->data;
+  if (unit == 1 || data.size() < unit) return as_it_is;
   StorageRef& storage = swapped_[{known, unit}];
   if (storage == nullptr) {
     const std::uint64_t whole = data.size() / unit * unit;

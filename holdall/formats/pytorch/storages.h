@@ -5,15 +5,16 @@
 // Thread-safety: one thread. Ownership: shares the blobs that it hands out.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "holdall/base/endian.h"
 #include "holdall/base/hash_index.h"
+#include "holdall/base/plain_vector.h"
 #include "holdall/objects/interpret.h"
 
 namespace holdall::pytorch {
@@ -46,19 +47,22 @@ class StorageTable {
 
  private:
   struct Known {
-    std::string key;
     std::uint64_t elements = 0;
+    std::uint64_t key_begin = 0;  // in keys_
+    std::uint32_t key_size = 0;
+    std::uint32_t storage = 0;  // in pool_: its bytes as they are
     DType dtype = DType::kUInt8;
     bool untyped = false;
-    StorageRef storage;  // its bytes as they are
   };
+  std::string_view key_of(const Known& known) const noexcept { return {keys_.begin() + known.key_begin, known.key_size}; }
   Result<std::uint32_t> known(const StorageId& id);
   Result<StorageRef> swapped(std::uint32_t known, std::size_t unit);
 
   ByteOrder order_;
   Find find_;
   StoragePool pool_;
-  std::deque<Known> known_;
+  PlainVector<Known> known_;
+  PlainVector<char> keys_;
   HashIndex by_key_;                                                     // of known_
   std::map<std::pair<std::uint32_t, std::size_t>, StorageRef> swapped_;  // by the width whose bytes are reversed
 };
