@@ -32,6 +32,12 @@ Result<Blob> Blob::range(SourceRef source, std::uint64_t offset, std::uint64_t s
 
 Blob Blob::memory(Bytes bytes, std::string name) { return Blob(memory_source(std::move(bytes), std::move(name))); }
 
+Blob Blob::with_crc32(std::uint32_t crc) const {
+  Blob blob = *this;
+  blob.crc32_ = crc;
+  return blob;
+}
+
 Blob Blob::with_xxh3(const Xxh128& hash) const {
   Blob blob = *this;
   blob.xxh3_ = std::make_shared<const Xxh128>(hash);

@@ -30,6 +30,7 @@ class Blob {
   std::optional<std::uint32_t> crc32() const noexcept { return crc32_; }
   // The stored XXH3-128 of exactly these bytes, likewise; nullptr where there is none.
   const Xxh128* xxh3() const noexcept { return xxh3_.get(); }
+  Blob with_crc32(std::uint32_t crc) const;
   Blob with_xxh3(const Xxh128& hash) const;
   Blob without_checks() const;
 

@@ -1,9 +1,11 @@
 #include "holdall/formats/numpy/numpy.h"
 
 #include <algorithm>
-#include <set>
+#include <string_view>
 #include <utility>
 
+#include "holdall/base/hash_index.h"
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/program_check.h"
@@ -23,18 +25,14 @@ namespace {
 
 constexpr std::string_view kSuffix = ".npy";
 
-// The elements as a blob of their own. A stored CRC-32 of the whole member gives theirs: CRC(header, data) is linear in both.
+// The elements. A stored CRC-32 of the whole member gives theirs: CRC(header, data) is linear in both.
 Result<Blob> elements_of(const Array& array) {
   const std::uint64_t begin = array.offset + array.header.header_bytes;
-  if (!array.file.crc32() || begin + array.header.data_bytes != array.file.size()) {
-    return array.file.slice(begin, array.header.data_bytes);
-  }
+  HOLDALL_ASSIGN(Blob elements, array.file.slice(begin, array.header.data_bytes));
+  if (!array.file.crc32() || begin + array.header.data_bytes != array.file.size()) return elements;
   std::vector<std::byte> before(static_cast<std::size_t>(begin));
   HOLDALL_TRY(array.file.read_at(0, before));
-  const std::uint32_t crc = *array.file.crc32() ^ crc32_join(crc32(before), 0, array.header.data_bytes);
-  HOLDALL_ASSIGN(SourceRef data,
-                 slice_source(array.file.source(), array.file.offset() + begin, array.header.data_bytes, array.file.name()));
-  return Blob(std::move(data), crc);
+  return elements.with_crc32(*array.file.crc32() ^ crc32_join(crc32(before), 0, array.header.data_bytes));
 }
 
 // An array of objects: the pickle behind its header, as inert values. `end` is where the pickle ends in the file.
@@ -113,58 +111,73 @@ Result<Model> read_npy(const Bundle& bundle, const Context& context) {
 
 bool is_plain(const Member& member) { return member.array && !member.array->header.has_objects; }
 
-std::string describe(const Archive& archive) {
-  const auto& zipped = archive.zip->members();
+std::string describe(const ZipArchive& zip, std::string_view tree) {
+  const auto& zipped = zip.members();
   const bool deflated = std::any_of(zipped.begin(), zipped.end(), [](const ZipMember& member) { return member.method == 8; });
-  return text("npz, {}{}", deflated ? "deflated" : "stored", archive.tree.empty() ? "" : ", with holdall.tree");
+  return text("npz, {}{}", deflated ? "deflated" : "stored", tree.empty() ? "" : ", with holdall.tree");
 }
 
-// Arrays of objects and members that are no arrays have their place in the tree alone.
-Result<Model> read_mixed(ModelBuilder builder, const Archive& archive, const std::string& file, const Limits& limits) {
-  if (!archive.tree.empty()) {
-    builder.warnings.push_back(text("{} is not used: the archive holds more than plain arrays", kTreeKey));
-  }
-  builder.tree = builder.arena->dict();
-  for (const Member& member : archive.members) {
-    NodeId node = kNoNode;
+// A model of an archive's members, as they come. Arrays of objects and members that are no arrays have their place in the tree
+// alone: with the first of them the plain arrays before it are put there too.
+class ArchiveModel {
+ public:
+  ArchiveModel(const std::string& file, const Limits& limits) : file_(file), where_(file), limits_(limits) {}
+
+  Status add(Member member) {
+    if (builder.tree == kNoNode && is_plain(member)) {
+      HOLDALL_ASSIGN(Tensor tensor, tensor_of(*member.array));
+      stored_.push_back({std::move(member.name), std::move(tensor), 0, where_});
+      return {};
+    }
+    if (builder.tree == kNoNode) {
+      builder.tree = builder.arena->dict();
+      for (StoredTensor& stored : stored_) add_tensor(stored.name, std::move(stored.tensor));
+      stored_ = {};
+    }
     if (!member.array) {
-      node = builder.arena->bytes(member.blob);
+      builder.arena->set_item(builder.tree, member.name, builder.arena->bytes(member.blob));
     } else if (member.array->header.has_objects) {
-      HOLDALL_ASSIGN(const Objects objects, objects_of(builder, *member.array, file, limits));
+      HOLDALL_ASSIGN(const Objects objects, objects_of(builder, *member.array, file_, limits_));
       if (objects.end != member.blob.size()) return surplus(*member.array, objects.end);
-      node = objects.root;
+      builder.arena->set_item(builder.tree, member.name, objects.root);
     } else {
       HOLDALL_ASSIGN(Tensor tensor, tensor_of(*member.array));
-      node = builder.arena->tensor({.index = builder.add(std::move(tensor), file)});
+      add_tensor(member.name, std::move(tensor));
     }
-    builder.arena->set_item(builder.tree, member.name, node);
+    return {};
   }
-  return std::move(builder).named_by_tree();
-}
 
-Result<std::vector<StoredTensor>> stored_tensors(const Archive& archive, const std::string& file) {
-  std::vector<StoredTensor> stored;
-  stored.reserve(archive.members.size());
-  const SharedText where(file);
-  for (const Member& member : archive.members) {
-    if (!is_plain(member)) continue;
-    HOLDALL_ASSIGN(Tensor tensor, tensor_of(*member.array));
-    stored.push_back({member.name, std::move(tensor), 0, where});
+  Result<Model> finish(const std::string& tree) && {
+    if (builder.tree == kNoNode) return restore_tree(std::move(builder), std::move(stored_), tree, limits_);
+    if (!tree.empty()) {
+      builder.warnings.push_back(text("{} is not used: the archive holds more than plain arrays", kTreeKey));
+    }
+    return std::move(builder).named_by_tree();
   }
-  return stored;
-}
+
+  ModelBuilder builder;
+
+ private:
+  void add_tensor(std::string_view name, Tensor tensor) {
+    const std::uint32_t index = builder.add(std::move(tensor), where_);
+    builder.arena->set_item(builder.tree, name, builder.arena->tensor({.index = index}));
+  }
+
+  const std::string& file_;
+  const SharedText where_;
+  const Limits& limits_;
+  std::vector<StoredTensor> stored_;
+};
 
 Result<Model> read_npz(const Bundle& bundle, const Context& context) {
-  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle, context.limits));
+  HOLDALL_ASSIGN(const auto zip, ZipArchive::open(bundle, context.limits));
   const std::string& file = bundle.names().front();
-  ModelBuilder builder;
-  builder.origin = {"numpy", describe(archive), bundle.path(), {file}, bundle.main()->size()};
-  builder.metadata = builder.arena->dict();
-  if (!std::all_of(archive.members.begin(), archive.members.end(), is_plain)) {
-    return read_mixed(std::move(builder), archive, file, context.limits);
-  }
-  HOLDALL_ASSIGN(std::vector<StoredTensor> stored, stored_tensors(archive, file));
-  return restore_tree(std::move(builder), std::move(stored), archive.tree, context.limits);
+  ArchiveModel model(file, context.limits);
+  model.builder.metadata = model.builder.arena->dict();
+  HOLDALL_ASSIGN(const std::string tree,
+                 for_each_member(*zip, context.limits, [&](Member member) { return model.add(std::move(member)); }));
+  model.builder.origin = {"numpy", describe(*zip, tree), bundle.path(), {file}, bundle.main()->size()};
+  return std::move(model).finish(tree);
 }
 
 Match match(Peek& peek) {
@@ -197,16 +210,21 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   HOLDALL_ASSIGN(const auto zip, ZipArchive::open(bundle, context.limits));
   HOLDALL_TRY(check_zip_members(*zip, context, faults));
   if (!faults.list.empty()) return {};
-  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle, context.limits));
-  auto model = read_npz(bundle, context);
-  if (!model) {
+  if (auto model = read_npz(bundle, context); !model) {
     faults.add(model.error());
     return {};
   }
-  if (std::all_of(archive.members.begin(), archive.members.end(), is_plain)) {
-    HOLDALL_ASSIGN(const std::vector<StoredTensor> stored, stored_tensors(archive, bundle.names().front()));
-    verify_tree(stored, archive.tree, context, faults);
-  }
+  if (zip->find(kTreeKey) == nullptr) return {};
+  std::vector<StoredTensor> stored;
+  bool are_plain = true;
+  HOLDALL_ASSIGN(const std::string tree, for_each_member(*zip, context.limits, [&](Member member) -> Status {
+                   are_plain = are_plain && is_plain(member);
+                   if (!are_plain) return {};
+                   HOLDALL_ASSIGN(Tensor tensor, tensor_of(*member.array));
+                   stored.push_back({std::move(member.name), std::move(tensor), 0, {}});
+                   return {};
+                 }));
+  if (are_plain) verify_tree(stored, tree, context, faults);
   return {};
 }
 
@@ -241,15 +259,13 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
     } while (offset < file.size());
     return {};
   }
-  HOLDALL_ASSIGN(const Archive archive, open_archive(bundle, context.limits));
-  for (const Member& member : archive.members) {
-    if (member.array && member.array->header.has_objects) {
-      judge_objects(*member.array, context, findings);
-    } else if (!member.array) {
-      // np.load gives its bytes; whoever loads those further is told what they are.
-      HOLDALL_TRY(judge_part(member.blob.source(), context, findings));
-    }
-  }
+  HOLDALL_ASSIGN(const auto zip, ZipArchive::open(bundle, context.limits));
+  HOLDALL_TRY(for_each_member(*zip, context.limits, [&](const Member& member) -> Status {
+    if (member.array && member.array->header.has_objects) judge_objects(*member.array, context, findings);
+    // np.load gives its bytes; whoever loads those further is told what they are.
+    if (!member.array) return judge_part(member.blob.source(), context, findings);
+    return {};
+  }));
   return {};
 }
 
@@ -263,36 +279,55 @@ Result<Tensor> tensor_of(const Array& array) {
   return numpy_tensor(array.header.type, array.header.shape, order, std::move(data));
 }
 
-Result<Archive> open_archive(const Bundle& bundle, const Limits& limits) {
-  Archive archive;
-  HOLDALL_ASSIGN(archive.zip, ZipArchive::open(bundle, limits));
-  std::set<std::string> names;
-  for (const ZipMember& zipped : archive.zip->members()) {
+namespace {
+
+// As np.load shows it.
+std::string_view shown_name(const ZipMember& member) noexcept {
+  std::string_view name = member.name;
+  if (name.ends_with(kSuffix)) name.remove_suffix(kSuffix.size());
+  return name;
+}
+
+Result<Member> open_member(const ZipArchive& zip, const ZipMember& zipped, const Limits& limits) {
+  HOLDALL_ASSIGN(Blob blob, zip.blob(zipped));
+  Member member{std::string(shown_name(zipped)), std::move(blob), {}};
+  if (!std::string_view(zipped.name).ends_with(kSuffix)) return member;
+  std::vector<std::byte> head(static_cast<std::size_t>(std::min<std::uint64_t>(member.blob.size(), 6)));
+  HOLDALL_TRY(member.blob.read_at(0, head));
+  if (!looks_like_npy(head)) return member;
+  HOLDALL_ASSIGN(NpyHeader header, read_npy_header(member.blob, 0, limits));
+  member.array = Array{std::move(header), member.blob, 0};
+  const std::uint64_t end = member.array->header.header_bytes + member.array->header.data_bytes;
+  if (!member.array->header.has_objects && end != member.blob.size()) return surplus(*member.array, end);
+  return member;
+}
+
+}  // namespace
+
+Result<std::string> for_each_member(const ZipArchive& zip, const Limits& limits,
+                                    const std::function<Status(Member member)>& use) {
+  std::string tree;
+  const auto& members = zip.members();
+  const auto name_of = [&](std::uint32_t i) { return shown_name(members[i]); };
+  const auto hash_of = [&](std::uint32_t i) { return keyed_hash(name_of(i)); };
+  HashIndex shown;
+  for (std::uint32_t i = 0; i < members.size(); ++i) {
+    const ZipMember& zipped = members[i];
     if (zipped.name.ends_with('/')) continue;
-    HOLDALL_ASSIGN(Blob blob, archive.zip->blob(zipped));
     if (zipped.name == kTreeKey) {
+      HOLDALL_ASSIGN(const Blob blob, zip.blob(zipped));
       HOLDALL_ASSIGN(const Bytes json, blob.read(limits.header_bytes));
-      archive.tree = json.text();
+      tree = json.text();
       continue;
     }
-    const bool is_named_array = zipped.name.ends_with(kSuffix);
-    Member member{is_named_array ? zipped.name.substr(0, zipped.name.size() - kSuffix.size()) : zipped.name, blob, {}};
-    std::vector<std::byte> head(static_cast<std::size_t>(std::min<std::uint64_t>(blob.size(), 6)));
-    if (is_named_array) {
-      HOLDALL_TRY(blob.read_at(0, head));
+    HOLDALL_ASSIGN(Member member, open_member(zip, zipped, limits));
+    if (shown.find(hash_of(i), [&](std::uint32_t j) { return name_of(j) == name_of(i); }) != HashIndex::kNone) {
+      return corrupt(text("two members are shown as '{}'", member.name)).at(zipped.header_offset).in(zip.source()->name());
     }
-    if (is_named_array && looks_like_npy(head)) {
-      HOLDALL_ASSIGN(NpyHeader header, read_npy_header(blob, 0, limits));
-      member.array = Array{std::move(header), blob, 0};
-      const std::uint64_t end = member.array->header.header_bytes + member.array->header.data_bytes;
-      if (!member.array->header.has_objects && end != blob.size()) return surplus(*member.array, end);
-    }
-    if (!names.insert(member.name).second) {
-      return corrupt(text("two members are shown as '{}'", member.name)).at(zipped.header_offset).in(bundle.main()->name());
-    }
-    archive.members.push_back(std::move(member));
+    shown.add(hash_of(i), i, hash_of);
+    HOLDALL_TRY(use(std::move(member)));
   }
-  return archive;
+  return tree;
 }
 
 }  // namespace numpy

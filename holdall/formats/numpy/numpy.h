@@ -3,6 +3,7 @@
 // Thread-safety: pure functions. Ownership: results share the file's source.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,13 +32,10 @@ struct Member {
   std::optional<Array> array;
 };
 
-struct Archive {
-  std::shared_ptr<const ZipArchive> zip;
-  std::vector<Member> members;  // without folders and holdall.tree
-  std::string tree;             // holdall.tree; empty where there is none
-};
-
-Result<Archive> open_archive(const Bundle& bundle, const Limits& limits);
+// Opens the members of an archive one behind another, without folders and holdall.tree; returns the text of holdall.tree, empty
+// where there is none. Errors: corrupt for two members of the same shown name or bytes behind an array; those of use().
+Result<std::string> for_each_member(const ZipArchive& zip, const Limits& limits,
+                                    const std::function<Status(Member member)>& use);
 
 // Whether a file begins as a ZIP archive does.
 bool looks_like_zip(std::span<const std::byte> head) noexcept;
