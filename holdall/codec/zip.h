@@ -136,7 +136,7 @@ class ZipPlanner {
   static Status read_payloads(const std::vector<std::pair<std::uint32_t, Blob>>& payloads, Facts& facts,
                               std::span<std::byte> block);
   PartId flush_block();
-  Status add_within(std::string name, Blob data);
+  Status add_within(std::string name, const Bytes& head, Blob data);
   void end_payload(std::size_t index, PartId payload, std::optional<std::uint64_t> stored);
 
   PlannedFile& file_;

@@ -59,11 +59,11 @@ Status check_zip_name(std::string_view name) {
 struct ZipPlanner::Facts {
   struct Member {
     std::uint64_t size = 0;
-    std::uint64_t head_size = 0;   // bytes of the payload that stand in the block before `payload`
+    std::uint64_t head_size = 0;   // bytes of the payload that stand in the block before what is read or made
     PartId block = 0;              // the part that holds the local header
     PartId payload = 0;            // the part that holds the payload, which may be the block
     std::uint32_t in_block = 0;    // where in it the local header stands
-    std::uint32_t in_payload = 0;  // where the payload does
+    std::uint32_t in_payload = 0;  // where the payload does, behind its head
     std::uint32_t head_crc32 = 0;
     std::uint32_t crc32 = 0;
     // Where the CRC-32 comes from: the plan; the part of the payload; whoever makes the payload, who puts it into crc32.
@@ -245,13 +245,15 @@ Status ZipPlanner::read_payloads(const std::vector<std::pair<std::uint32_t, Blob
   GatheredReads reads;
   const auto place = [&](std::uint32_t index) {
     const Facts::Member& member = facts.members[index];
-    return block.subspan(member.in_payload, static_cast<std::size_t>(member.size));
+    return block.subspan(member.in_payload, static_cast<std::size_t>(member.size - member.head_size));
   };
   for (const auto& [index, blob] : payloads) HOLDALL_TRY(reads.add(blob, 0, place(index)));
   HOLDALL_TRY(reads.flush());
   for (const auto& [index, blob] : payloads) {
     HOLDALL_TRY(blob.check(place(index)));
-    if (facts.members[index].crc_from == Facts::Member::Crc::kMaker) facts.members[index].crc32 = crc32(place(index));
+    Facts::Member& member = facts.members[index];
+    if (member.crc_from != Facts::Member::Crc::kMaker) continue;
+    member.crc32 = crc32_join(member.head_crc32, crc32(place(index)), blob.size());
   }
   return {};
 }
@@ -297,7 +299,7 @@ void ZipPlanner::end_payload(std::size_t index, PartId payload, std::optional<st
 }
 
 Status ZipPlanner::add(std::string name, Bytes data) {
-  if (data.size() <= kSmall) return add_within(std::move(name), Blob::memory(std::move(data), {}));
+  if (data.size() <= kSmall) return add_within(std::move(name), {}, Blob::memory(std::move(data), {}));
   const std::uint32_t crc = crc32(data);
   HOLDALL_ASSIGN(const std::size_t index, begin(std::move(name), data.size(), data.size(), false));
   Facts::Member& member = facts_->members[index];
@@ -311,23 +313,27 @@ Status ZipPlanner::add(std::string name, Bytes data) {
 }
 
 // A payload within the block: at once where it is in memory, else when the block is written.
-Status ZipPlanner::add_within(std::string name, Blob data) {
+Status ZipPlanner::add_within(std::string name, const Bytes& head, Blob data) {
   const bool is_here = data.size() == 0 || data.source()->resident();
   Bytes bytes;
   if (is_here) {
     HOLDALL_ASSIGN(bytes, data.read());
   }
-  HOLDALL_ASSIGN(const std::size_t index, begin(std::move(name), data.size(), data.size(), false));
+  const std::uint64_t size = head.size() + data.size();
+  HOLDALL_ASSIGN(const std::size_t index, begin(std::move(name), size, size, false));
   Facts::Member& member = facts_->members[index];
+  member.head_size = head.size();
+  member.head_crc32 = crc32(head);
   if (is_here) {
-    member.know_crc32(crc32(bytes));
+    member.know_crc32(crc32(bytes, member.head_crc32));
   } else if (data.crc32()) {
-    member.know_crc32(*data.crc32());
+    member.know_crc32(crc32_join(member.head_crc32, *data.crc32(), data.size()));
   } else {
     member.crc_from = Facts::Member::Crc::kMaker;
   }
   member.block = member.payload = file_.parts.size();
   write_local_header(index);
+  block_ += head.text();
   member.in_payload = static_cast<std::uint32_t>(block_.size());
   if (is_here) {
     block_ += bytes.text();
@@ -335,18 +341,19 @@ Status ZipPlanner::add_within(std::string name, Blob data) {
     block_.append(static_cast<std::size_t>(data.size()), '\0');
     payloads_.emplace_back(static_cast<std::uint32_t>(index), data);
   }
-  end_payload(index, member.payload, data.size());
+  end_payload(index, member.payload, size);
   return {};
 }
 
 Status ZipPlanner::add(std::string name, Blob data) {
-  if (data.size() <= kSmall) return add_within(std::move(name), std::move(data));
+  if (data.size() <= kSmall) return add_within(std::move(name), {}, std::move(data));
   return add(std::move(name), Bytes(), std::move(data));
 }
 
 Status ZipPlanner::add(std::string name, Bytes head, Blob data) {
   const auto size = checked_add(head.size(), data.size());
   if (!size) return invalid_argument(text("{} bytes are too many for a member", data.size()));
+  if (*size <= kSmall) return add_within(std::move(name), head, std::move(data));
   HOLDALL_ASSIGN(const std::size_t index, begin(std::move(name), *size, *size, false));
   Facts::Member& member = facts_->members[index];
   member.head_size = head.size();

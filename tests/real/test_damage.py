@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pickle
+import zipfile
 
 import numpy
 import pytest
@@ -196,6 +197,33 @@ def test_a_header_of_many_small_tensors_takes_four_times_its_size_at_most(holdal
     run = damage.run(holdall.path, [*verb.split(), *files], tmp_path)
     assert run.status == 0, run.said
     assert run.resident < 64_000_000 + 4 * len(header) * len(files)
+
+
+@pytest.fixture(scope="module")
+def many_small_tensors(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many")
+    state = {f"layer.{i}.scale": torch.zeros(1, dtype=torch.uint8) for i in range(100_000)}
+    torch.save(state, folder / "many.pt")
+    numpy.savez(folder / "many.npz", **{name: tensor.numpy() for name, tensor in state.items()})
+    return folder
+
+
+def zip_headers(path):
+    """Bytes of what describes the tensors of an archive: its directory, and its pickle or the headers of its arrays."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        described = sum(member.file_size for member in members if member.filename.endswith(".pkl"))
+        described += sum(128 for member in members if member.filename.endswith(".npy"))
+        return path.stat().st_size - archive.start_dir + described
+
+
+@pytest.mark.parametrize("verb", ["inspect", "inspect --json", "verify", "scan"])
+@pytest.mark.parametrize("name", ["many.pt", "many.npz"])
+def test_an_archive_of_many_small_tensors_takes_four_times_its_headers_at_most(holdall, many_small_tensors, tmp_path, name, verb):
+    path = many_small_tensors / name
+    run = damage.run(holdall.path, [*verb.split(), path], tmp_path)
+    assert run.status == 0, run.said
+    assert run.resident < 64_000_000 + 4 * zip_headers(path)
 
 
 # A few bytes of a pickle refer to a megabyte that it says once: nothing may be said again each time.
