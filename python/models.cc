@@ -37,13 +37,19 @@ const NamedTensor& entry_of(const OpenedModel& opened, std::size_t entry) {
   return opened.model->tensors()[entry];
 }
 
+nb::tuple shape_of(const Tensor& tensor) {
+  nb::object shape = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(tensor.shape().size())));
+  for (std::size_t i = 0; i < tensor.shape().size(); ++i) {
+    PyTuple_SET_ITEM(shape.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLongLong(tensor.shape()[i]));
+  }
+  return nb::borrow<nb::tuple>(shape);
+}
+
 // (dtype, shape, bytes, logical, file)
 nb::tuple facts(const OpenedModel& opened, std::size_t entry) {
   const NamedTensor& named = entry_of(opened, entry);
-  nb::list shape;
-  for (const std::uint64_t size : named.tensor.shape()) shape.append(size);
-  return nb::make_tuple(std::string(name(named.tensor.dtype())), nb::tuple(shape), named.tensor.bytes(), named.tensor.logical(),
-                        std::string(named.file.str()));
+  return nb::make_tuple(std::string(name(named.tensor.dtype())), shape_of(named.tensor), named.tensor.bytes(),
+                        named.tensor.logical(), std::string(named.file.str()));
 }
 
 // (path, offset) of the elements where they lie verbatim in a file, else None.
@@ -105,8 +111,8 @@ struct Placed {
   std::uint64_t offset;
 };
 
-// The storages of entries, each once, and for each entry (storage, strides or None, offset in elements). Tensors with elements
-// that are to be conjugated, negated or unpacked are made dense and alone.
+// The storages of entries, each once, and for each entry (storage, strides or None, offset in elements, dtype, shape). Tensors
+// with elements that are to be conjugated, negated or unpacked are made dense and alone.
 nb::tuple load_storages(const OpenedModel& opened, const std::vector<std::size_t>& entries, bool check, nb::handle progress) {
   Listener listener(progress);
   std::vector<Placed> placed;
@@ -144,14 +150,19 @@ nb::tuple load_storages(const OpenedModel& opened, const std::vector<std::size_t
   listener.finish();
   nb::list memories, places;
   for (Bytes& bytes : checked(std::move(loaded))) memories.append(nb::cast(Memory{std::move(bytes)}));
-  for (const Placed& p : placed) {
+  std::vector<nb::object> dtypes(all_dtypes().size());
+  for (std::size_t i = 0; i < placed.size(); ++i) {
+    const Placed& p = placed[i];
+    const Tensor& tensor = opened.model->tensors().at(entries[i]).tensor;
+    nb::object& dtype = dtypes[static_cast<std::size_t>(tensor.dtype())];
+    if (!dtype.is_valid()) dtype = nb::cast(std::string(name(tensor.dtype())));
     nb::object strides = nb::none();
     if (p.strides) {
       nb::list list;
       for (const std::int64_t stride : *p.strides) list.append(stride);
       strides = nb::tuple(list);
     }
-    places.append(nb::make_tuple(p.storage, strides, p.offset));
+    places.append(nb::make_tuple(p.storage, strides, p.offset, dtype, shape_of(tensor)));
   }
   return nb::make_tuple(memories, places);
 }

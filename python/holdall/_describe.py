@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copyreg
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from . import _dtypes, _model, _native
@@ -32,6 +32,7 @@ class Describer:
         self._of_array = {"class": _Class("numpy", "ndarray")} if arrays_say_so else None
         self._trusted = {(given.__module__, given.__qualname__) for given in trusted}
         self._moved: dict[Any, Any] = {}
+        self._of_type: dict[type, Callable[[Any], Description]] = {}
 
     def moved(self, key: Any, storage: Any) -> Any:
         """A device's storage in the CPU's memory, once for all tensors that share it."""
@@ -40,6 +41,21 @@ class Describer:
         return self._moved[key]
 
     def describe(self, value: Any) -> Description:
+        of = type(value)
+        known = self._of_type.get(of)
+        if known is None:
+            known = self._of_type[of] = self._chosen(of)
+        return known(value)
+
+    def _chosen(self, of: type) -> Callable[[Any], Description]:
+        torch = sys.modules.get("torch")
+        if torch is not None and of is torch.Tensor:
+            from .torch import _describe as of_torch
+
+            return lambda value: of_torch.plain(value, self)
+        return self._general
+
+    def _general(self, value: Any) -> Description:
         if isinstance(value, _Class):
             return self.global_(*value)
         if isinstance(value, _model.Tensor):

@@ -15,6 +15,28 @@ if TYPE_CHECKING:
 _STRIDED = (torch.strided,)
 
 
+_NAMES = {dtype: _tensors.name_of(dtype) for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}
+
+
+def plain(tensor: torch.Tensor, describer: Describer) -> Description:
+    """A dense tensor in the CPU's memory: what most are, and a checkpoint may have many thousands. Others go the long way."""
+    name = _NAMES.get(tensor.dtype)
+    if (
+        name is None or not tensor.is_cpu or tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested
+        or tensor.is_conj() or tensor.is_neg() or tensor.__dict__ or tensor._backward_hooks or name == "float4_e2m1"
+    ):  # fmt: skip
+        return _tensor(tensor, describer)
+    storage = tensor.untyped_storage()
+    address = storage.data_ptr()
+    size = storage.nbytes()
+    if size == 0 or tensor.numel() == 0:
+        return _tensor(tensor, describer)
+    return (
+        "tensor", address, address, size, name, tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.requires_grad, False,
+        None, storage, "",
+    )  # fmt: skip
+
+
 def describe(value: Any, describer: Describer) -> Description | None:
     """None for what is not torch's."""
     if isinstance(value, torch.Tensor):
@@ -71,12 +93,12 @@ def _tensor(tensor: torch.Tensor, describer: Describer) -> Description:
             raise UnsupportedError(f"tensors of {dtype} are saved where they are contiguous and have a dimension")
         shape, strides, offset = (*shape[:-1], shape[-1] * 2), None, offset * 2
     storage = tensor.untyped_storage()
-    key = (storage.device, storage.data_ptr())
+    key: Any = storage.data_ptr() if storage.device.type == "cpu" else (storage.device, storage.data_ptr())
     if storage.device.type != "cpu":
         storage = describer.moved(key, storage)
     size = storage.nbytes()
     if size == 0 or tensor.numel() == 0:
-        key, size, strides, offset = ("empty", id(tensor)), 0, None, 0  # type: ignore[assignment]
+        key, size, strides, offset = ("empty", id(tensor)), 0, None, 0
     return (
         "tensor", key, storage.data_ptr(), size, name, shape, strides, offset, requires_grad, is_parameter, attributes or None,
         (tensor, storage), "",

@@ -16,6 +16,12 @@ from ..errors import UnsupportedError
 _OF_TORCH = {"float4_e2m1": "float4_e2m1fn_x2"}
 # Quantized elements are integers until they meet their quantizer.
 _INTEGERS = {"qint8": torch.int8, "quint8": torch.uint8, "qint32": torch.int32}
+# Dtypes that both call the same, an element in whole bytes.
+_PLAIN = {
+    name: getattr(torch, name)
+    for name, (elements, size) in _dtypes.table().items()
+    if elements == 1 and size and isinstance(getattr(torch, name, None), torch.dtype) and name not in _INTEGERS
+}
 # A storage's place: ``device(tensor)`` moves it, or None leaves it on the CPU.
 Place = Callable[[torch.Tensor], torch.Tensor]
 
@@ -45,37 +51,39 @@ def load(
     check: bool = True,
     tell: Callback | None = None,
     place: Place | None = None,
-    row: Callable[[int], torch.dtype | None] | None = None,
 ) -> list[torch.Tensor]:
     """A tensor for each entry. Tensors that share a storage in the file share one here.
 
-    `place` moves each storage once; without it `device` says where all go. `row(i)`: torch's own dtype of entries[i] where the
-    library's says less (bits8).
+    `place` moves each storage once; without it `device` says where all go.
     """
     if place is None and device is not None and torch.device(device).type != "cpu":
         place = functools.partial(torch.Tensor.to, device=device)
     memories, places = native.load_storages(entries, check, tell)
     used = [0] * len(memories)
-    for storage, _, _ in places:
-        used[storage] += 1
+    for found in places:
+        used[found[0]] += 1
     wholes: dict[int, torch.UntypedStorage] = {}
-    return [
-        _tensor(native.facts(entry), memories[storage], storage, strides, offset, used[storage] > 1, wholes, place, None if row is None else row(i))
-        for i, (entry, (storage, strides, offset)) in enumerate(zip(entries, places, strict=True))
-    ]
+    tensors = []
+    for number, strides, offset, name, shape in places:
+        memory = memories[number]
+        dtype = _PLAIN.get(name)
+        if dtype is not None and strides is None and used[number] == 1 and len(memory):
+            flat = torch.frombuffer(memory, dtype=dtype)
+            if place is not None:
+                flat = place(flat)
+            tensors.append(flat if len(shape) == 1 else flat.view(shape))
+        else:
+            tensors.append(_tensor(name, shape, memory, number, strides, offset, wholes, place))
+    return tensors
 
 
 def _tensor(
-    facts: Any, memory: _native.Memory, number: int, strides: Any, offset: int, shared: bool, wholes: dict[int, torch.UntypedStorage],
-    place: Place | None, own: torch.dtype | None,
-) -> torch.Tensor:
-    name, shape = facts[0], facts[1]
-    dtype = _INTEGERS.get(name) or own or dtype_of(name)
+    name: str, shape: tuple[int, ...], memory: _native.Memory, number: int, strides: Any, offset: int,
+    wholes: dict[int, torch.UntypedStorage], place: Place | None,
+) -> torch.Tensor:  # fmt: skip
+    dtype = _INTEGERS.get(name) or dtype_of(name)
     if dtype.itemsize != _dtypes.table()[name][1] or name == "float4_e2m1":
         dtype, shape, strides, offset = _packed(name, shape, strides, offset)
-    if strides is None and not shared and len(memory):
-        flat = torch.frombuffer(memory, dtype=dtype)
-        return (flat if place is None else place(flat)).view(shape)
     whole = wholes.get(number)
     if whole is None:
         flat = torch.frombuffer(memory, dtype=torch.uint8) if len(memory) else torch.empty(0, dtype=torch.uint8)
