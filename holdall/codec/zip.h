@@ -106,10 +106,12 @@ class ZipPlanner {
   struct Entry {
     std::string name;
     std::uint64_t size = 0;
-    std::uint64_t stored_bound = 0;       // the stored size, or what it is at most
-    std::optional<std::uint64_t> offset;  // of the local header
-    std::uint64_t offset_bound = 0;
+    std::uint64_t stored_bound = 0;  // the stored size, or what it is at most
+    std::uint64_t offset_bound = 0;  // of the local header: what it is at most
+    bool is_placed = false;          // that is where it is
     bool deflated = false;
+
+    std::optional<std::uint64_t> offset() const { return is_placed ? std::optional(offset_bound) : std::nullopt; }
   };
   struct Facts;   // what becomes known while the plan is executed
   struct Fixup {  // a number in a block that is not known yet

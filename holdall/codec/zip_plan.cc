@@ -126,8 +126,8 @@ void ZipPlanner::put_zip64(std::size_t index, bool sizes, bool offset) {
     put_stored_size(index, true);
   }
   if (offset) {
-    if (!entries_[index].offset) add_fixup(Fixup::Kind::kOffset64, index);
-    put(block_, entries_[index].offset.value_or(0));
+    if (!entries_[index].is_placed) add_fixup(Fixup::Kind::kOffset64, index);
+    put(block_, entries_[index].offset().value_or(0));
   }
 }
 
@@ -144,7 +144,7 @@ Result<std::size_t> ZipPlanner::begin(std::string name, std::uint64_t size, std:
     return Error(Code::kAlreadyExists, text("the archive has a member '{}' already", name));
   }
   const auto index = static_cast<std::uint32_t>(entries_.size());
-  entries_.push_back({std::move(name), size, stored_bound, position_, bound_, deflated});
+  entries_.push_back({std::move(name), size, stored_bound, bound_, position_.has_value(), deflated});
   names_.add(hash_of(index), index, hash_of);
   facts_->members.push_back({.size = size});
   return index;
@@ -452,8 +452,8 @@ void ZipPlanner::write_central_header(std::size_t index) {
   put(block_, static_cast<std::uint16_t>(wide || wide_offset ? 4 + (wide ? 16 : 0) + (wide_offset ? 8 : 0) : 0));
   block_.append(6, '\0');  // comment, disk, internal attributes
   put(block_, descriptors ? 0u : kPlainFile);
-  if (!wide_offset && !entry.offset) add_fixup(Fixup::Kind::kOffset32, index);
-  put(block_, wide_offset ? kFull32 : static_cast<std::uint32_t>(entry.offset.value_or(0)));
+  if (!wide_offset && !entry.is_placed) add_fixup(Fixup::Kind::kOffset32, index);
+  put(block_, wide_offset ? kFull32 : static_cast<std::uint32_t>(entry.offset().value_or(0)));
   block_ += entry.name;
   put_zip64(index, wide, wide_offset);
 }

@@ -73,6 +73,7 @@ class ArchiveWriter {
   Status finish() {
     const Xxh128 hash = xxh3_128(as_bytes(names_));
     const std::uint64_t names = hash.low;
+    names_ = {};
     std::vector<std::size_t> needs(count_);
     for (std::size_t i = 0; i < count_; ++i) needs[i] = i;
     HOLDALL_TRY(zip_.add_late(
