@@ -63,7 +63,7 @@ class Describer:
         if isinstance(value, _model.Model):
             return self._of_class("collections", "OrderedDict", pairs=list(value.items()))
         # A framework that has not been imported has made nothing that could stand here.
-        numpy = sys.modules.get("numpy")
+        numpy: Any = sys.modules.get("numpy")
         if numpy is not None:
             if isinstance(value, numpy.ndarray):
                 return self._array(value)

@@ -6,10 +6,10 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast, overload
 
 from . import _native
-from ._model import PathLike, Source, source_of
+from ._model import BinaryFile, PathLike, Source, source_of
 from ._progress import Callback, reporting
 
 Document = dict[str, Any]
@@ -21,37 +21,50 @@ def inspect(
 ) -> Document:
     """What a model is: label, tensors, tree, metadata, verdict, warnings.
 
-    `digest` adds each tensor's SHA-256, `stats` its statistics (both read every byte); `tensors`: globs over names.
+    `digest` adds each tensor's SHA-256, `stats` its statistics (both read every byte); `tensors`: globs over names. `progress`: None
+    shows a bar on a terminal where tqdm is installed, True wants one, False none; a callable is told (done, total) in bytes.
     Raises MissingError, StorageError, UnsupportedError, CorruptError, LimitError.
     """
     with reporting(progress, "reading") as tell:
-        return json.loads(_native.inspect(source_of(source), _list(tensors), digest, stats, tell))  # type: ignore[no-any-return]
+        return _document(_native.inspect(source_of(source), _list(tensors), digest, stats, tell))
 
 
 def diff(a: Source, b: Source, *, atol: float = 0.0, rtol: float = 0.0, progress: Progress = None) -> Document:
     """What differs between two models, across formats. `same` is the answer.
 
     Values x of `a` and y of `b` agree when ``|x - y| <= atol + rtol * |y|``; without a tolerance when their bytes are equal.
+    Raises as inspect().
     """
     with reporting(progress, "comparing") as tell:
-        return json.loads(_native.diff(source_of(a), source_of(b), atol, rtol, tell))  # type: ignore[no-any-return]
+        return _document(_native.diff(source_of(a), source_of(b), atol, rtol, tell))
 
 
 def verify(source: Source, *, progress: Progress = None) -> Document:
-    """Whether a file is whole, to the last byte: ``{"sound", "checked", "faults"}``. Damage is an answer, not an exception."""
+    """Whether a file is whole, to the last byte: ``{"sound", "checked", "faults"}``. Damage is an answer, not an exception.
+
+    Raises MissingError, StorageError, UnsupportedError.
+    """
     with reporting(progress, "verifying") as tell:
-        return json.loads(_native.verify(source_of(source), tell))  # type: ignore[no-any-return]
+        return _document(_native.verify(source_of(source), tell))
 
 
+# A str is an iterable of str too: the first that fits is meant.
+@overload
+def scan(source: Source, *, progress: Progress = None) -> Document: ...  # type: ignore[overload-overlap]
+@overload
+def scan(source: Iterable[PathLike], *, progress: Progress = None) -> list[Document]: ...
 def scan(source: Source | Iterable[PathLike], *, progress: Progress = None) -> Document | list[Document]:
-    """Whether loading could run code: ``{"path", "verdict", "findings", "files"}``; a list for several paths."""
+    """Whether loading could run code: ``{"path", "verdict", "findings", "files"}``; a list for several paths.
+
+    What cannot be read has the verdict ``"unreadable"``. `progress` counts files.
+    """
     if isinstance(source, str | os.PathLike):
         with reporting(progress, "scanning", " files") as tell:
-            return json.loads(_native.scan([source_of(source)], tell))[0]  # type: ignore[no-any-return]
+            return _documents(_native.scan([source_of(source)], tell))[0]
     if hasattr(source, "read"):
-        return json.loads(_native.scan_file(source_of(source)))[0]  # type: ignore[no-any-return]
+        return _documents(_native.scan_file(source_of(cast(BinaryFile, source))))[0]
     with reporting(progress, "scanning", " files") as tell:
-        return json.loads(_native.scan([source_of(path) for path in source], tell))  # type: ignore[no-any-return, union-attr]
+        return _documents(_native.scan([source_of(path) for path in source], tell))
 
 
 def convert(
@@ -73,8 +86,11 @@ def convert(
     """The same model in another format, in one pass and bounded memory; written whole or not at all.
 
     `format`: an id of formats(); without it the extension chooses. `dtype`: for every floating-point tensor. `select`: globs
-    over names. `rename`: old to new, with at most one ``*`` each. `shard_size`: bytes, or a text like ``"5GB"``. `check` reads
-    the result back and compares every digest. Raises LossError, listing what the target cannot hold, unless `allow_loss`.
+    over names. `rename`: old to new, with at most one ``*`` each. `shard_size`: bytes, or a text like ``"5GB"``; `alignment`: of
+    each tensor's bytes, a power of two. `compress` deflates where the format can. `sync=False` does not wait for the disk. `check`
+    reads the result back and compares every digest. `progress`: as inspect() has it.
+
+    Raises LossError, listing what the target cannot hold, unless `allow_loss`; else as inspect().
     """
     pairs = list(rename.items() if isinstance(rename, Mapping) else rename)
     with reporting(progress, "converting") as tell:
@@ -82,12 +98,22 @@ def convert(
             source_of(source), os.fsdecode(output), format or "", dtype, _list(select), pairs, allow_loss, check, size_of(shard_size),
             alignment, compress, sync, tell,
         )
-    return json.loads(text)  # type: ignore[no-any-return]
+    return _document(text)
 
 
 def formats() -> list[Document]:
     """Every format: ``{"id", "title", "extensions", "folder", "read", "write"}``."""
-    return json.loads(_native.formats())  # type: ignore[no-any-return]
+    return _documents(_native.formats())
+
+
+def _document(text: str) -> Document:
+    document: Document = json.loads(text)
+    return document
+
+
+def _documents(text: str) -> list[Document]:
+    documents: list[Document] = json.loads(text)
+    return documents
 
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}

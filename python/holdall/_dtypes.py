@@ -53,7 +53,8 @@ def numpy_dtype(name: str) -> numpy.dtype[Any]:
             import ml_dtypes
         except ImportError as error:
             raise UnsupportedError(f"NumPy has no {name}; the package ml_dtypes brings it") from error
-        return numpy.dtype(getattr(ml_dtypes, _OF_ML_DTYPES[name]))
+        dtype: numpy.dtype[Any] = numpy.dtype(getattr(ml_dtypes, _OF_ML_DTYPES[name]))
+        return dtype
     raise UnsupportedError(f"NumPy has no dtype for {name}")
 
 
@@ -64,6 +65,15 @@ def name_of_numpy(dtype: numpy.dtype[Any]) -> str | None:
     if name in _OF_NUMPY:
         return name
     return next((own for own, theirs in _OF_ML_DTYPES.items() if theirs == name), None)
+
+
+def array_of(memory: _native.Memory, dtype: Any) -> numpy.ndarray[Any, Any]:
+    """The elements in a memory, flat and where they are."""
+    import numpy
+
+    # NumPy's stubs list classes where any buffer does.
+    array: numpy.ndarray[Any, Any] = numpy.frombuffer(memory, dtype)  # type: ignore[call-overload]
+    return array
 
 
 def unpacked(packed: numpy.ndarray[Any, Any], name: str, count: int) -> numpy.ndarray[Any, Any]:

@@ -90,7 +90,7 @@ def _mapped(tensor: _model.Tensor, check: bool) -> Any:
 
 
 def _is_real(array: Any) -> bool:
-    return array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat", "float"))
+    return bool(array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat", "float")))
 
 
 def _numpy(array: Any, dtype: Any, device: Any) -> Any:

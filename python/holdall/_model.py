@@ -15,15 +15,24 @@ from ._values import Global, fill, inert
 from .errors import Error, MissingError, UnsupportedError
 
 if TYPE_CHECKING:
-    import numpy
-    import torch
+    # Under names that no method has: Tensor.numpy and Tensor.torch hide the modules' own from annotations.
+    import numpy as np
+    from torch import Tensor as TorchTensor
+
+
+class BinaryFile(typing.Protocol):
+    """A seekable file object that gives bytes."""
+
+    def read(self, size: int, /) -> bytes: ...
+    def seek(self, offset: int, whence: int, /) -> int: ...
+
 
 PathLike = str | os.PathLike[str]
-Source = PathLike | typing.BinaryIO
+Source = PathLike | BinaryFile
 
 
 class Location(typing.NamedTuple):
-    """Where a tensor's elements lie verbatim: row-major, little-endian, without gaps."""
+    """Where a tensor's elements lie verbatim: row-major, little-endian, without gaps; `offset` and `bytes` in bytes."""
 
     path: str
     offset: int
@@ -41,38 +50,39 @@ class Tensor:
         self._facts: tuple[str, tuple[int, ...], int, str, str] | None = None
         self.name = name
 
-    def _fact(self, i: int) -> Any:
+    def _known(self) -> tuple[str, tuple[int, ...], int, str, str]:
         if self._facts is None:
             self._facts = self._native.facts(self._entry)
-        return self._facts[i]
+        return self._facts
 
     @property
     def dtype(self) -> str:
         """The dtype's name: ``"float32"``, ``"bfloat16"``, ``"q4_k"``."""
-        return str(self._fact(0))
+        return self._known()[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes, outermost first."""
-        return self._fact(1)  # type: ignore[no-any-return]
+        return self._known()[1]
 
     @property
     def nbytes(self) -> int:
         """Bytes of the elements, packed."""
-        return int(self._fact(2))
+        return self._known()[2]
 
     @property
     def logical(self) -> str:
         """What the elements mean where the dtype cannot say (``"datetime64[ns]"``, ``"U5"``); else empty."""
-        return str(self._fact(3))
+        return self._known()[3]
 
     @property
     def file(self) -> str:
         """The file that holds the bytes, relative to the model's path."""
-        return str(self._fact(4))
+        return self._known()[4]
 
     @property
     def ndim(self) -> int:
+        """Dimensions."""
         return len(self.shape)
 
     @property
@@ -94,7 +104,7 @@ class Tensor:
             raise TypeError("len() of a tensor without dimensions")
         return self.shape[0]
 
-    def numpy(self, *, check: bool = True) -> numpy.ndarray[Any, Any]:
+    def numpy(self, *, check: bool = True) -> np.ndarray[Any, Any]:
         """The elements as an array of their own, writable.
 
         ``check=False`` skips the stored checksums. Raises CorruptError, StorageError; UnsupportedError for a dtype that neither
@@ -103,7 +113,7 @@ class Tensor:
         (memory,) = self._native.load_elements([self._entry], check, None)
         return self._array(memory, self.shape)
 
-    def _array(self, memory: _native.Memory, shape: tuple[int, ...]) -> numpy.ndarray[Any, Any]:
+    def _array(self, memory: _native.Memory, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         import numpy
 
         count = math.prod(shape)
@@ -117,29 +127,31 @@ class Tensor:
             return numpy.empty(shape, _logical(_dtypes.numpy_dtype(self.dtype), self.logical))
         dtype = _dtypes.numpy_dtype(self.dtype)
         if _dtypes.table()[self.dtype][0] != 1:
-            return _dtypes.unpacked(numpy.frombuffer(memory, numpy.uint8), self.dtype, count).reshape(shape)
-        return numpy.frombuffer(memory, _logical(dtype, self.logical)).reshape(shape)
+            return _dtypes.unpacked(_dtypes.array_of(memory, numpy.uint8), self.dtype, count).reshape(shape)
+        return _dtypes.array_of(memory, _logical(dtype, self.logical)).reshape(shape)
 
-    def torch(self, device: Any = "cpu", *, check: bool = True) -> torch.Tensor:
+    def torch(self, device: Any = "cpu", *, check: bool = True) -> TorchTensor:
         """The elements as a torch tensor of its own on `device`. Raises as numpy()."""
         from .torch import _tensors
 
         return _tensors.load(self._native, [self._entry], device=device, check=check)[0]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> numpy.ndarray[Any, Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        """For ``numpy.asarray(tensor)``. Raises as numpy(); ValueError for ``copy=False``."""
         if copy is False:
             raise ValueError("a tensor on disk cannot become an array without a copy")
         array = self.numpy()
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def __dlpack__(self, **options: Any) -> Any:
+        """For ``from_dlpack(tensor)`` of any framework: a copy in the CPU's memory. Raises as numpy()."""
         return self.numpy().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
 
-    def __getitem__(self, index: Any) -> numpy.ndarray[Any, Any]:
-        """A part as an array; only the rows of the first dimension that the index needs are read, unchecked."""
+    def __getitem__(self, index: Any) -> Any:
+        """A part as an array, or one element; only the rows of the first dimension that the index needs are read, unchecked."""
         parts = index if isinstance(index, tuple) else (index,)
         elements, size = _dtypes.table()[self.dtype]
         first = parts[0] if parts else Ellipsis
@@ -162,13 +174,13 @@ class Tensor:
         return part[(head, *parts[1:])]
 
 
-def _logical(dtype: numpy.dtype[Any], logical: str) -> numpy.dtype[Any]:
+def _logical(dtype: np.dtype[Any], logical: str) -> np.dtype[Any]:
     import numpy
 
     return numpy.dtype(logical) if logical.startswith(("datetime64", "timedelta64")) else dtype
 
 
-def _strings(memory: _native.Memory, shape: tuple[int, ...], logical: str) -> numpy.ndarray[Any, Any]:
+def _strings(memory: _native.Memory, shape: tuple[int, ...], logical: str) -> np.ndarray[Any, Any]:
     """Per element a little-endian uint64 length and that many bytes: UTF-8, or bytes where NumPy's type was S."""
     import numpy
 
@@ -221,6 +233,7 @@ class Model(Mapping[str, Tensor]):
 
     @property
     def path(self) -> str:
+        """The path as it was given; a file object's name."""
         return self._native.path
 
     @property
@@ -230,6 +243,7 @@ class Model(Mapping[str, Tensor]):
 
     @property
     def detail(self) -> str:
+        """The format's variant: ``"zip, pickle protocol 2, torch >= 2.1"``."""
         return self._native.detail
 
     @property
@@ -244,6 +258,7 @@ class Model(Mapping[str, Tensor]):
 
     @property
     def warnings(self) -> list[str]:
+        """What deserves a word but not a stop: parts that disagree, files that are missing."""
         return self._native.warnings
 
     @functools.cached_property
@@ -266,7 +281,7 @@ class Model(Mapping[str, Tensor]):
         """``"inert"``, ``"code"``, ``"malicious"`` or ``"unreadable"``: whether loading it elsewhere could run code."""
         from ._documents import scan
 
-        return str(scan(self._source)["verdict"])  # type: ignore[index]
+        return str(scan(self._source)["verdict"])
 
     def _tree(self, part: str) -> Any:
         names = list(self._names)
@@ -309,13 +324,16 @@ def open(source: Source, *, format: str | None = None) -> Model:
     return Model(_native.open(source_of(source), format or ""), source)
 
 
-def source_of(source: Source) -> Any:
+@typing.overload
+def source_of(source: PathLike) -> str: ...
+@typing.overload
+def source_of(source: BinaryFile) -> BinaryFile: ...
+def source_of(source: Source) -> str | BinaryFile:
     """What the native module takes: a text, or the file object itself."""
     if isinstance(source, str):
         return source
-    if hasattr(source, "__fspath__"):
-        path = os.fspath(source)
-        return os.fsdecode(path)
+    if isinstance(source, os.PathLike):
+        return os.fsdecode(source)
     if hasattr(source, "read") and hasattr(source, "seek"):
         return source
     raise TypeError(f"a path or a seekable binary file is needed, not {type(source).__name__}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from . import _dtypes
+
 if TYPE_CHECKING:
     import numpy
 
@@ -14,5 +16,5 @@ if TYPE_CHECKING:
 def array(memory: _native.Memory, shape: tuple[int, ...], logical: str) -> numpy.ndarray[Any, Any]:
     import numpy
 
-    dtype = numpy.lib.format.descr_to_dtype(ast.literal_eval(logical))
-    return numpy.frombuffer(memory, dtype).reshape(shape)
+    dtype: numpy.dtype[Any] = numpy.lib.format.descr_to_dtype(ast.literal_eval(logical))
+    return _dtypes.array_of(memory, dtype).reshape(shape)

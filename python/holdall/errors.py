@@ -7,6 +7,10 @@ None) and ``context`` (on whose behalf, innermost first).
 from __future__ import annotations
 
 import builtins
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .torch import Report
 
 __all__ = [
     "CorruptError",
@@ -59,7 +63,7 @@ class UnsafeError(Error, ValueError):
 class MismatchError(Error, ValueError):
     """A model's entries do not fit the module they were to be loaded into; ``report`` says which and how."""
 
-    report: object = None
+    report: Report | None = None
 
 
 class MissingError(Error, FileNotFoundError):
@@ -68,9 +72,6 @@ class MissingError(Error, FileNotFoundError):
 
 class StorageError(Error, OSError):
     """The operating system refused: permission, space, input, output; ``errno`` where it said why."""
-
-    def __init__(self, text: str, **place: object) -> None:
-        Error.__init__(self, text, **place)  # type: ignore[arg-type]
 
 
 class HoldallWarning(UserWarning):

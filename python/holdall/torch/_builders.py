@@ -64,7 +64,7 @@ def _from_type(builder: Builder, module: str, name: str, args: tuple[Any, ...], 
         value, of, state = args
     if type(value) is not of:
         value = value.as_subclass(of)
-    return torch._utils._set_obj_state(value, state)
+    return torch._utils._set_obj_state(value, state)  # type: ignore[no-untyped-call]
 
 
 def _device_tensor(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -84,7 +84,8 @@ def _storage(builder: Builder, module: str, name: str, args: tuple[Any, ...], kw
     tensor = args[0]
     if name in ("UntypedStorage", "_UntypedStorage"):
         return tensor.untyped_storage()
-    return torch.storage.TypedStorage(wrap_storage=tensor.untyped_storage(), dtype=tensor.dtype, _internal=True)
+    untyped = tensor.untyped_storage()
+    return torch.storage.TypedStorage(wrap_storage=untyped, dtype=tensor.dtype, _internal=True)  # type: ignore[no-untyped-call]
 
 
 def _plain(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -55,7 +55,7 @@ def describe(value: Any, describer: Describer) -> Description | None:
 def _storage(value: Any, describer: Describer) -> Description:
     untyped = value if isinstance(value, torch.UntypedStorage) else value.untyped()
     dtype = torch.uint8 if untyped is value else value.dtype
-    flat = torch.empty(0, dtype=dtype, device=untyped.device).set_(untyped)  # type: ignore[call-overload]
+    flat = torch.empty(0, dtype=dtype, device=untyped.device).set_(untyped)
     name = "UntypedStorage" if untyped is value else value.pickle_storage_type()
     return describer.object("torch.storage" if untyped is value else "torch", name, (flat,))
 
@@ -69,7 +69,7 @@ def _tensor(tensor: torch.Tensor, describer: Describer) -> Description:
         return describer.reduced(tensor)
     if tensor._backward_hooks:
         raise UnsafeError("a tensor has hooks, which are code; save it without them")
-    state = torch._utils._get_obj_state(tensor)
+    state = torch._utils._get_obj_state(tensor)  # type: ignore[no-untyped-call]
     if state:
         attributes["state"] = state
     requires_grad = tensor.requires_grad

@@ -116,7 +116,7 @@ def load_into(
 def _renamer(rename: Rename) -> Callable[[str], str]:
     if callable(rename):
         return rename
-    pairs = list(rename.items() if isinstance(rename, Mapping) else rename)
+    pairs: list[tuple[str, str]] = list(rename.items() if isinstance(rename, Mapping) else rename)
 
     def renamed(name: str) -> str:
         for old, new in pairs:
@@ -138,7 +138,7 @@ class _Match:
 
 
 def _match(model: _model.Model, own: Mapping[str, torch.Tensor], rename: Rename | None, prefix: str) -> _Match:
-    change = (lambda name: name) if rename is None else _renamer(rename)
+    change: Callable[[str], str] = (lambda name: name) if rename is None else _renamer(rename)
     direct = {change(name[len(prefix) :]): name for name in model if name.startswith(prefix)}
     best = _fitting(model, direct, own, "", "")
     if best.fitting < len(own):

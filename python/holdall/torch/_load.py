@@ -78,7 +78,7 @@ def _place_of(device: MapLocation) -> _tensors.Place | None:
             if isinstance(moved, torch.Tensor):
                 return moved
             untyped = moved.untyped() if isinstance(moved, torch.storage.TypedStorage) else moved
-            return torch.empty(0, dtype=flat.dtype, device=untyped.device).set_(untyped)  # type: ignore[call-overload, no-any-return]
+            return torch.empty(0, dtype=flat.dtype, device=untyped.device).set_(untyped)
 
         return place
     if isinstance(device, Mapping):
@@ -132,7 +132,7 @@ class _Tree:
         if "hooks" in more:
             raise UnsafeError("a tensor has hooks, which are code", path=self.model.path)
         if "state" in more:
-            tensor = torch._utils._set_obj_state(tensor, more["state"])
+            tensor = torch._utils._set_obj_state(tensor, more["state"])  # type: ignore[no-untyped-call]
         return tensor
 
 
@@ -162,5 +162,6 @@ def _quantized(tensor: torch.Tensor, quantizer: dict[str, Any], own: torch.dtype
         made = torch._empty_affine_quantized(
             tensor.shape, scale=quantizer["scale"], zero_point=quantizer["zero_point"], dtype=dtype, device=tensor.device
         )
-    storage = torch.storage.TypedStorage(wrap_storage=tensor.untyped_storage(), dtype=dtype, _internal=True)
-    return made.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())  # type: ignore[call-overload, no-any-return]
+    untyped = tensor.untyped_storage()
+    storage = torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)  # type: ignore[no-untyped-call]
+    return made.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())

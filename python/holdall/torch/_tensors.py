@@ -91,7 +91,7 @@ def _tensor(
     tensor = torch.empty(0, dtype=dtype, device=whole.device)
     if strides is None:
         return tensor.set_(whole, 0, shape)  # type: ignore[call-overload, no-any-return]
-    return tensor.set_(whole, offset, shape, strides)  # type: ignore[call-overload, no-any-return]
+    return tensor.set_(whole, offset, shape, strides)
 
 
 def _packed(name: str, shape: tuple[int, ...], strides: Any, offset: int) -> Any:

@@ -1,0 +1,135 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from holdall._model import BinaryFile
+
+
+__version__: str
+
+def dtypes() -> dict[str, tuple[int, int]]:
+    """{name: (elements of a block, bytes of a block)}; 0 bytes: elements without a fixed size."""
+
+def builders() -> list[str]:
+    """The builders of the table of globals."""
+
+def judged(module: str, name: str) -> tuple[str, str]:
+    """(builder, verdict) of a global."""
+
+class Memory:
+    """Bytes in memory; supports the buffer protocol, writable."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def address(self) -> int: ...
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+class Model:
+    """An opened model: names, tensors on disk, values."""
+
+    def __len__(self) -> int: ...
+
+    def names(self) -> list[str]: ...
+
+    def facts(self, entry: int) -> tuple[str, tuple[int, ...], int, str, str]:
+        """(dtype, shape, bytes, logical, file)"""
+
+    def location(self, entry: int) -> tuple[str, int] | None:
+        """(path, offset in bytes) of elements that lie verbatim in a file."""
+
+    def entries_by_index(self) -> list[int | None]: ...
+
+    def read_range(self, entry: int, begin: int, end: int) -> Memory: ...
+
+    def load_elements(self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None) -> list[Memory]:
+        """The elements of each entry, row-major and without gaps. `progress` is told (done, total) in bytes."""
+
+    def load_storages(
+        self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None
+    ) -> tuple[list[Memory], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
+        """Storages, each once, and for each entry (storage, strides or None, offset, dtype, shape), strides and offset in elements."""
+
+    def tree(
+        self,
+        part: str,
+        tensors: list[Any],
+        tensor: Callable[[int, bool, bool, dict[str, Any] | None], Any] | None,
+        global_: Callable[[str, str], Any],
+        make: Callable[[str | None, str | None, Any, tuple[Any, ...] | None, dict[str, Any] | None, bool], Any],
+        fill: Callable[[Any, Any, list[Any] | None, list[tuple[Any, Any]] | None], Any],
+    ) -> Any:
+        """A part of the model as Python's values; tree.h says what each callable is asked."""
+
+    def save(
+        self,
+        path: str,
+        format: str,
+        allow_loss: bool,
+        durable: bool,
+        shard_bytes: int,
+        alignment: int,
+        compress: bool,
+        progress: Callable[[int, int], object] | None,
+    ) -> None: ...
+
+    @property
+    def parameters(self) -> int: ...
+
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def detail(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def files(self) -> list[str]: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def warnings(self) -> list[str]: ...
+
+    @property
+    def has_config(self) -> bool: ...
+
+def open(source: str | BinaryFile, format: str = "") -> Model: ...
+
+def build(root: Any, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any] | None, framework: str) -> Model:
+    """A model of Python's values; tree.h says what `describe` answers."""
+
+def inspect(
+    source: str | BinaryFile, tensors: Sequence[str], digest: bool, stats: bool, progress: Callable[[int, int], object] | None
+) -> str: ...
+
+def diff(
+    a: str | BinaryFile, b: str | BinaryFile, atol: float, rtol: float, progress: Callable[[int, int], object] | None
+) -> str: ...
+
+def verify(source: str | BinaryFile, progress: Callable[[int, int], object] | None) -> str: ...
+
+def scan(paths: Sequence[str], progress: Callable[[int, int], object] | None) -> str: ...
+
+def scan_file(file: BinaryFile) -> str: ...
+
+def convert(
+    source: str | BinaryFile,
+    output: str,
+    to: str,
+    dtype: str | None,
+    select: Sequence[str],
+    rename: Sequence[tuple[str, str]],
+    allow_loss: bool,
+    check: bool,
+    shard_bytes: int,
+    alignment: int,
+    compress: bool,
+    durable: bool,
+    progress: Callable[[int, int], object] | None,
+) -> str: ...
+
+def formats() -> str: ...

@@ -1,0 +1,128 @@
+# What the stub says where the binding's own signatures are vaguer than what it takes and gives:
+#   python -m nanobind.stubgen -m holdall._native -p python/holdall_native.pat -o python/holdall/_native.pyi
+# Each entry is the name of what it replaces.
+
+_native\.__version__$:
+    __version__: str
+
+_native\.dtypes$:
+    def dtypes() -> dict[str, tuple[int, int]]:
+        """{name: (elements of a block, bytes of a block)}; 0 bytes: elements without a fixed size."""
+
+_native\.builders$:
+    def builders() -> list[str]:
+        """The builders of the table of globals."""
+
+_native\.judged$:
+    def judged(module: str, name: str) -> tuple[str, str]:
+        """(builder, verdict) of a global."""
+
+# Python 3.12 and later show it by themselves, with less to say.
+Memory\.__(release_)?buffer__$:
+
+Memory\.__suffix__$:
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+Model\.facts$:
+    def facts(self, entry: int) -> tuple[str, tuple[int, ...], int, str, str]:
+        """(dtype, shape, bytes, logical, file)"""
+
+Model\.location$:
+    def location(self, entry: int) -> tuple[str, int] | None:
+        """(path, offset in bytes) of elements that lie verbatim in a file."""
+
+Model\.load_elements$:
+    \from collections.abc import Callable, Sequence
+    def load_elements(self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None) -> list[Memory]:
+        """The elements of each entry, row-major and without gaps. `progress` is told (done, total) in bytes."""
+
+Model\.load_storages$:
+    \from collections.abc import Callable, Sequence
+    def load_storages(
+        self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None
+    ) -> tuple[list[Memory], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
+        """Storages, each once, and for each entry (storage, strides or None, offset, dtype, shape), strides and offset in elements."""
+
+Model\.tree$:
+    \from collections.abc import Callable, Sequence
+    \from typing import Any
+    def tree(
+        self,
+        part: str,
+        tensors: list[Any],
+        tensor: Callable[[int, bool, bool, dict[str, Any] | None], Any] | None,
+        global_: Callable[[str, str], Any],
+        make: Callable[[str | None, str | None, Any, tuple[Any, ...] | None, dict[str, Any] | None, bool], Any],
+        fill: Callable[[Any, Any, list[Any] | None, list[tuple[Any, Any]] | None], Any],
+    ) -> Any:
+        """A part of the model as Python's values; tree.h says what each callable is asked."""
+
+Model\.save$:
+    \from collections.abc import Callable
+    def save(
+        self,
+        path: str,
+        format: str,
+        allow_loss: bool,
+        durable: bool,
+        shard_bytes: int,
+        alignment: int,
+        compress: bool,
+        progress: Callable[[int, int], object] | None,
+    ) -> None: ...
+
+_native\.open$:
+    \from holdall._model import BinaryFile
+    def open(source: str | BinaryFile, format: str = "") -> Model: ...
+
+_native\.build$:
+    \from collections.abc import Callable
+    \from typing import Any
+    def build(root: Any, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any] | None, framework: str) -> Model:
+        """A model of Python's values; tree.h says what `describe` answers."""
+
+_native\.inspect$:
+    \from collections.abc import Callable, Sequence
+    \from holdall._model import BinaryFile
+    def inspect(
+        source: str | BinaryFile, tensors: Sequence[str], digest: bool, stats: bool, progress: Callable[[int, int], object] | None
+    ) -> str: ...
+
+_native\.diff$:
+    \from collections.abc import Callable
+    \from holdall._model import BinaryFile
+    def diff(
+        a: str | BinaryFile, b: str | BinaryFile, atol: float, rtol: float, progress: Callable[[int, int], object] | None
+    ) -> str: ...
+
+_native\.verify$:
+    \from collections.abc import Callable
+    \from holdall._model import BinaryFile
+    def verify(source: str | BinaryFile, progress: Callable[[int, int], object] | None) -> str: ...
+
+_native\.scan$:
+    \from collections.abc import Callable, Sequence
+    def scan(paths: Sequence[str], progress: Callable[[int, int], object] | None) -> str: ...
+
+_native\.scan_file$:
+    \from holdall._model import BinaryFile
+    def scan_file(file: BinaryFile) -> str: ...
+
+_native\.convert$:
+    \from collections.abc import Callable, Sequence
+    \from holdall._model import BinaryFile
+    def convert(
+        source: str | BinaryFile,
+        output: str,
+        to: str,
+        dtype: str | None,
+        select: Sequence[str],
+        rename: Sequence[tuple[str, str]],
+        allow_loss: bool,
+        check: bool,
+        shard_bytes: int,
+        alignment: int,
+        compress: bool,
+        durable: bool,
+        progress: Callable[[int, int], object] | None,
+    ) -> str: ...
