@@ -17,17 +17,21 @@ from . import _tensors
 
 @dataclasses.dataclass
 class Report:
-    """What load_into() did: names of the module's entries, but `unexpected`: the file's."""
+    """What load_into() did: lists of names of the module's entries, but `unexpected`: the file's."""
 
     loaded: list[str] = dataclasses.field(default_factory=list)
     missing: list[str] = dataclasses.field(default_factory=list)
     unexpected: list[str] = dataclasses.field(default_factory=list)
     #: (name, shape in the file, shape in the module)
     mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = dataclasses.field(default_factory=list)
-    #: (name, dtype in the file, dtype in the module)
-    cast: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
-    #: (name in the file, name in the module)
-    renamed: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    #: Copied into another dtype; `dtypes` says from which to which.
+    cast: list[str] = dataclasses.field(default_factory=list)
+    #: Found under another name; `found_as` says under which.
+    renamed: list[str] = dataclasses.field(default_factory=list)
+    #: Of those that were cast: name to (dtype in the file, dtype in the module).
+    dtypes: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    #: Of those that were renamed: name to name in the file.
+    found_as: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -40,8 +44,8 @@ class Report:
             ("missing in the file", self.missing),
             ("not in the module", self.unexpected),
             ("of another shape", [f"{name}: {list(file)} in the file, {list(own)} in the module" for name, file, own in self.mismatched]),
-            ("cast", [f"{name}: {file} to {own}" for name, file, own in self.cast]),
-            ("renamed", [f"{file} to {own}" for file, own in self.renamed]),
+            ("cast", [f"{name}: {file} to {own}" for name, (file, own) in self.dtypes.items()]),
+            ("renamed", [f"{file} to {own}" for own, file in self.found_as.items()]),
         ):
             if names:
                 lines.append(f"{len(names)} {title}:")
@@ -84,7 +88,8 @@ def load_into(
     own = {name: value for name, value in own.items() if isinstance(value, torch.Tensor)}
     match = _match(model, own, rename, prefix)
     pairs = match.pairs
-    report = Report(renamed=[(file_name, name) for name, file_name in pairs.items() if file_name != name])
+    found_as = {name: file_name for name, file_name in pairs.items() if file_name != name}
+    report = Report(renamed=list(found_as), found_as=found_as)
     taken: list[tuple[str, _model.Tensor]] = []
     for name, file_name in pairs.items():
         tensor = model[file_name]
@@ -94,7 +99,8 @@ def load_into(
             continue
         dtype = str(own[name].dtype).removeprefix("torch.")
         if not assign and tensor.dtype != dtype:
-            report.cast.append((name, tensor.dtype, dtype))
+            report.cast.append(name)
+            report.dtypes[name] = (tensor.dtype, dtype)
         taken.append((name, tensor))
     used = set(pairs.values())
     report.missing = [name for name in own if name not in pairs]
