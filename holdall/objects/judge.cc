@@ -222,7 +222,12 @@ void judge(const Arena& arena, const PickleProgram& program, std::string_view wh
   Judge judge(arena, where, findings);
   if (nested) judge.loaders(program, nested);
   for (const PickleImport& import : program.imports) judge.import(import);
-  for (const PickleCall& call : program.calls) judge.call(call);
+  // What breaks off having looked up codes and done nothing else did nothing: bytes that are no pickle begin so, too.
+  const bool is_noise = program.error && program.imports.empty() && program.forgotten == 0 &&
+                        std::all_of(program.calls.begin(), program.calls.end(),
+                                    [](const PickleCall& call) { return call.kind == PickleCallKind::kExtension; });
+  for (const PickleCall& call : program.calls)
+    if (!is_noise) judge.call(call);
   for (const PickleOddity& oddity : program.oddities) judge.oddity(oddity, program);
   if (program.error) {
     judge.add(Verdict::kUnreadable, "pickle-unreadable", program.error->offset().value_or(program.end),

@@ -402,6 +402,15 @@ def test_every_state_is_inert_whatever_its_pickle_protocol(holdall, tmp_path, na
         assert verdict(holdall, tmp_path / "model.pt") == "inert", protocol
 
 
+@pytest.mark.parametrize("start", [b"\x82\x05\x01", b"\x83\x05\x00\x01", b"\x84\x05\x00\x00\x00\x01"])
+def test_raw_bytes_that_begin_like_an_extension_code_are_unreadable_and_no_attack(holdall, tmp_path, start):
+    raw = start + bytes(range(1, 200)) * 4
+    (tmp_path / "raw.bin").write_bytes(raw)
+    assert verdict(holdall, tmp_path / "raw.bin") == "unreadable"
+    (tmp_path / "broken.pkl").write_bytes(b"\x80\x02\x82\x05)R\x01")
+    assert verdict(holdall, tmp_path / "broken.pkl") == "malicious"
+
+
 def rebuilt(key, size=b"K\x01\x85", hooks=None):
     """A tensor as torch's pickles spell it; what was made for it alone is forgotten by whoever reads many."""
     storage = pickles.unicode("storage") + pickles.global_("torch", "FloatStorage") + pickles.unicode(key) + pickles.unicode("cpu") + b"K\x01"
