@@ -44,6 +44,22 @@ TEST(Names, AreThePathsOfKeys) {
   EXPECT_TRUE(model->is_named_by_tree());
 }
 
+TEST(Names, TensorsInKeysHaveNoneAndAreLeftOut) {
+  Tree tree;
+  const NodeId state = tree.arena.dict();
+  const NodeId both = tree.tensor(3);
+  tree.arena.set_item(state, tree.tensor(1), tree.tensor(2));
+  tree.arena.set_item(state, tree.arena.tuple({tree.arena.integer(1), tree.tensor(4)}), both);
+  tree.arena.set_item(state, both, tree.arena.null());
+  tree.builder.tree = state;
+  const auto model = std::move(tree.builder).named_by_tree();
+  ASSERT_TRUE(model.has_value());
+  EXPECT_EQ(model->tensors().size(), 2u);
+  ASSERT_EQ(model->left_out().size(), 1u);
+  EXPECT_EQ(model->left_out().front(), "2 tensors in keys of dicts, where nothing has a name");
+  EXPECT_EQ(model->warnings(), model->left_out());
+}
+
 TEST(Names, TwoPathsWithOneNameAreNumbered) {
   Tree tree;
   tree.builder.tree = tree.dict({{"a.b", tree.tensor(1)}, {"a", tree.dict({{"b", tree.tensor(2)}, {"b@2", tree.tensor(3)}})}});

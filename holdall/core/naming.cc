@@ -297,9 +297,37 @@ void walk_tensors(const Arena& arena, NodeId root,
   walk.run(root, [&](const TensorPlace& place, std::uint32_t step) { found(place, walk.path(step)); });
 }
 
+namespace {
+
+// How many of the tensors that have no name stand in the tree all the same: as, or in, the key of a dict.
+std::size_t count_in_keys(Value root, std::vector<bool> named) {
+  std::size_t found = 0;
+  std::vector<bool> seen(root.arena().size());
+  std::vector<NodeId> left = {root.id()};
+  seen[root.id()] = true;
+  while (!left.empty()) {
+    const Value value = root.of(left.back());
+    left.pop_back();
+    if (value.is(ValueKind::kTensor) && !named[value.as_tensor().index]) {
+      named[value.as_tensor().index] = true;
+      ++found;
+    }
+    for_each_child(value, [&](Value child) {
+      if (seen[child.id()]) return;
+      seen[child.id()] = true;
+      left.push_back(child.id());
+    });
+  }
+  return found;
+}
+
+}  // namespace
+
 Result<Model> ModelBuilder::named_by_tree() && {
   if (tree == kNoNode) tree = arena->dict();
   Names names(entries_.size());
+  std::vector<bool> named(entries_.size());
+  std::size_t unnamed = entries_.size();
   Status failure;
   {
     const std::uint64_t most = kLeastNameBytes + kMostRepeats * arena->text_bytes();
@@ -312,12 +340,18 @@ Result<Model> ModelBuilder::named_by_tree() && {
         failure = over_limit(text("the tensors' names take more than {} bytes, the limit for these keys", most));
       } else if (place.index < entries_.size()) {
         names.add(join(walk.path(step)), place.index);
+        unnamed -= named[place.index] ? 0u : 1u;
+        named[place.index] = true;
       } else {
         failure = internal(text("the tree names tensor {} of {}", place.index, entries_.size()));
       }
     });
   }
   HOLDALL_TRY(std::move(failure));
+  if (const std::size_t in_keys = unnamed == 0 ? 0 : count_in_keys(arena->at(tree), std::move(named)); in_keys > 0) {
+    left_out.push_back(text("{} tensor{} in keys of dicts, where nothing has a name", in_keys, in_keys == 1 ? "" : "s"));
+    warnings.push_back(left_out.back());
+  }
   named_by_tree_ = true;
   by_name_ = names.take_index();
   entries_ = std::move(names).filled(std::move(entries_));

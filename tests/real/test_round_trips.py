@@ -1,6 +1,7 @@
 """Whole objects and odd trees through containers that have no pickle of their own, and back to what torch loads."""
 
 import uuid
+import zipfile
 
 import pytest
 import torch
@@ -147,3 +148,22 @@ def test_a_strangers_metadata_stays_a_loss(holdall, tmp_path):
     save_file({"w": torch.ones(2)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
     outcome = holdall("convert", tmp_path / "model.safetensors", tmp_path / "out.pkl", status=1)
     assert "metadata" in outcome.out
+
+
+@pytest.mark.parametrize("extension", ["pt", "safetensors", "npz"])
+@pytest.mark.parametrize("key", [lambda key: key, lambda key: (1, key)])
+def test_a_tensor_in_a_key_is_a_listed_loss_and_nothing_is_lost_in_silence(holdall, tmp_path, extension, key):
+    torch.save({key(torch.tensor([1.0, 2.0])): torch.tensor([3.0]), "a": torch.tensor([4.0])}, tmp_path / "in.pt")
+    refused = holdall("convert", tmp_path / "in.pt", tmp_path / f"out.{extension}", "--check", status=1)
+    assert "in keys of dicts" in refused.out + refused.err
+    assert not (tmp_path / f"out.{extension}").exists()
+
+
+def test_bytes_behind_the_pickle_of_an_archive_are_a_fault(holdall, tmp_path):
+    torch.save({"w": torch.ones(2)}, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as archive, zipfile.ZipFile(tmp_path / "b.pt", "w") as longer:
+        for name in archive.namelist():
+            longer.writestr(name, archive.read(name) + (b"junk" if name.endswith("data.pkl") else b""))
+    verified = holdall("verify", tmp_path / "b.pt", status=1)
+    assert "4 bytes stand behind the end of the pickle" in verified.out
+    holdall("convert", tmp_path / "b.pt", tmp_path / "c.pt", status=1)

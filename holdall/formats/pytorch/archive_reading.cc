@@ -123,6 +123,13 @@ class Reading {
       });
       root = program.root;
       protocol = program.protocol;
+      if (program.end < pickle->size()) {
+        trailing_ = corrupt(text("{} bytes stand behind the end of the pickle", pickle->size() - program.end))
+                        .at(program.end)
+                        .in(pickle->name());
+        builder_.left_out.push_back(trailing_->to_string());
+        builder_.warnings.push_back(trailing_->to_string());
+      }
     }
     auto meant = interpret(*builder_.arena, 0, root, options_);
     if (!meant) return std::move(meant).error().in(pickle->name());
@@ -141,7 +148,11 @@ class Reading {
     return std::optional(std::move(model));
   }
 
-  const StorageSizes& sizes() const noexcept { return sizes_; }
+  // What is wrong with it beyond what ended model().
+  void report(Faults& faults) const {
+    sizes_.report(faults);
+    if (trailing_) faults.add(*trailing_);
+  }
 
  private:
   Result<Blob> find(const std::string& key, std::uint64_t claimed) {
@@ -157,19 +168,21 @@ class Reading {
   const Context& context_;
   const SharedText file_;
   StorageSizes sizes_;
+  std::optional<Error> trailing_;
   ModelBuilder builder_;
   std::optional<StorageTable> storages_;  // until the tensors are made
   InterpretOptions options_;
   std::uint64_t tensors_ = 0;
 };
 
-// The model of an archive. `faults`, where there are to be any, gets what is wrong with the sizes of its storages.
+// The model of an archive. `faults`, where there are to be any, gets what is wrong with the sizes of its storages and behind
+// its pickle.
 Result<Model> model_of(const TorchArchive& archive, const Bundle& bundle, const Context& context, Faults* faults) {
   for (const Keep keep : {Keep::kWhatIsNeeded, Keep::kAll}) {
     Reading reading(archive, bundle, context);
     auto model = std::move(reading).model(keep);
     if (model && !*model) continue;
-    if (faults != nullptr) reading.sizes().report(*faults);
+    if (faults != nullptr) reading.report(*faults);
     if (!model) return std::move(model).error();
     return *std::move(*model);
   }

@@ -116,6 +116,9 @@ class Objects {
     return Blob::range(storages, found->second.storage.offset, found->second.storage.bytes);
   }
 
+  // Bytes that the keys and what they stand for take beside the arena, about.
+  std::uint64_t memory() const noexcept { return (nodes_.size() + storages_.size()) * kPerKey; }
+
  private:
   struct Stored {
     TarStorage storage;
@@ -145,6 +148,8 @@ class Objects {
     for (const std::int64_t value : values) nodes.push_back(arena_.integer(value));
     return arena_.tuple(nodes);
   }
+
+  static constexpr std::uint64_t kPerKey = 320;
 
   Arena& arena_;
   NodeId persistent_;
@@ -192,7 +197,10 @@ class Reading {
   Status read_storages() {
     HOLDALL_ASSIGN(storages_, open_needed(archive_, kStorages));
     TarStream stream(storages_, context_.limits);
-    const auto add = [this](const auto& found) { return objects_.add(found); };
+    const auto add = [this](const auto& found) -> Status {
+      HOLDALL_TRY(objects_.add(found));
+      return check_memory();
+    };
     HOLDALL_TRY(stream.storages(add, add));
     check_end(storages_, stream.position());
     return {};
@@ -212,7 +220,7 @@ class Reading {
   }
 
   Status check_memory() const {
-    const std::uint64_t taken = builder_.arena->memory();
+    const std::uint64_t taken = builder_.arena->memory() + objects_.memory();
     if (taken <= context_.limits.value_bytes) return {};
     return over_limit(text("values take {} bytes, {} are allowed", taken, context_.limits.value_bytes));
   }
