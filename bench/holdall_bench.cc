@@ -100,7 +100,7 @@ Result<double> raw_read(const std::string& path, int flags, unsigned threads) {
 }
 
 Result<double> raw_write(const std::string& path, std::uint64_t size) {
-  HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(size));
+  HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(size, Buffer::Pages::kHuge));
   for (std::uint64_t at = 0; at + 8 <= size; at += 8) store_le(buffer.data() + at, at * 0x9e3779b97f4a7c15u);
   const auto start = std::chrono::steady_clock::now();
   const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_DIRECT | O_CLOEXEC, 0666);

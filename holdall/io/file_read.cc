@@ -9,12 +9,13 @@
 #include <cstring>
 
 #include "holdall/base/text.h"
+#include "holdall/io/fresh_pages.h"
 
 namespace holdall {
 namespace {
 
 constexpr std::uint64_t kBlock = 4096;
-constexpr std::size_t kScratch = 1u << 20;
+constexpr std::size_t kScratch = 4u << 20;
 
 // Reads blocks until `needed` bytes are there; the file may end within the last block.
 bool read_blocks(int descriptor, std::uint64_t at, std::span<std::byte> blocks, std::size_t needed) {
@@ -57,21 +58,24 @@ std::size_t FileReader::read_cached(std::uint64_t at, std::span<std::byte> out) 
 bool FileReader::read_direct(std::uint64_t at, std::span<std::byte> out, Buffer& scratch) const {
   const int descriptor = direct();
   if (descriptor < 0) return false;
-  const bool congruent = reinterpret_cast<std::uintptr_t>(out.data()) % kBlock == at % kBlock;
+  // A disk is asked once for memory that lies together. Ordinary pages do not: they cost many small requests, and a copy out of
+  // huge ones is cheaper.
+  const bool in_place =
+      fresh_pages() == Buffer::Pages::kHuge && reinterpret_cast<std::uintptr_t>(out.data()) % kBlock == at % kBlock;
   while (!out.empty()) {
     const std::uint64_t skip = at % kBlock;
     std::size_t size = 0;
-    if (congruent && skip == 0 && out.size() >= kBlock) {
+    if (in_place && skip == 0 && out.size() >= kBlock) {
       size = out.size() / kBlock * kBlock;
       if (!read_blocks(descriptor, at, out.first(size), size)) return false;
     } else {
       if (scratch.size() == 0) {
-        auto allocated = Buffer::allocate(kScratch);
+        auto allocated = Buffer::allocate(kScratch, Buffer::Pages::kHuge);
         if (!allocated) return false;
         scratch = std::move(*allocated);
       }
       // The block that is cut when all else fits in place, else as much as the scratch holds.
-      const std::size_t most = congruent ? kBlock : scratch.size();
+      const std::size_t most = in_place ? kBlock : scratch.size();
       size = static_cast<std::size_t>(std::min<std::uint64_t>(most - skip, out.size()));
       const auto blocks = scratch.span().first(static_cast<std::size_t>((skip + size + kBlock - 1) / kBlock * kBlock));
       if (!read_blocks(descriptor, at - skip, blocks, static_cast<std::size_t>(skip) + size)) return false;

@@ -25,7 +25,8 @@ class FileReader {
   // Fills a front part of `out` from what the page cache holds from `at` on, without waiting for a disk; returns its size.
   std::size_t read_cached(std::uint64_t at, std::span<std::byte> out) const;
   // Fills `out` from `at` on past the page cache; false where that fails for any reason. `scratch` serves the blocks that `out`
-  // does not hold whole, and all of it where it is not placed as in the file (address and `at` differ modulo 4096).
+  // does not hold whole, and all of it where it is not placed as in the file (address and `at` differ modulo 4096) or has
+  // ordinary pages (fresh_pages()).
   bool read_direct(std::uint64_t at, std::span<std::byte> out, Buffer& scratch) const;
 
  private:

@@ -26,7 +26,7 @@ struct LoadOptions {
   std::function<bool(std::uint64_t bytes)> loaded = {};
 };
 
-// Fills every `out`. What is in them after an error is undefined. Memory: 1 MiB a thread.
+// Fills every `out`. What is in them after an error is undefined. Memory: 4 MiB a thread.
 // Errors: those of the sources, corrupt for a stored checksum that does not hold, invalid argument for an `out` of another
 // size, cancelled.
 Status load_into(std::span<const LoadRequest> requests, const LoadOptions& options = {});
