@@ -138,9 +138,10 @@ class TileWriter {
 
   Status write(Worker& worker, std::uint64_t tile) {
     if (worker.buffer.size() == 0) {
-      HOLDALL_ASSIGN(
-          worker.buffer,
-          Buffer::allocate(std::min(options_.tile_bytes, (layout_.size + kBlock - 1) / kBlock * kBlock), Buffer::Pages::kHuge));
+      const std::uint64_t size = std::min(options_.tile_bytes, (layout_.size + kBlock - 1) / kBlock * kBlock);
+      // Where a disk is asked for it, memory that lies together is worth its price.
+      const Buffer::Pages pages = options_.direct >= 0 ? Buffer::Pages::kHuge : Buffer::Pages::kOrdinary;
+      HOLDALL_ASSIGN(worker.buffer, Buffer::allocate(size, pages));
     }
     const std::uint64_t begin = tile * options_.tile_bytes;
     const auto out = worker.buffer.span().first(static_cast<std::size_t>(std::min(options_.tile_bytes, layout_.size - begin)));
