@@ -34,7 +34,7 @@ def load(
     `framework`: "numpy", "torch", "tensorflow" or "jax". "torch" gives what ``torch.load(weights_only=True)`` gives for the same
     file: shared storages, OrderedDicts and ``_metadata`` included. `device`: where they go. `dtype`: what floating-point tensors
     become. `select`: globs over names; gives a flat dict of name to tensor. `check=False` skips stored checksums. `mmap=True`
-    maps the file instead of copying it, where the bytes lie verbatim in it: map only what nobody changes meanwhile.
+    maps the file instead of copying it, where the bytes lie verbatim in it (NumPy alone): map only what nobody changes meanwhile.
     `trusted`: classes that may be built beyond those known to be inert.
 
     Raises UnsafeError, naming what could only be built by running code that the file chooses; CorruptError where a checksum does
@@ -42,9 +42,11 @@ def load(
     """
     model = source if isinstance(source, _model.Model) else _model.open(source)
     if framework == "torch":
+        if mmap:
+            raise UnsupportedError("torch's tensors are loaded, not mapped; model[name].location says where their bytes are")
         from .torch import _load as of_torch
 
-        return of_torch.load(model, device=device, dtype=dtype, select=select, check=check, mmap=mmap, trusted=trusted, progress=progress)
+        return of_torch.load(model, device=device, dtype=dtype, select=select, check=check, trusted=trusted, progress=progress)
     if framework not in _CONVERTERS:
         raise ValueError(f"framework {framework!r} is none of numpy, torch, tensorflow, jax")
     if device is not None and framework == "numpy":

@@ -213,3 +213,8 @@ def test_a_notebook_shows_a_folding_table(tmp_path):
     shown = holdall.open(tmp_path / "a.npz")._repr_html_()
     assert shown.count("<details") == shown.count("</details>") == 2
     assert "b&lt;i&gt;" in shown and "<i>" not in shown and "float64 [3]" in shown
+
+
+def test_what_is_not_mapped_is_refused_and_not_copied_in_silence(path):
+    with pytest.raises(holdall.UnsupportedError, match="not mapped"):
+        holdall.load(path, framework="torch", mmap=True)

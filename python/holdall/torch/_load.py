@@ -23,7 +23,6 @@ def load_path(
     *,
     trusted: Sequence[Any] = (),
     check: bool = True,
-    mmap: bool = False,
     progress: bool | Callback | None = None,
 ) -> Any:
     """``torch.load``: the same objects for the same file, without running what is in it; any format that Holdall reads.
@@ -33,7 +32,7 @@ def load_path(
     Raises UnsafeError, naming what could only be built by running code that the file chooses, unless it is in `trusted`;
     CorruptError for damage, checksums included; MissingError, StorageError, UnsupportedError, LimitError.
     """
-    return load(_model.open(f), device=map_location, check=check, mmap=mmap, trusted=trusted, progress=progress)
+    return load(_model.open(f), device=map_location, check=check, trusted=trusted, progress=progress)
 
 
 def load(
@@ -43,7 +42,6 @@ def load(
     dtype: Any = None,
     select: Iterable[str] | None = None,
     check: bool = True,
-    mmap: bool = False,
     trusted: Sequence[Any] = (),
     progress: bool | Callback | None = None,
 ) -> Any:
@@ -55,7 +53,7 @@ def load(
             entries = [model[name]._entry for name in chosen]
             tensors = _tensors.load(model._native, entries, check=check, tell=tell, place=place)
             return {name: _cast(tensor, dtype) for name, tensor in zip(chosen, tensors, strict=True)}
-        return _Tree(model, trusted, dtype, check, mmap, place, tell).build()
+        return _Tree(model, trusted, dtype, check, place, tell).build()
 
 
 def _cast(tensor: torch.Tensor, dtype: Any) -> torch.Tensor:
@@ -91,7 +89,7 @@ def _place_of(device: MapLocation) -> _tensors.Place | None:
 
 class _Tree:
     def __init__(
-        self, model: _model.Model, trusted: Sequence[Any], dtype: Any, check: bool, mmap: bool, place: _tensors.Place | None,
+        self, model: _model.Model, trusted: Sequence[Any], dtype: Any, check: bool, place: _tensors.Place | None,
         tell: Callback | None,
     ) -> None:
         self.model = model
