@@ -5,6 +5,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -81,7 +82,15 @@ Result<std::vector<Bytes>> load_blobs(const std::vector<Blob>& blobs, bool check
   LoadOptions options;
   options.checks = check ? LoadOptions::Checks::kVerified : LoadOptions::Checks::kIgnored;
   options.loaded = [&](std::uint64_t bytes) { return listener.counted(bytes, total); };
-  return load_all(blobs, options);
+  HOLDALL_ASSIGN(std::vector<Bytes> loaded, load_all(blobs, options));
+  for (std::size_t i = 0; i < blobs.size(); ++i) {
+    if (loaded[i].empty() || !blobs[i].source()->resident()) continue;
+    // Shared with the model, which nobody may write into.
+    HOLDALL_ASSIGN(Buffer own, Buffer::allocate(loaded[i].size()));
+    std::copy(loaded[i].span().begin(), loaded[i].span().end(), own.data());
+    loaded[i] = std::move(own).into_bytes();
+  }
+  return loaded;
 }
 
 // The elements of each entry, dense, in memory of its own.
@@ -206,7 +215,6 @@ void save(const OpenedModel& opened, const std::string& path, const std::string&
   options.write.shard_bytes = shard_bytes;
   options.write.alignment = alignment;
   options.write.compress = compress;
-  std::atomic<std::uint64_t> done = 0;
   options.execute.progress = [&](std::uint64_t bytes, std::uint64_t total) { return listener.told(bytes, total); };
   Status status;
   {

@@ -218,3 +218,15 @@ def test_a_notebook_shows_a_folding_table(tmp_path):
 def test_what_is_not_mapped_is_refused_and_not_copied_in_silence(path):
     with pytest.raises(holdall.UnsupportedError, match="not mapped"):
         holdall.load(path, framework="torch", mmap=True)
+
+
+def test_arrays_are_apart_from_the_model_and_from_each_other(tmp_path):
+    with open(tmp_path / "a.pkl", "wb") as file:
+        pickle.dump({"w": numpy.zeros(5), "v": numpy.zeros((2, 3), order="F")}, file, protocol=2)
+    model = holdall.open(tmp_path / "a.pkl")
+    for _ in range(2):
+        loaded = holdall.load(model)
+        assert not loaded["w"].any() and not loaded["v"].any()
+        loaded["w"][:] = 9
+        loaded["v"][:] = 9
+    assert not model["w"].numpy().any()

@@ -22,7 +22,7 @@ _PLAIN = {
     for name, (elements, size) in _dtypes.table().items()
     if elements == 1 and size and isinstance(getattr(torch, name, None), torch.dtype) and name not in _INTEGERS
 }
-# A storage's place: ``device(tensor)`` moves it, or None leaves it on the CPU.
+# Moves a storage, as a flat tensor in the CPU's memory, to where it is to be.
 Place = Callable[[torch.Tensor], torch.Tensor]
 
 
