@@ -1,7 +1,5 @@
 #include "holdall/core/tensor.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -9,12 +7,11 @@
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
 #include "holdall/core/strided.h"
-#include "holdall/io/parallel.h"
+#include "holdall/io/load.h"
+#include "holdall/io/map.h"
 
 namespace holdall {
 namespace {
-
-constexpr std::uint64_t kPiece = 8u << 20;
 
 std::vector<std::int64_t> dense_strides(const Shape& shape) {
   std::vector<std::int64_t> strides(shape.size());
@@ -205,57 +202,21 @@ Result<Digest> Tensor::digest() const {
 
 Result<Bytes> Tensor::read_bytes() const {
   HOLDALL_ASSIGN(const Blob blob, data());
-  if (blob.size() == 0) return Bytes();
-  if (blob.source()->resident()) return blob.read();
-  HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(blob.size()));
-  HOLDALL_TRY(read_into(buffer.span()));
-  return std::move(buffer).into_bytes();
+  HOLDALL_ASSIGN(std::vector<Bytes> loaded, load_all(std::span(&blob, 1)));
+  return std::move(loaded.front());
 }
 
 Status Tensor::read_into(std::span<std::byte> out) const {
-  HOLDALL_ASSIGN(const Blob blob, data());
-  if (out.size() != blob.size()) {
-    return invalid_argument(text("a buffer of {} bytes for {} bytes of tensor", out.size(), blob.size()));
-  }
-  if (out.empty()) return {};
-  const std::uint64_t count = (out.size() + kPiece - 1) / kPiece;
-  std::vector<std::uint32_t> crcs(count);
-  const unsigned threads = blob.source()->random_access() ? std::min(worker_count() * 2, 8u) : 1;
-  HOLDALL_TRY(parallel_for(count, threads, [&](std::uint64_t i) -> Status {
-    const auto part = out.subspan(static_cast<std::size_t>(i * kPiece),
-                                  static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, out.size() - i * kPiece)));
-    HOLDALL_TRY(blob.read_at(i * kPiece, part));
-    if (blob.crc32()) crcs[i] = crc32(part);
-    return {};
-  }));
-  if (blob.crc32()) {
-    std::uint32_t crc = crcs[0];
-    for (std::uint64_t i = 1; i < count; ++i)
-      crc = crc32_join(crc, crcs[i], std::min<std::uint64_t>(kPiece, out.size() - i * kPiece));
-    if (crc != *blob.crc32()) {
-      return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *blob.crc32())).at(blob.offset()).in(blob.name());
-    }
-  }
-  if (blob.xxh3() && xxh3_128(out) != *blob.xxh3()) {
-    return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(xxh3_128(out)), to_hex(*blob.xxh3())))
-        .at(blob.offset())
-        .in(blob.name());
-  }
-  return {};
+  HOLDALL_ASSIGN(Blob blob, data());
+  const LoadRequest request = {std::move(blob), out};
+  return load_into(std::span(&request, 1));
 }
 
 Result<Bytes> Tensor::map() const {
-  HOLDALL_ASSIGN(const Blob blob, data());
-  std::uint64_t at = 0;
-  const int descriptor = blob.size() == 0 ? -1 : blob.source()->descriptor(blob.offset(), &at);
-  if (descriptor < 0) return read_bytes();
-  constexpr std::uint64_t kPage = 4096;
-  const std::uint64_t lead = at % kPage;
-  const auto size = static_cast<std::size_t>(blob.size() + lead);
-  void* place = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, static_cast<off_t>(at - lead));
-  if (place == MAP_FAILED) return read_bytes();
-  std::shared_ptr<const void> owner(place, [size](const void* mapped) { ::munmap(const_cast<void*>(mapped), size); });
-  return Bytes::share(std::move(owner), {static_cast<const std::byte*>(place) + lead, size - static_cast<std::size_t>(lead)});
+  HOLDALL_ASSIGN(Blob blob, data());
+  const MapRequest request = {std::move(blob)};
+  HOLDALL_ASSIGN(std::vector<Bytes> mapped, map_all(std::span(&request, 1)));
+  return std::move(mapped.front());
 }
 
 namespace detail {

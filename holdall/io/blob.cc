@@ -9,16 +9,6 @@
 namespace holdall {
 namespace {
 
-Status compare(const Blob& blob, std::uint32_t crc, const Xxh128& hash) {
-  if (blob.crc32() && *blob.crc32() != crc) {
-    return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *blob.crc32())).at(blob.offset()).in(blob.name());
-  }
-  if (blob.xxh3() && *blob.xxh3() != hash) {
-    return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(hash), to_hex(*blob.xxh3()))).at(blob.offset()).in(blob.name());
-  }
-  return {};
-}
-
 const std::string kNoName;
 
 }  // namespace
@@ -81,7 +71,17 @@ Result<Bytes> Blob::read(std::uint64_t most) const {
 }
 
 Status Blob::check(std::span<const std::byte> bytes) const {
-  return compare(*this, crc32_ ? holdall::crc32(bytes) : 0, xxh3_ ? xxh3_128(bytes) : Xxh128());
+  return compare(crc32_ ? holdall::crc32(bytes) : 0, xxh3_ ? xxh3_128(bytes) : Xxh128());
+}
+
+Status Blob::compare(std::uint32_t crc, const Xxh128& hash) const {
+  if (crc32_ && *crc32_ != crc) {
+    return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *crc32_)).at(offset_).in(name());
+  }
+  if (xxh3_ && *xxh3_ != hash) {
+    return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(hash), to_hex(*xxh3_))).at(offset_).in(name());
+  }
+  return {};
 }
 
 std::optional<Location> Blob::locate() const {
@@ -115,7 +115,7 @@ Status for_each_tile(const Blob& blob, std::size_t tile,
     }
     offset += size;
   }
-  return compare(blob, crc, blob.xxh3() ? hasher.finish() : Xxh128());
+  return blob.compare(crc, blob.xxh3() ? hasher.finish() : Xxh128());
 }
 
 }  // namespace holdall

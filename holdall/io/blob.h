@@ -41,6 +41,8 @@ class Blob {
   Result<Bytes> read(std::uint64_t most = UINT64_MAX) const;
   // Compares the stored checksums with those of `bytes`, which are all of the blob's. Errors: corrupt.
   Status check(std::span<const std::byte> bytes) const;
+  // Likewise with checksums that were taken of all the bytes; one that is not stored is not looked at. Errors: corrupt.
+  Status compare(std::uint32_t crc, const Xxh128& hash) const;
   // Where the bytes lie verbatim in a local file; empty for decoded bytes.
   std::optional<Location> locate() const;
   const std::string& name() const noexcept;

@@ -77,15 +77,7 @@ Status settle_sums(const Part& part, const PartSums& sums, Written& written) {
   if (part.checks.xxh3) written.xxh3 = sums.xxh3;
   const Blob* blob = blob_of(part);
   if (blob == nullptr) return {};
-  if (blob->crc32() && *blob->crc32() != sums.crc32) {
-    return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", sums.crc32, *blob->crc32())).at(blob->offset()).in(blob->name());
-  }
-  if (blob->xxh3() && *blob->xxh3() != sums.xxh3) {
-    return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(sums.xxh3), to_hex(*blob->xxh3())))
-        .at(blob->offset())
-        .in(blob->name());
-  }
-  return {};
+  return blob->compare(sums.crc32, sums.xxh3);
 }
 
 PartCheck::PartCheck(const Part& part) : part_(&part) {

@@ -57,16 +57,6 @@ struct Work {
 // Whether the memory of large requests was never touched.
 enum class Memory : std::uint8_t { kAny, kFresh };
 
-Status compare(const Blob& blob, std::uint32_t crc, const Xxh128& hash) {
-  if (blob.crc32() && *blob.crc32() != crc) {
-    return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *blob.crc32())).at(blob.offset()).in(blob.name());
-  }
-  if (blob.xxh3() && *blob.xxh3() != hash) {
-    return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(hash), to_hex(*blob.xxh3()))).at(blob.offset()).in(blob.name());
-  }
-  return {};
-}
-
 class Loader {
  public:
   Loader(std::span<const LoadRequest> requests, const LoadOptions& options, Memory memory)
@@ -125,7 +115,7 @@ class Loader {
         return invalid_argument(text("a buffer of {} bytes for {} bytes", request.out.size(), request.blob.size()));
       }
       if (request.out.empty()) {
-        HOLDALL_TRY(compare(request.blob, 0, xxh3_128({})));
+        HOLDALL_TRY(request.blob.check({}));
         continue;
       }
       std::uint64_t at = request.blob.offset();
@@ -226,7 +216,7 @@ class Loader {
     for (std::size_t i = 0; i < large.sums.size() && wants_crc; ++i) {
       whole = crc32_join(whole, large.sums[i], large.edges[i + 1] - large.edges[i]);
     }
-    return compare(blob, whole, large.hash != nullptr ? large.hash->finish() : Xxh128());
+    return blob.compare(whole, large.hash != nullptr ? large.hash->finish() : Xxh128());
   }
 
   // Reads a piece; what the page cache had of it may be shorter than asked, then `piece` is cut and the rest is cold.
@@ -260,9 +250,9 @@ class Loader {
     HOLDALL_TRY(reads.flush());
     HOLDALL_TRY(tell(bytes));
     for (const LoadRequest* request : requests) {
-      const Blob& blob = request->blob;
-      if (!verify_ || (!blob.crc32() && !blob.xxh3())) continue;
-      HOLDALL_TRY(compare(blob, blob.crc32() ? crc32(request->out) : 0, blob.xxh3() ? xxh3_128(request->out) : Xxh128()));
+      if (verify_) {
+        HOLDALL_TRY(request->blob.check(request->out));
+      }
     }
     return {};
   }
@@ -355,6 +345,9 @@ Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptio
     if (blobs[i].size() == 0) continue;
     if (const auto resident = blobs[i].source()->resident()) {
       loaded[i] = resident->slice(static_cast<std::size_t>(blobs[i].offset()), static_cast<std::size_t>(blobs[i].size()));
+      if (options.checks == LoadOptions::Checks::kVerified) {
+        HOLDALL_TRY(blobs[i].check(loaded[i]));
+      }
       continue;
     }
     HOLDALL_ASSIGN(auto place, places.place(blobs[i]));
