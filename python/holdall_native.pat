@@ -31,17 +31,31 @@ Model\.location$:
     def location(self, entry: int) -> tuple[str, int] | None:
         """(path, offset in bytes) of elements that lie verbatim in a file."""
 
+Staging\.next$:
+    \from typing import Any
+    def next(self, buffer: Any) -> list[tuple[int, int, int, int]]:
+        """Fills a writable buffer with what comes next: (storage, offset in it, offset in the buffer, bytes); empty at the end."""
+
 Model\.load_elements$:
     \from collections.abc import Callable, Sequence
-    def load_elements(self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None) -> list[Memory]:
+    def load_elements(
+        self, entries: Sequence[int], check: bool, mapped: bool, progress: Callable[[int, int], object] | None
+    ) -> list[Memory]:
         """The elements of each entry, row-major and without gaps. `progress` is told (done, total) in bytes."""
 
 Model\.load_storages$:
     \from collections.abc import Callable, Sequence
     def load_storages(
-        self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None
+        self, entries: Sequence[int], check: bool, mapped: bool, progress: Callable[[int, int], object] | None
     ) -> tuple[list[Memory], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
         """Storages, each once, and for each entry (storage, strides or None, offset, dtype, shape), strides and offset in elements."""
+
+Model\.stage$:
+    \from collections.abc import Callable, Sequence
+    def stage(
+        self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None
+    ) -> tuple[Staging, list[int], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
+        """What reads the storages, the bytes of each, and the places of the entries as load_storages() has them."""
 
 Model\.tree$:
     \from collections.abc import Callable, Sequence

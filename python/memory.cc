@@ -48,4 +48,10 @@ Bytes bytes_of_buffer(nb::handle buffer) {
   return Bytes::share(std::move(owner), span);
 }
 
+WritableBuffer::WritableBuffer(nb::handle buffer) {
+  if (PyObject_GetBuffer(buffer.ptr(), &view_, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS) != 0) throw nb::python_error();
+}
+
+WritableBuffer::~WritableBuffer() { PyBuffer_Release(&view_); }
+
 }  // namespace holdall::python

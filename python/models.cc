@@ -6,16 +6,15 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "errors.h"
 #include "file_source.h"
 #include "holdall/base/text.h"
-#include "holdall/io/load.h"
 #include "holdall/ops/convert.h"
 #include "holdall/ops/inspect.h"
 #include "listener.h"
+#include "loads.h"
 #include "memory.h"
 #include "tree.h"
 
@@ -36,14 +35,6 @@ OpenedModel open(nb::handle source, const std::string& format) {
 const NamedTensor& entry_of(const OpenedModel& opened, std::size_t entry) {
   if (entry >= opened.model->tensors().size()) throw nb::index_error();
   return opened.model->tensors()[entry];
-}
-
-nb::tuple shape_of(const Tensor& tensor) {
-  nb::object shape = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(tensor.shape().size())));
-  for (std::size_t i = 0; i < tensor.shape().size(); ++i) {
-    PyTuple_SET_ITEM(shape.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLongLong(tensor.shape()[i]));
-  }
-  return nb::borrow<nb::tuple>(shape);
 }
 
 // (dtype, shape, bytes, logical, file)
@@ -73,107 +64,6 @@ Memory read_range(const OpenedModel& opened, std::size_t entry, std::uint64_t be
     return std::move(buffer).into_bytes();
   }();
   return {checked(std::move(bytes))};
-}
-
-// Memory of their own for blobs, even for those that are in memory.
-Result<std::vector<Bytes>> load_blobs(const std::vector<Blob>& blobs, bool check, Listener& listener) {
-  std::uint64_t total = 0;
-  for (const Blob& blob : blobs) total += blob.size();
-  LoadOptions options;
-  options.checks = check ? LoadOptions::Checks::kVerified : LoadOptions::Checks::kIgnored;
-  options.loaded = [&](std::uint64_t bytes) { return listener.counted(bytes, total); };
-  HOLDALL_ASSIGN(std::vector<Bytes> loaded, load_all(blobs, options));
-  for (std::size_t i = 0; i < blobs.size(); ++i) {
-    if (loaded[i].empty() || !blobs[i].source()->resident()) continue;
-    // Shared with the model, which nobody may write into.
-    HOLDALL_ASSIGN(Buffer own, Buffer::allocate(loaded[i].size()));
-    std::copy(loaded[i].span().begin(), loaded[i].span().end(), own.data());
-    loaded[i] = std::move(own).into_bytes();
-  }
-  return loaded;
-}
-
-// The elements of each entry, dense, in memory of its own.
-std::vector<Memory> load_elements(const OpenedModel& opened, const std::vector<std::size_t>& entries, bool check,
-                                  nb::handle progress) {
-  Listener listener(progress);
-  Result<std::vector<Bytes>> loaded = [&]() -> Result<std::vector<Bytes>> {
-    const nb::gil_scoped_release released;
-    std::vector<Blob> blobs;
-    blobs.reserve(entries.size());
-    for (const std::size_t entry : entries) {
-      HOLDALL_ASSIGN(Blob data, opened.model->tensors().at(entry).tensor.data());
-      blobs.push_back(std::move(data));
-    }
-    return load_blobs(blobs, check, listener);
-  }();
-  listener.finish();
-  std::vector<Memory> result;
-  for (Bytes& bytes : checked(std::move(loaded))) result.push_back({std::move(bytes)});
-  return result;
-}
-
-// One storage of a framework's, and a tensor in it.
-struct Placed {
-  std::size_t storage;
-  std::optional<std::vector<std::int64_t>> strides;  // absent: dense, and all of its storage
-  std::uint64_t offset;
-};
-
-// The storages of entries, each once, and for each entry (storage, strides or None, offset in elements, dtype, shape). Tensors
-// with elements that are to be conjugated, negated or unpacked are made dense and alone.
-nb::tuple load_storages(const OpenedModel& opened, const std::vector<std::size_t>& entries, bool check, nb::handle progress) {
-  Listener listener(progress);
-  std::vector<Placed> placed;
-  Result<std::vector<Bytes>> loaded = [&]() -> Result<std::vector<Bytes>> {
-    const nb::gil_scoped_release released;
-    std::vector<Blob> blobs;
-    std::map<const Storage*, std::size_t> known;
-    for (const std::size_t entry : entries) {
-      const Tensor& tensor = opened.model->tensors().at(entry).tensor;
-      const Tensor::View& view = tensor.layout();
-      const bool is_alone = tensor.storage() == nullptr || view.conjugate || view.negative || !tensor.logical().empty();
-      const bool is_whole =
-          tensor.is_dense() && tensor.storage() != nullptr &&
-          tensor.span_in_storage() == std::pair<std::uint64_t, std::uint64_t>(0, tensor.storage()->data.size());
-      if (is_alone) {
-        HOLDALL_ASSIGN(Blob data, tensor.data());
-        placed.push_back({blobs.size(), std::nullopt, 0});
-        blobs.push_back(std::move(data));
-        continue;
-      }
-      const auto [place, is_new] = known.try_emplace(tensor.storage().get(), blobs.size());
-      if (is_new) {
-        // A whole tensor's own checksum is its storage's.
-        HOLDALL_ASSIGN(Blob data, is_whole ? tensor.data() : Result<Blob>(tensor.storage()->data));
-        blobs.push_back(std::move(data));
-      }
-      if (is_whole) {
-        placed.push_back({place->second, std::nullopt, 0});
-      } else {
-        placed.push_back({place->second, tensor.strides(), view.offset});
-      }
-    }
-    return load_blobs(blobs, check, listener);
-  }();
-  listener.finish();
-  nb::list memories, places;
-  for (Bytes& bytes : checked(std::move(loaded))) memories.append(nb::cast(Memory{std::move(bytes)}));
-  std::vector<nb::object> dtypes(all_dtypes().size());
-  for (std::size_t i = 0; i < placed.size(); ++i) {
-    const Placed& p = placed[i];
-    const Tensor& tensor = opened.model->tensors().at(entries[i]).tensor;
-    nb::object& dtype = dtypes[static_cast<std::size_t>(tensor.dtype())];
-    if (!dtype.is_valid()) dtype = nb::cast(std::string(name(tensor.dtype())));
-    nb::object strides = nb::none();
-    if (p.strides) {
-      nb::list list;
-      for (const std::int64_t stride : *p.strides) list.append(stride);
-      strides = nb::tuple(list);
-    }
-    places.append(nb::make_tuple(p.storage, strides, p.offset, dtype, shape_of(tensor)));
-  }
-  return nb::make_tuple(memories, places);
 }
 
 nb::object tree(const OpenedModel& opened, const std::string& part, nb::handle tensors, nb::handle tensor, nb::handle global,
@@ -227,6 +117,14 @@ void save(const OpenedModel& opened, const std::string& path, const std::string&
 
 }  // namespace
 
+nb::tuple shape_of(const Tensor& tensor) {
+  nb::object shape = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(tensor.shape().size())));
+  for (std::size_t i = 0; i < tensor.shape().size(); ++i) {
+    PyTuple_SetItem(shape.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLongLong(tensor.shape()[i]));
+  }
+  return nb::borrow<nb::tuple>(shape);
+}
+
 Bundle bundle_of(nb::handle source) {
   if (!nb::isinstance<nb::str>(source)) return Bundle::of(file_source(nb::borrow(source)));
   const auto path = nb::cast<std::string>(source);
@@ -238,15 +136,14 @@ Bundle bundle_of(nb::handle source) {
 }
 
 void bind_models(nb::module_& module) {
-  nb::class_<OpenedModel>(module, "Model", "An opened model: names, tensors on disk, values.")
-      .def("__len__", [](const OpenedModel& m) { return m.model->tensors().size(); })
+  nb::class_<OpenedModel> model(module, "Model", "An opened model: names, tensors on disk, values.");
+  bind_loads(module, model);
+  model.def("__len__", [](const OpenedModel& m) { return m.model->tensors().size(); })
       .def("names", names)
       .def("facts", facts, nb::arg("entry"))
       .def("location", location, nb::arg("entry"))
       .def("entries_by_index", entries_by_index)
       .def("read_range", read_range, nb::arg("entry"), nb::arg("begin"), nb::arg("end"))
-      .def("load_elements", load_elements, nb::arg("entries"), nb::arg("check"), nb::arg("progress").none())
-      .def("load_storages", load_storages, nb::arg("entries"), nb::arg("check"), nb::arg("progress").none())
       .def("tree", tree, nb::arg("part"), nb::arg("tensors"), nb::arg("tensor").none(), nb::arg("global_"), nb::arg("make"),
            nb::arg("fill"))
       .def("save", save, nb::arg("path"), nb::arg("format"), nb::arg("allow_loss"), nb::arg("durable"), nb::arg("shard_bytes"),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any, cast, overload
+from collections.abc import Mapping
 
 from . import _native
-from ._model import BinaryFile, PathLike, Source, source_of
-from ._progress import Callback, reporting
+from ._model import source_of
+from ._progress import reporting
 
-Document = dict[str, Any]
-Progress = bool | Callback | None
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, overload
+
+    from ._model import PathLike, Source
+    from ._progress import Callback
+
+    Document = dict[str, Any]
+    Progress = bool | Callback | None
 
 
 def inspect(
@@ -49,10 +54,14 @@ def verify(source: Source, *, progress: Progress = None) -> Document:
 
 
 # A str is an iterable of str too: the first that fits is meant.
-@overload
-def scan(source: Source, *, progress: Progress = None) -> Document: ...  # type: ignore[overload-overlap]
-@overload
-def scan(source: Iterable[PathLike], *, progress: Progress = None) -> list[Document]: ...
+if TYPE_CHECKING:
+
+    @overload
+    def scan(source: Source, *, progress: Progress = None) -> Document: ...  # type: ignore[overload-overlap]
+    @overload
+    def scan(source: Iterable[PathLike], *, progress: Progress = None) -> list[Document]: ...
+
+
 def scan(source: Source | Iterable[PathLike], *, progress: Progress = None) -> Document | list[Document]:
     """Whether loading could run code: ``{"path", "verdict", "findings", "files"}``; a list for several paths.
 
@@ -62,7 +71,7 @@ def scan(source: Source | Iterable[PathLike], *, progress: Progress = None) -> D
         with reporting(progress, "scanning", " files") as tell:
             return _documents(_native.scan([source_of(source)], tell))[0]
     if hasattr(source, "read"):
-        return _documents(_native.scan_file(source_of(cast(BinaryFile, source))))[0]
+        return _documents(_native.scan_file(source_of(source)))[0]  # type: ignore[arg-type]
     with reporting(progress, "scanning", " files") as tell:
         return _documents(_native.scan([source_of(path) for path in source], tell))
 
@@ -107,11 +116,15 @@ def formats() -> list[Document]:
 
 
 def _document(text: str) -> Document:
+    import json
+
     document: Document = json.loads(text)
     return document
 
 
 def _documents(text: str) -> list[Document]:
+    import json
+
     documents: list[Document] = json.loads(text)
     return documents
 
@@ -123,6 +136,8 @@ def size_of(size: int | str) -> int:
     """Bytes; ``"5GB"`` is 5 * 10**9, ``"5GiB"`` 5 * 2**30. Raises ValueError."""
     if isinstance(size, int):
         return size
+    import re
+
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", size.upper())
     if match is None or match[2] not in _UNITS:
         raise ValueError(f"{size!r} is no size; write 5GB or 500MiB")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .errors import UnsupportedError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy
 
 # What NumPy calls otherwise, or lacks and ml_dtypes has. Everything else has the same name in NumPy, or nothing there is it.

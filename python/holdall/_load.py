@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
-
 from . import _model, _native
-from ._progress import Callback, reporting
+from ._progress import reporting
 from .errors import UnsupportedError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._model import Model, Source
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
-# Makes the arrays of entries of a model: (native, entries, names, check, tell) -> one for each.
-Arrays = Callable[[_native.Model, Sequence[int], Sequence[str], bool, Callback | None], Sequence[Any]]
+    from ._model import Model, Source
+    from ._progress import Callback
 
 
 def load(
@@ -34,32 +32,34 @@ def load(
     `framework`: "numpy", "torch", "tensorflow" or "jax". "torch" gives what ``torch.load(weights_only=True)`` gives for the same
     file: shared storages, OrderedDicts and ``_metadata`` included. `device`: where they go. `dtype`: what floating-point tensors
     become. `select`: globs over names; gives a flat dict of name to tensor. `check=False` skips stored checksums. `mmap=True`
-    maps the file instead of copying it, where the bytes lie verbatim in it (NumPy alone): map only what nobody changes meanwhile.
-    `trusted`: classes that may be built beyond those known to be inert.
+    maps the file instead of copying it, where the bytes lie verbatim in it: what is written into such an array reaches no file, checksums
+    are not verified, and a file that is cut short meanwhile ends the process with SIGBUS, so map only what nobody changes. `trusted`: classes that may be built beyond those known to be inert.
 
     Raises UnsafeError, naming what could only be built by running code that the file chooses; CorruptError where a checksum does
     not hold; MissingError, StorageError, UnsupportedError, LimitError.
     """
     model = source if isinstance(source, _model.Model) else _model.open(source)
     if framework == "torch":
-        if mmap:
-            raise UnsupportedError("torch's tensors are loaded, not mapped; model[name].location says where their bytes are")
         from .torch import _load as of_torch
 
-        return of_torch.load(model, device=device, dtype=dtype, select=select, check=check, trusted=trusted, progress=progress)
+        return of_torch.load(
+            model, device=device, dtype=dtype, select=select, check=check, mmap=mmap, trusted=trusted, progress=progress
+        )
     if framework not in _CONVERTERS:
         raise ValueError(f"framework {framework!r} is none of numpy, torch, tensorflow, jax")
     if device is not None and framework == "numpy":
         raise ValueError("NumPy's arrays have no device")
     convert = _CONVERTERS[framework]
+    # What stays as it is comes in one go; what becomes something else, with little memory beside it.
+    most = None if framework == "numpy" and dtype is None else _BATCH_BYTES
     names = list(model)
     with reporting(progress, "loading") as tell:
         if select is not None:
             chosen = selected(names, select)
-            return {name: convert(array, dtype, device) for name, array in zip(chosen, _arrays(model, chosen, check, mmap, tell), strict=True)}
+            arrays = _arrays(model, chosen, check, mmap, tell, most)
+            return {name: convert(array, dtype, device) for name, array in zip(chosen, arrays, strict=True)}
         entries = model._native.entries_by_index()
-        chosen = [names[entry] for entry in entries if entry is not None]
-        arrays = iter(_arrays(model, chosen, check, mmap, tell))
+        arrays = _arrays(model, [names[entry] for entry in entries if entry is not None], check, mmap, tell, most)
         tensors = [None if entry is None else convert(next(arrays), dtype, device) for entry in entries]
     from ._build import Builder
 
@@ -68,27 +68,35 @@ def load(
 
 def selected(names: Sequence[str], globs: Iterable[str]) -> list[str]:
     """Names that fit any of the globs, in the model's order."""
+    import fnmatch
+
     patterns = [globs] if isinstance(globs, str) else list(globs)
     return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def _arrays(model: Model, names: Sequence[str], check: bool, mmap: bool, tell: Callback | None) -> list[Any]:
+_BATCH_BYTES = 32 << 20
+
+
+def _arrays(model: Model, names: Sequence[str], check: bool, mmap: bool, tell: Callback | None, most: int | None) -> Iterator[Any]:
+    """The arrays of names, one behind another, `most` bytes of them (and one at least) in memory at a time."""
     tensors = [model[name] for name in names]
-    if mmap:
-        return [_mapped(tensor, check) for tensor in tensors]
-    memories = model._native.load_elements([tensor._entry for tensor in tensors], check, tell)
-    return [tensor._array(memory, tensor.shape) for tensor, memory in zip(tensors, memories, strict=True)]
+    total = sum(tensor.nbytes for tensor in tensors)
+    done = 0
 
+    def tell_all(loaded: int, _: int) -> None:
+        if tell is not None:
+            tell(done + loaded, total)
 
-def _mapped(tensor: _model.Tensor, check: bool) -> Any:
-    import numpy
-
-    from . import _dtypes
-
-    place = tensor.location
-    if place is None or _dtypes.table()[tensor.dtype][0] != 1:
-        return tensor.numpy(check=check)
-    return numpy.memmap(place.path, _dtypes.numpy_dtype(tensor.dtype), "c", place.offset, tensor.shape)
+    while tensors:
+        size, count = tensors[0].nbytes, 1
+        while count < len(tensors) and (most is None or size + tensors[count].nbytes <= most):
+            size, count = size + tensors[count].nbytes, count + 1
+        batch, tensors = tensors[:count], tensors[count:]
+        memories = model._native.load_elements([tensor._entry for tensor in batch], check, mmap, tell and tell_all)
+        memories.reverse()
+        for tensor in batch:
+            yield tensor._array(memories.pop(), tensor.shape)
+        done += size
 
 
 def _is_real(array: Any) -> bool:
@@ -116,4 +124,4 @@ def _jax(array: Any, dtype: Any, device: Any) -> Any:
     return placed
 
 
-_CONVERTERS: dict[str, Callable[[Any, Any, Any], Any]] = {"numpy": _numpy, "tensorflow": _tensorflow, "jax": _jax}
+_CONVERTERS = {"numpy": _numpy, "tensorflow": _tensorflow, "jax": _jax}

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
-import typing
+from collections import namedtuple
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from . import _dtypes, _native
 from ._values import Global, fill, inert
 from .errors import Error, MissingError, UnsupportedError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Protocol, overload
+
     # Under names that no method has: Tensor.numpy and Tensor.torch hide the modules' own from annotations.
     import numpy as np
     from torch import Tensor as TorchTensor
 
 
-class BinaryFile(typing.Protocol):
-    """A seekable file object that gives bytes."""
+    class BinaryFile(Protocol):
+        """A seekable file object that gives bytes."""
 
-    def read(self, size: int, /) -> bytes: ...
-    def seek(self, offset: int, whence: int, /) -> int: ...
+        def read(self, size: int, /) -> bytes: ...
+        def seek(self, offset: int, whence: int, /) -> int: ...
+
+    PathLike = str | os.PathLike[str]
+    Source = PathLike | BinaryFile
 
 
-PathLike = str | os.PathLike[str]
-Source = PathLike | BinaryFile
-
-
-class Location(typing.NamedTuple):
+class Location(namedtuple("Location", ("path", "offset", "bytes"))):
     """Where a tensor's elements lie verbatim: row-major, little-endian, without gaps; `offset` and `bytes` in bytes."""
 
     path: str
@@ -110,7 +110,7 @@ class Tensor:
         ``check=False`` skips the stored checksums. Raises CorruptError, StorageError; UnsupportedError for a dtype that neither
         NumPy nor ml_dtypes has.
         """
-        (memory,) = self._native.load_elements([self._entry], check, None)
+        (memory,) = self._native.load_elements([self._entry], check, False, None)
         return self._array(memory, self.shape)
 
     def _array(self, memory: _native.Memory, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -296,6 +296,7 @@ class Model(Mapping[str, Tensor]):
 
     def _fingerprint(self) -> str:
         import hashlib
+        import json
 
         facts = [[name, *self._native.facts(entry)[:3]] for name, entry in self._names.items()]
         stamps = [[file, os.stat(os.path.join(_folder(self.path), file)).st_size] for file in self.files]
@@ -324,10 +325,14 @@ def open(source: Source, *, format: str | None = None) -> Model:
     return Model(_native.open(source_of(source), format or ""), source)
 
 
-@typing.overload
-def source_of(source: PathLike) -> str: ...
-@typing.overload
-def source_of(source: BinaryFile) -> BinaryFile: ...
+if TYPE_CHECKING:
+
+    @overload
+    def source_of(source: PathLike) -> str: ...
+    @overload
+    def source_of(source: BinaryFile) -> BinaryFile: ...
+
+
 def source_of(source: Source) -> str | BinaryFile:
     """What the native module takes: a text, or the file object itself."""
     if isinstance(source, str):

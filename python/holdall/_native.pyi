@@ -28,6 +28,21 @@ class Memory:
 class Model:
     """An opened model: names, tensors on disk, values."""
 
+    def load_elements(
+        self, entries: Sequence[int], check: bool, mapped: bool, progress: Callable[[int, int], object] | None
+    ) -> list[Memory]:
+        """The elements of each entry, row-major and without gaps. `progress` is told (done, total) in bytes."""
+
+    def load_storages(
+        self, entries: Sequence[int], check: bool, mapped: bool, progress: Callable[[int, int], object] | None
+    ) -> tuple[list[Memory], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
+        """Storages, each once, and for each entry (storage, strides or None, offset, dtype, shape), strides and offset in elements."""
+
+    def stage(
+        self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None
+    ) -> tuple[Staging, list[int], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
+        """What reads the storages, the bytes of each, and the places of the entries as load_storages() has them."""
+
     def __len__(self) -> int: ...
 
     def names(self) -> list[str]: ...
@@ -41,14 +56,6 @@ class Model:
     def entries_by_index(self) -> list[int | None]: ...
 
     def read_range(self, entry: int, begin: int, end: int) -> Memory: ...
-
-    def load_elements(self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None) -> list[Memory]:
-        """The elements of each entry, row-major and without gaps. `progress` is told (done, total) in bytes."""
-
-    def load_storages(
-        self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None
-    ) -> tuple[list[Memory], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
-        """Storages, each once, and for each entry (storage, strides or None, offset, dtype, shape), strides and offset in elements."""
 
     def tree(
         self,
@@ -96,6 +103,12 @@ class Model:
 
     @property
     def has_config(self) -> bool: ...
+
+class Staging:
+    """Storages on their way through a buffer of the caller's."""
+
+    def next(self, buffer: Any) -> list[tuple[int, int, int, int]]:
+        """Fills a writable buffer with what comes next: (storage, offset in it, offset in the buffer, bytes); empty at the end."""
 
 def open(source: str | BinaryFile, format: str = "") -> Model: ...
 

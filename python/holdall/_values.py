@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # typing takes longer to import than the package
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Global:

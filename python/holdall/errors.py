@@ -7,8 +7,8 @@ None) and ``context`` (on whose behalf, innermost first).
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .torch import Report
 

@@ -23,16 +23,18 @@ def load_path(
     *,
     trusted: Sequence[Any] = (),
     check: bool = True,
+    mmap: bool = False,
     progress: bool | Callback | None = None,
 ) -> Any:
     """``torch.load``: the same objects for the same file, without running what is in it; any format that Holdall reads.
 
     `map_location`: a device, its name, a dict of names, or a function of (storage, location), as torch takes it. Storages are read
-    into the CPU's memory: what was saved on a GPU comes back there only where `map_location` says so.
+    into the CPU's memory: what was saved on a GPU comes back there only where `map_location` says so. `mmap=True` maps the file
+    instead of copying it (holdall.load() says what that means).
     Raises UnsafeError, naming what could only be built by running code that the file chooses, unless it is in `trusted`;
     CorruptError for damage, checksums included; MissingError, StorageError, UnsupportedError, LimitError.
     """
-    return load(_model.open(f), device=map_location, check=check, trusted=trusted, progress=progress)
+    return load(_model.open(f), device=map_location, check=check, mmap=mmap, trusted=trusted, progress=progress)
 
 
 def load(
@@ -42,30 +44,31 @@ def load(
     dtype: Any = None,
     select: Iterable[str] | None = None,
     check: bool = True,
+    mmap: bool = False,
     trusted: Sequence[Any] = (),
     progress: bool | Callback | None = None,
 ) -> Any:
     names = list(model)
-    place = _place_of(device)
+    target, place = _place_of(device)
     with reporting(progress, "loading") as tell:
         if select is not None:
             chosen = _plain.selected(names, select)
             entries = [model[name]._entry for name in chosen]
-            tensors = _tensors.load(model._native, entries, check=check, tell=tell, place=place)
-            return {name: _cast(tensor, dtype) for name, tensor in zip(chosen, tensors, strict=True)}
-        return _Tree(model, trusted, dtype, check, place, tell).build()
+            tensors = _tensors.load(model._native, entries, device=target, dtype=dtype, check=check, mapped=mmap, tell=tell, place=place)
+            return dict(zip(chosen, tensors, strict=True))
+        native = model._native
+        by_index = native.entries_by_index()
+        entries = [entry for entry in by_index if entry is not None]
+        strings = {entry for entry in entries if native.facts(entry)[0] in ("string", "record")}
+        numbers = [entry for entry in entries if entry not in strings]
+        tensors = _tensors.load(native, numbers, device=target, dtype=dtype, check=check, mapped=mmap, tell=tell, place=place)
+    loaded: dict[int, Any] = dict(zip(numbers, tensors, strict=True))
+    loaded.update((entry, model[names[entry]].numpy(check=check)) for entry in strings)
+    return _Tree(model, trusted, [None if entry is None else loaded[entry] for entry in by_index]).build()
 
 
-def _cast(tensor: torch.Tensor, dtype: Any) -> torch.Tensor:
-    if dtype is None or not tensor.is_floating_point():
-        return tensor
-    return tensor.to(_tensors.dtype_of(dtype) if isinstance(dtype, str) else dtype)
-
-
-def _place_of(device: MapLocation) -> _tensors.Place | None:
-    """How a storage, as a flat tensor on the CPU, comes to where it is to be."""
-    if device is None:
-        return None
+def _place_of(device: MapLocation) -> tuple[torch.device | None, _tensors.Place | None]:
+    """The device of all storages, or what brings a storage, as a flat tensor on the CPU, to where it is to be."""
     if callable(device):
         move = device
 
@@ -78,35 +81,19 @@ def _place_of(device: MapLocation) -> _tensors.Place | None:
             untyped = moved.untyped() if isinstance(moved, torch.storage.TypedStorage) else moved
             return torch.empty(0, dtype=flat.dtype, device=untyped.device).set_(untyped)
 
-        return place
+        return None, place
     if isinstance(device, Mapping):
         device = device.get("cpu", "cpu")
-    target = torch.device(device)
-    if target.type == "cpu":
-        return None
-    return lambda flat: flat.to(target, non_blocking=False)
+    return None if device is None else torch.device(device), None
 
 
 class _Tree:
-    def __init__(
-        self, model: _model.Model, trusted: Sequence[Any], dtype: Any, check: bool, place: _tensors.Place | None,
-        tell: Callback | None,
-    ) -> None:
+    """`tensors`: by their index in the tree, as they were loaded."""
+
+    def __init__(self, model: _model.Model, trusted: Sequence[Any], tensors: list[Any]) -> None:
         self.model = model
         self.builder = TorchBuilder(trusted, model.path)
-        self.dtype = dtype
-        self.place = place
-        native = model._native
-        by_index = native.entries_by_index()
-        entries = [entry for entry in by_index if entry is not None]
-        strings = {entry for entry in entries if native.facts(entry)[0] in ("string", "record")}
-        numbers = [entry for entry in entries if entry not in strings]
-        loaded = dict(zip(numbers, _tensors.load(native, numbers, check=check, tell=tell, place=place), strict=True))
-        names = list(model)
-        self.tensors: list[Any] = [
-            None if entry is None else model[names[entry]].numpy(check=check) if entry in strings else _cast(loaded[entry], dtype)
-            for entry in by_index
-        ]
+        self.tensors = tensors
 
     def build(self) -> Any:
         return self.builder.tree(self.model._native, self.tensors, self.tensor)

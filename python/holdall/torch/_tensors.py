@@ -11,6 +11,7 @@ import torch
 from .. import _dtypes, _native
 from .._progress import Callback
 from ..errors import UnsupportedError
+from . import _devices
 
 # Where the library's name of a dtype is not torch's.
 _OF_TORCH = {"float4_e2m1": "float4_e2m1fn_x2"}
@@ -47,47 +48,58 @@ def load(
     native: _native.Model,
     entries: Sequence[int],
     *,
-    device: Any = "cpu",
+    device: Any = None,
+    dtype: torch.dtype | str | None = None,
     check: bool = True,
+    mapped: bool = False,
     tell: Callback | None = None,
     place: Place | None = None,
 ) -> list[torch.Tensor]:
     """A tensor for each entry. Tensors that share a storage in the file share one here.
 
-    `place` moves each storage once; without it `device` says where all go.
+    `place` moves each storage once; without it `device` says where all go. `dtype`: what floating-point tensors become. `mapped`: as
+    they lie in the file, where they do.
     """
-    if place is None and device is not None and torch.device(device).type != "cpu":
-        place = functools.partial(torch.Tensor.to, device=device)
-    memories, places = native.load_storages(entries, check, tell)
-    used = [0] * len(memories)
-    for found in places:
-        used[found[0]] += 1
+    to = dtype_of(dtype) if isinstance(dtype, str) else dtype
     wholes: dict[int, torch.UntypedStorage] = {}
+    memories: Sequence[_native.Memory] = ()
+    target = torch.device("cpu" if device is None else device)
+    if place is None and not mapped and (target.type != "cpu" or to is not None):
+        storages, places = _devices.load(native, entries, target, _casts(to), check, tell)
+        wholes.update(enumerate(storages))
+    else:
+        memories, places = native.load_storages(entries, check, mapped, tell)
+    used = [0] * len(memories)
+    for found in places if memories else ():
+        used[found[0]] += 1
     tensors = []
     for number, strides, offset, name, shape in places:
-        memory = memories[number]
-        dtype = _PLAIN.get(name)
-        if dtype is not None and strides is None and used[number] == 1 and len(memory):
-            flat = torch.frombuffer(memory, dtype=dtype)
+        plain = _PLAIN.get(name)
+        if plain is not None and strides is None and number not in wholes and used[number] == 1 and len(memories[number]):
+            flat = torch.frombuffer(memories[number], dtype=plain)
             if place is not None:
                 flat = place(flat)
             tensors.append(flat if len(shape) == 1 else flat.view(shape))
-        else:
-            tensors.append(_tensor(name, shape, memory, number, strides, offset, wholes, place))
-    return tensors
+            continue
+        whole = wholes.get(number)
+        if whole is None:
+            flat = torch.frombuffer(memories[number], dtype=torch.uint8) if len(memories[number]) else torch.empty(0, dtype=torch.uint8)
+            whole = wholes[number] = (flat if place is None else place(flat)).untyped_storage()
+        tensors.append(_tensor(name, shape, whole, strides, offset))
+    return tensors if to is None else [tensor.to(to) if tensor.is_floating_point() else tensor for tensor in tensors]
 
 
-def _tensor(
-    name: str, shape: tuple[int, ...], memory: _native.Memory, number: int, strides: Any, offset: int,
-    wholes: dict[int, torch.UntypedStorage], place: Place | None,
-) -> torch.Tensor:  # fmt: skip
+def _casts(to: torch.dtype | None) -> tuple[dict[str, torch.dtype], torch.dtype, str] | None:
+    name = None if to is None else name_of(to)
+    if to is None or name not in _PLAIN:
+        return None
+    return {own: dtype for own, dtype in _PLAIN.items() if dtype.is_floating_point and dtype != to}, to, name
+
+
+def _tensor(name: str, shape: tuple[int, ...], whole: torch.UntypedStorage, strides: Any, offset: int) -> torch.Tensor:
     dtype = _INTEGERS.get(name) or dtype_of(name)
     if dtype.itemsize != _dtypes.table()[name][1] or name == "float4_e2m1":
         dtype, shape, strides, offset = _packed(name, shape, strides, offset)
-    whole = wholes.get(number)
-    if whole is None:
-        flat = torch.frombuffer(memory, dtype=torch.uint8) if len(memory) else torch.empty(0, dtype=torch.uint8)
-        whole = wholes[number] = (flat if place is None else place(flat)).untyped_storage()
     tensor = torch.empty(0, dtype=dtype, device=whole.device)
     if strides is None:
         return tensor.set_(whole, 0, shape)  # type: ignore[call-overload, no-any-return]
