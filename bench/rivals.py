@@ -118,12 +118,52 @@ def small_pickles(folder, count):
     yield
 
 
+def safetensors_sum_eager(path):
+    from safetensors.torch import load_file
+
+    yield
+    return sum(tensor.clone().sum().item() for tensor in load_file(path).values())
+
+
+def safetensors_sum_lazy(path):
+    from safetensors.torch import load_file
+
+    yield
+    return sum(tensor.sum().item() for tensor in load_file(path).values())
+
+
+def torch_first_tensor(path):
+    yield
+    import torch
+
+    return next(iter(torch.load(path, map_location="cpu", mmap=True, weights_only=True).values())).clone()
+
+
+def safetensors_first_tensor(path):
+    yield
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return file.get_tensor(next(iter(file.keys())))
+
+
+def torch_import():
+    yield
+    import torch  # noqa: F401
+
+
+def safetensors_import():
+    yield
+    import safetensors.numpy  # noqa: F401
+
+
 WORKS = (torch_save, safetensors_save, torch_load, safetensors_load, ztensor_load, numpy_load, numpy_save, torch_list, torch_to_safetensors, copy,
-         small_pickles)
+         small_pickles, safetensors_sum_eager, safetensors_sum_lazy, torch_first_tensor, safetensors_first_tensor, torch_import,
+         safetensors_import)
 
 
-def main():
-    work = {function.__name__.replace("_", "-"): function for function in WORKS}[sys.argv[1]](*sys.argv[2:])
+def main(works):
+    work = {function.__name__.replace("_", "-"): function for function in works}[sys.argv[1]](*sys.argv[2:])
     next(work)
     start = time.perf_counter()
     result = None
@@ -137,4 +177,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(WORKS)

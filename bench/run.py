@@ -24,6 +24,7 @@ from collections.abc import Callable
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RIVALS = ROOT / "bench" / "rivals.py"
+PACKAGE = ROOT / "bench" / "package.py"
 LAUNCH = ROOT / "bench" / "launch.py"
 
 
@@ -118,6 +119,7 @@ class Field:
         self.command = str(pathlib.Path(options.build).resolve() / "holdall")
         self.bench = str(pathlib.Path(options.build).resolve() / "holdall_bench")
         self.ztensor = options.ztensor
+        self.installed = str(self.folder / "package")
         self.tensors = 64
         self.floats = (1 << 18) if options.quick else (1 << 22)
         self.small = 20_000
@@ -133,6 +135,10 @@ class Field:
     def rival(self, name, work, *arguments, before=lambda: None):
         return Contender(name, [self.python, str(RIVALS), work, *map(str, arguments)], True, before)
 
+    def package(self, work, *arguments, name="Holdall", before=lambda: None):
+        """Through the Python package."""
+        return Contender(name, ["env", f"PYTHONPATH={self.installed}", self.python, str(PACKAGE), work, *map(str, arguments)], True, before)
+
     def inside(self, name, work, *arguments, before=lambda: None):
         return Contender(name, [self.bench, work, *map(str, arguments)], True, before)
 
@@ -147,6 +153,9 @@ class Field:
             if not os.path.exists(self.at(name)):
                 print(f"making {name}", file=sys.stderr)
                 measure(self.rival(name, work, self.at(name), *shape))
+        remove(self.installed)
+        wheel = max(glob.glob(str(ROOT / "build" / "dist" / "*.whl")), key=os.path.getmtime)
+        subprocess.run([self.python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", self.installed, wheel], check=True)
         pickles = self.folder / "pickles"
         if not pickles.is_dir():
             pickles.mkdir()
@@ -229,9 +238,49 @@ class Field:
             self.whole("/bin/true", "/bin/true", before=lambda: drop("/bin/true")),
         ], [])
 
+    def package_races(self):
+        for format_, rival, work, ratio in (("pt", "torch.save", "torch-save", 2), ("safetensors", "safetensors", "safetensors-save", 1.5)):
+            out = self.at(f"out.{format_}")
+            clean = lambda out=out: remove(out)  # noqa: E731
+            for key, size, shape, bar in (("save", "1 GB", (self.tensors, self.floats), ratio), ("save-small", "20,000 small tensors", (self.small, 64), 3)):
+                yield Race(f"python-{key}-{format_}", f"Python: save {size} as `.{format_}`, durable", [
+                    self.package("save", out, *shape, before=clean), self.rival(rival, work, out, *shape, before=clean),
+                ], [Bar(rival, 10 if (key, format_) == ("save-small", "pt") else bar)])
+        for format_, rival, work in (("pt", "torch.load", "torch-load"), ("safetensors", "safetensors", "safetensors-load")):
+            path = self.at(f"big.{format_}")
+            for heat, prepare, ratio in (("warm", lambda p=path: warm(p), 2.5 if format_ == "pt" else 2),
+                                         ("cold", lambda p=path: drop(p), 1.5 if format_ == "pt" else 3)):
+                contenders = [self.package("load", path, before=prepare), self.rival(rival, work, path, before=prepare)]
+                if self.ztensor is not None:
+                    contenders.append(Contender("zTensor", [self.ztensor, str(RIVALS), "ztensor-load", path], True, prepare))
+                yield Race(f"python-load-{format_}-{heat}", f"Python: load 1 GB `.{format_}` into torch, {heat}", contenders, [Bar(rival, ratio)])
+            small = self.at(f"small.{format_}")
+            ready = lambda p=small: warm(p)  # noqa: E731
+            yield Race(f"python-load-small-{format_}", f"Python: load 20,000 small tensors from `.{format_}`", [
+                self.package("load", small, before=ready), self.rival(rival, work, small, before=ready),
+            ], [Bar(rival, 10 if format_ == "pt" else 3)])
+        path = self.at("big.safetensors")
+        for heat, prepare, ratio in (("warm", lambda: warm(path), 2), ("cold", lambda: drop(path), 3)):
+            for how, bar in (("eager", ratio), ("lazy", 1)):
+                yield Race(f"python-sum-{how}-{heat}", f"Python: 1 GB `.safetensors`, open to the sum of every tensor, {how}, {heat}", [
+                    self.package(f"sum-{how}", path, before=prepare), self.rival("safetensors", f"safetensors-sum-{how}", path, before=prepare),
+                ], [Bar("safetensors", bar)])
+        ready = lambda: warm(path)  # noqa: E731
+        # The memory of a Python with NumPy and of little more than the tensors.
+        yield Race("python-memory", "Python: load 1 GB `.safetensors` into NumPy", [self.package("load-numpy", path, before=ready)],
+                   [], None, self.bytes + 64_000_000 + 40_000_000)
+        yield Race("python-first", "Python: import and the first tensor of 1 GB", [
+            self.package("first-tensor", path, before=ready), self.rival("safetensors", "safetensors-first-tensor", path, before=ready),
+            self.rival("torch", "torch-first-tensor", self.at("big.pt"), before=ready),
+        ], [Bar("safetensors", 1)])
+        yield Race("python-import", "Python: import", [
+            self.package("import-package"), self.rival("safetensors with NumPy", "safetensors-import"), self.rival("torch", "torch-import"),
+        ], [], 0.030)
+
     def races(self):
         yield from self.save_races()
         yield from self.load_races()
+        yield from self.package_races()
         yield from self.command_races()
 
 

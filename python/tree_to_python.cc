@@ -111,7 +111,7 @@ class Maker {
   nb::object tuple(Value value) {
     nb::object tuple = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(value.size())));
     for (std::size_t i = 0; i < value.size(); ++i) {
-      PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), make(value.item(i)).release().ptr());
+      PyTuple_SetItem(tuple.ptr(), static_cast<Py_ssize_t>(i), make(value.item(i)).release().ptr());
     }
     return tuple;
   }

@@ -133,9 +133,11 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "
 
 
 def size_of(size: int | str) -> int:
-    """Bytes; ``"5GB"`` is 5 * 10**9, ``"5GiB"`` 5 * 2**30. Raises ValueError."""
+    """Bytes; ``"5GB"`` is 5 * 10**9, ``"5GiB"`` 5 * 2**30. Raises ValueError, TypeError."""
     if isinstance(size, int):
         return size
+    if not isinstance(size, str):
+        raise TypeError(f"a size is a number of bytes or a text like '5GB', not {type(size).__name__}")
     import re
 
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", size.upper())
