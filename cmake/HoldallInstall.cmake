@@ -2,10 +2,11 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# Fills `out` with the headers that a program may see: those that the umbrella and the C interface include, and theirs.
+# Fills `out` with the headers that a program may see: those that the umbrella, the C interface and the adapters include, and
+# theirs.
 function(holdall_public_headers out)
   set(headers)
-  set(open holdall/holdall.h holdall/c.h)
+  set(open holdall/holdall.h holdall/c.h holdall/adapters/libtorch.h)
   while(open)
     list(POP_FRONT open header)
     if(header IN_LIST headers)

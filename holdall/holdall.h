@@ -14,7 +14,6 @@
 #include <complex>
 #include <concepts>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +21,7 @@
 #include "holdall/base/result.h"
 #include "holdall/core/cast.h"
 #include "holdall/core/model.h"
+#include "holdall/core/state_dict.h"
 #include "holdall/ops/convert.h"
 #include "holdall/ops/diff.h"
 #include "holdall/ops/digest.h"
@@ -83,50 +83,7 @@ Result<Tensor> view_tensor(std::span<const T> values, Shape shape) {
   return borrow_tensor(dtype_of<T>(), std::as_bytes(values), std::move(shape));
 }
 
-// A dict of tensors, plain values and more dicts, as Python would save it:
-//
-//   holdall::StateDict checkpoint;
-//   checkpoint.set("epoch", 3);
-//   checkpoint.dict("model_state_dict").set("weight", *holdall::make_tensor<float>(values, {2, 3}));
-//   if (!holdall::save(checkpoint, "checkpoint.pt")) …
-//
-// A copy is another handle of the same dict. set() of a key that is there replaces its value.
-class StateDict {
- public:
-  StateDict();
-
-  void set(std::string_view key, Tensor tensor);
-  void set(std::string_view key, std::string_view value);
-  void set(std::string_view key, const char* value) { set(key, std::string_view(value)); }
-  template <std::same_as<bool> T>
-  void set(std::string_view key, T value) {
-    set_bool(key, value);
-  }
-  template <std::integral T>
-    requires(!std::same_as<T, bool> && (std::signed_integral<T> || sizeof(T) < 8))
-  void set(std::string_view key, T value) {
-    set_integer(key, static_cast<std::int64_t>(value));
-  }
-  template <std::floating_point T>
-  void set(std::string_view key, T value) {
-    set_real(key, static_cast<double>(value));
-  }
-  // The dict under `key`, made anew; what stood there is replaced.
-  StateDict dict(std::string_view key);
-
-  // The whole, from its outermost dict, as a model. It holds what has been set until now.
-  Result<Model> model() const;
-
- private:
-  struct Whole;
-  StateDict(std::shared_ptr<Whole> whole, NodeId node);
-  void set_bool(std::string_view key, bool value);
-  void set_integer(std::string_view key, std::int64_t value);
-  void set_real(std::string_view key, double value);
-
-  std::shared_ptr<Whole> whole_;
-  NodeId node_;
-};
+// StateDict, of core/state_dict.h, makes a dict of tensors, plain values and more dicts, as Python would save it.
 
 // --- Writing and checking ----------------------------------------------------------------------------------------------------
 

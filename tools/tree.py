@@ -6,7 +6,7 @@ import re
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FLOORS = ["base", "io", "core", "codec", "objects", "formats", "trust", "ops", "checkpoint"]
+FLOORS = ["base", "io", "core", "codec", "objects", "formats", "trust", "ops", "checkpoint", "adapters"]
 CODE = (".h", ".cc")
 
 _TOKEN = re.compile(

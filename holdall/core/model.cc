@@ -27,6 +27,15 @@ Result<Tensor> Model::tensor(std::string_view name) const {
   return not_found(std::move(message)).in(origin_.path);
 }
 
+Result<Tensor> Model::tensor(Value place) const {
+  if (place.is(ValueKind::kTensor) && &place.arena() == arena_.get()) {
+    for (const NamedTensor& entry : tensors_)
+      if (entry.index == place.as_tensor().index) return entry.tensor;
+  }
+  return not_found(place ? text("there is no tensor, but {}", name(place.kind())) : "there is no such place in the tree")
+      .in(origin_.path);
+}
+
 std::uint64_t Model::parameters() const noexcept {
   std::uint64_t total = 0;
   const auto storage = [&](std::uint32_t i) { return tensors_[i].tensor.storage().get(); };

@@ -45,6 +45,9 @@ class Model {
   const NamedTensor* find(std::string_view name) const noexcept;
   // Errors: not found, with the nearest names.
   Result<Tensor> tensor(std::string_view name) const;
+  // The tensor that stands at a place of the tree: model.tensor(model.tree().find("loss")). Looks through the list. Errors: not
+  // found, where `place` is no tensor of this model's tree.
+  Result<Tensor> tensor(Value place) const;
   // Elements of all distinct tensors.
   std::uint64_t parameters() const noexcept;
   // The first entry whose tensor shares memory with tensors()[i] and stands before it, or nullptr.

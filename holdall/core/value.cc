@@ -229,23 +229,41 @@ std::uint64_t Value::bytes_size() const noexcept {
   return bytes_resident() ? arena_->nodes_[id_].a : arena_->blobs_[arena_->nodes_[id_].b & ~Arena::kOnDisk].size();
 }
 
-Value Value::find(std::string_view key) const noexcept {
-  if (!is(ValueKind::kDict)) return {};
+template <class IsKey>
+Value Value::find(std::uint64_t hash, const IsKey& is_key) const noexcept {
   const auto index = size() <= kIndexFrom ? arena_->dict_indices_.end() : arena_->dict_indices_.find(arena_->nodes_[id_].a);
   if (index != arena_->dict_indices_.end()) {
-    const auto is_key = [&](std::uint32_t i) { return this->key(i).is(ValueKind::kString) && this->key(i).as_string() == key; };
-    const std::uint32_t place = index->second.find(keyed_hash(key), is_key);
+    const std::uint32_t place = index->second.find(hash, [&](std::uint32_t i) { return is_key(this->key(i)); });
     return place == HashIndex::kNone ? Value() : mapped(place);
   }
   for (std::size_t i = 0; i < size(); ++i)
-    if (this->key(i).is(ValueKind::kString) && this->key(i).as_string() == key) return mapped(i);
+    if (is_key(this->key(i))) return mapped(i);
   return {};
+}
+
+Value Value::find(std::string_view key) const noexcept {
+  if (!is(ValueKind::kDict)) return {};
+  return find(size() <= kIndexFrom ? 0 : keyed_hash(key),
+              [&](Value held) { return held.is(ValueKind::kString) && held.as_string() == key; });
+}
+
+Value Value::find(std::int64_t key) const noexcept {
+  if (!is(ValueKind::kDict)) return {};
+  return find(size() <= kIndexFrom ? 0 : keyed_hash(tagged('i', std::to_string(key))),
+              [&](Value held) { return held.is(ValueKind::kInt) && held.as_int() == key; });
 }
 
 std::optional<std::int64_t> Value::find_int(std::string_view key) const noexcept {
   const Value found = find(key);
   if (!found.is(ValueKind::kInt)) return std::nullopt;
   return found.as_int();
+}
+
+std::optional<double> Value::find_number(std::string_view key) const noexcept {
+  const Value found = find(key);
+  if (found.is(ValueKind::kInt)) return static_cast<double>(found.as_int());
+  if (!found.is(ValueKind::kFloat)) return std::nullopt;
+  return found.as_float();
 }
 
 std::optional<std::string_view> Value::find_string(std::string_view key) const noexcept {

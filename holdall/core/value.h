@@ -203,13 +203,20 @@ class Value {
   Value mapped(std::size_t i) const noexcept;
   // The value under a text key of a dict; false when there is none or this is no dict.
   Value find(std::string_view key) const noexcept;
+  // The same for an integer key, as an optimizer's state has them.
+  Value find(std::int64_t key) const noexcept;
   // find() of an integer; empty when absent or of another kind.
   std::optional<std::int64_t> find_int(std::string_view key) const noexcept;
+  // An integer or a float.
+  std::optional<double> find_number(std::string_view key) const noexcept;
   std::optional<std::string_view> find_string(std::string_view key) const noexcept;
 
   Value of(NodeId id) const noexcept { return id == kNoNode ? Value() : Value(arena_, id); }
 
  private:
+  template <class IsKey>
+  Value find(std::uint64_t hash, const IsKey& is_key) const noexcept;
+
   const Arena* arena_ = nullptr;
   NodeId id_ = 0;
 };

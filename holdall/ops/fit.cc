@@ -1,0 +1,169 @@
+#include "holdall/ops/fit.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "holdall/base/keyed_hash.h"
+#include "holdall/base/text.h"
+#include "holdall/ops/glob.h"
+
+namespace holdall {
+namespace {
+
+// What wrappers put before the names of what they wrap: DataParallel, torch.compile, Lightning, averaged models.
+constexpr std::array<std::string_view, 4> kWrappers = {"module.", "_orig_mod.", "model.", "_forward_module."};
+// Of so many of the module's names, prefixes are looked for.
+constexpr std::size_t kSampled = 64;
+constexpr std::size_t kListed = 20;
+
+struct KeyedHash {
+  std::size_t operator()(const std::string& key) const noexcept { return keyed_hash(key); }
+};
+
+// The file's names as the caller's prefix and rules make them.
+class Names {
+ public:
+  Names(const Model& model, const FitOptions& options) : model_(model) {
+    const auto& tensors = model.tensors();
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      if (!tensors[i].name.starts_with(options.prefix)) continue;
+      const std::string_view rest = std::string_view(tensors[i].name).substr(options.prefix.size());
+      std::string name = renamed(options.rename, rest).value_or(std::string(rest));
+      if (by_name_.insert_or_assign(name, i).second) names_.push_back(std::move(name));
+    }
+  }
+
+  const std::vector<std::string>& all() const noexcept { return names_; }
+  std::optional<std::size_t> find(const std::string& name) const {
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? std::nullopt : std::optional(found->second);
+  }
+  const Tensor& tensor(std::size_t i) const noexcept { return model_.tensors()[i].tensor; }
+
+ private:
+  const Model& model_;
+  std::vector<std::string> names_;  // in the file's order
+  std::unordered_map<std::string, std::size_t, KeyedHash> by_name_;
+};
+
+// An attempt: the module's names without `own` stand in the file behind `file`.
+struct Prefixes {
+  std::string file, own;
+  bool operator==(const Prefixes&) const = default;
+};
+
+struct Match {
+  Prefixes prefixes;
+  std::vector<Fit::Pair> pairs;  // of whatever shapes
+  std::size_t fitting = 0;       // those of equal shapes
+};
+
+Match match(const Names& names, const std::vector<FitEntry>& entries, Prefixes prefixes) {
+  Match made{std::move(prefixes), {}, 0};
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::string& own = entries[i].name;
+    if (!own.starts_with(made.prefixes.own)) continue;
+    const auto found = names.find(made.prefixes.file + own.substr(made.prefixes.own.size()));
+    if (!found) continue;
+    made.pairs.push_back({i, *found});
+    made.fitting += names.tensor(*found).shape() == entries[i].shape ? 1 : 0;
+  }
+  return made;
+}
+
+// Those worth a try: under which a name of the module stands in the file, or one of the file in the module.
+std::vector<Prefixes> worth_a_try(const Names& names, const std::vector<FitEntry>& entries) {
+  std::vector<Prefixes> tries;
+  std::unordered_set<std::string, KeyedHash> seen;
+  const auto add = [&](std::string_view file, std::string_view own) {
+    if (seen.insert(text("{}\n{}", file, own)).second) tries.push_back({std::string(file), std::string(own)});
+  };
+  for (const std::string_view wrapper : kWrappers) add("", wrapper);
+  const auto ends_with_component = [](std::string_view name, std::string_view end) {
+    return name.size() > end.size() && name.ends_with(end) && name[name.size() - end.size() - 1] == '.';
+  };
+  for (std::size_t i = 0; i < std::min(entries.size(), kSampled); ++i) {
+    const std::string_view own = entries[i].name;
+    for (const std::string_view file : names.all()) {
+      if (ends_with_component(file, own)) add(file.substr(0, file.size() - own.size()), "");
+      if (ends_with_component(own, file)) add("", own.substr(0, own.size() - file.size()));
+    }
+  }
+  return tries;
+}
+
+Match best_match(const Names& names, const std::vector<FitEntry>& entries) {
+  Match best = match(names, entries, {});
+  if (best.fitting == entries.size()) return best;
+  for (Prefixes& prefixes : worth_a_try(names, entries)) {
+    Match other = match(names, entries, std::move(prefixes));
+    if (other.fitting > best.fitting) best = std::move(other);
+  }
+  return best;
+}
+
+template <class Items, class Say>
+void list(std::string& out, std::string_view title, const Items& items, const Say& say) {
+  if (items.empty()) return;
+  out += text("\n{} {}:", items.size(), title);
+  for (std::size_t i = 0; i < std::min(items.size(), kListed); ++i) out += text("\n  {}", say(items[i]));
+  if (items.size() > kListed) out += text("\n  and {} more", items.size() - kListed);
+}
+
+}  // namespace
+
+std::string FitReport::to_string() const {
+  std::string out = text("{} loaded", loaded.size());
+  const auto as_it_is = [](const std::string& name) { return name; };
+  list(out, "missing in the file", missing, as_it_is);
+  list(out, "not in the module", unexpected, as_it_is);
+  list(out, "of another shape", mismatched, [](const Mismatch& m) {
+    return text("{}: {} in the file, {} in the module", m.name, holdall::to_string(m.file), holdall::to_string(m.module));
+  });
+  list(out, "cast", cast, [](const Cast& c) { return text("{}: {} to {}", c.name, c.from, c.to); });
+  list(out, "renamed", renamed, [](const Renamed& r) { return text("{} to {}", r.found_as, r.name); });
+  return out;
+}
+
+Result<Fit> fit(const Model& model, const std::vector<FitEntry>& entries, const FitOptions& options) {
+  for (const auto& [from, to] : options.rename) {
+    const std::string fault = rule_fault(from, to);
+    if (!fault.empty()) return invalid_argument(text("rename {}", fault));
+  }
+  const Match best = best_match(Names(model, options), entries);
+  const std::string prefix = options.prefix + best.prefixes.file;
+  Fit made;
+  FitReport& report = made.report;
+  std::vector<bool> has_tensor(entries.size()), is_used(model.tensors().size());
+  for (const Fit::Pair& pair : best.pairs) {
+    const FitEntry& entry = entries[pair.entry];
+    const NamedTensor& found = model.tensors()[pair.tensor];
+    has_tensor[pair.entry] = is_used[pair.tensor] = true;
+    if (found.name != entry.name) report.renamed.push_back({entry.name, found.name});
+    if (found.tensor.shape() != entry.shape) {
+      report.mismatched.push_back({entry.name, found.tensor.shape(), entry.shape});
+      continue;
+    }
+    if (entry.dtype != found.tensor.dtype()) {
+      const std::string_view own = entry.dtype ? name(*entry.dtype) : "another";
+      report.cast.push_back({entry.name, std::string(name(found.tensor.dtype())), std::string(own)});
+    }
+    report.loaded.push_back(entry.name);
+    made.pairs.push_back(pair);
+  }
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    if (!has_tensor[i]) report.missing.push_back(entries[i].name);
+  for (std::size_t i = 0; i < is_used.size(); ++i) {
+    const std::string& name = model.tensors()[i].name;
+    if (!is_used[i] && name.starts_with(prefix)) report.unexpected.push_back(name);
+  }
+  return made;
+}
+
+Error fit_error(const FitReport& report, const Model& model) {
+  return invalid_argument("the file does not fit the module\n" + report.to_string()).in(model.origin().path);
+}
+
+}  // namespace holdall
