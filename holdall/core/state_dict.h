@@ -1,10 +1,9 @@
 // StateDict, StateList: a tree of tensors and plain values being made, as Python would save it.
 //
-//   holdall::StateDict checkpoint;
+//   StateDict checkpoint;
 //   checkpoint.set("epoch", 3);
-//   checkpoint.dict("model_state_dict").set("weight", *holdall::make_tensor<float>(values, {2, 3}));
+//   checkpoint.dict("model_state_dict").set("weight", tensor);
 //   checkpoint.dict("optimizer_state_dict").dict("state").dict(0).set("step", 7);
-//   if (!holdall::save(checkpoint, "checkpoint.pt")) …
 //
 // Thread-safety: one thread a tree. Ownership: a copy is another handle of the same dict or list; every handle keeps the whole
 // tree.

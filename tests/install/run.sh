@@ -2,7 +2,7 @@
 # Installs Holdall and builds examples/cpp outside of the tree as a stranger would: by find_package with the static and the shared
 # library, by pkg-config, and by add_subdirectory with the network out of reach; then the C interface's test as C11. Runs what it
 # built on a checkpoint that the example writes.
-#   tests/install/run.sh [PYTHON]   a Python with torch also loads that checkpoint
+#   tests/install/run.sh [PYTHON]   a Python with torch also loads that checkpoint, and tests/libtorch is built with its LibTorch
 # Builds in build/release, build/shared and build/subdirectory.
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
@@ -86,4 +86,5 @@ module = torch.nn.Linear(3, 2)
 module.load_state_dict({key.removeprefix("fc."): value for key, value in weights.items()}, strict=True)
 PYTHON
   say "torch.load(weights_only=True): reads what C++ wrote"
+  "$source_dir/tests/libtorch/run.sh" "$python" "$work/moved-static" "$work"
 fi

@@ -37,19 +37,19 @@ inline std::vector<Value> quantizers_of(const Model& model) {
 }
 
 // Scales or zero points: a tensor of the model, or a list of numbers.
-inline Result<at::Tensor> numbers(const Model& model, Value value, at::ScalarType type) {
+inline Result<at::Tensor> numbers_of(const Model& model, Value value, at::ScalarType type) {
   if (value.is(ValueKind::kTensor)) {
     HOLDALL_ASSIGN(const Tensor tensor, model.tensor(value));
     return to_torch(tensor);
   }
   if (!value || !is_sequence(value.kind())) return corrupt("a quantizer without its numbers");
-  at::Tensor made = at::empty({static_cast<std::int64_t>(value.size())}, type);
+  std::vector<double> numbers;
   for (std::size_t i = 0; i < value.size(); ++i) {
     const Value item = value.item(i);
     if (!item.is(ValueKind::kInt) && !item.is(ValueKind::kFloat)) return corrupt("a quantizer's number is none");
-    made[static_cast<std::int64_t>(i)].fill_(item.is(ValueKind::kInt) ? static_cast<double>(item.as_int()) : item.as_float());
+    numbers.push_back(item.is(ValueKind::kInt) ? static_cast<double>(item.as_int()) : item.as_float());
   }
-  return made;
+  return at::tensor(numbers, type);
 }
 
 // The integers of a quantized tensor with their quantizer.
@@ -62,8 +62,8 @@ inline Result<at::Tensor> quantized(const Model& model, const Tensor& tensor, co
   if (const auto scale = quantizer.find_number("scale")) {
     return placed(at::_empty_affine_quantized(integers.sizes(), type, *scale, quantizer.find_int("zero_point").value_or(0)));
   }
-  HOLDALL_ASSIGN(const at::Tensor scales, numbers(model, quantizer.find("scales"), at::kDouble));
-  HOLDALL_ASSIGN(const at::Tensor zero_points, numbers(model, quantizer.find("zero_points"), at::kLong));
+  HOLDALL_ASSIGN(const at::Tensor scales, numbers_of(model, quantizer.find("scales"), at::kDouble));
+  HOLDALL_ASSIGN(const at::Tensor zero_points, numbers_of(model, quantizer.find("zero_points"), at::kLong));
   const std::int64_t axis = quantizer.find_int("axis").value_or(0);
   return placed(at::_empty_per_channel_affine_quantized(integers.sizes(), scales, zero_points, axis, type));
 }

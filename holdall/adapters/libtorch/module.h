@@ -8,6 +8,7 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/nn/module.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -87,7 +88,8 @@ inline Status fill(const NamedTensors& own, const Model& model, const std::vecto
   }
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     at::Tensor target = own[pairs[i].entry].second;
-    const c10::InferenceMode inference(target.is_inference());
+    std::optional<c10::InferenceMode> inference;
+    if (target.is_inference()) inference.emplace();
     target.copy_(loaded[i]);
   }
   return {};

@@ -5,6 +5,7 @@
 // a StateDict looks at the optimizer's own memory until it is saved.
 #pragma once
 
+#include <c10/core/InferenceMode.h>
 #include <c10/util/Type.h>
 
 #include <map>
@@ -20,7 +21,7 @@
 
 namespace holdall::libtorch {
 
-struct OptimizerOptions {
+struct LoadOptimizerOptions {
   // Where in the tree its dict is, components joined with '.': "optimizer_state_dict", "optimizers.0". Empty: the only such
   // dict that is the whole tree or stands in its first two levels.
   std::string at = {};
@@ -97,13 +98,16 @@ inline Error unknown_optimizer(const torch::optim::Optimizer& optimizer) {
   return unsupported("optimizers of the class " + c10::demangle(typeid(optimizer).name()) + " are not known");
 }
 
+// By which an optimizer knows a parameter.
+inline void* identity(const at::Tensor& parameter) { return parameter.getIntrusivePtr().get(); }
+
 // A parameter's number: its place among all, the first one where it is met twice.
 inline std::vector<std::pair<const void*, std::size_t>> numbered(const torch::optim::Optimizer& optimizer) {
   std::vector<std::pair<const void*, std::size_t>> numbers;
   std::unordered_map<const void*, std::size_t> known;
   for (const auto& group : optimizer.param_groups())
     for (const at::Tensor& parameter : group.params()) {
-      const void* const key = parameter.unsafeGetTensorImpl();
+      const void* const key = identity(parameter);
       numbers.emplace_back(key, known.try_emplace(key, numbers.size()).first->second);
     }
   return numbers;
@@ -240,7 +244,7 @@ Result<NewState> read_optimizer(const torch::optim::Optimizer& optimizer, Value 
     HOLDALL_TRY(reader.status());
     for (std::string& key : reader.left()) report.ignored.push_back(std::move(key));
     for (const at::Tensor& parameter : own.params()) {
-      options_of[parameter.unsafeGetTensorImpl()] = options.get();
+      options_of[identity(parameter)] = options.get();
       elements += parameter.numel();
     }
     made.options.push_back(std::move(options));
@@ -252,15 +256,15 @@ Result<NewState> read_optimizer(const torch::optim::Optimizer& optimizer, Value 
       return invalid_argument("the file has state for a parameter that is in none of its groups");
     const std::string place = "state." + std::to_string(key.as_int());
     if (!states.mapped(i).is(ValueKind::kDict)) return invalid_argument(place + " is no dict");
-    void* const impl = parameter->second->unsafeGetTensorImpl();
+    void* const known_as = identity(*parameter->second);
     auto state = std::make_unique<typename Of::State>();
     FieldsReader reader(states.mapped(i), place, tensors, parameter->second, elements);
-    Of::state(reader, *state, *options_of[impl]);
+    Of::state(reader, *state, *options_of[known_as]);
     HOLDALL_TRY(reader.status());
     if (const auto left = reader.left(); !left.empty()) {
       return invalid_argument(left.front() + " is nothing that " + std::string(Of::kName) + " of LibTorch keeps");
     }
-    if (states.mapped(i).size() != 0) made.states[impl] = std::move(state);
+    if (states.mapped(i).size() != 0) made.states[known_as] = std::move(state);
   }
   if (Of::kAlwaysHasState && made.states.size() != options_of.size()) {
     return invalid_argument("the file has state for " + std::to_string(made.states.size()) + " parameters, " +
@@ -286,8 +290,10 @@ inline Status put(StateDict dict, const torch::optim::Optimizer& optimizer) {
 // where the file has none; invalid argument for several, for groups, shapes or keys that are not this optimizer's, for options
 // that LibTorch's has not (maximize); corrupt, io; unsupported for other classes of optimizers.
 inline Result<OptimizerReport> load_into(torch::optim::Optimizer& optimizer, const Model& model,
-                                         const OptimizerOptions& options = {}) {
+                                         const LoadOptimizerOptions& options = {}) {
   return detail::guarded([&]() -> Result<OptimizerReport> {
+    // State that is made in inference mode could not be trained with outside of it.
+    const c10::InferenceMode ordinary(false);
     OptimizerReport report;
     HOLDALL_ASSIGN(const auto found, detail::optimizer_at(model, options.at));
     report.place = found.first;
@@ -306,7 +312,7 @@ inline Result<OptimizerReport> load_into(torch::optim::Optimizer& optimizer, con
   });
 }
 inline Result<OptimizerReport> load_into(torch::optim::Optimizer& optimizer, const std::string& path,
-                                         const OptimizerOptions& options = {}) {
+                                         const LoadOptimizerOptions& options = {}) {
   HOLDALL_ASSIGN(const Model model, open_model(path));
   return load_into(optimizer, model, options);
 }

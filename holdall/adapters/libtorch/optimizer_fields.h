@@ -18,12 +18,7 @@ namespace holdall::libtorch::detail {
 // A state's tensor is there, may be missing, or stands in for None.
 enum class Need : bool { kOptional, kRequired };
 
-// Options of Python's that say how it computes, not what: nothing in C++ corresponds.
-template <class Fields>
-void say_ways(Fields& fields, std::initializer_list<std::string_view> none, std::initializer_list<std::string_view> no) {
-  for (const std::string_view name : none) fields.way(name, nullptr);
-  for (const std::string_view name : no) fields.way(name, false);
-}
+// way(): an option of Python's that says how it computes, not what, with what it is by default. Nothing in C++ corresponds.
 
 struct SgdFields {
   static constexpr std::string_view kName = "SGD";
@@ -38,7 +33,9 @@ struct SgdFields {
     fields.real("weight_decay", own.weight_decay());
     fields.flag("nesterov", own.nesterov());
     fields.fixed("maximize", false);
-    say_ways(fields, {"foreach", "fused"}, {"differentiable"});
+    fields.way("foreach", nullptr);
+    fields.way("differentiable", false);
+    fields.way("fused", nullptr);
   }
   template <class Fields>
   static void state(Fields& fields, State& own, const Options&) {
@@ -60,7 +57,10 @@ struct AdamLikeFields {
     fields.real("weight_decay", own.weight_decay());
     fields.flag("amsgrad", own.amsgrad());
     fields.fixed("maximize", false);
-    say_ways(fields, {"foreach", "fused"}, {"capturable", "differentiable"});
+    fields.way("foreach", nullptr);
+    fields.way("capturable", false);
+    fields.way("differentiable", false);
+    fields.way("fused", nullptr);
     fields.fixed("decoupled_weight_decay", kDecoupled);
   }
   template <class Fields>
@@ -87,8 +87,10 @@ struct RmspropFields {
     fields.real("eps", own.eps());
     fields.flag("centered", own.centered());
     fields.real("weight_decay", own.weight_decay());
+    fields.way("capturable", false);
+    fields.way("foreach", nullptr);
     fields.fixed("maximize", false);
-    say_ways(fields, {"foreach"}, {"capturable", "differentiable"});
+    fields.way("differentiable", false);
   }
   template <class Fields>
   static void state(Fields& fields, State& own, const Options& options) {
@@ -111,8 +113,10 @@ struct AdagradFields {
     fields.real("eps", own.eps());
     fields.real("weight_decay", own.weight_decay());
     fields.real("initial_accumulator_value", own.initial_accumulator_value());
+    fields.way("foreach", nullptr);
     fields.fixed("maximize", false);
-    say_ways(fields, {"foreach", "fused"}, {"differentiable"});
+    fields.way("differentiable", false);
+    fields.way("fused", nullptr);
   }
   template <class Fields>
   static void state(Fields& fields, State& own, const Options&) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -175,7 +176,7 @@ class Storages {
   Result<StorageRef> of(const at::Tensor& tensor) {
     if (!tensor.has_storage() || tensor.is_meta()) return unsupported("a tensor without memory of its own (meta, wrapped)");
     const c10::Storage& theirs = tensor.storage();
-    Kept& kept = kept_[theirs.unsafeGetStorageImpl()];
+    Kept& kept = kept_[{theirs.data(), theirs.nbytes()}];
     if (kept.ours != nullptr) return kept.ours;
     kept.theirs = theirs;
     auto owner = std::make_shared<c10::Storage>(theirs);
@@ -196,7 +197,7 @@ class Storages {
     c10::Storage theirs;
     StorageRef ours;
   };
-  std::unordered_map<const c10::StorageImpl*, Kept> kept_;
+  std::map<std::pair<const void*, std::size_t>, Kept> kept_;  // by address and size
 };
 
 namespace detail {
