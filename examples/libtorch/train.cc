@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
   torch::set_num_threads(1);
   torch::manual_seed(0);
   Net net;
-  // SGD computes alike in C++ and in Python. Adam and its kin round otherwise: Python's interpolates the moments (lerp).
+  // SGD rounds alike in C++ and in Python. Adam does not: its moments go by lerp in Python, by multiplying and adding here.
   torch::optim::SGD optimizer(net.parameters(), torch::optim::SGDOptions(0.05).momentum(0.9).weight_decay(1e-4));
   std::int64_t step = 0;
   if (argc == 4) {
