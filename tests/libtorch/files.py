@@ -204,6 +204,16 @@ def check_optimizers(folder):
         require_same(load(folder / f"{kind}_after.pt"), net.state_dict(), kind)
 
 
+def check_groups(folder):
+    written = load(folder / "groups_cpp.pt")
+    assert sorted(written["state"]) == [0, 1, 2], list(written["state"])
+    first, second = torch.nn.Linear(3, 2), torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD([{"params": first.parameters()}, {"params": second.parameters()}], lr=9)
+    optimizer.load_state_dict(written)
+    assert [(group["lr"], group["momentum"]) for group in optimizer.param_groups] == [(0.5, 0.5), (0.25, 0.5)]
+    assert optimizer.state[second.weight]["momentum_buffer"].shape == (1, 2)
+
+
 def check_random(folder):
     written = load(folder / "random_cpp.pt")
     torch.set_rng_state(written["state"])
@@ -212,7 +222,7 @@ def check_random(folder):
 
 def check(folder):
     failed = 0
-    checks = [check_dtypes, check_views, check_quantized, check_net, check_optimizers, check_random]
+    checks = [check_dtypes, check_views, check_quantized, check_net, check_optimizers, check_groups, check_random]
     for run in checks:
         try:
             run(folder)

@@ -220,6 +220,17 @@ TEST(Modules, WeightsAreFoundInACheckpointOfAWrappedModule) {
   expect_pythons_output(net);
 }
 
+TEST(Modules, InferenceTensorsAreFilledToo) {
+  const c10::InferenceMode inference;
+  Net net;
+  net.eval();
+  {
+    const c10::InferenceMode ordinary(false);
+    ASSERT_OK(ht::load_into(net, in_folder("net.pt")));
+  }
+  expect_pythons_output(net);
+}
+
 TEST(Modules, CastsAreReported) {
   Net net;
   const auto report = ht::load_into(net, in_folder("net_half.pt"));
@@ -227,6 +238,17 @@ TEST(Modules, CastsAreReported) {
   EXPECT_EQ(report->cast.front().name, "conv.weight");
   EXPECT_EQ(report->cast.front().from, "float16");
   EXPECT_TRUE(are_same(net.conv->weight.detach(), tensors_of("net_half.pt").at("conv.weight").to(at::kFloat)));
+}
+
+TEST(Modules, RenamesAndPrefixesAreTheCallers) {
+  torch::nn::Linear own(8, 8);
+  const auto report =
+      ht::load_into(*own, in_folder("net.pt"), {.rename = {{"0.*", "*"}, {"2.*", "unused.*"}}, .prefix = "stack."});
+  EXPECT_THAT(error_of(report), HasSubstr("1 not in the module:\n  stack.2.weight"));
+  const auto fitted = ht::load_into(*own, in_folder("net.pt"), {.prefix = "stack.0."});
+  ASSERT_OK(fitted);
+  EXPECT_THAT(fitted->loaded, ElementsAre("weight", "bias"));
+  EXPECT_TRUE(are_same(own->bias.detach(), tensors_of("net.pt").at("stack.0.bias")));
 }
 
 TEST(Modules, WhatDoesNotFitChangesNothing) {
@@ -390,6 +412,33 @@ TEST(Optimizers, ARunThatStoppedGoesOnBitEqual) {
       EXPECT_TRUE(said(*second) == said(*optimizer)) << kind << " " << name;
     }
   }
+}
+
+TEST(Optimizers, GroupsKeepTheirOptionsAndParametersTheirNumbers) {
+  torch::manual_seed(2);
+  torch::nn::Linear first(3, 2), second(2, 1);
+  const auto made = [&](double lr) {
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    groups.emplace_back(first->parameters(), std::make_unique<torch::optim::SGDOptions>(lr));
+    groups.emplace_back(second->parameters(), std::make_unique<torch::optim::SGDOptions>(lr / 2));
+    for (auto& group : groups) static_cast<torch::optim::SGDOptions&>(group.options()).momentum(lr);
+    return torch::optim::SGD(groups, torch::optim::SGDOptions(1));
+  };
+  auto trained = made(0.5);
+  second->bias.requires_grad_(false);  // no gradient, so no state
+  second(first(torch::ones({1, 3}))).sum().backward();
+  trained.step();
+  holdall::StateDict state;
+  ASSERT_OK(ht::put(state, trained));
+  ASSERT_OK(holdall::save(state, in_folder("groups_cpp.pt")));
+  auto other = made(0.25);
+  const auto report = ht::load_into(other, in_folder("groups_cpp.pt"));
+  ASSERT_OK(report);
+  EXPECT_EQ(report->place, "");
+  EXPECT_EQ(report->groups, 2u);
+  EXPECT_EQ(report->states, 3u);
+  EXPECT_EQ(other.param_groups()[1].options().get_lr(), 0.25);
+  EXPECT_TRUE(said(other) == said(trained));
 }
 
 TEST(Optimizers, WhatIsNotTheirsChangesNothing) {
