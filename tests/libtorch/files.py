@@ -119,7 +119,13 @@ def write(folder):
     optimizer.param_groups[0]["maximize"] = True
     torch.save({"a": optimizer.state_dict(), "b": optimizer.state_dict()}, folder / "maximizing.pt")
     optimizer.param_groups[0].update(maximize=False, initial_lr=0.1, fused=True)
+    optimizer.state[net.weight]["momentum_buffer"] = None  # as torch before 2.0 says it
     torch.save(optimizer.state_dict(), folder / "scheduled.pt")
+    lbfgs = load(folder / "lbfgs.pt")["optimizer"]
+    lbfgs["state"][0]["ro"].pop()
+    torch.save(lbfgs, folder / "lbfgs_uneven.pt")
+    lbfgs["param_groups"][0]["history_size"] = 0
+    torch.save(lbfgs, folder / "lbfgs_without_history.pt")
     torch.manual_seed(11)
     torch.rand(5)
     state = torch.get_rng_state()

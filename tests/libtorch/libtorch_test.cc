@@ -461,6 +461,14 @@ TEST(Optimizers, WhatIsNotTheirsChangesNothing) {
   }
 }
 
+TEST(Optimizers, WhatWouldCrashTheNextStepIsRefused) {
+  torch::nn::Linear net(3, 2);
+  const auto optimizer = optimizer_of("lbfgs", net->parameters());
+  EXPECT_THAT(error_of(ht::load_into(*optimizer, in_folder("lbfgs_uneven.pt"))), HasSubstr("are not of one length"));
+  EXPECT_THAT(error_of(ht::load_into(*optimizer, in_folder("lbfgs_without_history.pt"))),
+              HasSubstr("history_size is not positive"));
+}
+
 TEST(Optimizers, OptionsThatCppLacksAreRefusedOrTold) {
   torch::nn::Linear net(3, 2);
   const auto optimizer = optimizer_of("sgd", net->parameters());
@@ -473,6 +481,8 @@ TEST(Optimizers, OptionsThatCppLacksAreRefusedOrTold) {
   const auto report = ht::load_into(*optimizer, in_folder("scheduled.pt"));
   ASSERT_OK(report);
   EXPECT_THAT(report->ignored, ElementsAre("param_groups.0.fused", "param_groups.0.initial_lr"));
+  EXPECT_EQ(report->states, 0u);
+  train(net, *optimizer, 1);
 }
 
 // --- Random states ---

@@ -27,7 +27,7 @@ auto guarded(const Work& work) -> decltype(work()) {
   } catch (const c10::Error& error) {
     return invalid_argument(std::string("LibTorch: ") + error.what_without_backtrace());
   } catch (const std::exception& error) {
-    return internal(error.what());
+    return invalid_argument(std::string("LibTorch: ") + error.what());
   }
 }
 

@@ -227,6 +227,17 @@ inline Result<std::map<std::int64_t, const at::Tensor*>> parameters_by_number(co
   return parameters;
 }
 
+// As the optimizer's constructor checks them.
+template <class Of>
+Status check_options(const typename Of::Options& options) {
+  const std::string fault = options_fault(options);
+  if (!fault.empty()) return invalid_argument(fault);
+  return guarded([&]() -> Status {
+    const typename Of::Optimizer probe(std::vector<at::Tensor>{}, options);
+    return {};
+  });
+}
+
 template <class Of>
 Result<NewState> read_optimizer(const torch::optim::Optimizer& optimizer, Value dict, OptimizerTensors& tensors,
                                 OptimizerReport& report) {
@@ -242,6 +253,7 @@ Result<NewState> read_optimizer(const torch::optim::Optimizer& optimizer, Value 
     reader.knows("params");
     Of::options(reader, *options);
     HOLDALL_TRY(reader.status());
+    HOLDALL_TRY(check_options<Of>(*options));
     for (std::string& key : reader.left()) report.ignored.push_back(std::move(key));
     for (const at::Tensor& parameter : own.params()) {
       options_of[identity(parameter)] = options.get();
@@ -256,7 +268,11 @@ Result<NewState> read_optimizer(const torch::optim::Optimizer& optimizer, Value 
       return invalid_argument("the file has state for a parameter that is in none of its groups");
     const std::string place = "state." + std::to_string(key.as_int());
     if (!states.mapped(i).is(ValueKind::kDict)) return invalid_argument(place + " is no dict");
+    if (states.mapped(i).size() == 0) continue;
     void* const known_as = identity(*parameter->second);
+    if (Of::kStates == States::kFirst && known_as != identity(optimizer.parameters().front())) {
+      return invalid_argument(place + " is not the first parameter's");
+    }
     auto state = std::make_unique<typename Of::State>();
     FieldsReader reader(states.mapped(i), place, tensors, parameter->second, elements);
     Of::state(reader, *state, *options_of[known_as]);
@@ -264,9 +280,12 @@ Result<NewState> read_optimizer(const torch::optim::Optimizer& optimizer, Value 
     if (const auto left = reader.left(); !left.empty()) {
       return invalid_argument(left.front() + " is nothing that " + std::string(Of::kName) + " of LibTorch keeps");
     }
-    if (states.mapped(i).size() != 0) made.states[known_as] = std::move(state);
+    if (const std::string fault = state_fault(*options_of[known_as], *state); !fault.empty()) {
+      return invalid_argument(place + ": " + fault);
+    }
+    if (reader.has_state()) made.states[known_as] = std::move(state);
   }
-  if (Of::kAlwaysHasState && made.states.size() != options_of.size()) {
+  if (Of::kStates == States::kAll && made.states.size() != options_of.size()) {
     return invalid_argument("the file has state for " + std::to_string(made.states.size()) + " parameters, " +
                             std::string(Of::kName) + " needs that of all " + std::to_string(options_of.size()));
   }

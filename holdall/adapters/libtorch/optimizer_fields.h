@@ -11,18 +11,23 @@
 #include <torch/optim/rmsprop.h>
 #include <torch/optim/sgd.h>
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace holdall::libtorch::detail {
 
 // A state's tensor is there, may be missing, or stands in for None.
 enum class Need : bool { kOptional, kRequired };
+// Which parameters have state.
+enum class States : std::uint8_t { kAny, kAll, kFirst };
 
 // way(): an option of Python's that says how it computes, not what, with what it is by default. Nothing in C++ corresponds.
 
 struct SgdFields {
   static constexpr std::string_view kName = "SGD";
-  static constexpr bool kAlwaysHasState = false;
+  static constexpr States kStates = States::kAny;
+  using Optimizer = torch::optim::SGD;
   using Options = torch::optim::SGDOptions;
   using State = torch::optim::SGDParamState;
   template <class Fields>
@@ -43,10 +48,11 @@ struct SgdFields {
   }
 };
 
-template <class OwnOptions, class OwnState, bool kDecoupled>
+template <class Own, class OwnOptions, class OwnState, bool kDecoupled>
 struct AdamLikeFields {
   static constexpr std::string_view kName = kDecoupled ? "AdamW" : "Adam";
-  static constexpr bool kAlwaysHasState = false;
+  static constexpr States kStates = States::kAny;
+  using Optimizer = Own;
   using Options = OwnOptions;
   using State = OwnState;
   template <class Fields>
@@ -71,12 +77,13 @@ struct AdamLikeFields {
     fields.tensor("max_exp_avg_sq", own.max_exp_avg_sq(), Need{options.amsgrad()});
   }
 };
-using AdamFields = AdamLikeFields<torch::optim::AdamOptions, torch::optim::AdamParamState, false>;
-using AdamWFields = AdamLikeFields<torch::optim::AdamWOptions, torch::optim::AdamWParamState, true>;
+using AdamFields = AdamLikeFields<torch::optim::Adam, torch::optim::AdamOptions, torch::optim::AdamParamState, false>;
+using AdamWFields = AdamLikeFields<torch::optim::AdamW, torch::optim::AdamWOptions, torch::optim::AdamWParamState, true>;
 
 struct RmspropFields {
   static constexpr std::string_view kName = "RMSprop";
-  static constexpr bool kAlwaysHasState = false;
+  static constexpr States kStates = States::kAny;
+  using Optimizer = torch::optim::RMSprop;
   using Options = torch::optim::RMSpropOptions;
   using State = torch::optim::RMSpropParamState;
   template <class Fields>
@@ -103,7 +110,8 @@ struct RmspropFields {
 
 struct AdagradFields {
   static constexpr std::string_view kName = "Adagrad";
-  static constexpr bool kAlwaysHasState = true;
+  static constexpr States kStates = States::kAll;
+  using Optimizer = torch::optim::Adagrad;
   using Options = torch::optim::AdagradOptions;
   using State = torch::optim::AdagradParamState;
   template <class Fields>
@@ -125,10 +133,36 @@ struct AdagradFields {
   }
 };
 
+// What is wrong between the fields of one state, on which LibTorch's step() would stumble; empty where nothing is.
+template <class Options, class State>
+std::string state_fault(const Options&, const State&) {
+  return {};
+}
+inline std::string state_fault(const torch::optim::LBFGSOptions& options, const torch::optim::LBFGSParamState& state) {
+  const std::size_t kept = state.old_dirs().size();
+  const auto most = static_cast<std::size_t>(options.history_size());
+  if (state.old_stps().size() != kept || state.ro().size() != kept) return "old_dirs, old_stps and ro are not of one length";
+  if (kept > most) return "more old_dirs than history_size allows";
+  if (state.al() && state.al()->size() != most) return "al is not of history_size";
+  if (state.func_evals() < 0 || state.n_iter() < 0) return "a count is negative";
+  return {};
+}
+// The same of options, beyond what the optimizer's own constructor checks.
+template <class Options>
+std::string options_fault(const Options&) {
+  return {};
+}
+inline std::string options_fault(const torch::optim::LBFGSOptions& options) {
+  if (options.history_size() < 1) return "history_size is not positive";
+  if (options.line_search_fn() && *options.line_search_fn() != "strong_wolfe") return "line_search_fn is not strong_wolfe";
+  return options.max_eval() ? "" : "max_eval is missing";
+}
+
 // One state for all parameters, under the first; directions and gradients are all parameters in one row.
 struct LbfgsFields {
   static constexpr std::string_view kName = "LBFGS";
-  static constexpr bool kAlwaysHasState = false;
+  static constexpr States kStates = States::kFirst;
+  using Optimizer = torch::optim::LBFGS;
   using Options = torch::optim::LBFGSOptions;
   using State = torch::optim::LBFGSParamState;
   template <class Fields>

@@ -157,6 +157,8 @@ class FieldsReader {
     return keys;
   }
   void knows(std::string_view key) { known_.push_back(key); }
+  // Whether any of the state's tensors is there: SGD's {"momentum_buffer": None} says as much as no state.
+  bool has_state() const noexcept { return has_state_; }
   Status status() const { return fault_ ? Status(*fault_) : Status(); }
 
  private:
@@ -170,7 +172,10 @@ class FieldsReader {
   Value state(std::string_view key, Need need) {
     known_.push_back(key);
     const Value value = dict_.find(key);
-    if (value && !value.is_null()) return value;
+    if (value && !value.is_null()) {
+      has_state_ = true;
+      return value;
+    }
     if (need == Need::kRequired) refuse(key, "is missing");
     return {};
   }
@@ -229,6 +234,7 @@ class FieldsReader {
   const at::Tensor* parameter_;
   std::int64_t elements_;
   std::vector<std::string_view> known_;
+  bool has_state_ = false;
   std::optional<Error> fault_;
 };
 
