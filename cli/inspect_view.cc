@@ -1,5 +1,8 @@
 #include "cli/inspect_view.h"
 
+#include <array>
+#include <tuple>
+
 #include "cli/findings.h"
 #include "cli/inspect_facts.h"
 #include "cli/outline.h"
@@ -19,6 +22,7 @@ constexpr unsigned kIndent = 2;
 constexpr unsigned kWide = 116;
 // Below this a name needs the room of the sizes.
 constexpr unsigned kNarrow = 72;
+constexpr std::size_t kBins = std::tuple_size_v<decltype(Statistics::histogram)>;
 
 void print_heading(Console& console, std::string_view heading, std::string_view remark = {}) {
   console.line();
@@ -84,6 +88,13 @@ void print_each(Console& console, const Inspection& inspection) {
   table.print(console, kIndent);
 }
 
+// Two bins a column.
+std::array<std::uint64_t, kBins / 2> in_columns(const std::array<std::uint64_t, kBins>& bins) {
+  std::array<std::uint64_t, kBins / 2> columns = {};
+  for (std::size_t i = 0; i < bins.size(); ++i) columns[i / 2] += bins[i];
+  return columns;
+}
+
 std::string share_text(std::uint64_t part, std::uint64_t whole) {
   if (part == 0 || whole == 0) return "0";
   const double percent = 100 * static_cast<double>(part) / static_cast<double>(whole);
@@ -117,7 +128,7 @@ void print_statistics(Console& console, const Inspection& inspection) {
       cells.emplace_back(share_text(values->zeros, values->elements), values->zeros == 0 ? Ink::kFaint : Ink::kPlain);
       cells.emplace_back(grouped(values->nan), values->nan == 0 ? Ink::kFaint : Ink::kBad);
       cells.emplace_back(grouped(values->inf), values->inf == 0 ? Ink::kFaint : Ink::kBad);
-      cells.emplace_back(finite ? sparkline(values->histogram) : "", Ink::kAccent);
+      cells.emplace_back(finite ? sparkline(in_columns(values->histogram)) : "", Ink::kAccent);
     } else {
       for (const std::string_view absent : {"-", "-", "-", "-", "-", "-", ""}) cells.emplace_back(absent);
     }

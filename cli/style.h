@@ -9,16 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "holdall/base/printable.h"
 #include "holdall/base/result.h"
 
 namespace holdall::cli {
 
 // Columns that a UTF-8 text takes on a terminal: 2 for wide East Asian characters and emoji, 0 for combining marks.
 unsigned display_width(std::string_view text) noexcept;
-
-// The text safe to show: control characters, bidirectional overrides and bytes that are not UTF-8 become \n, \t, \x1b, \u202e.
-// A file's names can then neither steer a terminal nor break a line into two.
-std::string printable(std::string_view text);
 
 // At most `columns` wide, the rest replaced by "…" in the middle or at the end. Precondition: `text` is printable.
 std::string cut_middle(std::string_view text, unsigned columns);

@@ -54,6 +54,7 @@ void write_list(JsonWriter& writer, std::string_view key, const std::vector<std:
 void write_statistics(JsonWriter& writer, const Statistics& statistics) {
   writer.begin_object().key("elements").unsigned_integer(statistics.elements);
   writer.key("min").number(statistics.min).key("max").number(statistics.max).key("mean").number(statistics.mean);
+  writer.key("std").number(statistics.deviation);
   writer.key("zeros").unsigned_integer(statistics.zeros);
   writer.key("nan").unsigned_integer(statistics.nan).key("inf").unsigned_integer(statistics.inf);
   writer.key("histogram").begin_array();

@@ -28,7 +28,16 @@ TEST(Statistics, CountWhatTrainingGoesWrongWith) {
   EXPECT_EQ(statistics.zeros, 2u);
   EXPECT_EQ(statistics.nan, 1u);
   EXPECT_EQ(statistics.inf, 2u);
-  EXPECT_THAT(statistics.histogram, ElementsAre(1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1));
+  EXPECT_DOUBLE_EQ(statistics.deviation, std::sqrt(2.16));
+  std::array<std::uint64_t, 32> bins = {};
+  bins[0] = 1, bins[8] = 2, bins[24] = 1, bins[31] = 1;
+  EXPECT_EQ(statistics.histogram, bins);
+}
+
+TEST(Statistics, TheLargestNumbersHaveADeviation) {
+  const double most = std::numeric_limits<double>::max();
+  const Model model = flat_model({{"w", tensor_of<double>(DType::kFloat64, {2}, {-most, most})}});
+  EXPECT_DOUBLE_EQ(measure_tensors(model.tensors())->front()->deviation, most);
 }
 
 TEST(Statistics, NothingButNansHasNoMean) {

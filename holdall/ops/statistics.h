@@ -19,15 +19,17 @@ struct Statistics {
   double min = 0;
   double max = 0;
   double mean = 0;
+  double deviation = 0;  // the standard deviation of the values as they are, over their number
   std::uint64_t zeros = 0;
   std::uint64_t nan = 0;
   std::uint64_t inf = 0;
-  // Finite values by equal steps from min to max, for a sparkline.
-  std::array<std::uint64_t, 16> histogram = {};
+  // Finite values by equal steps from min to max, for a picture.
+  std::array<std::uint64_t, 32> histogram = {};
 };
 
 // In the order given; empty for dtypes without numbers (string, record) or whose numbers this build cannot read (blocks).
-// Two passes over each tensor, several tensors in parallel. Memory: a few MiB a thread. Errors: corrupt, io, cancelled.
+// Two passes over each tensor, one with several names (NamedTensor::index) once; several tensors in parallel. Memory: a few MiB
+// a thread. Errors: corrupt, io, cancelled.
 Result<std::vector<std::optional<Statistics>>> measure_tensors(std::span<const NamedTensor> tensors,
                                                                const Progress& progress = {});
 
