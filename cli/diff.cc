@@ -2,6 +2,7 @@
 
 #include "cli/diff_view.h"
 #include "cli/input.h"
+#include "cli/page_output.h"
 #include "cli/progress.h"
 #include "cli/style.h"
 #include "cli/verbs.h"
@@ -13,7 +14,8 @@ Result<double> tolerance_of(const Arguments& arguments, Flag flag) {
   return arguments.has(flag) ? parse_tolerance(arguments.value(flag)) : Result<double>(0.0);
 }
 
-Result<DiffReport> compared(const Arguments& arguments, const DiffOptions& options) {
+// Compares, and makes the page that --html asks for.
+Result<DiffReport> compared(const Arguments& arguments, Console& console, const DiffOptions& options) {
   const std::string& a = arguments.operands[0];
   const std::string& b = arguments.operands[1];
   if (a == "-" && b == "-") return invalid_argument("only one of the two can be standard input");
@@ -21,24 +23,32 @@ Result<DiffReport> compared(const Arguments& arguments, const DiffOptions& optio
   HOLDALL_ASSIGN(const Model model_a, open_model(bundle_a, options.open));
   HOLDALL_ASSIGN(const Bundle bundle_b, open_input(b));
   HOLDALL_ASSIGN(const Model model_b, open_model(bundle_b, options.open));
-  return diff_models(model_a, model_b, options);
+  HOLDALL_ASSIGN(DiffReport report, diff_models(model_a, model_b, options));
+  if (arguments.has(Flag::kHtml)) {
+    HOLDALL_TRY(write_page(arguments, console, page_of(report), {&model_a, &model_b}));
+  }
+  return report;
 }
 
 }  // namespace
 
 Result<int> diff_verb(const Arguments& arguments, Console& console) {
+  const bool html = arguments.has(Flag::kHtml);
+  HOLDALL_TRY(check_page(arguments, console));
+  if (html) catch_interrupts();
   Meter meter(console, "comparing", Meter::Unit::kBytes);
   DiffOptions options;
+  if (html) options.names = DiffOptions::Names::kKeep;
   HOLDALL_ASSIGN(options.atol, tolerance_of(arguments, Flag::kAtol));
   HOLDALL_ASSIGN(options.rtol, tolerance_of(arguments, Flag::kRtol));
   options.progress = meter.function();
-  HOLDALL_ASSIGN(const DiffReport report, compared(arguments, options));
+  HOLDALL_ASSIGN(const DiffReport report, compared(arguments, console, options));
   meter.clear();
   if (console.json()) {
     JsonWriter writer(console.terminal() ? 2 : 0);
     write_difference(writer, report);
     console.line(writer.text());
-  } else if (!console.quiet()) {
+  } else if (!console.quiet() && !html) {
     console.terminal() ? print_page(console, report) : print_lines(console, report);
   }
   return report.same ? 0 : 1;

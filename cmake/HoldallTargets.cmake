@@ -54,6 +54,8 @@ function(holdall_add_library)
   list(FILTER top EXCLUDE REGEX "_(test|fuzz)\\.cc$")
   add_library(holdall ${sources} ${top})
   add_library(holdall::holdall ALIAS holdall)
+  holdall_page_source(page)
+  target_sources(holdall PRIVATE ${page})
   holdall_configure(holdall)
   # No macro tells the objects of the shared library from those of the archive: ccache makes them once.
   set_target_properties(holdall PROPERTIES POSITION_INDEPENDENT_CODE ON VERSION ${PROJECT_VERSION}

@@ -12,6 +12,7 @@
 #include "holdall/ops/convert.h"
 #include "holdall/ops/diff.h"
 #include "holdall/ops/inspect.h"
+#include "holdall/ops/page.h"
 #include "holdall/ops/verify.h"
 #include "holdall/trust/scan.h"
 #include "listener.h"
@@ -36,21 +37,24 @@ std::string document(Listener& listener, const Work& work) {
 }
 
 std::string inspect_document(nb::handle source, const std::vector<std::string>& tensors, bool digest, bool stats,
-                             nb::handle progress) {
+                             const std::optional<std::string>& html, nb::handle progress) {
   const Bundle bundle = bundle_of(source);
   Listener listener(progress);
   return document(listener, [&](JsonWriter& writer) -> Status {
     InspectOptions options;
     options.tensors = tensors;
     if (digest) options.digests = InspectOptions::Read::kBytes;
-    if (stats) options.statistics = InspectOptions::Read::kBytes;
+    if (stats || html) options.statistics = InspectOptions::Read::kBytes;
+    if (html) HOLDALL_TRY(require_pages());
     options.progress = listener.function();
     HOLDALL_ASSIGN(const Inspection inspection, inspect(bundle, options));
+    if (html) HOLDALL_TRY(save_page(page_of(inspection), *html, {&inspection.model}));
     return write_inspection(writer, inspection);
   });
 }
 
-std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, nb::handle progress) {
+std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, const std::optional<std::string>& html,
+                          nb::handle progress) {
   const Bundle bundle_a = bundle_of(a);
   const Bundle bundle_b = bundle_of(b);
   Listener listener(progress);
@@ -58,10 +62,15 @@ std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, 
     DiffOptions options;
     options.atol = atol;
     options.rtol = rtol;
+    if (html) {
+      HOLDALL_TRY(require_pages());
+      options.names = DiffOptions::Names::kKeep;
+    }
     options.progress = listener.function();
     HOLDALL_ASSIGN(const Model model_a, open_model(bundle_a));
     HOLDALL_ASSIGN(const Model model_b, open_model(bundle_b));
     HOLDALL_ASSIGN(const DiffReport report, diff_models(model_a, model_b, options));
+    if (html) HOLDALL_TRY(save_page(page_of(report), *html, {&model_a, &model_b}));
     write_difference(writer, report);
     return {};
   });
@@ -142,8 +151,9 @@ std::string formats_document() {
 
 void bind_documents(nb::module_& module) {
   module.def("inspect", inspect_document, nb::arg("source"), nb::arg("tensors"), nb::arg("digest"), nb::arg("stats"),
+             nb::arg("html").none(), nb::arg("progress").none());
+  module.def("diff", diff_document, nb::arg("a"), nb::arg("b"), nb::arg("atol"), nb::arg("rtol"), nb::arg("html").none(),
              nb::arg("progress").none());
-  module.def("diff", diff_document, nb::arg("a"), nb::arg("b"), nb::arg("atol"), nb::arg("rtol"), nb::arg("progress").none());
   module.def("verify", verify_document, nb::arg("source"), nb::arg("progress").none());
   module.def("scan", scan_document, nb::arg("paths"), nb::arg("progress").none());
   module.def("scan_file", scan_file_document, nb::arg("file"));

@@ -99,14 +99,16 @@ _native\.inspect$:
     \from collections.abc import Callable, Sequence
     \from holdall._model import BinaryFile
     def inspect(
-        source: str | BinaryFile, tensors: Sequence[str], digest: bool, stats: bool, progress: Callable[[int, int], object] | None
+        source: str | BinaryFile, tensors: Sequence[str], digest: bool, stats: bool, html: str | None,
+        progress: Callable[[int, int], object] | None,
     ) -> str: ...
 
 _native\.diff$:
     \from collections.abc import Callable
     \from holdall._model import BinaryFile
     def diff(
-        a: str | BinaryFile, b: str | BinaryFile, atol: float, rtol: float, progress: Callable[[int, int], object] | None
+        a: str | BinaryFile, b: str | BinaryFile, atol: float, rtol: float, html: str | None,
+        progress: Callable[[int, int], object] | None,
     ) -> str: ...
 
 _native\.verify$:

@@ -62,7 +62,7 @@ def headers_open_with_their_purpose():
 
 def files_are_short():
     for path in files():
-        if path.suffix in (".h", ".cc", ".py", ".sh", ".cmake") or str(path) in ("run", "test"):
+        if path.suffix in (".h", ".cc", ".py", ".sh", ".cmake", ".js", ".css") or str(path) in ("run", "test"):
             lines = text(path).count("\n")
             if lines > FILE_LINES:
                 yield f"{path}: {lines} lines, {FILE_LINES} allowed: two ideas"
@@ -184,7 +184,7 @@ CODE_OR_TEXT = (".h", ".cc", ".md", ".py")
 def nothing_is_left_for_later():
     words = "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"])
     for path in files():
-        if path.suffix in (".h", ".cc", ".py", ".md", ".cmake", ".sh", ".inc", ".txt", ""):
+        if path.suffix in (".h", ".cc", ".py", ".md", ".cmake", ".sh", ".inc", ".txt", ".js", ".css", ""):
             yield from matches(path, text(path), rf"\b({words})\b", "left for later")
 
 

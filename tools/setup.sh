@@ -58,6 +58,25 @@ install_packages() {
   quietly apt-install as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
+# fetch_charts: the chart library of the HTML pages, kept in $cache and put where the build and an sdist take it; git ignores it.
+fetch_charts() {
+  local version name download
+  version="$(sed -n 's/^set(HOLDALL_ECHARTS_VERSION \(.*\))/\1/p' "$root/cmake/HoldallPage.cmake")"
+  name="echarts-$version.esm.min.js"
+  if [ -f "$cache/charts/$name" ]; then
+    echo "Apache ECharts $version is there"
+  else
+    echo "fetching Apache ECharts $version"
+    download="$(mktemp -d)"
+    quietly pip-charts "$python" -m pip download --no-deps --dest "$download" -r "$root/tools/requirements-charts.txt"
+    "$python" -m zipfile -e "$download"/*.whl "$download/unpacked"
+    mkdir -p "$cache/charts"
+    mv "$(find "$download/unpacked" -name echarts.esm.min.js)" "$cache/charts/$name"
+    rm -r "$download"
+  fi
+  cp "$cache/charts/$name" "$root/holdall/ops/page/$name"
+}
+
 # build PRESET [TARGET…]: configures and builds under build/PRESET.
 build() {
   local preset="$1" from=$SECONDS

@@ -50,6 +50,9 @@ struct ConvertReport {
 // or a model that is a folder) as the model came. Errors: unsupported, invalid argument, naming those that can be written.
 Result<const Format*> format_to_write(const std::string& path, const std::string& to, const Model& model);
 
+// Errors: invalid argument where `path` is one of the files that the model is read from.
+Status refuse_own_input(const Model& model, const std::string& path);
+
 // What writing the model at `path` would consist of; nothing is written. Errors: those of format_to_write and of the format;
 // invalid argument (the output is one of the model's own files); already exists (a folder with files that would be lost).
 Result<Plan> plan_model(const Model& model, const std::string& path, const SaveOptions& options = {});

@@ -71,6 +71,7 @@ Matched match(const Model& a, const Model& b, const DiffOptions& options, DiffRe
   Matched matched;
   for (const NamedTensor& entry : a.tensors()) {
     if (!any_glob_matches(options.tensors, entry.name)) continue;
+    if (options.names == DiffOptions::Names::kKeep) report.names.push_back(entry.name);
     const NamedTensor* other = b.find(entry.name);
     if (other == nullptr) {
       report.only_a.push_back(entry.name);

@@ -19,8 +19,9 @@ struct DiffOptions {
   // tolerance tensors of one dtype agree when their bytes are equal. The parts of complex numbers are compared one by one.
   double atol = 0;
   double rtol = 0;
-  std::vector<std::string> tensors = {};  // globs over names; empty: all
-  Progress progress = {};                 // counts bytes of A and B
+  std::vector<std::string> tensors = {};                                          // globs over names; empty: all
+  enum class Names : std::uint8_t { kLeaveOut, kKeep } names = Names::kLeaveOut;  // DiffReport::names
+  Progress progress = {};                                                         // counts bytes of A and B
 };
 
 struct TensorDifference {
@@ -46,6 +47,7 @@ struct DiffReport {
   std::vector<std::string> only_a, only_b;  // names of tensors
   // Other dtype, other shape, or values outside of the tolerance. A dtype that differs while all values agree counts.
   std::vector<TensorDifference> changed;
+  std::vector<std::string> names;  // of all tensors of A that were asked for, in its order, with Names::kKeep
   std::vector<TreeDifference> tree;
   std::uint64_t compared = 0;  // tensors in both
   std::uint64_t bytes = 0;     // read from either

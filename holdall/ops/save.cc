@@ -53,17 +53,6 @@ std::vector<std::string> files_of(const Origin& origin) {
   return files;
 }
 
-Status refuse_own_input(const Model& model, const std::string& path) {
-  std::error_code ignored;
-  if (model.origin().path.empty() || !fs::exists(path, ignored)) return {};
-  for (const std::string& file : files_of(model.origin())) {
-    if (is_same_file(file, path)) {
-      return invalid_argument(text("the output is '{}', which is being read; write elsewhere and rename", file)).in(path);
-    }
-  }
-  return {};
-}
-
 // Replacing a folder takes away what is in it: only where the plan writes each of its files again.
 Status refuse_foreign_folder(const Plan& plan, const std::string& path, const Limits& limits) {
   std::error_code ignored;
@@ -81,6 +70,17 @@ Status refuse_foreign_folder(const Plan& plan, const std::string& path, const Li
 }
 
 }  // namespace
+
+Status refuse_own_input(const Model& model, const std::string& path) {
+  std::error_code ignored;
+  if (model.origin().path.empty() || !fs::exists(path, ignored)) return {};
+  for (const std::string& file : files_of(model.origin())) {
+    if (is_same_file(file, path)) {
+      return invalid_argument(text("the output is '{}', which is being read; write elsewhere and rename", file)).in(path);
+    }
+  }
+  return {};
+}
 
 Result<const Format*> format_to_write(const std::string& path, const std::string& to, const Model& model) {
   if (!to.empty()) return named(to);

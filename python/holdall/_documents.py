@@ -22,26 +22,35 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    source: Source, *, digest: bool = False, stats: bool = False, tensors: Iterable[str] = (), progress: Progress = None
+    source: Source,
+    *,
+    digest: bool = False,
+    stats: bool = False,
+    tensors: Iterable[str] = (),
+    html: PathLike | None = None,
+    progress: Progress = None,
 ) -> Document:
     """What a model is: label, tensors, tree, metadata, verdict, warnings.
 
-    `digest` adds each tensor's SHA-256, `stats` its statistics (both read every byte); `tensors`: globs over names. `progress`: None
+    `digest` adds each tensor's SHA-256, `stats` its statistics (both read every byte); `tensors`: globs over names. `html`: a file to
+    write a page to that shows it all with charts, needs no network and no other file, and implies `stats`. `progress`: None
     shows a bar on a terminal where tqdm is installed, True wants one, False none; a callable is told (done, total) in bytes.
     Raises MissingError, StorageError, UnsupportedError, CorruptError, LimitError.
     """
     with reporting(progress, "reading") as tell:
-        return _document(_native.inspect(source_of(source), _list(tensors), digest, stats, tell))
+        return _document(_native.inspect(source_of(source), _list(tensors), digest, stats, _place(html), tell))
 
 
-def diff(a: Source, b: Source, *, atol: float = 0.0, rtol: float = 0.0, progress: Progress = None) -> Document:
+def diff(
+    a: Source, b: Source, *, atol: float = 0.0, rtol: float = 0.0, html: PathLike | None = None, progress: Progress = None
+) -> Document:
     """What differs between two models, across formats. `same` is the answer.
 
     Values x of `a` and y of `b` agree when ``|x - y| <= atol + rtol * |y|``; without a tolerance when their bytes are equal.
-    Raises as inspect().
+    `html`: a file to write a page to, with a map of the differences by layer and kind. Raises as inspect().
     """
     with reporting(progress, "comparing") as tell:
-        return _document(_native.diff(source_of(a), source_of(b), atol, rtol, tell))
+        return _document(_native.diff(source_of(a), source_of(b), atol, rtol, _place(html), tell))
 
 
 def verify(source: Source, *, progress: Progress = None) -> Document:
@@ -144,6 +153,10 @@ def size_of(size: int | str) -> int:
     if match is None or match[2] not in _UNITS:
         raise ValueError(f"{size!r} is no size; write 5GB or 500MiB")
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _place(path: PathLike | None) -> str | None:
+    return None if path is None else os.fsdecode(path)
 
 
 def _list(globs: Iterable[str]) -> list[str]:

@@ -116,11 +116,13 @@ def build(root: Any, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[
     """A model of Python's values; tree.h says what `describe` answers."""
 
 def inspect(
-    source: str | BinaryFile, tensors: Sequence[str], digest: bool, stats: bool, progress: Callable[[int, int], object] | None
+    source: str | BinaryFile, tensors: Sequence[str], digest: bool, stats: bool, html: str | None,
+    progress: Callable[[int, int], object] | None,
 ) -> str: ...
 
 def diff(
-    a: str | BinaryFile, b: str | BinaryFile, atol: float, rtol: float, progress: Callable[[int, int], object] | None
+    a: str | BinaryFile, b: str | BinaryFile, atol: float, rtol: float, html: str | None,
+    progress: Callable[[int, int], object] | None,
 ) -> str: ...
 
 def verify(source: str | BinaryFile, progress: Callable[[int, int], object] | None) -> str: ...

@@ -19,4 +19,7 @@ except ImportError as error:
     assert "torch" in str(error)
 else:
     raise AssertionError("there is no torch here")
+assert not holdall.diff("a.pkl", "b.pt", html="d.html")["same"]
+with open("d.html") as file:
+    assert file.read(15) == "<!doctype html>"
 assert "numpy" not in sys.modules

@@ -1,0 +1,55 @@
+# The parts of the HTML pages (`holdall inspect --html`) as bytes of the library: our style and scripts, and Apache ECharts as its
+# release has it, compressed. tools/setup.sh fetches the latter; a tree without it builds, and --html is refused there.
+set(HOLDALL_ECHARTS_VERSION 6.1.0)
+# Of dist/echarts.esm.min.js in the npm package echarts of that version.
+set(HOLDALL_ECHARTS_SHA256 28515f26aa57f87eb1e4ed4eb446927eaf329b5f5e02b4bfd4b0264fea40d1da)
+
+set(HOLDALL_PAGE_FOLDER ${PROJECT_SOURCE_DIR}/holdall/ops/page)
+if(HOLDALL_ECHARTS AND NOT EXISTS "${HOLDALL_ECHARTS}")
+  unset(HOLDALL_ECHARTS CACHE)
+endif()
+find_file(HOLDALL_ECHARTS echarts-${HOLDALL_ECHARTS_VERSION}.esm.min.js DOC "the chart library of the HTML pages" NO_DEFAULT_PATH
+          PATHS ${HOLDALL_PAGE_FOLDER} $ENV{XDG_CACHE_HOME}/holdall/charts $ENV{HOME}/.cache/holdall/charts)
+
+# Makes a classic script of the module, so that a page may run it under a policy that allows it by its hash: what it exports
+# becomes one global object. Leaves it compressed at `to`.
+function(holdall_compress_charts from to)
+  file(SHA256 ${from} digest)
+  if(NOT digest STREQUAL HOLDALL_ECHARTS_SHA256)
+    message(FATAL_ERROR "${from} is not Apache ECharts ${HOLDALL_ECHARTS_VERSION}: SHA-256 ${digest}, not ${HOLDALL_ECHARTS_SHA256}")
+  endif()
+  file(READ ${from} module)
+  string(FIND "${module}" "export{" at REVERSE)
+  string(SUBSTRING "${module}" 0 ${at} body)
+  string(SUBSTRING "${module}" ${at} -1 exports)
+  string(REGEX MATCH "^export{([A-Za-z0-9_$, ]+)};" found "${exports}")
+  string(REGEX REPLACE "([A-Za-z0-9_$]+) as ([A-Za-z0-9_$]+)" "\\2:\\1" members "${CMAKE_MATCH_1}")
+  if(NOT members MATCHES "init:")
+    message(FATAL_ERROR "${from}: its exports are not as they were: ${exports}")
+  endif()
+  get_filename_component(folder ${to} DIRECTORY)
+  file(MAKE_DIRECTORY ${folder})
+  file(WRITE ${folder}/echarts.js "(()=>{\"use strict\";${body}globalThis.echarts={${members}}})()")
+  file(ARCHIVE_CREATE OUTPUT ${to} PATHS ${folder}/echarts.js FORMAT raw COMPRESSION GZip COMPRESSION_LEVEL 9 MTIME "2000-01-01 00:00 UTC")
+endfunction()
+
+# Fills `out` with the source that holds the parts.
+function(holdall_page_source out)
+  set(folder ${PROJECT_BINARY_DIR}/page)
+  set(HOLDALL_PAGE_CHARTS ${folder}/echarts-${HOLDALL_ECHARTS_VERSION}.js.gz)
+  if(NOT HOLDALL_ECHARTS)
+    message(STATUS "No Apache ECharts (tools/setup.sh fetches it): --html will be refused")
+    set(HOLDALL_PAGE_CHARTS ${folder}/nothing)
+    file(WRITE ${HOLDALL_PAGE_CHARTS} "")
+  elseif(NOT EXISTS ${HOLDALL_PAGE_CHARTS} OR ${PROJECT_SOURCE_DIR}/cmake/HoldallPage.cmake IS_NEWER_THAN ${HOLDALL_PAGE_CHARTS})
+    holdall_compress_charts(${HOLDALL_ECHARTS} ${HOLDALL_PAGE_CHARTS})
+  endif()
+  set(HOLDALL_PAGE_CHARTS_DIGEST)
+  if(HOLDALL_ECHARTS)
+    file(SHA256 ${folder}/echarts.js HOLDALL_PAGE_CHARTS_DIGEST)
+  endif()
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/page_parts.cc.in ${folder}/page_parts.cc @ONLY)
+  file(GLOB parts CONFIGURE_DEPENDS ${HOLDALL_PAGE_FOLDER}/*.css ${HOLDALL_PAGE_FOLDER}/*.js)
+  set_property(SOURCE ${folder}/page_parts.cc TARGET_DIRECTORY holdall PROPERTY OBJECT_DEPENDS ${parts} ${HOLDALL_PAGE_CHARTS})
+  set(${out} ${folder}/page_parts.cc PARENT_SCOPE)
+endfunction()
