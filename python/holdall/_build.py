@@ -9,60 +9,99 @@ from __future__ import annotations
 import collections
 import importlib
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import _native
+from ._values import Global, fill, inert
 from .errors import UnsafeError
 
 # make(builder, module, name, args, kwargs): an object. `builder` gives access to what else is needed.
 Make = Callable[["Builder", str, str, tuple[Any, ...], dict[str, Any]], Any]
+# Classes and functions that may be called beyond the table's: themselves, or a dict of what a file calls them ("module.Class").
+Trusted = Sequence[Any] | Mapping[str, Any]
 
 
 class Builder:
-    """Builds one tree. `trusted`: classes and functions that may be called beyond the table's."""
+    """Builds one tree."""
 
     makes: dict[str, Make]
     names: dict[str, Callable[[str, str], Any]]
 
-    def __init__(self, trusted: Sequence[Any], path: str) -> None:
+    def __init__(self, trusted: Trusted, path: str) -> None:
         self.makes = MAKES
         self.names = NAMES
         self.path = path
-        self._trusted = {(given.__module__, given.__qualname__): given for given in trusted}
+        self.trusted: dict[str, Any] = (
+            dict(trusted) if isinstance(trusted, Mapping) else {f"{given.__module__}.{given.__qualname__}": given for given in trusted}
+        )
 
     def tree(self, native: _native.Model, tensors: list[Any], tensor: Callable[..., Any] | None) -> Any:
-        return native.tree("tree", tensors, tensor, self.named, self.make, self.fill)
+        """Raises UnsafeError, naming all that is not known to be inert, before anything that was trusted runs."""
+        if self.trusted:
+            self.check(native)
+        try:
+            return native.tree("tree", tensors, tensor, self.named, self.make, self.fill)
+        except UnsafeError:
+            self.check(native)
+            raise
+
+    def check(self, native: _native.Model) -> None:
+        needed = self.needed(native)
+        if needed:
+            raise self.unsafe(*needed)
+
+    def needed(self, native: _native.Model) -> list[tuple[str, str]]:
+        """The names in a tree that are neither known to be inert nor trusted; nothing is built."""
+        found: dict[tuple[str, str], None] = {}
+
+        def named(module: str, name: str) -> Any:
+            if not self.knows(module, name, self.names):
+                found[module, name] = None
+            return Global(module, name)
+
+        def make(module: str | None, name: str | None, *parts: Any) -> Any:
+            if module is not None and name is not None and not self.knows(module, name, self.makes):
+                found[module, name] = None
+            return inert(module, name, *parts)
+
+        native.tree("tree", [None] * len(native.entries_by_index()), lambda *parts: None, named, make, fill)
+        return list(found)
+
+    def knows(self, module: str, name: str, table: Mapping[str, Any]) -> bool:
+        builder, verdict = _native.judged(module, name)
+        return f"{module}.{name}" in self.trusted or (builder in table and verdict == "inert")
 
     def named(self, module: str, name: str) -> Any:
         """What a global stands for where it is a value. Raises UnsafeError for what is not known to be inert."""
-        trusted = self._trusted.get((module, name))
+        trusted = self.trusted.get(f"{module}.{name}")
         if trusted is not None:
             return trusted
-        builder, verdict = _native.judged(module, name)
-        find = self.names.get(builder)
-        if find is None or verdict != "inert":
-            raise self.unsafe(module, name)
-        return find(module, name)
+        if not self.knows(module, name, self.names):
+            raise self.unsafe((module, name))
+        return self.names[_native.judged(module, name)[0]](module, name)
 
     def make(
         self, module: str | None, name: str | None, callee: Any, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None, is_new: bool
     ) -> Any:
         if module is None or name is None:
             raise UnsafeError("the file calls a value that it computes", path=self.path)
-        trusted = self._trusted.get((module, name))
+        trusted = self.trusted.get(f"{module}.{name}")
         if trusted is not None:
             return trusted.__new__(trusted, *(args or ())) if is_new else trusted(*(args or ()), **(kwargs or {}))
-        builder, verdict = _native.judged(module, name)
-        make = self.makes.get(builder)
-        if make is None or verdict != "inert":
-            raise self.unsafe(module, name)
-        return make(self, module, name, args or (), kwargs or {})
+        if not self.knows(module, name, self.makes):
+            raise self.unsafe((module, name))
+        return self.made(_native.judged(module, name)[0], module, name, args or (), kwargs or {}, is_new)
 
-    def unsafe(self, module: str, name: str) -> UnsafeError:
+    def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:
+        return self.makes[builder](self, module, name, args, kwargs)
+
+    def unsafe(self, *names: tuple[str, str]) -> UnsafeError:
+        listed = ", ".join(f"{module}.{name}" for module, name in names)
+        one = len(names) == 1
         return UnsafeError(
-            f"{module}.{name} is not known to be inert: building it could run code that the file chooses; "
-            "name it in trusted= to allow it",
+            f"{listed} {'is' if one else 'are'} not known to be inert: building {'it' if one else 'them'} could run code that the file "
+            f"chooses; name {'it' if one else 'them'} in trusted= to allow it",
             path=self.path,
         )
 

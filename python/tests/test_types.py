@@ -67,6 +67,21 @@ report = holdall.torch.load_into(module, model, rename=lambda name: name.removep
 assert_type(report, holdall.torch.Report)
 assert_type(report.mismatched, list[tuple[str, tuple[int, ...], tuple[int, ...]]])
 holdall.torch.save(module.state_dict(), pathlib.Path("a.pt"))
+holdall.torch.save(module.state_dict(), io.BytesIO())
+
+
+@holdall.torch.recorded
+class Net(torch.nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+
+
+assert_type(Net(3), Net)
+holdall.torch.save_model(Net(3), "a.pt", arguments={"width": 3})
+loaded = holdall.torch.load_model("a.pt", [Net], map_location="cpu", mode="eval")
+assert_type(loaded, torch.nn.Module)
+assert_type(holdall.torch.report_of(loaded).sources, dict[str, tuple[str, str | None]])
+holdall.torch.load_model("a.pt", {"old.Net": Net})
 state = holdall.torch.load("a.pt", map_location=torch.device("cpu"))
 try:
     holdall.torch.load_into(module, "a.pt")

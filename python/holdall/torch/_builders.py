@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from .. import _build
-from .._build import Builder, Make, listed
-
+from .._build import Builder, Make, Trusted, listed
+from ..errors import CorruptError, Error, UnsafeError, UnsupportedError
 
 _NESTED = "torch.nested._internal.nested_tensor"
 
 
 class TorchBuilder(Builder):
-    def __init__(self, trusted: Sequence[Any], path: str) -> None:
+    def __init__(self, trusted: Trusted, path: str) -> None:
         super().__init__(trusted, path)
         self.makes = MAKES
         self.names = NAMES
 
+    def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:
+        if builder != "module":
+            return super().made(builder, module, name, args, kwargs, is_new)
+        of = _of_table(module, name)
+        if is_new:
+            return of.__new__(of, *args)
+        if issubclass(of, enum.Enum):
+            return of(*args)
+        raise UnsafeError(f"the file calls {module}.{name}, which torch's own files do not", path=self.path)
+
+    def fill(self, made: Any, state: Any, items: list[Any] | None, pairs: list[tuple[Any, Any]] | None) -> Any:
+        try:
+            return super().fill(made, state, items, pairs)
+        except Error:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            of = type(made)
+            raise CorruptError(f"{of.__module__}.{of.__qualname__} does not take what the file gives it: {error}", path=self.path) from error
 
     def named(self, module: str, name: str) -> Any:
         if (module, name) == (_NESTED, "NestedTensor"):  # the class that torch's jagged tensors name beside their function
@@ -59,6 +78,8 @@ def _from_type(builder: Builder, module: str, name: str, args: tuple[Any, ...], 
     """(tensor, class, state), or (function, class, arguments, state) where the library leaves the tensor to its builder."""
     if len(args) == 4:
         function, of, inner, state = args
+        if function is not _jagged_name("", ""):
+            raise UnsafeError("a tensor is made by another function than torch's own", path=builder.path)
         value = function(*inner)
     else:
         value, of, state = args
@@ -98,8 +119,24 @@ def _storage_name(module: str, name: str) -> Any:
     return getattr(torch, name) if hasattr(torch, name) else getattr(torch.storage, name)
 
 
+def _of_table(module: str, name: str) -> Any:
+    """A class or function of torch's that the table of globals lists by exactly this name."""
+    try:
+        value: Any = importlib.import_module(module)
+        for part in name.split("."):
+            value = getattr(value, part)
+    except (ImportError, AttributeError) as error:
+        raise UnsupportedError(f"torch {torch.__version__} has no {module}.{name}; trusted={{'{module}.{name}': ...}} puts another in its place") from error
+    return value
+
+
+def _module(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return builder.made("module", module, name, args, kwargs, False)
+
+
 MAKES: dict[str, Make] = {
     **_build.MAKES,
+    "module": _module,
     "plain_class": _plain,
     "size": lambda builder, module, name, args, kwargs: torch.Size(*args),
     "device": lambda builder, module, name, args, kwargs: torch.device(*args),
@@ -115,6 +152,8 @@ MAKES: dict[str, Make] = {
 }
 NAMES: dict[str, Callable[[str, str], Any]] = {
     **_build.NAMES,
+    "module": _of_table,
+    "function": _of_table,
     "torch_dtype": _of_torch,
     "jagged": _jagged_name,
     "layout": _of_torch,
@@ -127,9 +166,6 @@ NAMES: dict[str, Callable[[str, str], Any]] = {
     "storage_class": _storage_name,
     "plain_class": lambda module, name: torch.torch_version.TorchVersion if module == "torch.torch_version" else listed(module, name),
 }
-# What the library itself makes tensors of before anybody builds, or what nobody builds without being told to (modules, functions):
-# a test holds these and the tables above to be all builders.
-NOT_BUILT = frozenset(
-    "object tensor tensor_v2 tensor_v3 parameter parameter_with_state quantized_tensor module function wrapper_subclass "
-    "load_from_bytes".split()
-)
+# What the library itself makes tensors of before anybody builds, or what nobody builds without being told to: a test holds these
+# and the tables above to be all builders.
+NOT_BUILT = frozenset("object tensor tensor_v2 tensor_v3 parameter parameter_with_state quantized_tensor wrapper_subclass load_from_bytes".split())

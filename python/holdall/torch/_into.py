@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from .. import _model
+from .._values import Object
 from ..errors import HoldallWarning, MismatchError
 from . import _tensors
 
@@ -84,14 +85,45 @@ def load_into(
     if mode not in (None, "eval", "train"):
         raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")
     model = source if isinstance(source, _model.Model) else _model.open(source)
+    report = into(module, model, strict=strict, rename=rename, prefix=prefix, assign=assign, check=check)
+    if mode is not None:
+        module.train(mode == "train")
+    return report
+
+
+def into(
+    module: torch.nn.Module,
+    model: _model.Model,
+    *,
+    strict: bool = True,
+    rename: Rename | None = None,
+    prefix: str = "",
+    assign: bool = False,
+    check: bool = True,
+    place: _tensors.Place | None = None,
+) -> Report:
+    """load_into(); `place` moves what is assigned."""
     own = module.state_dict(keep_vars=True)
     own = {name: value for name, value in own.items() if isinstance(value, torch.Tensor)}
     match = _match(model, own, rename, prefix)
-    pairs = match.pairs
-    found_as = {name: file_name for name, file_name in pairs.items() if file_name != name}
+    assign = assign or any(own[name].device.type == "meta" for name in match.pairs)
+    report, taken = _compared(model, own, match, assign)
+    if strict and not report.complete:
+        error = MismatchError(f"the file does not fit the {type(module).__name__}\n{report}", path=model.path)
+        error.report = report
+        raise error
+    _fill(module, own, model, taken, assign, check, place)
+    return report
+
+
+def _compared(
+    model: _model.Model, own: Mapping[str, torch.Tensor], match: _Match, assign: bool
+) -> tuple[Report, list[tuple[str, _model.Tensor]]]:
+    """The report, and what can be loaded: (name in the module, tensor in the file)."""
+    found_as = {name: file_name for name, file_name in match.pairs.items() if file_name != name}
     report = Report(renamed=list(found_as), found_as=found_as)
     taken: list[tuple[str, _model.Tensor]] = []
-    for name, file_name in pairs.items():
+    for name, file_name in match.pairs.items():
         tensor = model[file_name]
         shape = tuple(own[name].shape)
         if tensor.shape != shape:
@@ -102,21 +134,40 @@ def load_into(
             report.cast.append(name)
             report.dtypes[name] = (tensor.dtype, dtype)
         taken.append((name, tensor))
-    used = set(pairs.values())
-    report.missing = [name for name in own if name not in pairs]
+    used = set(match.pairs.values())
+    report.missing = [name for name in own if name not in match.pairs]
     report.unexpected = [name for name in model if name.startswith(match.prefix) and name not in used]
+    if report.unexpected and (entries := _entries_of_pickled(model)):
+        # What else a pickled module's attributes hold is none of its state dict.
+        report.unexpected = [name for name in report.unexpected if name in entries]
     report.loaded = [name for name, _ in taken]
-    if strict and not report.complete:
-        error = MismatchError(f"the file does not fit the {type(module).__name__}\n{report}", path=model.path)
-        error.report = report
-        raise error
-    meta = [name for name, _ in taken if own[name].device.type == "meta"]
-    if meta and not assign:
-        assign = True
-    _fill(module, own, model, taken, assign, check)
-    if mode is not None:
-        module.train(mode == "train")
-    return report
+    return report, taken
+
+
+def _entries_of_pickled(model: _model.Model) -> set[str]:
+    """The names of a pickled module's state dict; empty for any other tree."""
+    found: set[str] = set()
+    todo: list[tuple[Any, str]] = [(model.tree, "")]
+    # A module that holds itself would have names without end: only those that the file's tensors have are followed.
+    prefixes = {"", *(name[: at + 1] for name in model for at, character in enumerate(name) if character == ".")}
+    while todo:
+        part, prefix = todo.pop()
+        state = part.state if isinstance(part, Object) else None
+        if not isinstance(state, dict) or "_modules" not in state or prefix not in prefixes:
+            continue
+        prefixes.discard(prefix)
+        left_out = state.get("_non_persistent_buffers_set") or ()
+        for name, value in _items(state.get("_parameters")) + [item for item in _items(state.get("_buffers")) if item[0] not in left_out]:
+            if value is not None:
+                found.add(f"{prefix}{name}")
+        todo += [(value, f"{prefix}{name}.") for name, value in _items(state["_modules"])]
+    return found
+
+
+def _items(mapping: Any) -> list[tuple[Any, Any]]:
+    if isinstance(mapping, Object):
+        return list(mapping.pairs or ())
+    return list(mapping.items()) if isinstance(mapping, dict) else []
 
 
 def _renamer(rename: Rename) -> Callable[[str], str]:
@@ -180,20 +231,27 @@ def _prefixes(direct: Mapping[str, str], own: Mapping[str, Any]) -> Iterable[tup
 
 
 def _fill(
-    module: torch.nn.Module, own: Mapping[str, torch.Tensor], model: _model.Model, taken: list[tuple[str, _model.Tensor]], assign: bool, check: bool
-) -> None:
+    module: torch.nn.Module, own: Mapping[str, torch.Tensor], model: _model.Model, taken: list[tuple[str, _model.Tensor]], assign: bool,
+    check: bool, place: _tensors.Place | None,
+) -> None:  # fmt: skip
     """All is read before the first entry changes, so that damage leaves the module as it was."""
-    tensors = _tensors.load(model._native, [tensor._entry for _, tensor in taken], check=check)
+    tensors = _tensors.load(model._native, [tensor._entry for _, tensor in taken], check=check, place=place)
     with torch.no_grad():
         if not assign:
             for (name, _), tensor in zip(taken, tensors, strict=True):
                 own[name].copy_(tensor)
             return
-    state = {}
+    state: dict[str, torch.Tensor] = {}
+    # What is one tensor under several names stays one.
+    firsts: dict[int, torch.Tensor] = {}
     for (name, _), tensor in zip(taken, tensors, strict=True):
         device = own[name].device
-        state[name] = tensor if device.type == "meta" else tensor.to(device)
+        if place is None and device.type != "meta":
+            tensor = tensor.to(device)
+        if isinstance(own[name], torch.nn.Parameter):
+            tensor = torch.nn.Parameter(tensor, own[name].requires_grad and (tensor.is_floating_point() or tensor.is_complex()))
+        state[name] = firsts.setdefault(id(own[name]), tensor)
     module.load_state_dict(state, strict=False, assign=True)
     left = [name for name, value in module.state_dict().items() if isinstance(value, torch.Tensor) and value.device.type == "meta"]
-    if left:
+    if left and place is None:
         warnings.warn(f"{len(left)} entries are still on the meta device, {left[0]} the first", HoldallWarning, stacklevel=3)

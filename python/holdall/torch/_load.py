@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 
 from .. import _load as _plain
 from .. import _model
+from .._build import Trusted
 from .._progress import Callback, reporting
 from ..errors import UnsafeError, UnsupportedError
 from . import _tensors
@@ -21,20 +22,23 @@ def load_path(
     f: _model.Source,
     map_location: MapLocation = None,
     *,
-    trusted: Sequence[Any] = (),
+    trusted: Trusted = (),
+    weights_only: bool = True,
     check: bool = True,
     mmap: bool = False,
     progress: bool | Callback | None = None,
 ) -> Any:
     """``torch.load``: the same objects for the same file, without running what is in it; any format that Holdall reads.
 
-    `map_location`: a device, its name, a dict of names, or a function of (storage, location), as torch takes it. Storages are read
-    into the CPU's memory: what was saved on a GPU comes back there only where `map_location` says so. `mmap=True` maps the file
-    instead of copying it (holdall.load() says what that means).
+    `weights_only` may be given as torch takes it and changes nothing: whole modules come back where their classes are in `trusted`,
+    or are torch's own. `map_location`: a device, its name, a dict of names, or a function of (storage, location), as torch takes it.
+    Storages are read into the CPU's memory: what was saved on a GPU comes back there only where `map_location` says so. `mmap=True`
+    maps the file instead of copying it (holdall.load() says what that means).
     Raises UnsafeError, naming what could only be built by running code that the file chooses, unless it is in `trusted`;
     CorruptError for damage, checksums included; MissingError, StorageError, UnsupportedError, LimitError.
     """
-    return load(_model.open(f), device=map_location, check=check, mmap=mmap, trusted=trusted, progress=progress)
+    model = _model.open(f)
+    return load(model, device=map_location, check=check, mmap=mmap, builder=TorchBuilder(trusted, model.path), progress=progress)
 
 
 def load(
@@ -45,11 +49,12 @@ def load(
     select: Iterable[str] | None = None,
     check: bool = True,
     mmap: bool = False,
-    trusted: Sequence[Any] = (),
+    trusted: Trusted = (),
+    builder: TorchBuilder | None = None,
     progress: bool | Callback | None = None,
 ) -> Any:
     names = list(model)
-    target, place = _place_of(device)
+    target, place = place_of(device)
     with reporting(progress, "loading") as tell:
         if select is not None:
             chosen = _plain.selected(names, select)
@@ -64,10 +69,11 @@ def load(
         tensors = _tensors.load(native, numbers, device=target, dtype=dtype, check=check, mapped=mmap, tell=tell, place=place)
     loaded: dict[int, Any] = dict(zip(numbers, tensors, strict=True))
     loaded.update((entry, model[names[entry]].numpy(check=check)) for entry in strings)
-    return _Tree(model, trusted, [None if entry is None else loaded[entry] for entry in by_index]).build()
+    builder = builder or TorchBuilder(trusted, model.path)
+    return _Tree(model, builder, [None if entry is None else loaded[entry] for entry in by_index]).build()
 
 
-def _place_of(device: MapLocation) -> tuple[torch.device | None, _tensors.Place | None]:
+def place_of(device: MapLocation) -> tuple[torch.device | None, _tensors.Place | None]:
     """The device of all storages, or what brings a storage, as a flat tensor on the CPU, to where it is to be."""
     if callable(device):
         move = device
@@ -90,9 +96,9 @@ def _place_of(device: MapLocation) -> tuple[torch.device | None, _tensors.Place 
 class _Tree:
     """`tensors`: by their index in the tree, as they were loaded."""
 
-    def __init__(self, model: _model.Model, trusted: Sequence[Any], tensors: list[Any]) -> None:
+    def __init__(self, model: _model.Model, builder: TorchBuilder, tensors: list[Any]) -> None:
         self.model = model
-        self.builder = TorchBuilder(trusted, model.path)
+        self.builder = builder
         self.tensors = tensors
 
     def build(self) -> Any:

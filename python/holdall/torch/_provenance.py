@@ -1,0 +1,119 @@
+"""Where a module's code comes from: digests of sources, versions of packages, the commit."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import linecache
+import os
+import platform
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from .. import _native
+
+_SECONDS = 10
+
+
+def own_classes(module: torch.nn.Module) -> dict[str, type]:
+    """The classes of a module, of its submodules and those they derive from, but not torch's and Python's: by module and name."""
+    found: dict[str, type] = {}
+    for part in module.modules():
+        for of in type(part).__mro__:
+            if of.__module__.partition(".")[0] not in ("torch", "builtins", "typing", "abc"):
+                found.setdefault(f"{of.__module__}.{of.__qualname__}", of)
+    return found
+
+
+def source_digest(of: type) -> str | None:
+    """SHA-256 of a class's source as it stands in its file, without its indentation; None where there is none."""
+    try:
+        linecache.checkcache()
+        source = inspect.getsource(of)
+    except (OSError, TypeError):
+        return None
+    return hashlib.sha256(textwrap.dedent(source).encode()).hexdigest()
+
+
+def imported(name: str) -> type | None:
+    """A class of a module that has been imported already, by its dotted name. Imports nothing."""
+    parts = name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        found: Any = sys.modules.get(".".join(parts[:count]))
+        if found is None:
+            continue
+        for part in parts[count:]:
+            found = inspect.getattr_static(found, part, None)
+        return found if isinstance(found, type) else None
+    return None
+
+
+def versions(classes: Iterable[type]) -> dict[str, str]:
+    """Of Python, torch, NumPy, Holdall and the packages that define `classes`."""
+    found = {"python": platform.python_version(), "torch": str(torch.__version__), "holdall": _native.__version__}
+    for package in dict.fromkeys(["numpy", *(of.__module__.partition(".")[0] for of in classes)]):
+        version = None if package == "__main__" else version_of(package)
+        if version is not None:
+            found.setdefault(package, version)
+    return found
+
+
+def version_of(package: str) -> str | None:
+    """What is installed here; None for what says no version."""
+    if package == "python":
+        return platform.python_version()
+    version = getattr(sys.modules.get(package), "__version__", None)
+    if isinstance(version, str):
+        return str(version)
+    try:
+        return importlib.metadata.version(package)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+def commit(classes: Iterable[type]) -> dict[str, Any] | None:
+    """{"commit", "dirty"} of the repository that tracks the first of `classes`; None where there is none.
+
+    Asks git, which is kept from running what the repository configures: hooks, filters, file monitors. "dirty" is None where git
+    could not tell.
+    """
+    for of in classes:
+        try:
+            path = os.path.abspath(inspect.getsourcefile(of) or "")
+        except (OSError, TypeError):
+            continue
+        folder = os.path.dirname(path)
+        if not os.path.isfile(path) or _git(folder, "ls-files", "--error-unmatch", "--", path) is None:
+            continue
+        head = _git(folder, "rev-parse", "--verify", "HEAD")
+        if head is None:
+            continue
+        status = _git(folder, *_tamed(folder), "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+        return {"commit": head.strip(), "dirty": None if status is None else bool(status.strip())}
+    return None
+
+
+def _tamed(folder: str) -> list[str]:
+    """Options that empty every filter that the configuration names."""
+    keys = (_git(folder, "config", "--null", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process|required)$") or "").split("\0")
+    emptied = {key: "false" if key.endswith(".required") else "" for key in keys if key}
+    return [word for key, value in emptied.items() for word in ("-c", f"{key}={value}")]
+
+
+def _git(folder: str, *words: str) -> str | None:
+    environment: Mapping[str, str] = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+        "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C",
+    }  # fmt: skip
+    command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *words]
+    try:
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
