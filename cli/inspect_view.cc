@@ -9,6 +9,7 @@
 #include "cli/style.h"
 #include "cli/table.h"
 #include "cli/tensor_rows.h"
+#include "cli/training_view.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/document.h"
 
@@ -182,6 +183,7 @@ Status print_leaves(Console& console, const Inspection& inspection, std::string_
 
 Status print_fact_lines(Console& console, const Inspection& inspection) {
   for (const Fact& fact : line_facts(inspection)) console.line(text("# {}\t{}", fact.key, fact.value));
+  print_training_lines(console, inspection.training);
   HOLDALL_TRY(print_leaves(console, inspection, "tree", inspection.model.tree()));
   HOLDALL_TRY(print_leaves(console, inspection, "config", inspection.model.config()));
   HOLDALL_TRY(print_leaves(console, inspection, "metadata", inspection.model.metadata()));
@@ -202,6 +204,7 @@ void print_page(Console& console, const Inspection& inspection, Listing listing)
   console.line(console.paint(Ink::kStrong, printable(inspection.path)));
   print_facts(console, page_facts(inspection));
   print_tensors(console, inspection, listing);
+  print_training(console, inspection.training);
   print_values(console, "values", inspection.model.tree());
   print_values(console, "config", inspection.model.config());
   print_values(console, "metadata", inspection.model.metadata());

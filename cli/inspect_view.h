@@ -11,7 +11,7 @@ namespace holdall::cli {
 // Whether repeating blocks are folded into one line.
 enum class Listing : unsigned char { kFolded, kEach };
 
-// Label, tensors, values, configuration, metadata, warnings, verdict.
+// Label, tensors, optimizers and schedulers, values, configuration, metadata, warnings, verdict.
 void print_page(Console& console, const Inspection& inspection, Listing listing);
 
 // "# key<TAB>value" lines unless --quiet, then a line a tensor: name, dtype, shape, bytes, file, offset, sha256 (where read),

@@ -154,6 +154,7 @@ Result<Inspection> inspect(const Bundle& bundle, const InspectOptions& options) 
   inspection.model = std::move(model);
   inspection.label = label_of(inspection.model);
   inspection.tokenizer = tokenizer_of(inspection.model);
+  inspection.training = training_of(inspection.model);
   const std::vector<NamedTensor>& tensors = inspection.model.tensors();
   if (options.tensors.empty()) inspection.tensors.reserve(tensors.size());
   for (std::uint32_t i = 0; i < tensors.size(); ++i) {
@@ -180,6 +181,7 @@ Status write_inspection(JsonWriter& writer, const Inspection& inspection) {
   writer.key("bytes").unsigned_integer(origin.bytes);
   write_list(writer, "files", origin.files);
   write_label(writer, inspection);
+  write_training(writer, inspection.training);
   writer.key("parameters").unsigned_integer(model.parameters());
   writer.key("tensors").begin_array();
   for (const TensorReport& report : inspection.tensors) write_tensor(writer, model, report);

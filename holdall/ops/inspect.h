@@ -14,6 +14,7 @@
 #include "holdall/ops/label.h"
 #include "holdall/ops/open.h"
 #include "holdall/ops/statistics.h"
+#include "holdall/ops/training.h"
 #include "holdall/trust/scan.h"
 
 namespace holdall {
@@ -45,6 +46,7 @@ struct Inspection {
   Model model;  // tree(), metadata(), config(), origin(), warnings()
   Label label;
   std::optional<Tokenizer> tokenizer;
+  TrainingReport training;
   std::vector<TensorReport> tensors;  // those that were asked for
   Verdict verdict = Verdict::kInert;
   Findings findings;
@@ -65,7 +67,7 @@ class TensorNames {
   std::vector<std::uint32_t> entries_;
 };
 
-// The document of `inspect --json` (surface.md), with "label" and "tokenizer" besides. Errors: limit where it would repeat a
+// The document of `inspect --json` (surface.md), with "label", "tokenizer", "optimizers" and "schedulers" besides. Errors: limit where it would repeat a
 // long name without end; those of write_document().
 Status write_inspection(JsonWriter& writer, const Inspection& inspection);
 

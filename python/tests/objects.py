@@ -52,6 +52,12 @@ def objects():
         "sparse bsc": torch.eye(4).to_sparse_bsc((2, 2)),
         "per tensor": torch.quantize_per_tensor(torch.randn(3), 0.1, 2, torch.qint8),
         "per channel": torch.quantize_per_channel(torch.randn(3, 2), torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0, 1, 2]), 0, torch.quint8),
+        **{
+            f"{dtype} {tuple(values.shape)}": torch.quantize_per_channel(values, torch.rand(len(values)) + 0.1, torch.randn(len(values)), 0, dtype)
+            for dtype in (torch.quint4x2, torch.quint2x4)
+            for values in (torch.randn(5, 7), torch.randn(2, 8), torch.randn(3, 2, 5))
+        },
+        "quint4x2": torch.quantize_per_tensor(torch.randn(3, 5), 0.1, 2, torch.quint4x2),
         "qint32": torch.quantize_per_tensor(torch.randn(3), 0.1, 2, torch.qint32),
         "nested": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
         "meta": torch.empty(3, device="meta"),

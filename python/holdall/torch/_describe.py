@@ -83,10 +83,17 @@ def _tensor(tensor: torch.Tensor, describer: Describer) -> Description:
     shape: Any = tuple(tensor.shape)
     strides: Any = tensor.stride()
     offset = tensor.storage_offset()
-    if name is None:
+    if dtype in _tensors.PACKED:
+        # Their rows fill whole bytes: the bytes are the tensor.
+        if not tensor.is_contiguous() or offset:
+            raise UnsupportedError(f"views of tensors of {dtype} cannot be saved")
+        name, attributes["dtype"], strides = "uint8", dtype, None
+        attributes["quantizer"]["shape"] = list(shape)
+        shape = (*shape[:-1], -(-shape[-1] // _tensors.PACKED[dtype])) if shape else shape
+    elif name is None:
         name = {1: "uint8", 2: "uint16"}.get(dtype.itemsize)
-        if name is None or dtype in (torch.quint4x2, torch.quint2x4):
-            raise UnsupportedError(f"tensors of {dtype} cannot be saved yet")
+        if name is None:
+            raise UnsupportedError(f"tensors of {dtype} cannot be saved")
         attributes["dtype"] = dtype
     elif name == "float4_e2m1":
         if not tensor.is_contiguous() or not shape:

@@ -137,22 +137,25 @@ def _array(value: Any, attributes: dict[str, Any]) -> Any:
 _QUANTIZED = {torch.int8: torch.qint8, torch.uint8: torch.quint8, torch.int32: torch.qint32}
 
 
-def _quantized(tensor: torch.Tensor, quantizer: dict[str, Any], own: torch.dtype | None) -> torch.Tensor:
-    if "shape" in quantizer or own is not None:
-        raise UnsupportedError(f"quantized tensors of {own} are not built; their bytes are in model[name]")
-    dtype = _QUANTIZED[tensor.dtype]
+def _quantized(tensor: torch.Tensor, quantizer: dict[str, Any], packed: torch.dtype | None) -> torch.Tensor:
+    """`packed`: the dtype where elements are smaller than a byte; the tensor then is their bytes."""
+    if packed is None:
+        dtype, shape, strides = _QUANTIZED[tensor.dtype], tensor.shape, tensor.stride()
+    else:
+        dtype, shape = packed, torch.Size(quantizer["shape"])
+        strides = torch.empty(shape, device="meta").stride()
+        if packed not in _tensors.PACKED or not tensor.is_contiguous() or tensor.storage_offset():
+            raise UnsupportedError(f"quantized tensors of {packed} are not built; their bytes are in model[name]")
     if "scales" in quantizer:
         scales, zero_points, axis = quantizer["scales"], quantizer["zero_points"], quantizer["axis"]
         if not isinstance(scales, torch.Tensor):
             scales = torch.tensor(scales, dtype=torch.double)
             zero_points = torch.tensor(zero_points, dtype=torch.long)
-        made = torch._empty_per_channel_affine_quantized(
-            tensor.shape, scales=scales, zero_points=zero_points, axis=axis, dtype=dtype, device=tensor.device
-        )
+        made = torch._empty_per_channel_affine_quantized(shape, scales=scales, zero_points=zero_points, axis=axis, dtype=dtype, device=tensor.device)
     else:
         made = torch._empty_affine_quantized(
-            tensor.shape, scale=quantizer["scale"], zero_point=quantizer["zero_point"], dtype=dtype, device=tensor.device
+            shape, scale=quantizer["scale"], zero_point=quantizer["zero_point"], dtype=dtype, device=tensor.device
         )
     untyped = tensor.untyped_storage()
     storage = torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)  # type: ignore[no-untyped-call]
-    return made.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
+    return made.set_(storage, tensor.storage_offset(), shape, strides)

@@ -17,6 +17,8 @@ from . import _devices
 _OF_TORCH = {"float4_e2m1": "float4_e2m1fn_x2"}
 # Quantized elements are integers until they meet their quantizer.
 _INTEGERS = {"qint8": torch.int8, "quint8": torch.uint8, "qint32": torch.int32}
+# Quantized elements smaller than a byte: how many a byte holds.
+PACKED = {torch.quint4x2: 2, torch.quint2x4: 4}
 # Dtypes that both call the same, an element in whole bytes.
 _PLAIN = {
     name: getattr(torch, name)
