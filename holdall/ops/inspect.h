@@ -67,8 +67,8 @@ class TensorNames {
   std::vector<std::uint32_t> entries_;
 };
 
-// The document of `inspect --json` (surface.md), with "label", "tokenizer", "optimizers" and "schedulers" besides. Errors: limit where it would repeat a
-// long name without end; those of write_document().
+// The document of `inspect --json` (surface.md), with "label", "tokenizer", "optimizers" and "schedulers" besides. Errors:
+// limit where it would repeat a long name without end; those of write_document().
 Status write_inspection(JsonWriter& writer, const Inspection& inspection);
 
 }  // namespace holdall

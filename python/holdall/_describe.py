@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copyreg
 import sys
+import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -80,8 +81,9 @@ class Describer:
             import numpy
 
             return self._array(numpy.asarray(value))
-        if isinstance(value, type) or callable(value):
-            return self.global_(getattr(value, "__module__", ""), getattr(value, "__qualname__", ""))
+        # Classes and functions; an object that can be called has no name.
+        if hasattr(value, "__qualname__") and not isinstance(value, types.MethodType):
+            return self.global_(value.__module__ or "", value.__qualname__)
         return self.reduced(value)
 
     def global_(self, module: str, name: str) -> Description:

@@ -115,6 +115,30 @@ def test_classes_are_built_where_they_are_trusted(tmp_path):
     assert torch.load(tmp_path / "b.pt", weights_only=False)["x"].value == 3
 
 
+class Callable:
+    def __call__(self):
+        return 1
+
+
+def test_objects_that_can_be_called_are_no_functions(tmp_path):
+    module = torch.nn.TransformerEncoderLayer(8, 2)
+    module.activation, module.also = torch.relu, torch.nn.functional.gelu
+    optimizer = torch.optim.Adam(module.parameters())
+    value = {"module": module, "optimizer": optimizer, "scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 2)}
+    holdall.torch.save(value, tmp_path / "a.pt")
+    for loaded in (holdall.torch.load(tmp_path / "a.pt"), torch_load(tmp_path / "a.pt")):
+        assert_same(dict(module.state_dict()), dict(loaded["module"].state_dict()))
+        assert loaded["module"].activation is torch.relu and loaded["module"].also is torch.nn.functional.gelu
+        assert loaded["scheduler"].optimizer is loaded["optimizer"]
+        assert loaded["optimizer"].param_groups[0]["params"][0] is next(loaded["module"].parameters())
+    with pytest.raises(holdall.UnsafeError, match=r"test_torch_files\.Callable"):
+        holdall.torch.save({"x": Callable()}, tmp_path / "b.pt")
+    with pytest.raises(holdall.UnsafeError, match="getattr"):
+        holdall.torch.save({"x": Callable().__call__}, tmp_path / "b.pt")
+    holdall.torch.save({"x": Callable()}, tmp_path / "b.pt", trusted=[Callable])
+    assert holdall.torch.load(tmp_path / "b.pt", trusted=[Callable])["x"]() == 1
+
+
 def test_damage_is_an_error_that_names_the_place(tmp_path):
     path = tmp_path / "a.pt"
     torch.save({"w": torch.arange(1000.0)}, path)
