@@ -73,7 +73,11 @@ class Builder {
       return arena().string({utf8, static_cast<std::size_t>(size)});
     }
     PyErr_Clear();  // lone surrogates, as texts that are not UTF-8 come out of to_python()
-    const nb::object encoded = nb::steal(PyUnicode_AsEncodedString(raw, "utf-8", "surrogateescape"));
+    nb::object encoded = nb::steal(PyUnicode_AsEncodedString(raw, "utf-8", "surrogateescape"));
+    if (!encoded.is_valid()) {
+      PyErr_Clear();
+      encoded = nb::steal(PyUnicode_AsEncodedString(raw, "utf-8", "surrogatepass"));
+    }
     if (!encoded.is_valid()) throw nb::python_error();
     return arena().string(bytes_in(encoded));
   }

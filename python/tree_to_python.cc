@@ -9,8 +9,14 @@ namespace nb = nanobind;
 namespace holdall::python {
 namespace {
 
+// What is not UTF-8 is a text with lone surrogates, as pickles spell them, or any bytes.
 nb::str text_of(std::string_view text) {
-  PyObject* made = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape");
+  const auto size = static_cast<Py_ssize_t>(text.size());
+  PyObject* made = PyUnicode_DecodeUTF8(text.data(), size, "surrogatepass");
+  if (made == nullptr) {
+    PyErr_Clear();
+    made = PyUnicode_DecodeUTF8(text.data(), size, "surrogateescape");
+  }
   if (made == nullptr) throw nb::python_error();
   return nb::steal<nb::str>(made);
 }

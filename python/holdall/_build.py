@@ -7,14 +7,15 @@ those that the caller hands in as trusted.
 from __future__ import annotations
 
 import collections
+import contextlib
 import importlib
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import _native
 from ._values import Global, fill, inert
-from .errors import UnsafeError
+from .errors import CorruptError, Error, UnsafeError
 
 # make(builder, module, name, args, kwargs): an object. `builder` gives access to what else is needed.
 Make = Callable[["Builder", str, str, tuple[Any, ...], dict[str, Any]], Any]
@@ -60,10 +61,10 @@ class Builder:
                 found[module, name] = None
             return Global(module, name)
 
-        def make(module: str | None, name: str | None, *parts: Any) -> Any:
-            if module is not None and name is not None and not self.knows(module, name, self.makes):
+        def make(module: str | None, name: str | None, callee: Any, args: tuple[Any, ...] | None, *parts: Any) -> Any:
+            if module is not None and name is not None and not (self.knows(module, name, self.makes) or self.knows_call(module, name, args or ())):
                 found[module, name] = None
-            return inert(module, name, *parts)
+            return inert(module, name, callee, args, *parts)
 
         native.tree("tree", [None] * len(native.entries_by_index()), lambda *parts: None, named, make, fill)
         return list(found)
@@ -71,6 +72,10 @@ class Builder:
     def knows(self, module: str, name: str, table: Mapping[str, Any]) -> bool:
         builder, verdict = _native.judged(module, name)
         return f"{module}.{name}" in self.trusted or (builder in table and verdict == "inert")
+
+    def knows_call(self, module: str, name: str, args: tuple[Any, ...]) -> bool:
+        """Whether a call is known to be inert with just these arguments; names among them may still be Globals."""
+        return False
 
     def named(self, module: str, name: str) -> Any:
         """What a global stands for where it is a value. Raises UnsafeError for what is not known to be inert."""
@@ -89,11 +94,15 @@ class Builder:
         trusted = self.trusted.get(f"{module}.{name}")
         if trusted is not None:
             return trusted.__new__(trusted, *(args or ())) if is_new else trusted(*(args or ()), **(kwargs or {}))
-        if not self.knows(module, name, self.makes):
+        if not (self.knows(module, name, self.makes) or self.knows_call(module, name, args or ())):
             raise self.unsafe((module, name))
-        return self.made(_native.judged(module, name)[0], module, name, args or (), kwargs or {}, is_new)
+        with self.blaming(f"{module}.{name}"):
+            return self.made(_native.judged(module, name)[0], module, name, args or (), kwargs or {}, is_new)
 
     def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:
+        if is_new and builder == "plain_class":
+            of = self.names[builder](module, name)
+            return of.__new__(of, *args)
         return self.makes[builder](self, module, name, args, kwargs)
 
     def unsafe(self, *names: tuple[str, str]) -> UnsafeError:
@@ -107,13 +116,24 @@ class Builder:
 
     def fill(self, made: Any, state: Any, items: list[Any] | None, pairs: list[tuple[Any, Any]] | None) -> Any:
         """What pickle's BUILD, APPENDS and SETITEMS would do, for classes that builders made."""
-        for item in items or ():
-            made.add(item) if isinstance(made, set) else made.append(item)
-        for key, value in pairs or ():
-            made[key] = value
-        if state is not None:
-            set_state(made, state)
+        with self.blaming(f"{type(made).__module__}.{type(made).__qualname__}"):
+            for item in items or ():
+                made.add(item) if isinstance(made, set) else made.append(item)
+            for key, value in pairs or ():
+                made[key] = value
+            if state is not None:
+                set_state(made, state)
         return made
+
+    @contextlib.contextmanager
+    def blaming(self, name: str) -> Iterator[None]:
+        """What goes wrong inside is the file's fault."""
+        try:
+            yield
+        except Error:
+            raise
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise CorruptError(f"{name} does not take what the file gives it: {error}", path=self.path) from error
 
 
 def set_state(made: Any, state: Any) -> None:
@@ -289,6 +309,7 @@ NAMES: dict[str, Callable[[str, str], Any]] = {
     "numpy_scalar_class": _numpy_name,
     "numpy_dtype": _numpy_name,
     "numpy_array_class": _numpy_name,
+    "numpy_random": _class_name,
     "torch_dtype": lambda module, name: name,
     "layout": lambda module, name: name,
     "qscheme": lambda module, name: name,

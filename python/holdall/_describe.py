@@ -63,13 +63,19 @@ class Describer:
             return ("model", value._native, value._entry)
         if isinstance(value, _model.Model):
             return self._of_class("collections", "OrderedDict", pairs=list(value.items()))
+        if isinstance(value, type | types.FunctionType) or (
+            isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, types.ModuleType | type | None)
+        ):
+            return self._named(value)
         # A framework that has not been imported has made nothing that could stand here.
         numpy: Any = sys.modules.get("numpy")
         if numpy is not None:
             if isinstance(value, numpy.ndarray):
                 return self._array(value)
-            if isinstance(value, numpy.generic) and value.dtype.kind in "biufc" and type(value).__module__ == "numpy":
-                return self._of_class("numpy", type(value).__name__, args=(value.item(),))
+            if isinstance(value, numpy.generic) and type(value).__module__ == "numpy":
+                if value.dtype.kind in "biufcSU":
+                    return self._of_class("numpy", type(value).__name__, args=(value.item(),))
+                return self.reduced(value)
         torch = sys.modules.get("torch")
         if torch is not None:
             from .torch import _describe as of_torch
@@ -81,10 +87,16 @@ class Describer:
             import numpy
 
             return self._array(numpy.asarray(value))
-        # Classes and functions; an object that can be called has no name.
-        if hasattr(value, "__qualname__") and not isinstance(value, types.MethodType):
-            return self.global_(value.__module__ or "", value.__qualname__)
         return self.reduced(value)
+
+    def _named(self, value: Any) -> Description:
+        for single in (None, Ellipsis, NotImplemented):
+            if value is type(single):  # as pickle spells them
+                return self._of_class("builtins", "type", (single,))
+        torch: Any = sys.modules.get("torch")
+        if torch is not None and isinstance(value, types.BuiltinFunctionType) and getattr(torch, value.__name__, None) == value:
+            return self.global_("torch", value.__name__)
+        return self.global_(value.__module__ or "", value.__qualname__)
 
     def global_(self, module: str, name: str) -> Description:
         self._check(module, name)

@@ -2,6 +2,10 @@
 
 import argparse
 import collections
+import datetime
+import decimal
+import pathlib
+import uuid
 
 import numpy
 import torch
@@ -68,6 +72,13 @@ def objects():
             collections.deque([1, 2]), 1 + 2j, b"x", None, bytearray(b"hi"), range(3), slice(1, 2), {1: 2, (3, "x"): None},
         ),  # fmt: skip
         "numpy's": {"array": numpy.arange(3), "float": numpy.float32(2.5), "int": numpy.int64(3)},
+        "numpy's texts and times": [numpy.str_("x"), numpy.bytes_(b"y"), numpy.datetime64("2020-01-01T03"), numpy.timedelta64(3, "s")],
+        "numpy's objects": numpy.array([1, "a", None], dtype=object),
+        "classes": [int, type(None), torch.nn.Linear, torch.nn.functional.relu, torch.relu, torch.float16, torch.Size, torch.Tensor],
+        "plain objects": [uuid.UUID(int=5), decimal.Decimal("1.5"), datetime.timedelta(1), pathlib.PurePosixPath("a/b")],
+        "no text": "\ud800x\x00",
+        "jagged": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
+        "meta parameter": torch.nn.Parameter(torch.empty(2, 3, device="meta")),
         "storage": torch.arange(3.0).storage(),
         "namespace": argparse.Namespace(lr=0.1, device=torch.device("cpu")),
     }

@@ -1,5 +1,7 @@
 """holdall.torch's files against torch's own: each reads the other's, and what comes back is the same."""
 
+import collections
+import copyreg
 import os
 import warnings
 
@@ -115,6 +117,35 @@ def test_classes_are_built_where_they_are_trusted(tmp_path):
     assert torch.load(tmp_path / "b.pt", weights_only=False)["x"].value == 3
 
 
+class Tagged(torch.Tensor):
+    pass
+
+
+def test_generators_of_numpy_and_subclasses_of_tensors_come_back(tmp_path):
+    import numpy
+
+    generator = numpy.random.default_rng(3)
+    generator.random(5)
+    torch.save({"new": generator, "old": numpy.random.RandomState(4)}, tmp_path / "a.pt")
+    holdall.torch.save(holdall.torch.load(tmp_path / "a.pt"), tmp_path / "b.pt")
+    loaded = holdall.torch.load(tmp_path / "b.pt")
+    assert loaded["new"].random() == generator.random() and loaded["old"].rand() == numpy.random.RandomState(4).rand()
+    tensor = torch.arange(3.0).as_subclass(Tagged)
+    tensor.tag = "x"
+    torch.save(tensor, tmp_path / "a.pt")
+    holdall.torch.save(tensor, tmp_path / "b.pt", trusted=[Tagged])
+    for path in (tmp_path / "a.pt", tmp_path / "b.pt"):
+        with pytest.raises(holdall.UnsafeError, match=r"test_torch_files\.Tagged"):
+            holdall.torch.load(path)
+        loaded = holdall.torch.load(path, trusted=[Tagged])
+        assert type(loaded) is Tagged and loaded.tag == "x" and loaded.tolist() == [0, 1, 2]
+
+
+def test_untyped_storages_come_back_as_torch_gives_them(tmp_path):
+    torch.save(torch.arange(3).untyped_storage(), tmp_path / "a.pt")
+    assert_same(torch_load(tmp_path / "a.pt"), holdall.torch.load(tmp_path / "a.pt"))
+
+
 class Callable:
     def __call__(self):
         return 1
@@ -137,6 +168,39 @@ def test_objects_that_can_be_called_are_no_functions(tmp_path):
         holdall.torch.save({"x": Callable().__call__}, tmp_path / "b.pt")
     holdall.torch.save({"x": Callable()}, tmp_path / "b.pt", trusted=[Callable])
     assert holdall.torch.load(tmp_path / "b.pt", trusted=[Callable])["x"]() == 1
+
+
+class Says:
+    """Pickles as whatever call is asked for."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def __reduce__(self):
+        return self.parts
+
+
+@pytest.mark.parametrize("parts", [
+    (torch.Size, (5, 6)), (collections.OrderedDict, (7,)), (torch.nn.ReLU, (), None, iter([1])), (torch.device, ("nowhere",)),
+    (copyreg._reconstructor, (torch.nn.Linear, object, None), {"_parameters": 3, "_modules": 4}, None, iter([(1, 2)])),
+    (copyreg._reconstructor, (torch.nn.Linear, int, 3)), (copyreg._reconstructor, (torch.relu, object, None)),
+])  # fmt: skip
+def test_what_no_class_takes_is_the_file_s_fault(parts, tmp_path):
+    torch.save({"x": Says(*parts)}, tmp_path / "a.pt")
+    with pytest.raises((holdall.CorruptError, holdall.UnsafeError)) as raised:
+        holdall.torch.load(tmp_path / "a.pt")
+    assert raised.value.path.endswith("a.pt")
+
+
+def test_classes_of_torch_are_not_called(tmp_path):
+    for parts in ((torch.nn.Linear, (3, 4)), (torch.relu, (torch.ones(2),)), (torch.nn.functional.dropout, (torch.ones(2),))):
+        torch.save({"x": Says(*parts)}, tmp_path / "a.pt")
+        with pytest.raises(holdall.UnsafeError):
+            holdall.torch.load(tmp_path / "a.pt")
+    for of, name in ((torch._C._VariableFunctionsClass, "from_file"), (torch.nn.Linear, "forward"), (torch._C._VariableFunctionsClass, "__init__")):
+        torch.save({"x": Says(getattr, (of, name))}, tmp_path / "a.pt")
+        with pytest.raises(holdall.UnsafeError, match="getattr"):
+            holdall.torch.load(tmp_path / "a.pt")
 
 
 def test_damage_is_an_error_that_names_the_place(tmp_path):

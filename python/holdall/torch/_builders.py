@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import enum
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
-from .. import _build
+from .. import _build, _native
 from .._build import Builder, Make, Trusted, listed
-from ..errors import CorruptError, Error, UnsafeError, UnsupportedError
+from .._values import Global
+from ..errors import UnsafeError, UnsupportedError
 
 _NESTED = "torch.nested._internal.nested_tensor"
+_FUNCTIONS = ("torch._C", "_VariableFunctionsClass")
+# Classes that torch's own calls are given: of jagged tensors beside their function, of functions to take one from.
+_CLASSES = {(_NESTED, "NestedTensor"), _FUNCTIONS}
 
 
 class TorchBuilder(Builder):
@@ -23,6 +27,8 @@ class TorchBuilder(Builder):
         self.names = NAMES
 
     def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:
+        if self.knows_call(module, name, args):
+            return getattr(torch, args[1])
         if builder != "module":
             return super().made(builder, module, name, args, kwargs, is_new)
         of = _of_table(module, name)
@@ -32,18 +38,19 @@ class TorchBuilder(Builder):
             return of(*args)
         raise UnsafeError(f"the file calls {module}.{name}, which torch's own files do not", path=self.path)
 
-    def fill(self, made: Any, state: Any, items: list[Any] | None, pairs: list[tuple[Any, Any]] | None) -> Any:
-        try:
-            return super().fill(made, state, items, pairs)
-        except Error:
-            raise
-        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            of = type(made)
-            raise CorruptError(f"{of.__module__}.{of.__qualname__} does not take what the file gives it: {error}", path=self.path) from error
+    def knows(self, module: str, name: str, table: Mapping[str, Any]) -> bool:
+        return (table is self.names and (module, name) in _CLASSES) or super().knows(module, name, table)
+
+    def knows_call(self, module: str, name: str, args: tuple[Any, ...]) -> bool:
+        """torch.relu and its like are pickled as getattr(torch._C._VariableFunctionsClass, "relu")."""
+        if name != "getattr" or module not in ("builtins", "__builtin__") or len(args) != 2 or not isinstance(args[1], str):
+            return False
+        functions = args[0] == Global(*_FUNCTIONS) if isinstance(args[0], Global) else args[0] is self.named(*_FUNCTIONS)
+        return functions and _native.judged("torch", args[1]) == ("function", "inert")
 
     def named(self, module: str, name: str) -> Any:
-        if (module, name) == (_NESTED, "NestedTensor"):  # the class that torch's jagged tensors name beside their function
-            return importlib.import_module(_NESTED).NestedTensor
+        if (module, name) in _CLASSES and f"{module}.{name}" not in self.trusted:
+            return getattr(importlib.import_module(module), name)
         return super().named(module, name)
 
 
@@ -100,11 +107,19 @@ def _jagged_name(module: str, name: str) -> Any:
     return importlib.import_module(_NESTED)._rebuild_njt
 
 
+def _parameter(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Around what a builder made: tensors on the meta device, sparse ones. The library's own have been made already."""
+    data, requires_grad, hooks, *state = args
+    if hooks:
+        raise UnsafeError("a tensor has hooks, which are code", path=builder.path)
+    made = torch.nn.Parameter(data, requires_grad)
+    return torch._utils._set_obj_state(made, state[0]) if state else made  # type: ignore[no-untyped-call]
+
+
 def _storage(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A storage saved by itself: an object of its class around a tensor of all its elements."""
+    """A storage saved by itself: an object of its class around a tensor of all its elements. Untyped ones come back as torch gives
+    them back, with the type of bytes."""
     tensor = args[0]
-    if name in ("UntypedStorage", "_UntypedStorage"):
-        return tensor.untyped_storage()
     untyped = tensor.untyped_storage()
     return torch.storage.TypedStorage(wrap_storage=untyped, dtype=tensor.dtype, _internal=True)  # type: ignore[no-untyped-call]
 
@@ -144,6 +159,8 @@ MAKES: dict[str, Make] = {
     "sparse_tensor": _sparse,
     "nested_tensor": _nested,
     "meta_tensor": _meta,
+    "parameter": _parameter,
+    "parameter_with_state": _parameter,
     "from_type": _from_type,
     "from_type_v2": _from_type,
     "device_tensor": _device_tensor,
@@ -168,4 +185,4 @@ NAMES: dict[str, Callable[[str, str], Any]] = {
 }
 # What the library itself makes tensors of before anybody builds, or what nobody builds without being told to: a test holds these
 # and the tables above to be all builders.
-NOT_BUILT = frozenset("object tensor tensor_v2 tensor_v3 parameter parameter_with_state quantized_tensor wrapper_subclass load_from_bytes".split())
+NOT_BUILT = frozenset("object tensor tensor_v2 tensor_v3 quantized_tensor wrapper_subclass load_from_bytes".split())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,8 +49,6 @@ def describe(value: Any, describer: Describer) -> Description | None:
         return describer.object("torch", "device", (value.type,) if value.index is None else (value.type, value.index))
     if isinstance(value, torch.UntypedStorage | torch.storage.TypedStorage):
         return _storage(value, describer)
-    if isinstance(value, types.BuiltinFunctionType) and getattr(torch, value.__name__, None) is value:
-        return describer.global_("torch", value.__name__)
     return None
 
 
