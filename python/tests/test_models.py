@@ -162,7 +162,7 @@ def changed(tmp_path, *replacements, name="blocks"):
     spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     made = importlib.util.module_from_spec(spec)
     before = sys.modules.get(name)
-    sys.modules[name] = made
+    sys.modules[name] = made  # inspect finds sources there
     try:
         spec.loader.exec_module(made)
     finally:
@@ -282,12 +282,24 @@ def test_modules_that_torch_pickled_open(is_zip, tmp_path):
     for name, (module, trusted, width) in modules().items():
         torch.save(module, tmp_path / "a.pt", _use_new_zipfile_serialization=is_zip)
         loaded = load_model(tmp_path / "a.pt", [*trusted, blocks.Inner, functools.partial])
+        assert report_of(loaded).differences() == []
         assert loaded.training
         same(torch.load(tmp_path / "a.pt", weights_only=False), loaded, width)
         if trusted:
             with pytest.raises(holdall.UnsafeError) as raised:
                 load_model(tmp_path / "a.pt")
             assert all(f"blocks.{of.__name__}" in str(raised.value) for of in trusted)
+
+
+def test_what_a_pickled_module_s_class_has_become_is_said(tmp_path, monkeypatch):
+    torch.save(blocks.Net(3), tmp_path / "a.pt")
+    other = changed(tmp_path, ("self.activation = activation()", "self.act = activation()"), ("self.activation(", "self.act("), name="elsewhere")
+    monkeypatch.setitem(sys.modules, "elsewhere", other)
+    with pytest.warns(holdall.HoldallWarning) as said:
+        loaded = load_model(tmp_path / "a.pt", [other.Net, other.Inner])
+    assert "blocks.Net is taken for elsewhere.Net" in str(said[0].message)
+    assert "elsewhere.Net sets act, which the file's has not" in str(said[0].message)
+    assert report_of(loaded).unlike == {"elsewhere.Net": (["act"], ["activation"])}
 
 
 class Runs:

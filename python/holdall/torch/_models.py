@@ -36,6 +36,8 @@ class ModelReport:
     moved: dict[str, str] = dataclasses.field(default_factory=dict)
     #: Recorded arguments that the constructor no longer takes.
     arguments: list[str] = dataclasses.field(default_factory=list)
+    #: Of pickled modules, by class: (what its constructor sets and the file's lacks, what the file's holds and the class never names).
+    unlike: dict[str, tuple[list[str], list[str]]] = dataclasses.field(default_factory=dict)
     #: Commit of the code, when saved: {"commit", "dirty"}; None: not known.
     commit: dict[str, Any] | None = None
     weights: _into.Report | None = None
@@ -46,6 +48,9 @@ class ModelReport:
         lines += [f"the source of {name} {'differs' if now else 'is not to be found'}" for name, (_, now) in self.sources.items()]
         lines += [f"{name} is taken for {now}" for name, now in self.moved.items()]
         lines += [f"the constructor no longer takes {name}" for name in self.arguments]
+        for name, (lacks, holds) in self.unlike.items():
+            lines += [f"{name} sets {', '.join(lacks)}, which the file's has not"] if lacks else []
+            lines += [f"the file's {name} has {', '.join(holds)}, which the class does not name"] if holds else []
         if self.weights is not None:
             for title, names in (
                 ("new in the module, not in the file", self.weights.missing),
@@ -293,6 +298,10 @@ def _of_pickle(
     found = _load.load(model, device=map_location, check=check, builder=builder, progress=progress)
     if not isinstance(found, torch.nn.Module):
         raise _no_module(model)
+    for part in found.modules():
+        name = f"{type(part).__module__}.{type(part).__qualname__}"
+        if name not in report.unlike and any(unlike := _provenance.unlike_its_class(part)):
+            report.unlike[name] = unlike
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import inspect
@@ -39,6 +40,56 @@ def source_digest(of: type) -> str | None:
     except (OSError, TypeError):
         return None
     return hashlib.sha256(textwrap.dedent(source).encode()).hexdigest()
+
+
+def unlike_its_class(module: torch.nn.Module) -> tuple[list[str], list[str]]:
+    """Of a module that was not constructed: what its class's constructors set and it lacks, and what it holds (parameters, buffers,
+    modules) that its classes never mention. Told by their sources alone; what those leave open is in neither."""
+    held = {*module._parameters, *module._buffers, *module._modules}
+    has = held | set(module.__dict__)
+    sets: list[str] = []
+    said: set[str] = set()
+    is_open = False
+    for of in type(module).__mro__:
+        if of.__module__.partition(".")[0] in ("torch", "builtins"):
+            is_open = is_open or of not in (torch.nn.Module, object)
+            continue
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(of)))
+        except (OSError, TypeError, SyntaxError, ValueError):
+            return [], []
+        for node in ast.walk(tree):
+            said.add(getattr(node, "attr", ""))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said.add(node.value)
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                said.add(node.target.id)
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _SETTERS:
+                is_open = is_open or not any(isinstance(given, ast.Constant) and isinstance(given.value, str) for given in node.args)
+        sets += _set_by_constructor(tree)
+    lacks = [name for name in dict.fromkeys(sets) if name not in has and not hasattr(type(module), name)]
+    return lacks, [] if is_open else [name for name in held if name not in said]
+
+
+_SETTERS = ("setattr", "__setattr__", "add_module", "register_module", "register_parameter", "register_buffer", "update")
+
+
+def _set_by_constructor(tree: ast.Module) -> list[str]:
+    """Names that ``__init__`` assigns to self whatever its arguments are."""
+    found: list[str] = []
+    for of in tree.body:
+        for function in of.body if isinstance(of, ast.ClassDef) else ():
+            if not isinstance(function, ast.FunctionDef) or function.name != "__init__" or not function.args.args:
+                continue
+            own = function.args.args[0].arg
+            for statement in function.body:
+                targets = statement.targets if isinstance(statement, ast.Assign) else []
+                for target in targets:
+                    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == own:
+                        found.append(target.attr)
+                if any(isinstance(node, ast.Return) for node in ast.walk(statement)):
+                    break
+    return found
 
 
 def imported(name: str) -> type | None:
