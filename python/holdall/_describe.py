@@ -106,7 +106,10 @@ class Describer:
         """As pickle would take it apart; its class must be known to be inert, or trusted."""
         of = type(value)
         reduce = copyreg.dispatch_table.get(of)
-        parts = reduce(value) if reduce is not None else value.__reduce_ex__(2)
+        try:
+            parts = reduce(value) if reduce is not None else value.__reduce_ex__(2)
+        except TypeError as error:
+            raise UnsupportedError(f"{of.__module__}.{of.__qualname__} cannot be saved: {error}") from None
         if isinstance(parts, str):
             return self.global_(of.__module__, parts)
         callee, args, *rest = parts

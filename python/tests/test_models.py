@@ -1,7 +1,9 @@
 """holdall.torch.save_model and load_model: whole modules come back equal, of the classes handed in, and what has changed is said."""
 
+import argparse
 import functools
 import importlib.util
+import os
 import pathlib
 import subprocess
 import sys
@@ -268,6 +270,33 @@ def test_the_commit_is_read_and_nothing_of_the_repository_runs(tmp_path, monkeyp
     assert not ran.exists()
 
 
+def test_arguments_that_cannot_be_saved_are_named(tmp_path):
+    for argument, error, words in (
+        (os.system, holdall.UnsafeError, r"posix\.system"), (lambda x: x, holdall.UnsupportedError, "<lambda>"),
+        (open(os.devnull), holdall.UnsupportedError, r"_io\.TextIOWrapper"), (argparse.ArgumentParser(), holdall.UnsafeError, "ArgumentParser"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=words):
+            save_model(blocks.Net(3, sizes={"a": [argument]}), tmp_path / "a.pt")
+    for value in ({"$module": 1}, {"$b": (1,)}, {"a": {1, 2}, 3: [torch.float16, torch.Size([1]), None]}):
+        save_model(blocks.Net(3, sizes=value), tmp_path / "a.pt")
+        assert load_model(tmp_path / "a.pt", [blocks.Net])._recorded_arguments[1]["sizes"] == value
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda root: root.pop("module"), lambda root: root.update(args=3), lambda root: root.update(kwargs={"width": {"$module": 3}}),
+    lambda root: root.update(kwargs={"width": {"$name": (1,)}}), lambda root: root.update(kwargs={"width": {"$tensor": b"abc", "dtype": torch.float32, "shape": (1,)}}),
+    lambda root: root.update(name="Config"), lambda root: root.update(module="torch.nn.modules.linear", name="Linear", state={"_parameters": 3}),
+    lambda root: root.update(kwargs={"width": {"$entry": "x", "dtype": 4, "shape": "y"}}),
+])  # fmt: skip
+def test_a_description_that_does_not_fit_is_an_error_of_ours(spoil, tmp_path):
+    save_model(blocks.Net(3), tmp_path / "a.pt")
+    metadata = holdall.torch._models._description_in(holdall.open(tmp_path / "a.pt"), holdall.torch._builders.TorchBuilder((), ""))
+    spoil(metadata["root"])
+    holdall.torch.save(blocks.Net(3).state_dict(), tmp_path / "b.pt", metadata={"holdall.module": metadata})
+    with pytest.raises(holdall.Error):
+        load_model(tmp_path / "b.pt", [blocks.Net, blocks.Config])
+
+
 def test_hooks_are_left_out_with_a_word(tmp_path):
     module = torch.nn.Sequential(torch.nn.Linear(2, 2))
     module[0].register_forward_hook(lambda *given: None)
@@ -377,3 +406,12 @@ def test_tied_weights_stay_tied_where_a_module_takes_the_file_s_tensors(tmp_path
         fresh = tied()
     assert holdall.torch.load_into(fresh, tmp_path / "a.pt", assign=True).complete
     assert fresh[1].weight is fresh[0].weight and len(list(fresh.parameters())) == 1
+
+
+def test_a_pickled_module_that_holds_what_none_holds_is_corrupt(tmp_path):
+    for name, value in (("_modules", 3), ("_parameters", {"weight": 5}), ("_buffers", {1: torch.ones(2)})):
+        module = torch.nn.Sequential(torch.nn.Identity())
+        module[0].__dict__[name] = value
+        torch.save(module, tmp_path / "a.pt")
+        with pytest.raises(holdall.CorruptError, match=name):
+            load_model(tmp_path / "a.pt")

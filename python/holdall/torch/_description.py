@@ -12,19 +12,21 @@ import dataclasses
 import enum
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from .. import _native
+from .._build import Builder
 from ..errors import CorruptError, MismatchError, UnsafeError, UnsupportedError
 from ._recorded import arguments_of
 
 # Bytes of all tensors that stand in a description: it is read whole before anything else.
 _MOST_BYTES = 16 << 20
 Given = Mapping[str, Any] | Sequence[Any]
-Named = Callable[[str, str], Any]
+# What an error blames where a description does not say what it must.
+_DESCRIPTION = "the module's description"
 
 
 def is_torchs(module: str, name: str) -> bool:
@@ -85,7 +87,10 @@ class Describing:
         if isinstance(value, functools.partial):
             return {"$partial": self.value(value.func), "args": self.value(value.args), "kwargs": self.value(value.keywords)}
         if isinstance(value, type) or (callable(value) and hasattr(value, "__name__") and hasattr(value, "__qualname__")):
-            return {"$name": name_of(value)}
+            name = name_of(value)
+            if _native.judged(*name)[1] == "malicious":
+                raise UnsafeError(f"{'.'.join(name)} among the arguments is code that nobody should load")
+            return {"$name": name}
         if isinstance(value, enum.Enum):
             return {"$config": (of.__module__, of.__qualname__), "member": value.name}
         if dataclasses.is_dataclass(value):
@@ -142,12 +147,30 @@ def names_in(described: Any) -> Iterator[tuple[str, str]]:
             todo += value
 
 
-class Building:
-    """Builds what Describing described. `named` gives the class or function of a name, or raises UnsafeError."""
+_PARTS = {"_parameters": torch.nn.Parameter, "_buffers": torch.Tensor, "_modules": torch.nn.Module}
 
-    def __init__(self, named: Named, path: str) -> None:
-        self._named = named
-        self._path = path
+
+def check_parts(root: torch.nn.Module, path: str) -> None:
+    """Raises CorruptError where a module that was filled, not constructed, holds what no module holds."""
+    todo, seen = [root], {id(root)}
+    while todo:
+        module = todo.pop()
+        for name, of in _PARTS.items():
+            parts = module.__dict__.get(name)
+            if not isinstance(parts, dict) or not all(isinstance(key, str) and isinstance(part, of | None) for key, part in parts.items()):
+                raise CorruptError(f"the {name} of a {type(module).__qualname__} are none", path=path)
+        for part in module._modules.values():
+            if part is not None and id(part) not in seen:
+                seen.add(id(part))
+                todo.append(part)
+
+
+class Building:
+    """Builds what Describing described, of the classes and functions that a builder knows."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._path = builder.path
         self._made: dict[int, torch.nn.Module] = {}
         self._entries: dict[str, torch.Tensor] = {}
 
@@ -155,14 +178,20 @@ class Building:
         """The module, and which recorded arguments its constructor no longer takes (left out unless `strict`)."""
         if id(node) in self._made:
             return self._made[id(node)], []
-        of = self._named(node["module"], node["name"])
+        with self._builder.blaming(_DESCRIPTION):
+            of = self._builder.named(node["module"], node["name"])
         if not (isinstance(of, type) and issubclass(of, torch.nn.Module)):
             raise UnsafeError(f"{node['module']}.{node['name']} is no module's class", path=self._path)
         if "state" in node and arguments is None:
             made = self._made[id(node)] = of.__new__(of)
-            self._restore(made, {name: self.value(value) for name, value in node["state"].items()})
+            with self._builder.blaming(f"{node['module']}.{node['name']}"):
+                torch.nn.Module.__init__(made)
+                state = {name: self.value(value) for name, value in node["state"].items()}
+                made.__setstate__({**made.__dict__, **state})  # type: ignore[no-untyped-call]
+                check_parts(made, self._path)
             return made, []
-        args, kwargs = self.value(node.get("args", ())), self.value(node.get("kwargs", {}))
+        with self._builder.blaming(_DESCRIPTION):
+            args, kwargs = tuple(self.value(node.get("args", ()))), dict(self.value(node.get("kwargs", {})))
         gone: list[str] = []
         if isinstance(arguments, Mapping):
             kwargs = {**kwargs, **arguments}
@@ -187,14 +216,6 @@ class Building:
         takes_any = any(own.kind is own.VAR_KEYWORD for own in parameters.values())
         return [] if takes_any else [name for name in kwargs if name not in parameters]
 
-    def _restore(self, made: torch.nn.Module, state: dict[str, Any]) -> None:
-        torch.nn.Module.__init__(made)
-        state = {**made.__dict__, **state}
-        try:
-            made.__setstate__(state)  # type: ignore[no-untyped-call]
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CorruptError(f"{type(made).__qualname__} does not take its state: {error}", path=self._path) from error
-
     def value(self, value: Any) -> Any:
         of = type(value)
         if of in (list, tuple, set, frozenset):
@@ -208,7 +229,7 @@ class Building:
         if "$tensor" in value:
             return self._tensor(value)
         if "$name" in value:
-            return self._named(*value["$name"])
+            return self._builder.named(*value["$name"])
         if "$partial" in value:
             return functools.partial(self.value(value["$partial"]), *self.value(value["args"]), **self.value(value["kwargs"]))
         if "$config" in value:
@@ -232,7 +253,7 @@ class Building:
         return torch.nn.Parameter(tensor, about["requires_grad"]) if "requires_grad" in about else tensor
 
     def _config(self, about: dict[str, Any]) -> Any:
-        of = self._named(*about["$config"])
+        of = self._builder.named(*about["$config"])
         if "member" in about:
             return of[about["member"]]
         if "fields" in about:

@@ -17,7 +17,7 @@ from .._progress import Callback
 from ..errors import CorruptError, HoldallWarning, MismatchError, UnsafeError, UnsupportedError
 from . import _into, _load, _provenance
 from ._builders import TorchBuilder
-from ._description import Building, Describing, Given, names_in
+from ._description import Building, Describing, Given, check_parts, names_in
 from ._save import save
 
 #: In a file's metadata: how the module is made, and where its code came from.
@@ -222,10 +222,11 @@ def _of_description(
     model: _model.Model, builder: _ModelBuilder, report: ModelReport, description: dict[str, Any], map_location: _load.MapLocation,
     arguments: Given | None, strict: bool, check: bool,
 ) -> torch.nn.Module:  # fmt: skip
-    builder.match((module, name) for module, name in names_in(description["root"]) if not builder.knows(module, name, builder.names))
+    with builder.blaming(KEY):
+        builder.match((module, name) for module, name in names_in(description["root"]) if not builder.knows(module, name, builder.names))
     report.versions, report.sources = _changed(description, builder)
     try:
-        module, report.arguments = Building(builder.named, model.path).module(description["root"], arguments, strict=strict)
+        module, report.arguments = Building(builder).module(description["root"], arguments, strict=strict)
         report.weights = _into.into(module, model, strict=strict, assign=True, check=check, place=_load._place_of(map_location))
         _load_extra_state(module, model, builder, check)
     except MismatchError as error:
@@ -292,12 +293,13 @@ def _of_pickle(
         callee = getattr(root, "callee", None)
         if callee is None:
             raise _no_module(model)
-        module, _ = Building(builder.named, model.path).module({"module": callee.module, "name": callee.name}, arguments)
+        module, _ = Building(builder).module({"module": callee.module, "name": callee.name}, arguments)
         report.weights = _into.into(module, model, strict=strict, check=check)
         return _moved(module, map_location)
     found = _load.load(model, device=map_location, check=check, builder=builder, progress=progress)
     if not isinstance(found, torch.nn.Module):
         raise _no_module(model)
+    check_parts(found, model.path)
     for part in found.modules():
         name = f"{type(part).__module__}.{type(part).__qualname__}"
         if name not in report.unlike and any(unlike := _provenance.unlike_its_class(part)):
