@@ -305,6 +305,18 @@ def test_hooks_are_left_out_with_a_word(tmp_path):
     assert not load_model(tmp_path / "a.pt")[0]._forward_hooks
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_torchs_own_hooks_are_kept(tmp_path):
+    module = torch.nn.Sequential(torch.nn.utils.weight_norm(torch.nn.Linear(3, 2)), torch.nn.utils.spectral_norm(torch.nn.Linear(2, 2))).eval()
+    module(torch.ones(1, 3))
+    save_model(module, tmp_path / "a.safetensors")
+    loaded = load_model(tmp_path / "a.safetensors")
+    for each in (module, loaded):
+        with torch.no_grad():
+            each[0].weight_g.mul_(2)
+    assert outputs(loaded, 3).equal(outputs(module, 3))
+
+
 @pytest.mark.parametrize("is_zip", [True, False])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_modules_that_torch_pickled_open(is_zip, tmp_path):

@@ -66,10 +66,14 @@ class Describing:
         return node
 
     def _state(self, module: torch.nn.Module) -> dict[str, Any]:
-        """What a pickle would hold, but hooks: they are code."""
+        """What a pickle would hold, but hooks: they are code, where they are not torch's own (of weight_norm)."""
         state = dict(module.__reduce_ex__(2)[2])  # type: ignore[arg-type]
         for name in [name for name in state if "_hooks" in name]:
-            if state.pop(name):
+            hooks = state.pop(name)
+            kept = {key: hook for key, hook in hooks.items() if is_torchs(type(hook).__module__, type(hook).__qualname__)}
+            if kept:
+                state[name] = kept
+            if len(kept) < len(hooks):
                 self.hooked.append(self._paths.get(id(module)) or type(module).__qualname__)
         return {name: self.value(value) for name, value in state.items()}
 
@@ -187,6 +191,7 @@ class Building:
             with self._builder.blaming(f"{node['module']}.{node['name']}"):
                 torch.nn.Module.__init__(made)
                 state = {name: self.value(value) for name, value in node["state"].items()}
+                state.update({name: collections.OrderedDict(hooks) for name, hooks in state.items() if "_hooks" in name})
                 made.__setstate__({**made.__dict__, **state})  # type: ignore[no-untyped-call]
                 check_parts(made, self._path)
             return made, []
