@@ -72,7 +72,7 @@ Model\.tree$:
         """A part of the model as Python's values; tree.h says what each callable is asked."""
 
 Model\.save$:
-    \from collections.abc import Callable
+    \from collections.abc import Callable, Sequence
     def save(
         self,
         path: str,
@@ -83,6 +83,8 @@ Model\.save$:
         alignment: int,
         compress: bool,
         progress: Callable[[int, int], object] | None,
+        beside: dict[str, Model],
+        may_go: Sequence[str],
     ) -> None: ...
 
 _native\.open$:
@@ -92,7 +94,14 @@ _native\.open$:
 _native\.build$:
     \from collections.abc import Callable
     \from typing import Any
-    def build(root: Any, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any] | None, framework: str) -> Model:
+    def build(
+        root: Any,
+        describe: Callable[[Any], tuple[Any, ...]],
+        metadata: dict[str, Any] | None,
+        framework: str,
+        config: dict[str, Any] | None,
+        side_files: dict[str, bytes] | None,
+    ) -> Model:
         """A model of Python's values; tree.h says what `describe` answers."""
 
 _native\.inspect$:

@@ -91,12 +91,14 @@ std::vector<std::string> names(const OpenedModel& opened) {
   return list;
 }
 
-OpenedModel made(nb::handle root, nb::handle describe, nb::handle metadata, const std::string& framework) {
-  return {Bundle(), to_model(root, describe, metadata, framework, Limits{}.depth)};
+OpenedModel made(nb::handle root, nb::handle describe, nb::handle metadata, const std::string& framework, nb::handle config,
+                 nb::handle side_files) {
+  return {Bundle(), to_model(root, describe, metadata, framework, config, side_files, Limits{}.depth)};
 }
 
 void save(const OpenedModel& opened, const std::string& path, const std::string& format, bool allow_loss, bool durable,
-          std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, nb::handle progress) {
+          std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, nb::handle progress, nb::handle beside,
+          const std::vector<std::string>& may_go) {
   Listener listener(progress);
   SaveOptions options;
   options.to = format;
@@ -105,6 +107,10 @@ void save(const OpenedModel& opened, const std::string& path, const std::string&
   options.write.shard_bytes = shard_bytes;
   options.write.alignment = alignment;
   options.write.compress = compress;
+  options.may_go = may_go;
+  for (const auto& [name, other] : nb::borrow<nb::dict>(beside)) {
+    options.beside.emplace_back(nb::cast<std::string>(name), nb::cast<const OpenedModel&>(other).model);
+  }
   options.execute.progress = [&](std::uint64_t bytes, std::uint64_t total) { return listener.told(bytes, total); };
   Status status;
   {
@@ -147,7 +153,7 @@ void bind_models(nb::module_& module) {
       .def("tree", tree, nb::arg("part"), nb::arg("tensors"), nb::arg("tensor").none(), nb::arg("global_"), nb::arg("make"),
            nb::arg("fill"))
       .def("save", save, nb::arg("path"), nb::arg("format"), nb::arg("allow_loss"), nb::arg("durable"), nb::arg("shard_bytes"),
-           nb::arg("alignment"), nb::arg("compress"), nb::arg("progress").none())
+           nb::arg("alignment"), nb::arg("compress"), nb::arg("progress").none(), nb::arg("beside"), nb::arg("may_go"))
       .def_prop_ro("parameters", [](const OpenedModel& m) { return m.model->parameters(); })
       .def_prop_ro("format", [](const OpenedModel& m) { return m.model->origin().format; })
       .def_prop_ro("detail", [](const OpenedModel& m) { return m.model->origin().detail; })
@@ -157,7 +163,8 @@ void bind_models(nb::module_& module) {
       .def_prop_ro("warnings", [](const OpenedModel& m) { return m.model->warnings(); })
       .def_prop_ro("has_config", [](const OpenedModel& m) { return bool(m.model->config()); });
   module.def("open", open, nb::arg("source"), nb::arg("format") = "");
-  module.def("build", made, nb::arg("root"), nb::arg("describe"), nb::arg("metadata").none(), nb::arg("framework"));
+  module.def("build", made, nb::arg("root"), nb::arg("describe"), nb::arg("metadata").none(), nb::arg("framework"),
+             nb::arg("config").none(), nb::arg("side_files").none());
 }
 
 }  // namespace holdall::python

@@ -45,7 +45,9 @@ nanobind::object to_python(Value value, const TreeMaker& maker, std::uint32_t de
 //   ("object", callee, args, kwargs, state, items, pairs, is_new)   callee: (module, name); items, pairs: lists or None
 //   ("global", module, name)
 // An object met twice is described once. Raises what `describe` raises, UnsupportedError for nesting beyond `depth`.
+// `config` is a dict or None, `side_files` a dict of names to objects with the buffer protocol, or None: those of a folder.
 std::shared_ptr<const Model> to_model(nanobind::handle root, nanobind::handle describe, nanobind::handle metadata,
-                                      const std::string& framework, std::uint32_t depth);
+                                      const std::string& framework, nanobind::handle config, nanobind::handle side_files,
+                                      std::uint32_t depth);
 
 }  // namespace holdall::python

@@ -32,9 +32,17 @@ class Builder {
  public:
   Builder(nb::handle describe, std::uint32_t depth) : describe_(describe), depth_(depth) {}
 
-  std::shared_ptr<const Model> build(nb::handle root, nb::handle metadata, const std::string& framework) {
+  std::shared_ptr<const Model> build(nb::handle root, nb::handle metadata, const std::string& framework, nb::handle config,
+                                     nb::handle side_files) {
     builder_.tree = node_of(root);
     if (!metadata.is_none()) builder_.metadata = node_of(metadata);
+    if (!config.is_none()) builder_.config = node_of(config);
+    if (!side_files.is_none()) {
+      for (const auto& [name, bytes] : nb::borrow<nb::dict>(side_files)) {
+        const auto file = nb::cast<std::string>(name);
+        builder_.side_files.emplace(file, Blob::memory(bytes_of_buffer(bytes), file));
+      }
+    }
     builder_.origin.framework = framework;
     return std::make_shared<const Model>(checked(std::move(builder_).named_by_tree()));
   }
@@ -217,8 +225,8 @@ class Builder {
 }  // namespace
 
 std::shared_ptr<const Model> to_model(nb::handle root, nb::handle describe, nb::handle metadata, const std::string& framework,
-                                      std::uint32_t depth) {
-  return Builder(describe, depth).build(root, metadata, framework);
+                                      nb::handle config, nb::handle side_files, std::uint32_t depth) {
+  return Builder(describe, depth).build(root, metadata, framework, config, side_files);
 }
 
 }  // namespace holdall::python

@@ -3,6 +3,7 @@
 // Thread-safety: functions may be called from several threads. Ownership: reports own their texts.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,6 +20,10 @@ struct SaveOptions {
   enum class Losses : std::uint8_t { kRefuse, kAllow } losses = Losses::kRefuse;
   WriteOptions write = {};  // its name is filled in from the path
   ExecuteOptions execute = {};
+  // More models of the same unit, where the format is a folder: each becomes the one file of this name in it, by its extension.
+  std::vector<std::pair<std::string, std::shared_ptr<const Model>>> beside = {};
+  // Files that a folder at the path may hold and the new one does not have: what an earlier save of the same unit left there.
+  std::vector<std::string> may_go = {};
 };
 
 struct ConvertOptions {

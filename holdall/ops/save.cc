@@ -5,6 +5,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/formats/side_files.h"
+#include "holdall/io/bundle.h"
 #include "holdall/ops/convert.h"
 
 namespace holdall {
@@ -53,13 +54,28 @@ std::vector<std::string> files_of(const Origin& origin) {
   return files;
 }
 
+// A model that becomes one file of a folder.
+Status add_beside(Plan& plan, const std::string& name, const Model& model) {
+  if (!plan.folder || !is_contained(name)) return invalid_argument(text("'{}' cannot stand beside this model", name));
+  HOLDALL_ASSIGN(const Format* format, format_to_write(name, {}, model));
+  WriteOptions write;
+  write.name = file_name(name);
+  HOLDALL_ASSIGN(Plan own, format->plan(model, write));
+  if (own.folder || own.files.size() != 1) return invalid_argument(text("'{}' is no single file", name));
+  own.files.front().name = name;
+  plan.files.push_back(std::move(own.files.front()));
+  for (Loss& loss : own.losses) plan.losses.push_back({text("{}: {}", name, loss.where), std::move(loss.what)});
+  return {};
+}
+
 // Replacing a folder takes away what is in it: only where the plan writes each of its files again.
-Status refuse_foreign_folder(const Plan& plan, const std::string& path, const Limits& limits) {
+Status refuse_foreign_folder(const Plan& plan, const std::string& path, const std::vector<std::string>& may_go,
+                             const Limits& limits) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return {};
   if (!plan.folder) return Error(Code::kAlreadyExists, "a folder is there already").in(path);
   HOLDALL_ASSIGN(const Bundle there, Bundle::open(path, limits));
-  std::set<std::string_view> written;
+  std::set<std::string_view> written(may_go.begin(), may_go.end());
   for (const PlannedFile& file : plan.files) written.insert(file.name);
   for (const std::string& name : there.names()) {
     if (written.contains(name)) continue;
@@ -120,7 +136,8 @@ Result<Plan> plan_model(const Model& model, const std::string& path, const SaveO
   if (!plan) return std::move(plan).error().in(path);
   for (const std::string& what : model.left_out()) plan->losses.push_back({"file", what});
   if (!format->folder) add_side_files(model, *plan);
-  HOLDALL_TRY(refuse_foreign_folder(*plan, path, Limits{}));
+  for (const auto& [name, other] : options.beside) HOLDALL_TRY(add_beside(*plan, name, *other));
+  HOLDALL_TRY(refuse_foreign_folder(*plan, path, options.may_go, Limits{}));
   return plan;
 }
 

@@ -78,6 +78,8 @@ class Model:
         alignment: int,
         compress: bool,
         progress: Callable[[int, int], object] | None,
+        beside: dict[str, Model],
+        may_go: Sequence[str],
     ) -> None: ...
 
     @property
@@ -112,7 +114,14 @@ class Staging:
 
 def open(source: str | BinaryFile, format: str = "") -> Model: ...
 
-def build(root: Any, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any] | None, framework: str) -> Model:
+def build(
+    root: Any,
+    describe: Callable[[Any], tuple[Any, ...]],
+    metadata: dict[str, Any] | None,
+    framework: str,
+    config: dict[str, Any] | None,
+    side_files: dict[str, bytes] | None,
+) -> Model:
     """A model of Python's values; tree.h says what `describe` answers."""
 
 def inspect(

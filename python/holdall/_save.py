@@ -41,13 +41,20 @@ def save(
     write(native, path, format, allow_loss, sync, shard_size, alignment, compress, progress)
 
 
-def build(state: Any, metadata: Mapping[str, Any] | None, trusted: Sequence[type], framework: str = "") -> _native.Model:
+def build(
+    state: Any,
+    metadata: Mapping[str, Any] | None,
+    trusted: Sequence[type],
+    framework: str = "",
+    config: dict[str, Any] | None = None,
+    side_files: dict[str, bytes] | None = None,
+) -> _native.Model:
     from ._describe import Describer
 
     if isinstance(state, _model.Model) and metadata is None:
         return state._native
     given = None if metadata is None else dict(metadata)
-    return _native.build(state, Describer(trusted, arrays_say_so=framework == "pt").describe, given, framework)
+    return _native.build(state, Describer(trusted, arrays_say_so=framework == "pt").describe, given, framework, config, side_files)
 
 
 def write(
@@ -60,6 +67,10 @@ def write(
     alignment: int,
     compress: bool,
     progress: bool | Callback | None,
+    beside: Mapping[str, _native.Model] | None = None,
+    may_go: Sequence[str] = (),
 ) -> None:
     with reporting(progress, "saving") as tell:
-        native.save(os.fsdecode(path), format or "", allow_loss, sync, size_of(shard_size), alignment, compress, tell)
+        native.save(
+            os.fsdecode(path), format or "", allow_loss, sync, size_of(shard_size), alignment, compress, tell, dict(beside or {}), list(may_go)
+        )

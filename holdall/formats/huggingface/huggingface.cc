@@ -8,6 +8,7 @@
 #include "holdall/codec/json.h"
 #include "holdall/formats/git_lfs.h"
 #include "holdall/formats/huggingface/checks.h"
+#include "holdall/formats/huggingface/checksums.h"
 #include "holdall/formats/huggingface/folder.h"
 
 namespace holdall {
@@ -198,6 +199,7 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
       if (const Status checked = context.verify(part, faults); !checked) faults.add(checked.error());
     }
   }
+  HOLDALL_TRY(verify_unit(home, context, faults));
   const auto model = read(home, context);
   if (!model) {
     if (faults.list.empty()) faults.add(model.error());

@@ -1,0 +1,149 @@
+"""Which classes a folder's config stands for: transformers' own, found in its tables, or those that the caller hands in."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import transformers
+
+from ..errors import UnsafeError, UnsupportedError
+
+# What a model is loaded for, by the names that transformers' pipelines and its classes use.
+TASKS = {
+    "audio-classification": "AutoModelForAudioClassification",
+    "automatic-speech-recognition": "AutoModelForCTC",
+    "causal-lm": "AutoModelForCausalLM",
+    "feature-extraction": "AutoModel",
+    "fill-mask": "AutoModelForMaskedLM",
+    "image-classification": "AutoModelForImageClassification",
+    "image-text-to-text": "AutoModelForImageTextToText",
+    "masked-lm": "AutoModelForMaskedLM",
+    "multiple-choice": "AutoModelForMultipleChoice",
+    "next-sentence-prediction": "AutoModelForNextSentencePrediction",
+    "object-detection": "AutoModelForObjectDetection",
+    "pretraining": "AutoModelForPreTraining",
+    "question-answering": "AutoModelForQuestionAnswering",
+    "seq2seq-lm": "AutoModelForSeq2SeqLM",
+    "sequence-classification": "AutoModelForSequenceClassification",
+    "summarization": "AutoModelForSeq2SeqLM",
+    "text-classification": "AutoModelForSequenceClassification",
+    "text-generation": "AutoModelForCausalLM",
+    "text2text-generation": "AutoModelForSeq2SeqLM",
+    "token-classification": "AutoModelForTokenClassification",
+    "translation": "AutoModelForSeq2SeqLM",
+}
+
+# Keys of a config that choose an implementation of attention or experts: a name with a slash is code on a hub.
+_IMPLEMENTATIONS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
+
+
+def refuse_code(document: Any, path: str, trusted: Sequence[type]) -> None:
+    """Raises UnsafeError where a config names Python code: classes of the folder (`auto_map`) that are not handed in, kernels of a hub."""
+    for key, value in _pairs(document):
+        if key == "auto_map" and value:
+            named = sorted({str(name).rpartition(".")[2] for _, name in _pairs({"": value}) if isinstance(name, str)})
+            if not set(named) & {given.__name__ for given in trusted}:
+                raise UnsafeError(f"auto_map names classes that would be run from the folder: {', '.join(named)}; "
+                                  "hand the class in by trusted= to allow it", path=path)  # fmt: skip
+        if key in _IMPLEMENTATIONS:
+            for name in value.values() if isinstance(value, Mapping) else [value]:
+                if isinstance(name, str) and "/" in name:
+                    raise UnsafeError(f"{key} names code on a hub: {name}", path=path)
+
+
+def _pairs(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every key with its value, at any depth; items of lists have the key of the list."""
+    waiting = [("", document)]
+    while waiting:
+        key, value = waiting.pop()
+        yield key, value
+        if isinstance(value, Mapping):
+            waiting += [(str(inner), item) for inner, item in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(key, item) for item in value]
+
+
+def config_of(document: Mapping[str, Any], path: str, trusted: Sequence[type], task: Any = None) -> Any:
+    """The configuration object. Raises UnsafeError, UnsupportedError."""
+    refuse_code(document, path, trusted)
+    if not isinstance(document, Mapping):
+        raise UnsupportedError("the config is no mapping of keys to values", path=path)
+    values = dict(document)
+    given = _given(values, trusted)
+    if given is not None:
+        return given.from_dict(values)
+    kind = values.get("model_type")
+    if kind == "mistral" and "layer_types" in values:  # as AutoConfig has it
+        kind = values["model_type"] = "ministral"
+    if kind is None:
+        own = task if isinstance(task, type) else next(filter(None, map(_own_class, values.get("architectures") or [])), None)
+        if own is None:
+            raise UnsupportedError("the config says no model_type and no architecture of transformers", path=path)
+        return own.config_class.from_dict(values)  # type: ignore[attr-defined]
+    if kind not in transformers.CONFIG_MAPPING:
+        raise UnsupportedError(f"transformers {transformers.__version__} has no model_type {kind!r}", path=path)
+    return transformers.CONFIG_MAPPING[kind].from_dict(values)
+
+
+def _given(values: Mapping[str, Any], trusted: Sequence[type]) -> Any:
+    """The config class that the caller has handed in for this config, or whose model it has."""
+    for given in trusted:
+        of: Any = given if issubclass(given, transformers.PreTrainedConfig) else getattr(given, "config_class", None)
+        if of is not None and (of.model_type == values.get("model_type") or given.__name__ in (values.get("architectures") or [])):
+            return of
+    return None
+
+
+def _own_class(name: str) -> type[Any] | None:
+    """A model class of transformers by its name; None for anything else."""
+    found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
+    is_own = inspect.isclass(found) and issubclass(found, transformers.PreTrainedModel) and found.__module__.startswith("transformers.models.")
+    return found if is_own else None
+
+
+def model_class(config: Any, task: Any, path: str, trusted: Sequence[type]) -> Any:
+    """The class to build: `task` itself where it is one, the task's for this config, else the architecture that the config names.
+
+    Raises UnsupportedError, saying what there is.
+    """
+    if isinstance(task, type):
+        return task
+    if task is not None:
+        if task not in TASKS:
+            raise UnsupportedError(f"there is no task {task!r}; there are {', '.join(TASKS)}", path=path)
+        mapping = getattr(transformers, TASKS[task])._model_mapping
+        if type(config) not in mapping:
+            raise UnsupportedError(f"transformers has no {task} model for {type(config).__name__}", path=path)
+        found = mapping[type(config)]
+        return found[0] if isinstance(found, tuple) else found
+    saved = saved_class(config, trusted)
+    if saved is not None:
+        return saved
+    named = getattr(config, "architectures", None)
+    raise UnsupportedError(
+        f"the config names {'the architecture ' + ', '.join(named) + ', which transformers does not have' if named else 'no architecture'}; "
+        "say what the model is for by task=, or hand in its class", path=path,
+    )  # fmt: skip
+
+
+def saved_class(config: Any, trusted: Sequence[type]) -> Any:
+    """The class that the config says it was saved from; None where it does not say, or says one that is neither known nor trusted."""
+    for name in getattr(config, "architectures", None) or []:
+        for given in trusted:
+            if given.__name__ == name and issubclass(given, torch.nn.Module):
+                return given
+        found = _own_class(name)
+        if found is not None and isinstance(config, found.config_class):
+            return found
+    return None
+
+
+def skeleton(of: Any, config: Any) -> Any:
+    """A model of the class without memory for its weights, for its names and shapes."""
+    import copy
+
+    with torch.device("meta"):
+        return of._from_config(copy.deepcopy(config))

@@ -1,0 +1,308 @@
+"""load(): a folder of transformers, or bare weights with a config beside them, as model and tokenizer."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import transformers
+
+from .. import _model
+from .._progress import Callback, reporting
+from ..errors import CorruptError, HoldallWarning, MismatchError, MissingError, UnsupportedError
+from ..torch import Report, _tensors
+from . import _adapter, _agreement, _architecture, _preprocessing, _unit
+
+_CONFIGS = ("config.json", "config.yaml", "config.yml")
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".npz")
+
+
+def load(
+    folder: _model.PathLike,
+    task: str | type | None = None,
+    *,
+    device: Any = None,
+    dtype: Any = None,
+    mode: str = "eval",
+    check: bool = True,
+    verify: bool = False,
+    base: Any = None,
+    trusted: Sequence[type] = (),
+    progress: bool | Callback | None = None,
+) -> tuple[Any, Any]:
+    """The model, and the tokenizer (or processor) that was saved with it, None where there is none.
+
+    `folder`: as save() or ``save_pretrained`` wrote it; a file of weights, or a folder with one, beside ``config.json`` or
+    ``config.yaml`` works too. `task`: "question-answering", "text-classification", …, or a model class: another head than was saved,
+    whose weights are new, with a warning that names them. `device`: where it goes. `dtype`: of the floating-point weights; None: as saved.
+    `mode`: "eval" or "train". `check=False` skips checksums. `verify=True` proves by the sample that was kept that the model still says the
+    same. `base`: the model, or its folder, that an adapter is put on, where the adapter's config does not name a folder that is there.
+
+    Only classes of transformers are built, and those in `trusted`: a folder that names code of its own raises UnsafeError. Raises
+    MismatchError, with the report, where weights are missing or misshapen; CorruptError for damage, in any file of a unit that save() wrote;
+    MissingError, UnsupportedError, StorageError. Weights that the model does not have, and parts that disagree, are HoldallWarnings.
+    """
+    if mode not in ("eval", "train"):
+        raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")
+    place, weights = _places(folder)
+    unit = _unit.read(place)
+    if check:
+        _unit.check(place, unit)
+    if os.path.isfile(os.path.join(place, "adapter_config.json")) and not os.path.isfile(os.path.join(place, "config.json")):
+        opened = _model.open(place)
+        _tell(opened.warnings)
+        with reporting(progress, "loading") as tell:
+            model = _adapter.load(place, opened, base, task, mode, dtype, check, trusted, tell)
+        config = None
+    else:
+        config = _architecture.config_of(document := _config_document(place, weights), place, trusted, task)
+        if document.get("quantization_config"):
+            raise UnsupportedError("the weights are quantized: transformers' own from_pretrained loads them", path=place)
+        opened = _model.open(weights or place)
+        _tell(opened.warnings)
+        with reporting(progress, "loading") as tell:
+            model = _built(config, opened, place, unit, task, dtype, check, trusted, tell)
+        _generation(model, place)
+    preprocessing = _preprocessing.load(place, unit, config, trusted)
+    if not opened.warnings and not unit and config is not None:
+        _tell(_fits(model, preprocessing))
+    model.train(mode == "train")
+    if device is not None:
+        model = model.to(device)
+    if verify:
+        from ._verify import prove
+
+        prove(model, preprocessing, place, unit)
+    return model, preprocessing
+
+
+def _tell(words: Sequence[str]) -> None:
+    for word in words:
+        warnings.warn(word, HoldallWarning, stacklevel=3)
+
+
+def _fits(model: Any, preprocessing: Any) -> list[str]:
+    tokenizer = getattr(preprocessing, "tokenizer", preprocessing)
+    rows = _agreement.rows_of(model)
+    return [] if rows is None or tokenizer is None else list(_agreement.vocabulary(model, tokenizer, rows))
+
+
+def _places(given: _model.PathLike) -> tuple[str, str | None]:
+    """The folder, and the file of weights where it is not for the library to find. Raises MissingError, UnsupportedError."""
+    path = os.path.abspath(os.fsdecode(given))
+    if os.path.isfile(path):
+        return os.path.dirname(path), path
+    if not os.path.isdir(path):
+        raise MissingError("no such file or folder", path=path)
+    if os.path.isdir(os.path.join(path, "snapshots")) and not os.path.isfile(os.path.join(path, "config.json")):
+        path = _snapshot(path)
+    names = sorted(name for name in os.listdir(path) if name.endswith(_WEIGHTS) and name not in (_unit.SAMPLE, _unit.TRAINING))
+    known = ("model", "pytorch_model", "adapter_model", "consolidated")
+    if any(name.startswith(known) for name in names):
+        return path, None
+    bare = [name for name in names if not name.endswith(".safetensors")]
+    if len(bare) == len(names) == 1:
+        return path, os.path.join(path, bare[0])
+    return path, None
+
+
+def _snapshot(path: str) -> str:
+    """In a download cache, the folder of the snapshot that refs/main names, or the only one."""
+    reference = os.path.join(path, "refs", "main")
+    names = os.listdir(os.path.join(path, "snapshots"))
+    if os.path.isfile(reference):
+        with open(reference, encoding="utf-8") as file:
+            name = file.read(1024).strip()
+    elif len(names) == 1:
+        name = names[0]
+    else:
+        raise UnsupportedError(f"the cache holds {len(names)} snapshots; name the folder of one", path=path)
+    found = os.path.join(path, "snapshots", os.path.basename(name))
+    if not os.path.isdir(found):
+        raise MissingError(f"refs/main names a snapshot that is not there: {name}", path=path)
+    return found
+
+
+def _config_document(place: str, weights: str | None) -> dict[str, Any]:
+    stem = "" if weights is None else os.path.splitext(os.path.basename(weights))[0]
+    own = tuple(stem + suffix for suffix in (".json", ".yaml", ".yml")) if stem else ()
+    for name in (*own, *_CONFIGS):
+        path = os.path.join(place, name)
+        if os.path.isfile(path):
+            return _read_config(path)
+    raise MissingError(f"there is no config beside the weights: none of {', '.join((*own, *_CONFIGS))}", path=place)
+
+
+def _read_config(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        if path.endswith(".json"):
+            found = json.loads(text)
+        else:
+            import yaml
+
+            found = yaml.safe_load(text)
+    except ValueError as error:
+        raise CorruptError(f"it is no JSON: {error}", path=path) from error
+    except Exception as error:
+        if type(error).__module__.startswith("yaml"):
+            raise CorruptError(f"it is no YAML: {error}", path=path) from error
+        raise
+    if not isinstance(found, dict):
+        raise CorruptError("a config is a mapping of keys to values", path=path)
+    return found
+
+
+class _Once:
+    """A tensor that is handed over once: what it becomes part of (experts that are stacked) need not stand beside it in memory."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor: torch.Tensor | None = tensor
+        self.dtype = tensor.dtype
+        self.shape = tensor.shape
+
+    def __getitem__(self, index: Any) -> torch.Tensor:
+        tensor, self._tensor = self._tensor, None
+        if tensor is None:
+            raise RuntimeError("the tensor has been handed over")
+        return tensor
+
+
+def _built(
+    config: Any, opened: _model.Model, place: str, unit: Mapping[str, Any], task: Any, dtype: Any, check: bool, trusted: Sequence[type], tell: Callback | None
+) -> Any:
+    of = _architecture.model_class(config, task, place, trusted)
+    names = _chosen(opened, of, config)
+    tensors = _tensors.load(opened._native, [opened[name]._entry for name in names.values()], check=check, tell=tell)
+    state = dict(zip(names, tensors, strict=True))
+    target = _dtype(dtype, config, state)
+    others = _kept_apart(state, target) if unit and dtype is None else {}
+    # The rules by which names and shapes of checkpoints become those of modules are transformers' own, of the version that is
+    # installed; so is the making of what no checkpoint holds (tables of positions) after the meta device.
+    wrapped = {name: _Once(tensor) for name, tensor in state.items()}
+    loaded = list(state)
+    del state, tensors
+    with _quiet():
+        try:
+            model, info = of.from_pretrained(
+                None, config=config, state_dict=wrapped, dtype=target, output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True
+            )
+        except RuntimeError as error:
+            raise MismatchError(f"transformers could not convert the weights: {error}", path=place) from error
+    _judge(model, info, loaded, config, task, place, trusted)
+    _put_back(model, others)
+    model.config.name_or_path = place
+    return model
+
+
+def _chosen(opened: _model.Model, of: Any, config: Any) -> dict[str, str]:
+    """Names as the checkpoint of such a model has them, to names in the file: wrappers and the place in a checkpoint are taken away."""
+    names = {name: name for name in opened}
+    if opened.format in ("huggingface", "safetensors"):
+        return names
+    own = list(_architecture.skeleton(of, config).state_dict())
+    base = of.base_model_prefix + "."
+    own += [name.removeprefix(base) for name in own if name.startswith(base)]
+    if any(name in names for name in own):
+        return names
+    ends: collections.Counter[str] = collections.Counter()
+    wanted = set(own)
+    for name in names:
+        parts = name.split(".")
+        for i in range(1, len(parts)):
+            if ".".join(parts[i:]) in wanted:
+                ends[".".join(parts[:i]) + "."] += 1
+    if not ends:
+        return names
+    prefix = max(ends, key=lambda found: (ends[found], -len(found)))
+    return {name[len(prefix) :]: name for name in names if name.startswith(prefix)}
+
+
+def _dtype(asked: Any, config: Any, state: Mapping[str, torch.Tensor]) -> torch.dtype:
+    if asked is None or asked == "auto":
+        asked = config.dtype
+    if asked is None:
+        asked = next((tensor.dtype for tensor in state.values() if tensor.is_floating_point()), torch.get_default_dtype())
+    return _tensors.dtype_of(asked) if isinstance(asked, str) else asked
+
+
+def _kept_apart(state: Mapping[str, torch.Tensor], target: torch.dtype) -> dict[str, torch.Tensor]:
+    """Those that were saved in another dtype than the model's, which transformers would cast."""
+    return {name: tensor for name, tensor in state.items() if tensor.is_floating_point() and tensor.dtype != target}
+
+
+def _put_back(model: Any, others: Mapping[str, torch.Tensor]) -> None:
+    if not others:
+        return
+    own = model.state_dict(keep_vars=True)
+    base = model.base_model_prefix + "."
+    for name, tensor in others.items():
+        found = next((own[key] for key in (name, base + name, name.removeprefix(base)) if key in own), None)
+        if found is not None and found.shape == tensor.shape:
+            found.data = tensor
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' own report and bar: what it would say is raised, or is a warning."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    had_bar = logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if had_bar:
+            logging.enable_progress_bar()
+
+
+def _judge(model: Any, info: Mapping[str, Any], loaded: Sequence[str], config: Any, task: Any, place: str, trusted: Sequence[type]) -> None:
+    """Raises MismatchError unless what is new was asked for; tells what is new and what was not used."""
+    missing = sorted(info["missing_keys"])
+    unexpected = sorted(info["unexpected_keys"])
+    mismatched = sorted((name, tuple(file), tuple(own)) for name, file, own in info["mismatched_keys"])
+    absent = {*missing, *(name for name, _, _ in mismatched)}
+    report = Report(
+        loaded=[name for name in model.state_dict() if name not in absent], missing=missing, unexpected=unexpected, mismatched=mismatched
+    )
+    if absent and not absent <= _new(model, absent, config, task, trusted):
+        error = MismatchError(f"the file does not fit the {type(model).__name__}\n{report}", path=place)
+        error.report = report
+        raise error
+    if absent:
+        _tell([f"new in the {type(model).__name__}, untrained: {', '.join(sorted(absent))}"])
+    if unexpected:
+        more = f" and {len(unexpected) - 20} more" if len(unexpected) > 20 else ""
+        _tell([f"not used by the {type(model).__name__}: {', '.join(unexpected[:20])}{more}"])
+
+
+def _new(model: Any, absent: set[str], config: Any, task: Any, trusted: Sequence[type]) -> set[str]:
+    """Those entries that another task brings: neither the saved architecture nor the body that both share has them."""
+    if task is None:
+        return set()
+    base = model.base_model_prefix + "."
+    saved = _architecture.saved_class(config, trusted)
+    if saved is None:
+        return {name for name in absent if not name.startswith(base)}
+    if saved is type(model):
+        # The same head in another size: num_labels was changed.
+        return {name for name in absent if not name.startswith(base)} if isinstance(task, type) else set()
+    prefix = saved.base_model_prefix + "."
+    known = {name.removeprefix(prefix) for name in _architecture.skeleton(saved, config).state_dict()}
+    return {name for name in absent if name.removeprefix(base) not in known or not name.startswith(base)}
+
+
+def _generation(model: Any, place: str) -> None:
+    path = os.path.join(place, "generation_config.json")
+    if model.can_generate() and os.path.isfile(path):
+        model.generation_config = transformers.GenerationConfig.from_pretrained(place, local_files_only=True)

@@ -1,0 +1,77 @@
+"""The tokenizer, processor, image processor or feature extractor of a folder."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import transformers
+
+from ..errors import CorruptError, UnsupportedError
+from . import _architecture
+
+# Kind, base class, the Auto class that finds it; the first that fits.
+_KINDS = {
+    "tokenizer": ("PreTrainedTokenizerBase", "AutoTokenizer"),
+    "processor": ("ProcessorMixin", "AutoProcessor"),
+    "feature_extractor": ("FeatureExtractionMixin", "AutoFeatureExtractor"),
+    "image_processor": ("ImageProcessingMixin", "AutoImageProcessor"),
+}
+_OF_TOKENIZERS = (
+    "tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tekken.json",
+)  # fmt: skip
+_OF_OTHERS = {"processor_config.json": "processor", "preprocessor_config.json": "processor"}
+
+
+def kind_of(given: Any) -> str:
+    """Raises UnsupportedError for what is none of them."""
+    for kind, (base, _) in _KINDS.items():
+        if isinstance(given, getattr(transformers, base)):
+            return kind
+    raise UnsupportedError(f"{type(given).__name__} is no tokenizer, processor, image processor or feature extractor of transformers")
+
+
+def load(folder: str, unit: Mapping[str, Any], config: Any, trusted: Sequence[type]) -> Any:
+    """None where the folder holds none. Raises UnsafeError where it names code of its own."""
+    for name in ("tokenizer_config.json", *_OF_OTHERS):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            _architecture.refuse_code(_json(path), path, trusted)
+    saved = unit.get("preprocessing") or {}
+    kind = saved.get("kind") or _kind_in(folder)
+    if kind not in _KINDS:
+        return None
+    of = _class(saved.get("class"), kind, trusted)
+    if of is not None:
+        return of.from_pretrained(folder, local_files_only=True)
+    auto = getattr(transformers, _KINDS[kind][1])
+    more = {"config": config} if kind == "tokenizer" and config is not None else {}
+    return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **more)
+
+
+def _kind_in(folder: str) -> str | None:
+    if any(os.path.isfile(os.path.join(folder, name)) for name in _OF_TOKENIZERS):
+        return "processor" if os.path.isfile(os.path.join(folder, "processor_config.json")) else "tokenizer"
+    return next((kind for name, kind in _OF_OTHERS.items() if os.path.isfile(os.path.join(folder, name))), None)
+
+
+def _class(name: Any, kind: str, trusted: Sequence[type]) -> Any:
+    """The class that was saved: one handed in, or transformers' own of that kind."""
+    base = getattr(transformers, _KINDS[kind][0])
+    for given in trusted:
+        if given.__name__ == name and issubclass(given, base):
+            return given
+    found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
+    is_own = inspect.isclass(found) and issubclass(found, base) and found.__module__.startswith("transformers.")
+    return found if is_own else None
+
+
+def _json(path: str) -> Any:
+    with open(path, encoding="utf-8") as file:
+        try:
+            return json.load(file)
+        except ValueError as error:
+            raise CorruptError(f"it is no JSON: {error}", path=path) from error

@@ -1,0 +1,125 @@
+"""save(): a model of transformers, its tokenizer and what belongs to them as one folder, whole or not at all."""
+
+from __future__ import annotations
+
+import copy
+import glob
+import json
+import os
+import pathlib
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import transformers
+from transformers.core_model_loading import revert_weight_conversion
+from transformers.modeling_utils import remove_tied_weights_from_state_dict
+
+from .. import _model
+from .. import _save as _plain
+from .._progress import Callback
+from ..errors import HoldallWarning, MismatchError, UnsupportedError
+from . import _adapter, _agreement, _preprocessing, _sample, _training, _unit
+
+
+def save(
+    model: Any,
+    tokenizer: Any,
+    folder: _model.PathLike,
+    *,
+    sample: Any = None,
+    training: Mapping[str, Any] | None = None,
+    shard_size: int | str = 0,
+    sync: bool = True,
+    trusted: Sequence[Any] = (),
+    progress: bool | Callback | None = None,
+    **metadata: Any,
+) -> None:
+    """Writes model, config, tokenizer, generation config and metadata as one folder, which ``from_pretrained`` reads too.
+
+    `tokenizer`: a tokenizer, or a processor, image processor or feature extractor; None for none. A model of PEFT is saved as its
+    adapter. `sample`: a text, texts or a mapping of the model's inputs, kept with the model's output for verify(); None makes one of the
+    tokenizer, False keeps none. `training`: what a run needs to go on, {"optimizer": optimizer, "scheduler": …, "step": 3}: kept in
+    ``training.pt`` of the folder, random states along, for resume(). `shard_size`: bytes, or ``"5GB"``. `sync=False` does not wait for
+    the disk. `trusted`: classes that may stand in `training`. `metadata`: plain values that travel with the weights:
+    ``holdall.open(folder).metadata``.
+
+    The folder is there whole and on disk, or what stood at the path stays. Raises MismatchError, saying what, where model, config and
+    tokenizer do not fit one another; StorageError where the folder holds files that are not the unit's.
+    """
+    model = _unwrapped(model)
+    kind = None if tokenizer is None else _preprocessing.kind_of(tokenizer)
+    adapter = _adapter.is_adapted(model)
+    _agree(model, tokenizer, adapter)
+    with tempfile.TemporaryDirectory() as place:
+        config, state = _adapter.parts(model, place) if adapter else _parts(model, place)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(place)
+        files = {str(path.relative_to(place)): path.read_bytes() for path in sorted(pathlib.Path(place).rglob("*")) if path.is_file()}
+    beside: dict[str, Any] = {}
+    kept = _sample.make(model, tokenizer, kind, sample)
+    if kept is not None:
+        beside[_unit.SAMPLE] = _plain.build(kept, None, (), "pt")
+    if training is not None:
+        beside[_unit.TRAINING] = _plain.build(_training.collect(training), None, trusted, "pt")
+    files[_unit.FILE] = _unit.document(model, tokenizer, kind, files, beside)
+    native = _plain.build(state, metadata or None, trusted, "pt", config, files)
+    path = os.path.abspath(os.fsdecode(folder))
+    _plain.write(native, path, "huggingface", False, sync, shard_size, 0, False, progress, beside, _own_files(path))
+
+
+def _unwrapped(model: Any) -> Any:
+    """Without what DataParallel and torch.compile put around it."""
+    while not isinstance(model, transformers.PreTrainedModel) and not _adapter.is_adapted(model):
+        inner = getattr(model, "module", None) or getattr(model, "_orig_mod", None)
+        if inner is None:
+            raise UnsupportedError(f"{type(model).__name__} is no model of transformers; holdall.torch.save takes any module's state_dict()")
+        model = inner
+    if getattr(model, "hf_quantizer", None) is not None:
+        raise UnsupportedError("the model is quantized on load; save the model that it was made from")
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise UnsupportedError("the model has adapters of its own; save the PeftModel around it, or merge them first")
+    return model
+
+
+def _agree(model: Any, preprocessing: Any, adapter: bool) -> None:
+    tokenizer = getattr(preprocessing, "tokenizer", preprocessing)
+    if not adapter:
+        faults = list(_agreement.faults(model, tokenizer))
+        if faults:
+            more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
+            raise MismatchError("model, config and tokenizer do not fit one another:\n  " + "\n  ".join(faults[:20]) + more)
+    for doubt in _agreement.doubts(model, tokenizer):
+        warnings.warn(doubt, HoldallWarning, stacklevel=4)
+
+
+def _parts(model: Any, place: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """config.json as a dict and the tensors as the checkpoint has them; config and generation config are put into the folder."""
+    config = copy.deepcopy(model.config)
+    config.dtype = str(model.dtype).removeprefix("torch.")
+    config.architectures = [type(model).__name__]
+    config.save_pretrained(place)
+    if model.can_generate():
+        model.generation_config.save_pretrained(place)
+    with open(os.path.join(place, "config.json"), encoding="utf-8") as file:
+        document = json.load(file)
+    state = dict(model.state_dict())
+    for name in model._keys_to_ignore_on_save or ():
+        state.pop(name, None)
+    lost = [name for name, value in state.items() if not isinstance(value, torch.Tensor) or value.device.type == "meta"]
+    if lost:
+        raise UnsupportedError(f"{len(lost)} entries have no values to save, {lost[0]} the first")
+    # The names and shapes of the checkpoint are those that transformers reads in every version, not those of today's modules.
+    state = remove_tied_weights_from_state_dict(state, model)
+    return document, dict(revert_weight_conversion(model, state))
+
+
+def _own_files(folder: str) -> list[str]:
+    """What an earlier save of a unit left at the path."""
+    unit = _unit.read(folder)
+    if not unit:
+        return []
+    weights = [os.path.basename(path) for stem in ("model", "adapter_model") for path in glob.glob(os.path.join(glob.escape(folder), f"{stem}*.safetensors*"))]
+    return [_unit.FILE, *unit["files"], *weights]
