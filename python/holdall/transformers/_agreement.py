@@ -12,12 +12,17 @@ from . import _architecture
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id", "cls_token_id", "sep_token_id", "mask_token_id", "decoder_start_token_id")
 
 
-def faults(model: Any, tokenizer: Any) -> Iterator[str]:
-    """One sentence for each disagreement that would break the model where it is loaded again."""
+def faults(model: Any, tokenizer: Any) -> tuple[list[str], Any]:
+    """One sentence for each disagreement that would break the model where it is loaded again, and what the config makes."""
     rows = rows_of(model)
-    if rows is not None:
-        yield from vocabulary(model, tokenizer, rows)
-    yield from _shapes(model)
+    found = [] if rows is None else list(vocabulary(model, tokenizer, rows))
+    if found:
+        return found, None
+    try:
+        made = _architecture.skeleton(type(model), model.config)
+    except Exception as error:  # whatever a module's own code says to a config that does not fit
+        return [f"the config makes no {type(model).__name__}: {error}"], None
+    return list(_shapes(model, made)), made
 
 
 def rows_of(model: Any) -> int | None:
@@ -48,9 +53,9 @@ def vocabulary(model: Any, tokenizer: Any, rows: int) -> Iterator[str]:
                     yield f"{name}.{key} is {token}, beyond the {rows} rows of the embedding"
 
 
-def _shapes(model: Any) -> Iterator[str]:
+def _shapes(model: Any, skeleton: Any) -> Iterator[str]:
     own = {name: tuple(value.shape) for name, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
-    made = {name: tuple(value.shape) for name, value in _architecture.skeleton(type(model), model.config).state_dict().items()}
+    made = {name: tuple(value.shape) for name, value in skeleton.state_dict().items()}
     for name, shape in own.items():
         if name not in made:
             yield f"{name} is in the model, and its config makes no such entry: it would be lost"
@@ -61,12 +66,19 @@ def _shapes(model: Any) -> Iterator[str]:
             yield f"the config makes {name}, the model has no such entry"
 
 
-def doubts(model: Any, tokenizer: Any) -> Iterator[str]:
-    """One sentence for what may be meant and is worth a word."""
+def doubts(model: Any, tokenizer: Any, made: Any) -> Iterator[str]:
+    """One sentence for what may be meant and is worth a word. `made`: what the config makes; None for an adapter."""
     own, theirs = getattr(model.config, "pad_token_id", None), getattr(tokenizer, "pad_token_id", None)
     if own is not None and theirs is not None and own != theirs:
         yield f"config.pad_token_id is {own}, the tokenizer's is {theirs}"
+    if made is None:
+        return
     dtypes = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
     if len(dtypes) > 1:
         names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
         yield f"the parameters are {names}: load() keeps that, from_pretrained makes all of them {str(model.dtype).removeprefix('torch.')}"
+    kept = {**model.state_dict(), **made.state_dict()}
+    buffers = dict(made.named_buffers())
+    cast = [name for name, buffer in model.named_buffers() if name not in kept and name in buffers and buffers[name].dtype == torch.float32 != buffer.dtype]
+    if cast:
+        yield f"no weights, and cast from float32, as they are in a loaded model, which says things a little differently: {', '.join(cast)}"

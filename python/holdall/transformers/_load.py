@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import mmap as mmap_module
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ def load(
     dtype: Any = None,
     mode: str = "eval",
     check: bool = True,
+    mmap: bool = False,
     verify: bool = False,
     base: Any = None,
     trusted: Sequence[type] = (),
@@ -40,8 +42,10 @@ def load(
 
     `folder`: as save() or ``save_pretrained`` wrote it; a file of weights, or a folder with one, beside ``config.json`` or
     ``config.yaml`` works too. `task`: "question-answering", "text-classification", …, or a model class: another head than was saved,
-    whose weights are new, with a warning that names them. `device`: where it goes. `dtype`: of the floating-point weights; None: as saved.
-    `mode`: "eval" or "train". `check=False` skips checksums. `verify=True` proves by the sample that was kept that the model still says the
+    whose weights are new, with a warning that names them. `device`: where it goes. `dtype`: of the floating-point weights; None: as saved;
+    "auto": as from_pretrained would choose.
+    `mode`: "eval" or "train". `check=False` skips checksums. `mmap=True` maps the weights instead of reading them, unchecked: quickest to
+    the first answer, for files that nobody changes or cuts short while the model lives. `verify=True` proves by the sample that was kept that the model still says the
     same. `base`: the model, or its folder, that an adapter is put on, where the adapter's config does not name a folder that is there.
 
     Only classes of transformers are built, and those in `trusted`: a folder that names code of its own raises UnsafeError. Raises
@@ -67,7 +71,8 @@ def load(
         opened = _model.open(weights or place)
         _tell(opened.warnings)
         with reporting(progress, "loading") as tell:
-            model = _built(config, opened, place, unit, task, dtype, check, trusted, tell)
+            read = _Reading(opened, check, mmap, tell)
+            model = _built(config, read, place, unit, task, dtype, trusted)
         _generation(model, place)
     preprocessing = _preprocessing.load(place, unit, config, trusted)
     if not opened.warnings and not unit and config is not None:
@@ -175,15 +180,42 @@ class _Once:
         return tensor
 
 
-def _built(
-    config: Any, opened: _model.Model, place: str, unit: Mapping[str, Any], task: Any, dtype: Any, check: bool, trusted: Sequence[type], tell: Callback | None
-) -> Any:
+class _Reading:
+    """How the tensors of an opened model come into memory."""
+
+    def __init__(self, opened: _model.Model, check: bool, mmap: bool, tell: Callback | None) -> None:
+        self.opened = opened
+        self._check = check
+        self._mmap = mmap
+        self._tell = tell
+
+    def tensors(self, names: Sequence[str]) -> list[torch.Tensor]:
+        entries = [self.opened[name]._entry for name in names]
+        if not self._mmap:
+            return _tensors.load(self.opened._native, entries, check=self._check, tell=self._tell)
+        maps: dict[str, mmap_module.mmap] = {}
+        return [self._mapped(self.opened[name], maps) for name in names]
+
+    def _mapped(self, tensor: _model.Tensor, maps: dict[str, mmap_module.mmap]) -> torch.Tensor:
+        """What is written into it stays in memory; what does not lie verbatim in a file is read."""
+        place = tensor.location
+        dtype = _tensors.dtype_of(tensor.dtype)
+        if place is None or place.offset % dtype.itemsize or dtype.itemsize * tensor.size != tensor.nbytes:
+            return tensor.torch(check=self._check)
+        if place.path not in maps:
+            with open(place.path, "rb") as file:
+                maps[place.path] = mmap_module.mmap(file.fileno(), 0, access=mmap_module.ACCESS_COPY)
+        return torch.frombuffer(maps[place.path], dtype=dtype, count=tensor.size, offset=place.offset).view(tensor.shape)
+
+
+def _built(config: Any, read: _Reading, place: str, unit: Mapping[str, Any], task: Any, dtype: Any, trusted: Sequence[type]) -> Any:
     of = _architecture.model_class(config, task, place, trusted)
-    names = _chosen(opened, of, config)
-    tensors = _tensors.load(opened._native, [opened[name]._entry for name in names.values()], check=check, tell=tell)
+    names = _chosen(read.opened, of, config)
+    tensors = read.tensors(list(names.values()))
     state = dict(zip(names, tensors, strict=True))
     target = _dtype(dtype, config, state)
-    others = _kept_apart(state, target) if unit and dtype is None else {}
+    others = _wider(state, target) if unit and dtype is None else {}
+    saved = {name: tensor.dtype for name, tensor in state.items()} if unit and dtype is None else {}
     # The rules by which names and shapes of checkpoints become those of modules are transformers' own, of the version that is
     # installed; so is the making of what no checkpoint holds (tables of positions) after the meta device.
     wrapped = {name: _Once(tensor) for name, tensor in state.items()}
@@ -197,8 +229,8 @@ def _built(
         except RuntimeError as error:
             raise MismatchError(f"transformers could not convert the weights: {error}", path=place) from error
     _judge(model, info, loaded, config, task, place, trusted)
-    _put_back(model, others)
-    model.config.name_or_path = place
+    _put_back(model, saved, others)
+    model.config.name_or_path = model.name_or_path = place
     return model
 
 
@@ -233,20 +265,19 @@ def _dtype(asked: Any, config: Any, state: Mapping[str, torch.Tensor]) -> torch.
     return _tensors.dtype_of(asked) if isinstance(asked, str) else asked
 
 
-def _kept_apart(state: Mapping[str, torch.Tensor], target: torch.dtype) -> dict[str, torch.Tensor]:
-    """Those that were saved in another dtype than the model's, which transformers would cast."""
+def _wider(state: Mapping[str, torch.Tensor], target: torch.dtype) -> dict[str, torch.Tensor]:
+    """Those that were saved in another dtype than the model's: a cast would lose some of their values."""
     return {name: tensor for name, tensor in state.items() if tensor.is_floating_point() and tensor.dtype != target}
 
 
-def _put_back(model: Any, others: Mapping[str, torch.Tensor]) -> None:
-    if not others:
-        return
+def _put_back(model: Any, saved: Mapping[str, torch.dtype], others: Mapping[str, torch.Tensor]) -> None:
+    """Gives entries the dtypes that they were saved with, which transformers' own rules may have changed."""
     own = model.state_dict(keep_vars=True)
     base = model.base_model_prefix + "."
-    for name, tensor in others.items():
+    for name, dtype in saved.items():
         found = next((own[key] for key in (name, base + name, name.removeprefix(base)) if key in own), None)
-        if found is not None and found.shape == tensor.shape:
-            found.data = tensor
+        if found is not None and found.dtype != dtype:
+            found.data = others[name] if name in others else found.data.to(dtype)
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -59,9 +60,23 @@ def _texts(tokenizer: Any) -> list[str]:
 def encoded(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, torch.Tensor]:
     """What the tokenizer makes of the texts, as the model takes it, in the CPU's memory."""
     longest = min(_LONGEST, getattr(model.config, "max_position_embeddings", None) or _LONGEST) - 4
-    batch = tokenizer(texts, return_tensors="pt", padding=len(texts) > 1, truncation=True, max_length=max(4, min(longest, tokenizer.model_max_length)))
+    with _as_it_was(tokenizer):
+        batch = tokenizer(texts, return_tensors="pt", padding=len(texts) > 1, truncation=True, max_length=max(4, min(longest, tokenizer.model_max_length)))
     names = _names(model)
     return {name: value for name, value in batch.items() if name in names}
+
+
+@contextlib.contextmanager
+def _as_it_was(tokenizer: Any) -> Iterator[None]:
+    """A fast tokenizer keeps how it was last asked to cut and pad, and would save that."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    cut, padded = getattr(backend, "truncation", None), getattr(backend, "padding", None)
+    try:
+        yield
+    finally:
+        if backend is not None:
+            backend.no_truncation() if cut is None else backend.enable_truncation(**cut)
+            backend.no_padding() if padded is None else backend.enable_padding(**padded)
 
 
 def _names(model: Any) -> set[str]:

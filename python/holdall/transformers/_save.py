@@ -86,12 +86,13 @@ def _unwrapped(model: Any) -> Any:
 
 def _agree(model: Any, preprocessing: Any, adapter: bool) -> None:
     tokenizer = getattr(preprocessing, "tokenizer", preprocessing)
+    made = None
     if not adapter:
-        faults = list(_agreement.faults(model, tokenizer))
+        faults, made = _agreement.faults(model, tokenizer)
         if faults:
             more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
             raise MismatchError("model, config and tokenizer do not fit one another:\n  " + "\n  ".join(faults[:20]) + more)
-    for doubt in _agreement.doubts(model, tokenizer):
+    for doubt in _agreement.doubts(model, tokenizer, made):
         warnings.warn(doubt, HoldallWarning, stacklevel=4)
 
 

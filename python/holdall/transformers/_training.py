@@ -34,7 +34,9 @@ def random_states() -> dict[str, Any]:
     """Of Python, of NumPy where it has been imported, of torch on the CPU and on every CUDA device that is in use."""
     states: dict[str, Any] = {"python": random.getstate(), "torch": torch.get_rng_state()}
     if "numpy" in sys.modules:
-        states["numpy"] = sys.modules["numpy"].random.get_state()
+        name, keys, *rest = sys.modules["numpy"].random.get_state()
+        # As a tensor: what torch.load(weights_only=True) takes too.
+        states["numpy"] = (name, torch.from_numpy(keys.astype("int64")), *rest)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states["cuda"] = torch.cuda.get_rng_state_all()
     return states
@@ -70,7 +72,8 @@ def _restore(states: Mapping[str, Any]) -> None:
     if "numpy" in states:
         import numpy
 
-        numpy.random.set_state(states["numpy"])
+        name, keys, *rest = states["numpy"]
+        numpy.random.set_state((name, keys.numpy().astype("uint32"), *rest))
     if "torch" in states:
         torch.set_rng_state(states["torch"])
     if "cuda" in states and torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
