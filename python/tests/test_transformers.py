@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("error::holdall.HoldallWarning")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 320}
 HEADS = {**SMALL, "num_key_value_heads": 2, "pad_token_id": None}
 T = transformers
+ROPE = {"rope_type": "linear", "factor": 2.0, "rope_theta": 5000.0}
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 320, "bos_token_id": 0, "eos_token_id": 0}
 T5 = {"d_model": 32, "num_layers": 2, "num_heads": 4, "d_ff": 64, "d_kv": 8, "vocab_size": 320}
 MODELS = {
@@ -33,7 +34,7 @@ MODELS = {
         T.DistilBertForSequenceClassification, lambda: T.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=64, vocab_size=320), "bert",
     ),
     "t5": (T.T5ForConditionalGeneration, lambda: T.T5Config(**T5), "t5"),
-    "llama": (T.LlamaForCausalLM, lambda: T.LlamaConfig(**HEADS, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 5000.0}), "llama"),
+    "llama": (T.LlamaForCausalLM, lambda: T.LlamaConfig(**HEADS, rope_parameters=ROPE), "llama"),
     "llama-tied": (T.LlamaForCausalLM, lambda: T.LlamaConfig(**HEADS, tie_word_embeddings=True), "llama"),
     "mixtral": (T.MixtralForCausalLM, lambda: T.MixtralConfig(**HEADS, num_local_experts=4), "llama"),
 }  # fmt: skip
@@ -180,7 +181,8 @@ def test_tokenizers_come_back_whole(made, tmp_path):
     assert again.get_vocab() == tokenizer.get_vocab()
     more = {"return_offsets_mapping": True} if tokenizer.is_fast else {}
     for text in tokenizers_made.TEXTS:
-        assert dict(tokenizer(text, **more)) == dict(again(text, **more)) and tokenizer.decode(tokenizer(text).input_ids) == again.decode(again(text).input_ids)
+        encoded = tokenizer(text, **more)
+        assert dict(encoded) == dict(again(text, **more)) and tokenizer.decode(encoded.input_ids) == again.decode(encoded.input_ids)
     pair = tokenizer(tokenizers_made.TEXTS, tokenizers_made.TEXTS[::-1], padding=True)
     assert dict(pair) == dict(again(tokenizers_made.TEXTS, tokenizers_made.TEXTS[::-1], padding=True))
     if tokenizer.chat_template:

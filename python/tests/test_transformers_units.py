@@ -128,7 +128,8 @@ def test_a_model_is_proved_to_say_the_same(saved, model, tokenizer):
 def test_the_sample_may_be_given(sample, model, tokenizer, tmp_path):
     holdall.transformers.save(model, tokenizer, tmp_path / "m", sample=sample, sync=False)
     kept = holdall.load(tmp_path / "m/holdall_sample.npz", framework="torch")
-    expected = sample if isinstance(sample, dict) else dict(tokenizer([sample] if isinstance(sample, str) else sample, return_tensors="pt", padding=True))
+    texts = [sample] if isinstance(sample, str) else sample
+    expected = sample if isinstance(sample, dict) else dict(tokenizer(texts, return_tensors="pt", padding=True))
     assert kept["inputs"]["input_ids"].equal(expected["input_ids"])
     with torch.no_grad():
         assert bits(kept["outputs"]["logits"]).equal(bits(model(**kept["inputs"]).logits))
@@ -211,7 +212,15 @@ def test_a_pickle_that_would_run_is_refused(model, tmp_path):
     assert again.classifier.weight.equal(model.classifier.weight)
 
 
-@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"epoch": 2, "model_state_dict": state}, lambda state: {f"module.{n}": v for n, v in state.items()}])
+def in_checkpoint(state):
+    return {"epoch": 2, "model_state_dict": state, "optimizer_state_dict": {"state": {0: {"exp_avg": torch.ones(2)}}}}
+
+
+def data_parallel(state):
+    return {f"module.{name}": value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("wrap", [dict, in_checkpoint, data_parallel])
 @pytest.mark.parametrize("kind", ["config.json", "config.yaml", "weights.yml"])
 def test_a_config_beside_bare_weights_rebuilds_the_model(wrap, kind, model, tokenizer, tmp_path):
     document = {**model.config.to_diff_dict(), "architectures": ["BertForSequenceClassification"]}
@@ -230,8 +239,12 @@ def test_bare_weights_say_what_they_lack(model, tmp_path):
     with pytest.raises(holdall.MissingError, match="no config beside the weights: none of weights.json.*config.yaml"):
         holdall.transformers.load(tmp_path / "weights.pth")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model_type": "bert", **SMALL, "id2label": {0: "a", 1: "b", 2: "c"}}))
-    with pytest.raises(holdall.UnsupportedError, match="names no architecture; say what the model is for by task="):
+    with pytest.warns(holdall.HoldallWarning, match="names no architecture: the weights are those of a BertForSequenceClassification"):
+        assert type(holdall.transformers.load(tmp_path / "weights.pth")[0]) is type(model)
+    torch.save({**model.state_dict(), "odd": torch.ones(1)}, tmp_path / "weights.pth")
+    with pytest.raises(holdall.UnsupportedError, match="names no architecture.*BertForTokenClassification.*by task="):
         holdall.transformers.load(tmp_path / "weights.pth")
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
     again, _ = holdall.transformers.load(tmp_path / "weights.pth", "text-classification", mode="train")
     assert again.training and again.classifier.weight.equal(model.classifier.weight)
     (tmp_path / "config.yaml").write_text("!!python/object/apply:os.system ['echo it was run']")
@@ -251,7 +264,8 @@ def test_an_adapter_crosses_both_ways(dtype, tmp_path):
     def fresh():
         return holdall.transformers.load(tmp_path / "base")[0]
 
-    adapted = peft.get_peft_model(fresh(), peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", modules_to_save=["lm_head"])).eval()
+    lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", modules_to_save=["lm_head"])
+    adapted = peft.get_peft_model(fresh(), lora).eval()
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name or "modules_to_save" in name:
@@ -352,7 +366,8 @@ def test_the_training_state_is_a_checkpoint_that_torch_loads(model, tokenizer, t
     optimizer.step()
     holdall.transformers.save(model, tokenizer, tmp_path / "m", training={"optimizer": optimizer, "step": 7}, sync=False)
     state = torch.load(tmp_path / "m/training.pt", weights_only=True)
-    assert state["step"] == 7 and torch.equal(state["optimizer_state_dict"]["state"][0]["momentum_buffer"], optimizer.state_dict()["state"][0]["momentum_buffer"])
+    kept, own = (each["state"][0]["momentum_buffer"] for each in (state["optimizer_state_dict"], optimizer.state_dict()))
+    assert state["step"] == 7 and kept.equal(own)
     fresh = torch.optim.SGD(model.parameters(), lr=1.0)
     with pytest.raises(holdall.MissingError, match="no state of scaler was kept; kept are optimizer"):
         holdall.transformers.resume(tmp_path / "m", optimizer=fresh, scaler=fresh)

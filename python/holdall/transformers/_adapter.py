@@ -8,14 +8,15 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .. import _model
-from .._progress import Callback
 from ..errors import CorruptError, HoldallWarning, MismatchError, MissingError, UnsupportedError
-from ..torch import Report, _tensors
+from ..torch import Report
+
+if TYPE_CHECKING:
+    from ._load import _Reading
 
 
 def is_adapted(model: Any) -> bool:
@@ -44,9 +45,12 @@ def parts(model: Any, place: str) -> tuple[dict[str, Any], dict[str, torch.Tenso
     return document, dict(peft.get_peft_model_state_dict(model, adapter_name=name))
 
 
-def load(
-    place: str, opened: _model.Model, base: Any, task: Any, mode: str, dtype: Any, check: bool, trusted: Sequence[type], tell: Callback | None
-) -> Any:
+def is_adapter(folder: str) -> bool:
+    """Whether the folder holds an adapter and no model of its own."""
+    return os.path.isfile(os.path.join(folder, "adapter_config.json")) and not os.path.isfile(os.path.join(folder, "config.json"))
+
+
+def load(place: str, read: _Reading, base: Any, task: Any, mode: str, dtype: Any, trusted: Sequence[type]) -> Any:
     """The adapted model. Raises MissingError without a base, MismatchError where the adapter does not fit it."""
     import peft
 
@@ -63,11 +67,10 @@ def load(
     of = peft.PEFT_TYPE_TO_CONFIG_MAPPING[kind]
     known = {name for given in of.__mro__ for name in getattr(given, "__dataclass_fields__", ())}
     config = of(**{name: value for name, value in document.items() if name in known and name != "peft_type"})
-    model = peft.get_peft_model(_base(place, document, base, task, dtype, check, trusted), config)
+    model = peft.get_peft_model(_base(place, document, base, task, dtype, read.check, trusted), config)
     config.base_model_name_or_path = document.get("base_model_name_or_path")
-    names = list(opened)
-    tensors = _tensors.load(opened._native, [opened[name]._entry for name in names], check=check, tell=tell)
-    state = dict(zip(names, tensors, strict=True))
+    names = list(read.opened)
+    state = dict(zip(names, read.tensors(names), strict=True))
     own = {name: tuple(value.shape) for name, value in peft.get_peft_model_state_dict(model).items()}
     report = Report(
         loaded=[name for name in own if name in state],

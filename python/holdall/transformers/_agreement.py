@@ -68,9 +68,9 @@ def _shapes(model: Any, skeleton: Any) -> Iterator[str]:
 
 def doubts(model: Any, tokenizer: Any, made: Any) -> Iterator[str]:
     """One sentence for what may be meant and is worth a word. `made`: what the config makes; None for an adapter."""
-    own, theirs = getattr(model.config, "pad_token_id", None), getattr(tokenizer, "pad_token_id", None)
-    if own is not None and theirs is not None and own != theirs:
-        yield f"config.pad_token_id is {own}, the tokenizer's is {theirs}"
+    pad, theirs = getattr(model.config, "pad_token_id", None), getattr(tokenizer, "pad_token_id", None)
+    if pad is not None and theirs is not None and pad != theirs:
+        yield f"config.pad_token_id is {pad}, the tokenizer's is {theirs}"
     if made is None:
         return
     dtypes = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
@@ -79,6 +79,7 @@ def doubts(model: Any, tokenizer: Any, made: Any) -> Iterator[str]:
         yield f"the parameters are {names}: load() keeps that, from_pretrained makes all of them {str(model.dtype).removeprefix('torch.')}"
     kept = {**model.state_dict(), **made.state_dict()}
     buffers = dict(made.named_buffers())
-    cast = [name for name, buffer in model.named_buffers() if name not in kept and name in buffers and buffers[name].dtype == torch.float32 != buffer.dtype]
+    own = {name: buffer.dtype for name, buffer in model.named_buffers() if name not in kept and name in buffers}
+    cast = [name for name, dtype in own.items() if buffers[name].dtype == torch.float32 != dtype]
     if cast:
         yield f"no weights, and cast from float32, as they are in a loaded model, which says things a little differently: {', '.join(cast)}"

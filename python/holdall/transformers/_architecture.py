@@ -107,7 +107,7 @@ def _own_class(name: str) -> type[Any] | None:
 def model_class(config: Any, task: Any, path: str, trusted: Sequence[type]) -> Any:
     """The class to build: `task` itself where it is one, the task's for this config, else the architecture that the config names.
 
-    Raises UnsupportedError, saying what there is.
+    None where it names none. Raises UnsupportedError, saying what there is.
     """
     if isinstance(task, type):
         return task
@@ -123,10 +123,23 @@ def model_class(config: Any, task: Any, path: str, trusted: Sequence[type]) -> A
     if saved is not None:
         return saved
     named = getattr(config, "architectures", None)
+    if not named:
+        return None
     raise UnsupportedError(
-        f"the config names {'the architecture ' + ', '.join(named) + ', which transformers does not have' if named else 'no architecture'}; "
+        f"the config names the architecture {', '.join(map(str, named))}, which transformers does not have for a {type(config).__name__}; "
         "say what the model is for by task=, or hand in its class", path=path,
     )  # fmt: skip
+
+
+def candidates(config: Any) -> list[Any]:
+    """Every class that transformers' tables have for the config, encoders' own heads before the same ones of decoders."""
+    found: dict[Any, None] = {}
+    for name in sorted(set(TASKS.values()), key=lambda name: (name == "AutoModelForCausalLM" and not getattr(config, "is_decoder", False), name)):
+        mapping = getattr(transformers, name)._model_mapping
+        if type(config) in mapping:
+            listed = mapping[type(config)]
+            found |= dict.fromkeys(listed if isinstance(listed, tuple) else [listed])
+    return list(found)
 
 
 def saved_class(config: Any, trusted: Sequence[type]) -> Any:

@@ -38,15 +38,15 @@ def load(
     trusted: Sequence[type] = (),
     progress: bool | Callback | None = None,
 ) -> tuple[Any, Any]:
-    """The model, and the tokenizer (or processor) that was saved with it, None where there is none.
+    """The model, and the tokenizer (or processor) that was saved with it: None where there is none.
 
     `folder`: as save() or ``save_pretrained`` wrote it; a file of weights, or a folder with one, beside ``config.json`` or
     ``config.yaml`` works too. `task`: "question-answering", "text-classification", …, or a model class: another head than was saved,
-    whose weights are new, with a warning that names them. `device`: where it goes. `dtype`: of the floating-point weights; None: as saved;
-    "auto": as from_pretrained would choose.
-    `mode`: "eval" or "train". `check=False` skips checksums. `mmap=True` maps the weights instead of reading them, unchecked: quickest to
-    the first answer, for files that nobody changes or cuts short while the model lives. `verify=True` proves by the sample that was kept that the model still says the
-    same. `base`: the model, or its folder, that an adapter is put on, where the adapter's config does not name a folder that is there.
+    whose weights are new, with a warning that names them. `device`: where it goes. `dtype`: of the floating-point weights; None: as
+    saved; "auto": as from_pretrained would choose. `mode`: "eval" or "train". `check=False` skips checksums. `mmap=True` maps the weights
+    instead of reading them, unchecked: quickest to the first answer, for files that nobody changes or cuts short while the model lives.
+    `verify=True` proves by the sample that was kept that the model still says the same. `base`: the model, or its folder, that an
+    adapter is put on, where the adapter's config does not name a folder that is there.
 
     Only classes of transformers are built, and those in `trusted`: a folder that names code of its own raises UnsafeError. Raises
     MismatchError, with the report, where weights are missing or misshapen; CorruptError for damage, in any file of a unit that save() wrote;
@@ -58,22 +58,17 @@ def load(
     unit = _unit.read(place)
     if check:
         _unit.check(place, unit)
-    if os.path.isfile(os.path.join(place, "adapter_config.json")) and not os.path.isfile(os.path.join(place, "config.json")):
-        opened = _model.open(place)
-        _tell(opened.warnings)
-        with reporting(progress, "loading") as tell:
-            model = _adapter.load(place, opened, base, task, mode, dtype, check, trusted, tell)
-        config = None
-    else:
-        config = _architecture.config_of(document := _config_document(place, weights), place, trusted, task)
-        if document.get("quantization_config"):
-            raise UnsupportedError("the weights are quantized: transformers' own from_pretrained loads them", path=place)
-        opened = _model.open(weights or place)
-        _tell(opened.warnings)
-        with reporting(progress, "loading") as tell:
-            read = _Reading(opened, check, mmap, tell)
+    opened = _model.open(weights or place)
+    _tell(opened.warnings)
+    with reporting(progress, "loading") as tell:
+        read = _Reading(opened, check, mmap, tell)
+        if _adapter.is_adapter(place):
+            config = None
+            model = _adapter.load(place, read, base, task, mode, dtype, trusted)
+        else:
+            config = _config(place, weights, task, trusted)
             model = _built(config, read, place, unit, task, dtype, trusted)
-        _generation(model, place)
+            _generation(model, place)
     preprocessing = _preprocessing.load(place, unit, config, trusted)
     if not opened.warnings and not unit and config is not None:
         _tell(_fits(model, preprocessing))
@@ -134,6 +129,13 @@ def _snapshot(path: str) -> str:
     return found
 
 
+def _config(place: str, weights: str | None, task: Any, trusted: Sequence[type]) -> Any:
+    document = _config_document(place, weights)
+    if document.get("quantization_config"):
+        raise UnsupportedError("the weights are quantized: transformers' own from_pretrained loads them", path=place)
+    return _architecture.config_of(document, place, trusted, task)
+
+
 def _config_document(place: str, weights: str | None) -> dict[str, Any]:
     stem = "" if weights is None else os.path.splitext(os.path.basename(weights))[0]
     own = tuple(stem + suffix for suffix in (".json", ".yaml", ".yml")) if stem else ()
@@ -185,14 +187,14 @@ class _Reading:
 
     def __init__(self, opened: _model.Model, check: bool, mmap: bool, tell: Callback | None) -> None:
         self.opened = opened
-        self._check = check
+        self.check = check
         self._mmap = mmap
         self._tell = tell
 
     def tensors(self, names: Sequence[str]) -> list[torch.Tensor]:
         entries = [self.opened[name]._entry for name in names]
         if not self._mmap:
-            return _tensors.load(self.opened._native, entries, check=self._check, tell=self._tell)
+            return _tensors.load(self.opened._native, entries, check=self.check, tell=self._tell)
         maps: dict[str, mmap_module.mmap] = {}
         return [self._mapped(self.opened[name], maps) for name in names]
 
@@ -201,7 +203,7 @@ class _Reading:
         place = tensor.location
         dtype = _tensors.dtype_of(tensor.dtype)
         if place is None or place.offset % dtype.itemsize or dtype.itemsize * tensor.size != tensor.nbytes:
-            return tensor.torch(check=self._check)
+            return tensor.torch(check=self.check)
         if place.path not in maps:
             with open(place.path, "rb") as file:
                 maps[place.path] = mmap_module.mmap(file.fileno(), 0, access=mmap_module.ACCESS_COPY)
@@ -209,7 +211,7 @@ class _Reading:
 
 
 def _built(config: Any, read: _Reading, place: str, unit: Mapping[str, Any], task: Any, dtype: Any, trusted: Sequence[type]) -> Any:
-    of = _architecture.model_class(config, task, place, trusted)
+    of = _architecture.model_class(config, task, place, trusted) or _recognised(read.opened, config, place)
     names = _chosen(read.opened, of, config)
     tensors = read.tensors(list(names.values()))
     state = dict(zip(names, tensors, strict=True))
@@ -255,6 +257,27 @@ def _chosen(opened: _model.Model, of: Any, config: Any) -> dict[str, str]:
         return names
     prefix = max(ends, key=lambda found: (ends[found], -len(found)))
     return {name[len(prefix) :]: name for name in names if name.startswith(prefix)}
+
+
+def _recognised(opened: _model.Model, config: Any, place: str) -> Any:
+    """The class whose entries the weights are, where the config names none: of several the one that uses most of the file."""
+    candidates = _architecture.candidates(config)
+    fitting: dict[Any, int] = {}
+    for of in candidates:
+        made = _architecture.skeleton(of, config)
+        own = {name: tuple(value.shape) for name, value in made.state_dict().items()}
+        names = _chosen(opened, of, config)
+        left_out = set(getattr(made, "all_tied_weights_keys", None) or {})
+        if set(own) - left_out <= set(names) <= set(own) and all(opened[file].shape == own[name] for name, file in names.items()):
+            fitting[of] = len(names)
+    if fitting:
+        of = max(fitting, key=lambda of: fitting[of])
+        _tell([f"the config names no architecture: the weights are those of a {of.__name__}"])
+        return of
+    tried = ", ".join(of.__name__ for of in candidates)
+    raise UnsupportedError(
+        f"the config names no architecture, and the weights are not exactly those of one of {tried}; say what the model is for by task=", path=place
+    )
 
 
 def _dtype(asked: Any, config: Any, state: Mapping[str, torch.Tensor]) -> torch.dtype:

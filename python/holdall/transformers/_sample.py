@@ -31,7 +31,8 @@ def make(model: Any, preprocessing: Any, kind: str | None, given: Any) -> dict[s
     except Exception as error:
         if given is not None and given is not True:
             raise
-        warnings.warn(f"no sample is kept, {type(model).__name__} takes none of the usual inputs ({error}); give one by sample=", HoldallWarning, stacklevel=4)
+        words = f"no sample is kept, {type(model).__name__} takes none of the usual inputs ({error}); give one by sample="
+        warnings.warn(words, HoldallWarning, stacklevel=4)
         return None
 
 
@@ -59,9 +60,10 @@ def _texts(tokenizer: Any) -> list[str]:
 
 def encoded(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, torch.Tensor]:
     """What the tokenizer makes of the texts, as the model takes it, in the CPU's memory."""
-    longest = min(_LONGEST, getattr(model.config, "max_position_embeddings", None) or _LONGEST) - 4
+    places = getattr(model.config, "max_position_embeddings", None) or _LONGEST
+    longest = max(4, min(min(_LONGEST, places) - 4, tokenizer.model_max_length))
     with _as_it_was(tokenizer):
-        batch = tokenizer(texts, return_tensors="pt", padding=len(texts) > 1, truncation=True, max_length=max(4, min(longest, tokenizer.model_max_length)))
+        batch = tokenizer(texts, return_tensors="pt", padding=len(texts) > 1, truncation=True, max_length=longest)
     names = _names(model)
     return {name: value for name, value in batch.items() if name in names}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import glob
 import json
 import os
 import pathlib
@@ -122,5 +121,6 @@ def _own_files(folder: str) -> list[str]:
     unit = _unit.read(folder)
     if not unit:
         return []
-    weights = [os.path.basename(path) for stem in ("model", "adapter_model") for path in glob.glob(os.path.join(glob.escape(folder), f"{stem}*.safetensors*"))]
+    place = pathlib.Path(folder)
+    weights = [path.name for stem in ("model", "adapter_model") for path in place.glob(f"{stem}*.safetensors*")]
     return [_unit.FILE, *unit["files"], *weights]

@@ -64,4 +64,6 @@ def check(folder: str, unit: Mapping[str, Any]) -> None:
         with open(path, "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
         if digest != expected:
-            raise CorruptError(f"{name} is not what was saved: its SHA-256 is {digest}, {expected} was kept; check=False takes it as it is", path=path)
+            raise CorruptError(
+                f"{name} is not what was saved: its SHA-256 is {digest}, {expected} was kept; check=False takes it as it is", path=path
+            )
