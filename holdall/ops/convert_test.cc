@@ -133,6 +133,29 @@ TEST(Convert, AFolderOfShardsTakesTheSideFiles) {
   }
 }
 
+TEST(Convert, ModelsBesideAFolderAreFilesOfIt) {
+  const Scratch scratch;
+  SaveOptions options;
+  options.to = "huggingface";
+  options.losses = SaveOptions::Losses::kAllow;
+  const auto training = std::make_shared<const Model>(checkpoint_model());
+  options.beside = {{"training.pt", training}};
+  ASSERT_TRUE(save_model(published(), scratch / "folder", options));
+  EXPECT_EQ(open_model(scratch / "folder/training.pt")->tensors().size(), training->tensors().size());
+  EXPECT_EQ(open_model(scratch / "folder")->origin().format, "huggingface");
+  // What an earlier save left may go, where it is named, and nothing else.
+  options.beside = {};
+  EXPECT_EQ(save_model(published(), scratch / "folder", options).error().code(), Code::kAlreadyExists);
+  options.may_go = {"training.pt"};
+  ASSERT_TRUE(save_model(published(), scratch / "folder", options));
+  EXPECT_FALSE(std::filesystem::exists(scratch / "folder/training.pt"));
+  options.beside = {{"../training.pt", training}};
+  EXPECT_EQ(save_model(published(), scratch / "folder", options).error().code(), Code::kInvalidArgument);
+  options.to = "safetensors";
+  options.beside = {{"training.pt", training}};
+  EXPECT_EQ(save_model(published(), scratch / "file.safetensors", options).error().code(), Code::kInvalidArgument);
+}
+
 TEST(Convert, TheInputItselfIsNoOutput) {
   const Scratch scratch;
   const std::string path = saved(checkpoint_model(), scratch / "model.safetensors");

@@ -204,6 +204,17 @@ def test_a_feature_extractor_is_the_preprocessing_of_a_model_of_sound(tmp_path):
     assert bits(again(wave).logits).equal(bits(model(wave).logits))
 
 
+def test_generation_settings_of_older_folders_are_read_from_the_config(tmp_path):
+    model, _ = make("gpt2")
+    model.save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "num_beams": 3, "max_length": 33}))
+    again, tokenizer = holdall.transformers.load(tmp_path)
+    assert tokenizer is None and again.generation_config.num_beams == 3
+    assert_same_model(type(model).from_pretrained(tmp_path), again)
+
+
 def test_another_head_is_new_and_told(tmp_path):
     model, tokenizer = make("bert-words")
     holdall.transformers.save(model, tokenizer, tmp_path / "a", sync=False)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import resource
 import warnings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -77,6 +78,13 @@ def test_a_save_that_fails_leaves_what_stood_there(model, tokenizer, saved):
         holdall.transformers.save(model, tokenizer, saved, training={"hook": lambda: None})
     with pytest.raises(ValueError, match="input_ids"):
         holdall.transformers.save(model, tokenizer, saved, sample={"input_idz": torch.ones(1, 2)})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))
+    try:
+        with pytest.raises(holdall.StorageError):
+            holdall.transformers.save(model, tokenizer, saved)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert contents(saved) == before and os.listdir(saved.parent) == ["m"]
 
 

@@ -10,6 +10,7 @@ import sys
 
 import holdall
 import holdall.torch
+import holdall.transformers
 from holdall import _native
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -31,6 +32,7 @@ from typing_extensions import assert_type
 
 import holdall
 import holdall.torch
+import holdall.transformers
 
 assert_type(holdall.__version__, str)
 for source in (holdall.open("a.pt"), holdall.open(pathlib.Path("a.pt"), format="pytorch"), holdall.open(io.BytesIO(b""))):
@@ -82,6 +84,10 @@ loaded = holdall.torch.load_model("a.pt", [Net], map_location="cpu", mode="eval"
 assert_type(loaded, torch.nn.Module)
 assert_type(holdall.torch.report_of(loaded).sources, dict[str, tuple[str, str | None]])
 holdall.torch.load_model("a.pt", {"old.Net": Net})
+own, tokenizer = holdall.transformers.load(pathlib.Path("a"), "question-answering", device="cpu", mode="train")
+holdall.transformers.save(own, tokenizer, "b", training={"step": 1}, shard_size="5GB", licence="mit")
+assert_type(holdall.transformers.verify("b"), dict[str, Any])
+assert_type(holdall.transformers.resume("b", optimizer=torch.optim.SGD(module.parameters())), dict[str, Any])
 state = holdall.torch.load("a.pt", map_location=torch.device("cpu"))
 try:
     holdall.torch.load_into(module, "a.pt")
@@ -165,7 +171,7 @@ def test_the_package_the_examples_and_programs_pass_mypy(tmp_path):
 
 
 def public():
-    for module in (holdall, holdall.torch, holdall.errors):
+    for module in (holdall, holdall.torch, holdall.transformers, holdall.errors):
         for name in module.__all__:
             value = getattr(module, name)
             if inspect.isclass(value) or inspect.isroutine(value):

@@ -71,6 +71,8 @@ class HuggingFace : public ::testing::Test {
     return model ? model->warnings() : std::vector<std::string>();
   }
 
+  // Of "---\nlicense: mit\n---\n".
+  static constexpr const char* kCardDigest = "3e0e15fa0c5cc81675bd69af8eb469d128a725c1a7bfc71f03b7877b7b650567";
   static constexpr const char* kConfig =
       R"({"architectures":["LlamaForCausalLM"],"vocab_size":8,"hidden_size":4,"num_hidden_layers":2,"eos_token_id":[1,7],"pad_token_id":-1})";
   fs::path home_;
@@ -246,6 +248,32 @@ TEST_F(HuggingFace, VerifyFindsWhatReadingWarnsAbout) {
   ASSERT_TRUE(k_huggingface_format.verify(*bundle, Context(), faults));
   ASSERT_EQ(faults.list.size(), 1u);
   EXPECT_THAT(faults.list[0].where, HasSubstr("special_tokens_map.json"));
+}
+
+TEST_F(HuggingFace, FilesOfAUnitAreComparedWithTheirChecksums) {
+  put_model();
+  const auto faults_of = [&](const std::string& unit) {
+    put("m/holdall.json", unit);
+    const auto bundle = Bundle::open((home_ / "m").string(), Limits());
+    Faults faults;
+    EXPECT_TRUE(k_huggingface_format.verify(*bundle, Context(), faults));
+    std::vector<std::string> said;
+    for (const Fault& fault : faults.list) said.push_back(fault.where + ": " + fault.what);
+    return said;
+  };
+  const auto card = [](const std::string& bytes, const std::string& digest) {
+    return R"({"files":{"README.md":{"bytes":)" + bytes + R"(,"sha256":")" + digest + R"("}}})";
+  };
+  const std::string digest = "44be97b9d47dcdc96f3f8b5fe91bf0f72d8f70e4d9e3e8a4f4f9a6cfb0a1d7c5";
+  EXPECT_THAT(faults_of(card("20", digest)), ElementsAre(HasSubstr("README.md: it has 21 bytes, 20 were saved")));
+  EXPECT_THAT(faults_of(card("21", digest)), ElementsAre(HasSubstr(digest + " was saved")));
+  EXPECT_THAT(faults_of(card("21", kCardDigest)), IsEmpty());
+  EXPECT_THAT(faults_of(R"({"files":{"gone.txt":{"sha256":""},"../m/README.md":{}}})"),
+              ElementsAre(HasSubstr("is not there"), HasSubstr("is not there")));
+  // Without a checksum here it is a model that has its own.
+  put("m/training.pt", "no archive");
+  EXPECT_THAT(faults_of(R"({"files":{"training.pt":{}}})"), ElementsAre(HasSubstr("training.pt")));
+  EXPECT_THAT(faults_of("{"), ElementsAre(HasSubstr("holdall.json")));
 }
 
 TEST_F(HuggingFace, CodeOfTheFolderThatTransformersWouldRunIsAFinding) {

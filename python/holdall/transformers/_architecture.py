@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -154,9 +155,26 @@ def saved_class(config: Any, trusted: Sequence[type]) -> Any:
     return None
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' own report and bar: what it would say is raised, or is a warning."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    had_bar = logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if had_bar:
+            logging.enable_progress_bar()
+
+
 def skeleton(of: Any, config: Any) -> Any:
     """A model of the class without memory for its weights, for its names and shapes."""
     import copy
 
-    with torch.device("meta"):
+    with quiet(), torch.device("meta"):
         return of._from_config(copy.deepcopy(config))

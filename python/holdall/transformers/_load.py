@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import json
 import mmap as mmap_module
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -223,7 +222,7 @@ def _built(config: Any, read: _Reading, place: str, unit: Mapping[str, Any], tas
     wrapped = {name: _Once(tensor) for name, tensor in state.items()}
     loaded = list(state)
     del state, tensors
-    with _quiet():
+    with _architecture.quiet():
         try:
             model, info = of.from_pretrained(
                 None, config=config, state_dict=wrapped, dtype=target, output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True
@@ -255,7 +254,8 @@ def _chosen(opened: _model.Model, of: Any, config: Any) -> dict[str, str]:
                 ends[".".join(parts[:i]) + "."] += 1
     if not ends:
         return names
-    prefix = max(ends, key=lambda found: (ends[found], -len(found)))
+    # What transformers takes away itself, and tells what else was there, stays.
+    prefix = max(ends, key=lambda found: (ends[found], -len(found))).removesuffix(base)
     return {name[len(prefix) :]: name for name in names if name.startswith(prefix)}
 
 
@@ -303,23 +303,6 @@ def _put_back(model: Any, saved: Mapping[str, torch.dtype], others: Mapping[str,
             found.data = others[name] if name in others else found.data.to(dtype)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' own report and bar: what it would say is raised, or is a warning."""
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    had_bar = logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if had_bar:
-            logging.enable_progress_bar()
-
-
 def _judge(model: Any, info: Mapping[str, Any], loaded: Sequence[str], config: Any, task: Any, place: str, trusted: Sequence[type]) -> None:
     """Raises MismatchError unless what is new was asked for; tells what is new and what was not used."""
     missing = sorted(info["missing_keys"])
@@ -357,6 +340,12 @@ def _new(model: Any, absent: set[str], config: Any, task: Any, trusted: Sequence
 
 
 def _generation(model: Any, place: str) -> None:
-    path = os.path.join(place, "generation_config.json")
-    if model.can_generate() and os.path.isfile(path):
-        model.generation_config = transformers.GenerationConfig.from_pretrained(place, local_files_only=True)
+    """How text is generated: from its own file, else from what older versions kept in config.json."""
+    if not model.can_generate():
+        return
+    more: dict[str, Any] = {}
+    if not os.path.isfile(os.path.join(place, "generation_config.json")):
+        if not os.path.isfile(os.path.join(place, "config.json")):
+            return
+        more = {"config_file_name": "config.json", "_from_model_config": True}
+    model.generation_config = transformers.GenerationConfig.from_pretrained(place, local_files_only=True, **more)
