@@ -232,6 +232,20 @@ def test_another_head_is_new_and_told(tmp_path):
         holdall.transformers.load(tmp_path / "t5", "causal-lm")
 
 
+def test_values_of_the_config_may_be_changed(tmp_path):
+    model, tokenizer = make("bert-classes")
+    holdall.transformers.save(model, tokenizer, tmp_path / "a", sync=False)
+    with pytest.warns(holdall.HoldallWarning, match="new in the BertForSequenceClassification, untrained: classifier.bias, classifier.weight"):
+        again, _ = holdall.transformers.load(tmp_path / "a", num_labels=5)
+    assert again.classifier.weight.shape == (5, 32) and len(again.config.id2label) == 5
+    eager, _ = holdall.transformers.load(tmp_path / "a", attn_implementation="eager")
+    assert eager.config._attn_implementation == "eager"
+    with pytest.raises(TypeError, match="have no num_labelz"):
+        holdall.transformers.load(tmp_path / "a", num_labelz=5)
+    with pytest.raises(holdall.MismatchError, match="intermediate"):
+        holdall.transformers.load(tmp_path / "a", intermediate_size=32)
+
+
 def without(folder, *names):
     """The folder's weights without some entries, as another tool would write them."""
     from safetensors.torch import load_file, save_file

@@ -175,6 +175,28 @@ def test_disagreements_of_a_stranger_s_folder_are_told(model, tokenizer, tmp_pat
         holdall.transformers.load(tmp_path)
 
 
+def test_no_config_of_a_stranger_does_more_than_raise(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    outcomes = set()
+    for key in config:
+        for junk in (None, -1, 10**11, "x", [], {"a": 1}, True):
+            (tmp_path / "config.json").write_text(json.dumps({**config, key: junk}))
+            with warnings.catch_warnings(action="ignore"):
+                try:
+                    holdall.transformers.load(tmp_path)
+                    outcomes.add("loaded")
+                except holdall.Error as error:
+                    outcomes.add(type(error).__name__)
+    assert outcomes == {"loaded", "MismatchError", "UnsupportedError"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for name, text in (("tokenizer.json", "{}"), ("tokenizer.json", '{"model": {"type": "x"}}'), ("tokenizer_config.json", "{")):
+        (tmp_path / name).write_text(text)
+        with warnings.catch_warnings(action="ignore"), pytest.raises(holdall.Error):
+            holdall.transformers.load(tmp_path)
+        (tmp_path / name).unlink()
+
+
 class Strange(T.BertForSequenceClassification):
     pass
 

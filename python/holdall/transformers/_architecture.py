@@ -67,35 +67,48 @@ def _pairs(document: Any) -> Iterator[tuple[str, Any]]:
             waiting += [(key, item) for item in value]
 
 
-def config_of(document: Mapping[str, Any], path: str, trusted: Sequence[type], task: Any = None) -> Any:
-    """The configuration object. Raises UnsafeError, UnsupportedError."""
+def config_of(document: Mapping[str, Any], changes: Mapping[str, Any], path: str, trusted: Sequence[type], task: Any = None) -> Any:
+    """The configuration object, with some values changed. Raises UnsafeError, UnsupportedError; TypeError for changes that it does not know."""
     refuse_code(document, path, trusted)
-    if not isinstance(document, Mapping):
-        raise UnsupportedError("the config is no mapping of keys to values", path=path)
     values = dict(document)
+    of = _config_class(values, path, trusted, task)
+    try:
+        config, unknown = of.from_dict(values, return_unused_kwargs=True, **changes)
+    except Exception as error:  # whatever a config's own checks raise
+        raise UnsupportedError(f"{of.__name__} does not take this config: {error}", path=path) from error
+    if unknown:
+        raise TypeError(f"load() and {of.__name__} have no {', '.join(unknown)}")
+    return config
+
+
+def _config_class(values: dict[str, Any], path: str, trusted: Sequence[type], task: Any) -> Any:
     given = _given(values, trusted)
     if given is not None:
-        return given.from_dict(values)
+        return given
     kind = values.get("model_type")
     if kind == "mistral" and "layer_types" in values:  # as AutoConfig has it
         kind = values["model_type"] = "ministral"
     if kind is None:
-        own = task if isinstance(task, type) else next(filter(None, map(_own_class, values.get("architectures") or [])), None)
+        own = task if isinstance(task, type) else next(filter(None, map(_own_class, _names(values.get("architectures")))), None)
         if own is None:
             raise UnsupportedError("the config says no model_type and no architecture of transformers", path=path)
-        return own.config_class.from_dict(values)  # type: ignore[attr-defined]
-    if kind not in transformers.CONFIG_MAPPING:
+        return own.config_class  # type: ignore[attr-defined]
+    if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         raise UnsupportedError(f"transformers {transformers.__version__} has no model_type {kind!r}", path=path)
-    return transformers.CONFIG_MAPPING[kind].from_dict(values)
+    return transformers.CONFIG_MAPPING[kind]
 
 
 def _given(values: Mapping[str, Any], trusted: Sequence[type]) -> Any:
     """The config class that the caller has handed in for this config, or whose model it has."""
     for given in trusted:
         of: Any = given if issubclass(given, transformers.PreTrainedConfig) else getattr(given, "config_class", None)
-        if of is not None and (of.model_type == values.get("model_type") or given.__name__ in (values.get("architectures") or [])):
+        if of is not None and (of.model_type == values.get("model_type") or given.__name__ in _names(values.get("architectures"))):
             return of
     return None
+
+
+def _names(listed: Any) -> list[str]:
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list | tuple) else []
 
 
 def _own_class(name: str) -> type[Any] | None:
@@ -123,11 +136,11 @@ def model_class(config: Any, task: Any, path: str, trusted: Sequence[type]) -> A
     saved = saved_class(config, trusted)
     if saved is not None:
         return saved
-    named = getattr(config, "architectures", None)
+    named = _names(getattr(config, "architectures", None))
     if not named:
         return None
     raise UnsupportedError(
-        f"the config names the architecture {', '.join(map(str, named))}, which transformers does not have for a {type(config).__name__}; "
+        f"the config names the architecture {', '.join(named)}, which transformers does not have for a {type(config).__name__}; "
         "say what the model is for by task=, or hand in its class", path=path,
     )  # fmt: skip
 
@@ -145,7 +158,7 @@ def candidates(config: Any) -> list[Any]:
 
 def saved_class(config: Any, trusted: Sequence[type]) -> Any:
     """The class that the config says it was saved from; None where it does not say, or says one that is neither known nor trusted."""
-    for name in getattr(config, "architectures", None) or []:
+    for name in _names(getattr(config, "architectures", None)):
         for given in trusted:
             if given.__name__ == name and issubclass(given, torch.nn.Module):
                 return given

@@ -7,7 +7,7 @@ import json
 import mmap as mmap_module
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,6 +36,7 @@ def load(
     base: Any = None,
     trusted: Sequence[type] = (),
     progress: bool | Callback | None = None,
+    **changes: Any,
 ) -> tuple[Any, Any]:
     """The model, and the tokenizer (or processor) that was saved with it: None where there is none.
 
@@ -45,7 +46,8 @@ def load(
     saved; "auto": as from_pretrained would choose. `mode`: "eval" or "train". `check=False` skips checksums. `mmap=True` maps the weights
     instead of reading them, unchecked: quickest to the first answer, for files that nobody changes or cuts short while the model lives.
     `verify=True` proves by the sample that was kept that the model still says the same. `base`: the model, or its folder, that an
-    adapter is put on, where the adapter's config does not name a folder that is there.
+    adapter is put on, where the adapter's config does not name a folder that is there. `changes`: values of the config,
+    ``num_labels=5``, ``attn_implementation="eager"``; a head that they give another size is new, with a warning.
 
     Only classes of transformers are built, and those in `trusted`: a folder that names code of its own raises UnsafeError. Raises
     MismatchError, with the report, where weights are missing or misshapen; CorruptError for damage, in any file of a unit that save() wrote;
@@ -65,8 +67,8 @@ def load(
             config = None
             model = _adapter.load(place, read, base, task, mode, dtype, trusted)
         else:
-            config = _config(place, weights, task, trusted)
-            model = _built(config, read, place, unit, task, dtype, trusted)
+            config = _config(place, weights, task, trusted, changes)
+            model = _built(config, read, place, unit, task, dtype, trusted, bool(changes))
             _generation(model, place)
     preprocessing = _preprocessing.load(place, unit, config, trusted)
     if not opened.warnings and not unit and config is not None:
@@ -128,11 +130,11 @@ def _snapshot(path: str) -> str:
     return found
 
 
-def _config(place: str, weights: str | None, task: Any, trusted: Sequence[type]) -> Any:
+def _config(place: str, weights: str | None, task: Any, trusted: Sequence[type], changes: Mapping[str, Any]) -> Any:
     document = _config_document(place, weights)
     if document.get("quantization_config"):
         raise UnsupportedError("the weights are quantized: transformers' own from_pretrained loads them", path=place)
-    return _architecture.config_of(document, place, trusted, task)
+    return _architecture.config_of(document, changes, place, trusted, task)
 
 
 def _config_document(place: str, weights: str | None) -> dict[str, Any]:
@@ -209,8 +211,12 @@ class _Reading:
         return torch.frombuffer(maps[place.path], dtype=dtype, count=tensor.size, offset=place.offset).view(tensor.shape)
 
 
-def _built(config: Any, read: _Reading, place: str, unit: Mapping[str, Any], task: Any, dtype: Any, trusted: Sequence[type]) -> Any:
+def _built(
+    config: Any, read: _Reading, place: str, unit: Mapping[str, Any], task: Any, dtype: Any, trusted: Sequence[type], is_changed: bool
+) -> Any:
+    _refuse_depth(config, read.opened, place)
     of = _architecture.model_class(config, task, place, trusted) or _recognised(read.opened, config, place)
+    _refuse_size(of, config, read.opened, place)
     names = _chosen(read.opened, of, config)
     tensors = read.tensors(list(names.values()))
     state = dict(zip(names, tensors, strict=True))
@@ -220,16 +226,15 @@ def _built(config: Any, read: _Reading, place: str, unit: Mapping[str, Any], tas
     # The rules by which names and shapes of checkpoints become those of modules are transformers' own, of the version that is
     # installed; so is the making of what no checkpoint holds (tables of positions) after the meta device.
     wrapped = {name: _Once(tensor) for name, tensor in state.items()}
-    loaded = list(state)
     del state, tensors
     with _architecture.quiet():
         try:
             model, info = of.from_pretrained(
                 None, config=config, state_dict=wrapped, dtype=target, output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True
             )
-        except RuntimeError as error:
-            raise MismatchError(f"transformers could not convert the weights: {error}", path=place) from error
-    _judge(model, info, loaded, config, task, place, trusted)
+        except Exception as error:  # whatever a module's own code says to a config or weights that do not fit
+            raise MismatchError(f"transformers could not make a {of.__name__} of this: {error}", path=place) from error
+    _judge(model, info, _new(of, config, task, trusted, is_changed), place)
     _put_back(model, saved, others)
     model.config.name_or_path = model.name_or_path = place
     return model
@@ -303,7 +308,26 @@ def _put_back(model: Any, saved: Mapping[str, torch.dtype], others: Mapping[str,
             found.data = others[name] if name in others else found.data.to(dtype)
 
 
-def _judge(model: Any, info: Mapping[str, Any], loaded: Sequence[str], config: Any, task: Any, place: str, trusted: Sequence[type]) -> None:
+def _refuse_depth(config: Any, opened: _model.Model, place: str) -> None:
+    """Layers without a single tensor are refused before they are built: each costs time and memory."""
+    for key in ("num_hidden_layers", "num_layers", "encoder_layers", "decoder_layers", "num_decoder_layers"):
+        layers = getattr(config, key, None)
+        if isinstance(layers, int) and layers > len(opened):
+            raise MismatchError(f"the config says {key} {layers}, the weights are {len(opened)} tensors", path=place)
+
+
+def _refuse_size(of: Any, config: Any, opened: _model.Model, place: str) -> None:
+    """A model far larger than its weights is refused before memory is asked for; what is new in it takes some."""
+    try:
+        made = _architecture.skeleton(of, config)
+    except Exception as error:  # whatever a module's own code says to a config that does not fit
+        raise MismatchError(f"the config makes no {of.__name__}: {error}", path=place) from error
+    wanted = sum(value.numel() for group in (made.parameters(), made.buffers()) for value in group)
+    if wanted > 4 * sum(tensor.size for tensor in opened.values()) + (1 << 26):
+        raise MismatchError(f"the config makes a {of.__name__} of {wanted} elements, the weights have {opened.parameters}", path=place)
+
+
+def _judge(model: Any, info: Mapping[str, Any], may_be_new: Callable[[str], bool], place: str) -> None:
     """Raises MismatchError unless what is new was asked for; tells what is new and what was not used."""
     missing = sorted(info["missing_keys"])
     unexpected = sorted(info["unexpected_keys"])
@@ -312,7 +336,7 @@ def _judge(model: Any, info: Mapping[str, Any], loaded: Sequence[str], config: A
     report = Report(
         loaded=[name for name in model.state_dict() if name not in absent], missing=missing, unexpected=unexpected, mismatched=mismatched
     )
-    if absent and not absent <= _new(model, absent, config, task, trusted):
+    if not all(map(may_be_new, absent)):
         error = MismatchError(f"the file does not fit the {type(model).__name__}\n{report}", path=place)
         error.report = report
         raise error
@@ -323,20 +347,17 @@ def _judge(model: Any, info: Mapping[str, Any], loaded: Sequence[str], config: A
         _tell([f"not used by the {type(model).__name__}: {', '.join(unexpected[:20])}{more}"])
 
 
-def _new(model: Any, absent: set[str], config: Any, task: Any, trusted: Sequence[type]) -> set[str]:
-    """Those entries that another task brings: neither the saved architecture nor the body that both share has them."""
-    if task is None:
-        return set()
-    base = model.base_model_prefix + "."
+def _new(of: Any, config: Any, task: Any, trusted: Sequence[type], is_changed: bool) -> Callable[[str], bool]:
+    """Which entries may be new: those of another head, that neither the saved architecture nor the body that both share has."""
+    base = of.base_model_prefix + "."
     saved = _architecture.saved_class(config, trusted)
-    if saved is None:
-        return {name for name in absent if not name.startswith(base)}
-    if saved is type(model):
-        # The same head in another size: num_labels was changed.
-        return {name for name in absent if not name.startswith(base)} if isinstance(task, type) else set()
+    if saved is of or saved is None or task is None:
+        # The same head in another size, num_labels changed; or a body whose head is told apart by its name alone.
+        is_asked = is_changed or (saved is None and task is not None)
+        return lambda name: is_asked and not name.startswith(base)
     prefix = saved.base_model_prefix + "."
     known = {name.removeprefix(prefix) for name in _architecture.skeleton(saved, config).state_dict()}
-    return {name for name in absent if name.removeprefix(base) not in known or not name.startswith(base)}
+    return lambda name: not name.startswith(base) or name.removeprefix(base) not in known
 
 
 def _generation(model: Any, place: str) -> None:

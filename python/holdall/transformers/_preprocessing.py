@@ -45,11 +45,16 @@ def load(folder: str, unit: Mapping[str, Any], config: Any, trusted: Sequence[ty
     if kind not in _KINDS:
         return None
     of = _class(saved.get("class"), kind, trusted)
-    if of is not None:
-        return of.from_pretrained(folder, local_files_only=True)
-    auto = getattr(transformers, _KINDS[kind][1])
-    more = {"config": config} if kind == "tokenizer" and config is not None else {}
-    return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **more)
+    more: dict[str, Any] = {"local_files_only": True}
+    if of is None:
+        of = getattr(transformers, _KINDS[kind][1])
+        more |= {"trust_remote_code": False, **({"config": config} if kind == "tokenizer" and config is not None else {})}
+    try:
+        return of.from_pretrained(folder, **more)
+    except ImportError:
+        raise
+    except Exception as error:  # the tokenizers library raises bare Exceptions
+        raise UnsupportedError(f"transformers could not make the {kind.replace('_', ' ')} of this: {error}", path=folder) from error
 
 
 def _kind_in(folder: str) -> str | None:
