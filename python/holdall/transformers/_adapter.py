@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import CorruptError, HoldallWarning, MismatchError, MissingError, UnsupportedError
+from ..errors import HoldallWarning, MismatchError, MissingError, UnsupportedError
 from ..torch import Report
+from . import _unit
 
 if TYPE_CHECKING:
     from ._load import _Reading
@@ -40,8 +40,7 @@ def parts(model: Any, place: str) -> tuple[dict[str, Any], dict[str, torch.Tenso
     if config.base_model_name_or_path is None:
         config.base_model_name_or_path = getattr(model.get_base_model(), "name_or_path", None)
     config.save_pretrained(place)
-    with open(os.path.join(place, "adapter_config.json"), encoding="utf-8") as file:
-        document = json.load(file)
+    document = _unit.json_of(os.path.join(place, "adapter_config.json"))
     return document, dict(peft.get_peft_model_state_dict(model, adapter_name=name))
 
 
@@ -50,16 +49,14 @@ def is_adapter(folder: str) -> bool:
     return os.path.isfile(os.path.join(folder, "adapter_config.json")) and not os.path.isfile(os.path.join(folder, "config.json"))
 
 
-def load(place: str, read: _Reading, base: Any, task: Any, mode: str, dtype: Any, trusted: Sequence[type]) -> Any:
+def load(
+    place: str, read: _Reading, base: Any, task: Any, mode: str, dtype: Any, trusted: Sequence[type], changes: Mapping[str, Any]
+) -> Any:
     """The adapted model. Raises MissingError without a base, MismatchError where the adapter does not fit it."""
     import peft
 
     path = os.path.join(place, "adapter_config.json")
-    with open(path, encoding="utf-8") as file:
-        try:
-            document = json.load(file)
-        except ValueError as error:
-            raise CorruptError(f"it is no JSON: {error}", path=path) from error
+    document = _unit.json_of(path)
     kind = document.get("peft_type")
     if kind not in list(peft.PeftType):
         raise UnsupportedError(f"this PEFT has no adapters of type {kind!r}", path=path)
@@ -67,7 +64,7 @@ def load(place: str, read: _Reading, base: Any, task: Any, mode: str, dtype: Any
     of = peft.PEFT_TYPE_TO_CONFIG_MAPPING[kind]
     known = {name for given in of.__mro__ for name in getattr(given, "__dataclass_fields__", ())}
     config = of(**{name: value for name, value in document.items() if name in known and name != "peft_type"})
-    model = peft.get_peft_model(_base(place, document, base, task, dtype, read.check, trusted), config)
+    model = peft.get_peft_model(_base(place, document, base, task, dtype, read.check, trusted, changes), config)
     config.base_model_name_or_path = document.get("base_model_name_or_path")
     names = list(read.opened)
     state = dict(zip(names, read.tensors(names), strict=True))
@@ -86,7 +83,9 @@ def load(place: str, read: _Reading, base: Any, task: Any, mode: str, dtype: Any
     return model
 
 
-def _base(place: str, document: dict[str, Any], base: Any, task: Any, dtype: Any, check: bool, trusted: Sequence[type]) -> Any:
+def _base(
+    place: str, document: Mapping[str, Any], base: Any, task: Any, dtype: Any, check: bool, trusted: Sequence[type], changes: Mapping[str, Any]
+) -> Any:
     if base is not None and not isinstance(base, str | os.PathLike):
         return base
     named = base if base is not None else document.get("base_model_name_or_path")
@@ -95,5 +94,5 @@ def _base(place: str, document: dict[str, Any], base: Any, task: Any, dtype: Any
         raise MissingError(f"the adapter's base model is {named!r}, which is no folder here; give the model, or its folder, by base=", path=place)
     from . import _load
 
-    model, _ = _load.load(folder, task, dtype=dtype, check=check, trusted=trusted)
+    model, _ = _load.load(folder, task, dtype=dtype, check=check, trusted=trusted, **changes)
     return model

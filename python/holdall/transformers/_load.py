@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-import json
+import dataclasses
 import mmap as mmap_module
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -64,14 +64,14 @@ def load(
     with reporting(progress, "loading") as tell:
         read = _Reading(opened, check, mmap, tell)
         if _adapter.is_adapter(place):
-            config = None
-            model = _adapter.load(place, read, base, task, mode, dtype, trusted)
+            model = _adapter.load(place, read, base, task, mode, dtype, trusted, changes)
+            config = model.config
         else:
             config = _config(place, weights, task, trusted, changes)
             model = _built(config, read, place, unit, task, dtype, trusted, bool(changes))
             _generation(model, place)
     preprocessing = _preprocessing.load(place, unit, config, trusted)
-    if not opened.warnings and not unit and config is not None:
+    if not opened.warnings and not unit:
         _tell(_fits(model, preprocessing))
     model.train(mode == "train")
     if device is not None:
@@ -148,21 +148,15 @@ def _config_document(place: str, weights: str | None) -> dict[str, Any]:
 
 
 def _read_config(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    try:
-        if path.endswith(".json"):
-            found = json.loads(text)
-        else:
-            import yaml
+    if path.endswith(".json"):
+        return _unit.json_of(path)
+    import yaml
 
-            found = yaml.safe_load(text)
-    except ValueError as error:
-        raise CorruptError(f"it is no JSON: {error}", path=path) from error
-    except Exception as error:
-        if type(error).__module__.startswith("yaml"):
+    with open(path, "rb") as file:
+        try:
+            found = yaml.safe_load(file)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise CorruptError(f"it is no YAML: {error}", path=path) from error
-        raise
     if not isinstance(found, dict):
         raise CorruptError("a config is a mapping of keys to values", path=path)
     return found
@@ -234,7 +228,7 @@ def _built(
             )
         except Exception as error:  # whatever a module's own code says to a config or weights that do not fit
             raise MismatchError(f"transformers could not make a {of.__name__} of this: {error}", path=place) from error
-    _judge(model, info, _new(of, config, task, trusted, is_changed), place)
+    _judge(model, info, _Wish(task, is_changed, _architecture.saved_class(config, trusted)), place)
     _put_back(model, saved, others)
     model.config.name_or_path = model.name_or_path = place
     return model
@@ -327,7 +321,16 @@ def _refuse_size(of: Any, config: Any, opened: _model.Model, place: str) -> None
         raise MismatchError(f"the config makes a {of.__name__} of {wanted} elements, the weights have {opened.parameters}", path=place)
 
 
-def _judge(model: Any, info: Mapping[str, Any], may_be_new: Callable[[str], bool], place: str) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Wish:
+    """What the caller asked for: a task, values of the config changed; and the class that was saved."""
+
+    task: Any
+    is_changed: bool
+    saved: Any
+
+
+def _judge(model: Any, info: Mapping[str, Any], wish: _Wish, place: str) -> None:
     """Raises MismatchError unless what is new was asked for; tells what is new and what was not used."""
     missing = sorted(info["missing_keys"])
     unexpected = sorted(info["unexpected_keys"])
@@ -336,7 +339,11 @@ def _judge(model: Any, info: Mapping[str, Any], may_be_new: Callable[[str], bool
     report = Report(
         loaded=[name for name in model.state_dict() if name not in absent], missing=missing, unexpected=unexpected, mismatched=mismatched
     )
-    if not all(map(may_be_new, absent)):
+    known = None
+    if absent and wish.saved is not None:
+        prefix = wish.saved.base_model_prefix + "."
+        known = {name.removeprefix(prefix) for name in _architecture.skeleton(wish.saved, model.config).state_dict()}
+    if not all(_new(model, name, name not in missing, wish, known) for name in absent):
         error = MismatchError(f"the file does not fit the {type(model).__name__}\n{report}", path=place)
         error.report = report
         raise error
@@ -347,17 +354,19 @@ def _judge(model: Any, info: Mapping[str, Any], may_be_new: Callable[[str], bool
         _tell([f"not used by the {type(model).__name__}: {', '.join(unexpected[:20])}{more}"])
 
 
-def _new(of: Any, config: Any, task: Any, trusted: Sequence[type], is_changed: bool) -> Callable[[str], bool]:
-    """Which entries may be new: those of another head, that neither the saved architecture nor the body that both share has."""
-    base = of.base_model_prefix + "."
-    saved = _architecture.saved_class(config, trusted)
-    if saved is of or saved is None or task is None:
-        # The same head in another size, num_labels changed; or a body whose head is told apart by its name alone.
-        is_asked = is_changed or (saved is None and task is not None)
-        return lambda name: is_asked and not name.startswith(base)
-    prefix = saved.base_model_prefix + "."
-    known = {name.removeprefix(prefix) for name in _architecture.skeleton(saved, config).state_dict()}
-    return lambda name: not name.startswith(base) or name.removeprefix(base) not in known
+def _new(model: Any, name: str, is_misshapen: bool, wish: _Wish, known: set[str] | None) -> bool:
+    """Whether an entry that the file does not give may be new: it is part of another head than was saved, and that was asked for.
+
+    `known`: the saved architecture's entries, without its prefix; None where the config names none.
+    """
+    base = model.base_model_prefix + "."
+    has_body = isinstance(getattr(model, model.base_model_prefix, None), torch.nn.Module)
+    in_head = has_body and not name.startswith(base)
+    if wish.task is None or wish.saved is type(model):
+        return wish.is_changed and in_head  # the same head in another size: num_labels
+    if known is None:
+        return in_head
+    return name.removeprefix(base) not in known or (in_head and is_misshapen)
 
 
 def _generation(model: Any, place: str) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import transformers
 
-from ..errors import CorruptError, UnsupportedError
-from . import _architecture
+from ..errors import UnsupportedError
+from . import _architecture, _unit
 
 # Kind, base class, the Auto class that finds it; the first that fits.
 _KINDS = {
@@ -39,7 +38,7 @@ def load(folder: str, unit: Mapping[str, Any], config: Any, trusted: Sequence[ty
     for name in ("tokenizer_config.json", *_OF_OTHERS):
         path = os.path.join(folder, name)
         if os.path.isfile(path):
-            _architecture.refuse_code(_json(path), path, trusted)
+            _architecture.refuse_code(_unit.json_of(path), path, trusted)
     saved = unit.get("preprocessing") or {}
     kind = saved.get("kind") or _kind_in(folder)
     if kind not in _KINDS:
@@ -72,11 +71,3 @@ def _class(name: Any, kind: str, trusted: Sequence[type]) -> Any:
     found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
     is_own = inspect.isclass(found) and issubclass(found, base) and found.__module__.startswith("transformers.")
     return found if is_own else None
-
-
-def _json(path: str) -> Any:
-    with open(path, encoding="utf-8") as file:
-        try:
-            return json.load(file)
-        except ValueError as error:
-            raise CorruptError(f"it is no JSON: {error}", path=path) from error

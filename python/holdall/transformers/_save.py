@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import pathlib
 import tempfile
@@ -103,8 +102,7 @@ def _parts(model: Any, place: str) -> tuple[dict[str, Any], dict[str, torch.Tens
     config.save_pretrained(place)
     if model.can_generate():
         model.generation_config.save_pretrained(place)
-    with open(os.path.join(place, "config.json"), encoding="utf-8") as file:
-        document = json.load(file)
+    document = _unit.json_of(os.path.join(place, "config.json"))
     state = dict(model.state_dict())
     for name in model._keys_to_ignore_on_save or ():
         state.pop(name, None)

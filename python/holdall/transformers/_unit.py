@@ -41,14 +41,21 @@ def read(folder: str) -> dict[str, Any]:
     path = os.path.join(folder, FILE)
     if not os.path.isfile(path):
         return {}
-    with open(path, "rb") as file:
-        text = file.read()
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise CorruptError(f"it is no JSON: {error}", path=path) from error
-    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+    found = json_of(path)
+    if not isinstance(found.get("files"), dict):
         raise CorruptError("it lists no files", path=path)
+    return found
+
+
+def json_of(path: str) -> dict[str, Any]:
+    """A file that is one JSON object. Raises CorruptError."""
+    with open(path, "rb") as file:
+        try:
+            found = json.load(file)
+        except (ValueError, RecursionError) as error:
+            raise CorruptError(f"it is no JSON: {error}", path=path) from error
+    if not isinstance(found, dict):
+        raise CorruptError("it is no JSON object", path=path)
     return found
 
 
