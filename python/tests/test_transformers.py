@@ -202,6 +202,13 @@ def test_a_feature_extractor_is_the_preprocessing_of_a_model_of_sound(tmp_path):
     assert type(read) is type(extractor) and read.to_dict() == extractor.to_dict()
     wave = torch.linspace(-1, 1, 800)[None]
     assert bits(again(wave).logits).equal(bits(model(wave).logits))
+    # A processor holds an extractor and a tokenizer, this one in Python.
+    (tmp_path / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFG"])}))
+    processor = T.Wav2Vec2Processor(extractor, T.Wav2Vec2CTCTokenizer(str(tmp_path / "vocab.json")))
+    holdall.transformers.save(model, processor, tmp_path / "b", sync=False)
+    _, read = holdall.transformers.load(tmp_path / "b", verify=True)
+    assert type(read) is type(processor) and read.feature_extractor.to_dict() == extractor.to_dict()
+    assert read.tokenizer("BAD CAGE").input_ids == processor.tokenizer("BAD CAGE").input_ids
 
 
 def test_generation_settings_of_older_folders_are_read_from_the_config(tmp_path):

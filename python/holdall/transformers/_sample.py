@@ -98,10 +98,11 @@ def _made(model: Any, preprocessing: Any, kind: str | None) -> dict[str, torch.T
     config = model.config
     if name == "input_ids":
         return {name: torch.arange(16).reshape(2, 8) % (_agreement.rows_of(model) or 16)}
-    if kind == "feature_extractor":
-        rate = getattr(preprocessing, "sampling_rate", 16000)
+    extractor = preprocessing if kind == "feature_extractor" else getattr(preprocessing, "feature_extractor", None)
+    if extractor is not None:
+        rate = getattr(extractor, "sampling_rate", 16000)
         wave = torch.sin(torch.arange(rate) / 50).numpy()
-        return {key: value for key, value in preprocessing(wave, sampling_rate=rate, return_tensors="pt").items() if key in _names(model)}
+        return {key: value for key, value in extractor(wave, sampling_rate=rate, return_tensors="pt").items() if key in _names(model)}
     if name == "pixel_values":
         size = config.image_size
         height, width = size if isinstance(size, list | tuple) else (size, size)
