@@ -1,4 +1,4 @@
-"""Checks the documents that must agree with the program: README's tables and help, the API documentation.
+"""Checks the documents that must agree with the program: README's table of formats, the API documentation.
 
 Usage: documents.py COMMAND [--write]. A block of a document between `<!-- NAME -->` and `<!-- /NAME -->` must be what the command
 prints; --write puts it there. The last line is "N passed, N failed".
@@ -25,11 +25,7 @@ def formats_table(command):
     return "\n".join(lines)
 
 
-def help_text(command):
-    return "```\n" + printed(command, "--help").rstrip() + "\n```"
-
-
-BLOCKS = {"formats": formats_table, "help": help_text}
+BLOCKS = {"formats": formats_table}
 
 
 def between(document, name):

@@ -28,9 +28,9 @@ struct TensorDifference {
   std::string name;
   DType a_dtype{}, b_dtype{};
   Shape a_shape, b_shape;
-  // The largest |x - y|, the largest |x - y| / max(|x|, |y|), and the cosine of the angle between the two as vectors. Empty
-  // where no finite number says it: the shapes differ or the elements are no numbers; for the first two a NaN or an infinity
-  // faces anything but its like; for the cosine one of the two holds a NaN or an infinity, or nothing but zeros.
+  // The largest |x - y|, the largest |x - y| / |y| where y is not 0, and the cosine of the angle between the two as vectors.
+  // Empty where no finite number says it: the shapes differ or the elements are no numbers; for the first two a NaN or an
+  // infinity faces anything but its like; for the cosine one of the two holds a NaN or an infinity, or nothing but zeros.
   std::optional<double> max_abs, max_rel, cosine;
   std::uint64_t differing = 0;  // elements outside of the tolerance
 };

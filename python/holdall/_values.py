@@ -32,7 +32,7 @@ class Global:
 class Object:
     """An object that a file describes and nobody has built: what would be called, and with what.
 
-    ``callee`` is a :class:`Global` (or whatever value the file calls), ``args`` a tuple, ``kwargs`` a dict; ``state``, ``items``
+    ``callee`` is a `Global` (or whatever value the file calls), ``args`` a tuple, ``kwargs`` a dict; ``state``, ``items``
     and ``pairs`` (a list of ``(key, value)``) are what the file gives the object afterwards, None where it gives nothing.
     """
 

@@ -1,6 +1,6 @@
 """What can go wrong, as exceptions.
 
-Every error of the library derives from :class:`Error` and carries ``path`` (the file or member), ``offset`` (the byte, or
+Every error of the library derives from `Error` and carries ``path`` (the file or member), ``offset`` (the byte, or
 None) and ``context`` (on whose behalf, innermost first).
 """
 

@@ -17,6 +17,7 @@ say() { printf '%s\n' "install: $*"; }
 
 check_examples() { # folder with the programs
   "$1/write_state_dict" "$work/checkpoint.pt"
+  (cd "$work" && "$1/first_steps") | grep -qx 'epoch 3, 6 values'
   "$1/read_state_dict" "$work/checkpoint.pt" model_state_dict.fc.weight | grep -qx 'model_state_dict.fc.weight \[2, 3\] 6 values, sum 21'
   "$1/list_model" "$work/checkpoint.pt" | grep -q 'pytorch, 2 tensors, 8 parameters, inert'
 }
@@ -45,7 +46,7 @@ for kind in static shared; do
   folder=$(dirname "$(find "$work/moved-$kind" -name holdall.pc)")
   flags=$(PKG_CONFIG_PATH=$folder pkg-config --cflags --libs holdall)
   mkdir "$work/pkg-config-$kind"
-  for example in read_state_dict write_state_dict list_model; do
+  for example in first_steps read_state_dict write_state_dict list_model; do
     # shellcheck disable=SC2086
     g++ -std=c++20 -O1 "examples/cpp/$example.cc" -o "$work/pkg-config-$kind/$example" $flags
   done
