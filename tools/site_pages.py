@@ -11,7 +11,10 @@ import posixpath
 import re
 import subprocess
 import sys
+import tempfile
 
+import holdall
+import numpy
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
@@ -44,6 +47,27 @@ def on_files(files, config):
         if f"{HEADERS}{included}.md" not in shown:
             raise PluginError(f"holdall.h includes {included}.h, which has no page in the navigation")
     return files
+
+
+def on_post_build(config):
+    """The pages that inspect and diff draw, of a small encoder and of one with a layer that was tuned."""
+    random = numpy.random.default_rng(0)
+    state = {"embed.weight": random.normal(size=(500, 64)), "head.weight": random.normal(size=(64, 500), scale=0.1)}
+    for layer in range(3):
+        for kind, shape in (("attention.weight", (192, 64)), ("linear1.weight", (128, 64)), ("linear2.weight", (64, 128)), ("norm.weight", (64,))):
+            state[f"layers.{layer}.{kind}"] = random.normal(size=shape, scale=0.1)
+    state = {name: array.astype("float16" if name == "embed.weight" else "float32") for name, array in state.items()}
+    charts = pathlib.Path(config.site_dir) / "charts"
+    charts.mkdir()
+    with tempfile.TemporaryDirectory() as folder:
+        holdall.save(state, f"{folder}/before.pt")
+        state["layers.1.linear1.weight"] += random.normal(size=(128, 64), scale=0.02).astype("float32")
+        holdall.save(state, f"{folder}/after.pt")
+        command = os.environ["HOLDALL_COMMAND"]
+        subprocess.run([command, "inspect", "--html", charts / "inspect.html", "before.pt"], cwd=folder, check=True, capture_output=True)
+        differs = subprocess.run([command, "diff", "--html", charts / "diff.html", "before.pt", "after.pt"], cwd=folder, capture_output=True)
+        if differs.returncode != 1:
+            raise PluginError(differs.stderr.decode())
 
 
 def navigated(nav):

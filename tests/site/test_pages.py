@@ -34,11 +34,11 @@ def test_cpp_on_the_site_comes_from_the_examples_that_are_built():
     for path in SHOWN[1:]:
         for block in blocks(path.read_text()):
             if block.kind == "cpp":
-                assert re.fullmatch(r'--8<-- "examples/cpp/\w+\.cc(:\w+)?"', block.text.strip()), f"{path}:{block.line}"
+                assert re.fullmatch(r'--8<-- "examples/\w+/\w+\.cc(:\w+)?"', block.text.strip()), f"{path}:{block.line}"
 
 
 def test_cpp_in_the_readme_stands_in_the_examples_that_are_built():
-    examples = [lines(path.read_text()) for path in sorted((ROOT / "examples/cpp").glob("*.cc"))]
+    examples = [lines(path.read_text()) for path in sorted((ROOT / "examples").rglob("*.cc"))]
     shown = [lines(block.text) for block in blocks(SHOWN[0].read_text()) if block.kind == "cpp"]
     assert shown
     for part in shown:

@@ -10,6 +10,7 @@ import sys
 import holdall
 import holdall.errors
 import holdall.torch
+import holdall.transformers
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,16 +55,19 @@ def test_a_page_needs_nothing_from_elsewhere(site):
 
 
 def test_everything_public_is_in_the_reference(site):
-    reference = "".join((site / f"reference/{page}.html").read_text() for page in ("python", "torch"))
+    reference = "".join((site / f"reference/{page}.html").read_text() for page in ("python", "torch", "transformers"))
     anchors = set(re.findall(r'id="(holdall[\w.]*)"', reference))
     names = {f"holdall.errors.{name}" for name in holdall.errors.__all__} | {f"holdall.torch.{name}" for name in holdall.torch.__all__}
+    names |= {f"holdall.transformers.{name}" for name in holdall.transformers.__all__}
     names |= {f"holdall.{name}" for name in set(holdall.__all__) - set(holdall.errors.__all__) - {"__version__"}}
     assert sorted(names - anchors) == []
 
 
 def test_declarations_of_the_headers_are_in_the_reference(site):
     for page, names in {
-        "holdall": ["open", "save", "convert", "StateDict"],
+        "holdall": ["open", "save", "convert"],
+        "core/state_dict": ["StateDict"],
+        "adapters/libtorch/module": ["load_into"],
         "core/tensor": ["Tensor", "read_into"],
         "base/result": ["Result", "Status", "HOLDALL_TRY"],
         "trust/scan": ["ScanReport", "scan_paths"],
