@@ -8,10 +8,10 @@ from .errors import UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._build import Trusted
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
+    from ._build import Trusted
     from ._model import Model, Source
     from ._progress import Callback
 
@@ -34,7 +34,8 @@ def load(
     file: shared storages, OrderedDicts and ``_metadata`` included. `device`: where they go. `dtype`: what floating-point tensors
     become. `select`: globs over names; gives a flat dict of name to tensor. `check=False` skips stored checksums. `mmap=True`
     maps the file instead of copying it, where the bytes lie verbatim in it: what is written into such an array reaches no file, checksums
-    are not verified, and a file that is cut short meanwhile ends the process with SIGBUS, so map only what nobody changes. `trusted`: classes that may be built beyond those known to be inert, or a dict of what the file calls them to classes.
+    are not verified, and a file that is cut short meanwhile ends the process with SIGBUS, so map only what nobody changes.
+    `trusted`: classes that may be built beyond those known to be inert, or a dict of what the file calls them to classes.
 
     Raises UnsafeError, naming what could only be built by running code that the file chooses; CorruptError where a checksum does
     not hold; MissingError, StorageError, UnsupportedError, LimitError.

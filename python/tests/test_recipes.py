@@ -154,9 +154,10 @@ def test_data_parallel(saver, loader, model, PATH):
     assert answers(bare.eval()).equal(answers(model.eval()))
 
 
-def test_a_module_on_the_meta_device_takes_the_file_s_tensors(saver, loader, model, PATH):
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_module_on_the_meta_device_takes_the_file_s_tensors(saver, loader, mmap, model, PATH):
     saver.save(model.state_dict(), PATH)
-    state = loader.load(PATH, weights_only=True)
+    state = loader.load(PATH, mmap=mmap, weights_only=True)
     with torch.device("meta"):
         meta = TheModelClass()
     meta.load_state_dict(state, assign=True)

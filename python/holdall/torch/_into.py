@@ -57,6 +57,8 @@ class Report:
 # What wrappers put before the names of what they wrap: DataParallel, torch.compile, Lightning, averaged models.
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "_forward_module.")
 
+# A device, or what brings each storage to where it is to be.
+Where = tuple[torch.device | None, _tensors.Place | None]
 Rename = Mapping[str, str] | Iterable[tuple[str, str]] | Callable[[str], str]
 
 
@@ -100,9 +102,9 @@ def into(
     prefix: str = "",
     assign: bool = False,
     check: bool = True,
-    place: _tensors.Place | None = None,
+    where: Where | None = None,
 ) -> Report:
-    """load_into(); `place` moves what is assigned."""
+    """load_into(); `where` what is assigned goes, None: to where the entries are."""
     own = module.state_dict(keep_vars=True)
     own = {name: value for name, value in own.items() if isinstance(value, torch.Tensor)}
     match = _match(model, own, rename, prefix)
@@ -112,7 +114,7 @@ def into(
         error = MismatchError(f"the file does not fit the {type(module).__name__}\n{report}", path=model.path)
         error.report = report
         raise error
-    _fill(module, own, model, taken, assign, check, place)
+    _fill(module, own, model, taken, assign, check, where)
     return report
 
 
@@ -232,10 +234,11 @@ def _prefixes(direct: Mapping[str, str], own: Mapping[str, Any]) -> Iterable[tup
 
 def _fill(
     module: torch.nn.Module, own: Mapping[str, torch.Tensor], model: _model.Model, taken: list[tuple[str, _model.Tensor]], assign: bool,
-    check: bool, place: _tensors.Place | None,
+    check: bool, where: Where | None,
 ) -> None:  # fmt: skip
     """All is read before the first entry changes, so that damage leaves the module as it was."""
-    tensors = _tensors.load(model._native, [tensor._entry for _, tensor in taken], check=check, place=place)
+    device, place = where or (None, None)
+    tensors = _tensors.load(model._native, [tensor._entry for _, tensor in taken], device=device, check=check, place=place)
     with torch.no_grad():
         if not assign:
             for (name, _), tensor in zip(taken, tensors, strict=True):
@@ -245,13 +248,12 @@ def _fill(
     # What is one tensor under several names stays one.
     firsts: dict[int, torch.Tensor] = {}
     for (name, _), tensor in zip(taken, tensors, strict=True):
-        device = own[name].device
-        if place is None and device.type != "meta":
-            tensor = tensor.to(device)
+        if where is None and own[name].device.type != "meta":
+            tensor = tensor.to(own[name].device)
         if isinstance(own[name], torch.nn.Parameter):
             tensor = torch.nn.Parameter(tensor, own[name].requires_grad and (tensor.is_floating_point() or tensor.is_complex()))
         state[name] = firsts.setdefault(id(own[name]), tensor)
     module.load_state_dict(state, strict=False, assign=True)
     left = [name for name, value in module.state_dict().items() if isinstance(value, torch.Tensor) and value.device.type == "meta"]
-    if left and place is None:
+    if left and where is None:
         warnings.warn(f"{len(left)} entries are still on the meta device, {left[0]} the first", HoldallWarning, stacklevel=3)

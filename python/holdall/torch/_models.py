@@ -227,7 +227,8 @@ def _of_description(
     report.versions, report.sources = _changed(description, builder)
     try:
         module, report.arguments = Building(builder).module(description["root"], arguments, strict=strict)
-        report.weights = _into.into(module, model, strict=strict, assign=True, check=check, place=_load._place_of(map_location))
+        where = None if map_location is None else _load.place_of(map_location)
+        report.weights = _into.into(module, model, strict=strict, assign=True, check=check, where=where)
         _load_extra_state(module, model, builder, check)
     except MismatchError as error:
         before = ModelReport(report.versions, report.sources, builder.moved).differences()
