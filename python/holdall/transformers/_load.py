@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import mmap as mmap_module
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -188,21 +187,7 @@ class _Reading:
 
     def tensors(self, names: Sequence[str]) -> list[torch.Tensor]:
         entries = [self.opened[name]._entry for name in names]
-        if not self._mmap:
-            return _tensors.load(self.opened._native, entries, check=self.check, tell=self._tell)
-        maps: dict[str, mmap_module.mmap] = {}
-        return [self._mapped(self.opened[name], maps) for name in names]
-
-    def _mapped(self, tensor: _model.Tensor, maps: dict[str, mmap_module.mmap]) -> torch.Tensor:
-        """What is written into it stays in memory; what does not lie verbatim in a file is read."""
-        place = tensor.location
-        dtype = _tensors.dtype_of(tensor.dtype)
-        if place is None or place.offset % dtype.itemsize or dtype.itemsize * tensor.size != tensor.nbytes:
-            return tensor.torch(check=self.check)
-        if place.path not in maps:
-            with open(place.path, "rb") as file:
-                maps[place.path] = mmap_module.mmap(file.fileno(), 0, access=mmap_module.ACCESS_COPY)
-        return torch.frombuffer(maps[place.path], dtype=dtype, count=tensor.size, offset=place.offset).view(tensor.shape)
+        return _tensors.load(self.opened._native, entries, check=self.check, mapped=self._mmap, tell=self._tell)
 
 
 def _built(
