@@ -71,6 +71,12 @@ Model\.tree$:
     ) -> Any:
         """A part of the model as Python's values; tree.h says what each callable is asked."""
 
+Model\.with_metadata$:
+    \from collections.abc import Callable
+    \from typing import Any
+    def with_metadata(self, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any]) -> Model:
+        """The same model with other metadata."""
+
 Model\.save$:
     \from collections.abc import Callable, Sequence
     def save(

@@ -96,6 +96,10 @@ OpenedModel made(nb::handle root, nb::handle describe, nb::handle metadata, cons
   return {Bundle(), to_model(root, describe, metadata, framework, config, side_files, Limits{}.depth)};
 }
 
+OpenedModel with_other_metadata(const OpenedModel& opened, nb::handle describe, nb::handle metadata) {
+  return {opened.bundle, with_metadata(*opened.model, describe, metadata, Limits{}.depth)};
+}
+
 void save(const OpenedModel& opened, const std::string& path, const std::string& format, bool allow_loss, bool durable,
           std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, nb::handle progress, nb::handle beside,
           const std::vector<std::string>& may_go) {
@@ -154,6 +158,7 @@ void bind_models(nb::module_& module) {
            nb::arg("fill"))
       .def("save", save, nb::arg("path"), nb::arg("format"), nb::arg("allow_loss"), nb::arg("durable"), nb::arg("shard_bytes"),
            nb::arg("alignment"), nb::arg("compress"), nb::arg("progress").none(), nb::arg("beside"), nb::arg("may_go"))
+      .def("with_metadata", with_other_metadata, nb::arg("describe"), nb::arg("metadata"))
       .def_prop_ro("parameters", [](const OpenedModel& m) { return m.model->parameters(); })
       .def_prop_ro("format", [](const OpenedModel& m) { return m.model->origin().format; })
       .def_prop_ro("detail", [](const OpenedModel& m) { return m.model->origin().detail; })

@@ -50,4 +50,8 @@ std::shared_ptr<const Model> to_model(nanobind::handle root, nanobind::handle de
                                       const std::string& framework, nanobind::handle config, nanobind::handle side_files,
                                       std::uint32_t depth);
 
+// The same model with other metadata, a dict, described as above.
+std::shared_ptr<const Model> with_metadata(const Model& model, nanobind::handle describe, nanobind::handle metadata,
+                                           std::uint32_t depth);
+
 }  // namespace holdall::python

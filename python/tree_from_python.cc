@@ -6,6 +6,7 @@
 
 #include "errors.h"
 #include "holdall/base/text.h"
+#include "holdall/ops/edit.h"
 #include "memory.h"
 #include "models.h"
 #include "tree.h"
@@ -30,7 +31,8 @@ DType dtype_of_name(nb::handle name) {
 
 class Builder {
  public:
-  Builder(nb::handle describe, std::uint32_t depth) : describe_(describe), depth_(depth) {}
+  Builder(nb::handle describe, std::uint32_t depth, std::shared_ptr<Arena> arena = std::make_shared<Arena>())
+      : describe_(describe), depth_(depth), builder_(std::move(arena)) {}
 
   std::shared_ptr<const Model> build(nb::handle root, nb::handle metadata, const std::string& framework, nb::handle config,
                                      nb::handle side_files) {
@@ -46,9 +48,6 @@ class Builder {
     builder_.origin.framework = framework;
     return std::make_shared<const Model>(checked(std::move(builder_).named_by_tree()));
   }
-
- private:
-  Arena& arena() { return *builder_.arena; }
 
   NodeId node_of(nb::handle object) {
     PyObject* const raw = object.ptr();
@@ -100,6 +99,9 @@ class Builder {
     if (nodes_.insert_or_assign(object.ptr(), node).second) kept_.push_back(nb::borrow(object));
     return node;
   }
+
+ private:
+  Arena& arena() { return *builder_.arena; }
 
   NodeId container(nb::handle object) {
     PyObject* const raw = object.ptr();
@@ -227,6 +229,16 @@ class Builder {
 std::shared_ptr<const Model> to_model(nb::handle root, nb::handle describe, nb::handle metadata, const std::string& framework,
                                       nb::handle config, nb::handle side_files, std::uint32_t depth) {
   return Builder(describe, depth).build(root, metadata, framework, config, side_files);
+}
+
+std::shared_ptr<const Model> with_metadata(const Model& model, nb::handle describe, nb::handle metadata, std::uint32_t depth) {
+  Edits same;
+  for (const NamedTensor& entry : model.tensors()) {
+    same.names.emplace_back(entry.name);
+    same.tensors.push_back(entry.tensor);
+  }
+  const auto amend = [&](ModelBuilder& own) { own.metadata = Builder(describe, depth, own.arena).node_of(metadata); };
+  return std::make_shared<const Model>(ModelBuilder::amended(checked(edit_model(model, std::move(same))), "", amend));
 }
 
 }  // namespace holdall::python

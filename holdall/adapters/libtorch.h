@@ -1,11 +1,10 @@
 // LibTorch: tensors, modules, optimizers and random states of a C++ program to and from files that Python reads and writes.
 //
 //   namespace ht = holdall::libtorch;
-//   auto report = ht::load_into(*net, "checkpoint.pt");               // Result<FitReport>; Python's state_dict, or a
-//   checkpoint auto status = ht::save(*net, "weights.pt");                       // Status;
-//   module.load_state_dict(torch.load("weights.pt"))
+//   auto report = ht::load_into(*net, "checkpoint.pt");     // Result<FitReport>: a state dict of Python's, or a checkpoint
+//   auto status = ht::save(*net, "weights.pt");             // Status: for module.load_state_dict(torch.load("weights.pt"))
 //
-//   holdall::StateDict checkpoint;                                    // a whole checkpoint
+//   holdall::StateDict checkpoint;                          // a whole checkpoint
 //   checkpoint.set("epoch", 3);
 //   status = ht::put(checkpoint.dict("model_state_dict"), *net);
 //   status = ht::put(checkpoint.dict("optimizer_state_dict"), optimizer);

@@ -23,6 +23,17 @@ Make = Callable[["Builder", str, str, tuple[Any, ...], dict[str, Any]], Any]
 Trusted = Sequence[Any] | Mapping[str, Any]
 
 
+def named(trusted: Trusted) -> dict[str, Any]:
+    """What is trusted by the name that a file gives it. Raises TypeError for what is no class or function."""
+    pairs = trusted.items() if isinstance(trusted, Mapping) else ((None, given) for given in trusted)
+    found = {}
+    for name, given in pairs:
+        if not isinstance(getattr(given, "__qualname__", None), str) or not isinstance(name, str | None):
+            raise TypeError(f"trusted= takes classes and functions, or a dict of names to them, not {name if name is not None else given!r}")
+        found[name or f"{given.__module__}.{given.__qualname__}"] = given
+    return found
+
+
 class Builder:
     """Builds one tree."""
 
@@ -33,9 +44,7 @@ class Builder:
         self.makes = MAKES
         self.names = NAMES
         self.path = path
-        self.trusted: dict[str, Any] = (
-            dict(trusted) if isinstance(trusted, Mapping) else {f"{given.__module__}.{given.__qualname__}": given for given in trusted}
-        )
+        self.trusted = named(trusted)
 
     def tree(self, native: _native.Model, tensors: list[Any], tensor: Callable[..., Any] | None) -> Any:
         """Raises UnsafeError, naming all that is not known to be inert, before anything that was trusted runs."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from . import _dtypes, _model, _native
+from ._build import named
+from ._values import Global, Object
 from .errors import UnsafeError, UnsupportedError
 
 Description = tuple[Any, ...]
@@ -31,7 +33,7 @@ class Describer:
 
     def __init__(self, trusted: Sequence[Any] = (), *, arrays_say_so: bool = False) -> None:
         self._of_array = {"class": _Class("numpy", "ndarray")} if arrays_say_so else None
-        self._trusted = {(given.__module__, given.__qualname__) for given in trusted}
+        self._trusted = named(trusted)
         self._moved: dict[Any, Any] = {}
         self._of_type: dict[type, Callable[[Any], Description]] = {}
 
@@ -59,6 +61,10 @@ class Describer:
     def _general(self, value: Any) -> Description:
         if isinstance(value, _Class):
             return self.global_(*value)
+        if isinstance(value, Global):
+            return self.global_(value.module, value.name)
+        if isinstance(value, Object):
+            return self._inert(value)
         if isinstance(value, _model.Tensor):
             return ("model", value._native, value._entry)
         if isinstance(value, _model.Model):
@@ -88,6 +94,14 @@ class Describer:
 
             return self._array(numpy.asarray(value))
         return self.reduced(value)
+
+    def _inert(self, value: Object) -> Description:
+        """An object of an opened model's tree, as it stands in its file."""
+        if not isinstance(value.callee, Global):
+            raise UnsafeError(f"{value!r} is called by a value that its file computes, and cannot be saved")
+        self._check(value.callee.module, value.callee.name)
+        name = (value.callee.module, value.callee.name)
+        return ("object", name, value.args, value.kwargs or None, value.state, value.items, value.pairs, value.is_new)
 
     def _named(self, value: Any) -> Description:
         for single in (None, Ellipsis, NotImplemented):
@@ -145,7 +159,7 @@ class Describer:
     object = _of_class
 
     def _check(self, module: str, name: str) -> None:
-        if (module, name) in self._trusted or _native.judged(module, name)[1] == "inert":
+        if f"{module}.{name}" in self._trusted or _native.judged(module, name)[1] == "inert":
             return
         raise UnsafeError(
             f"{module}.{name} is not known to be inert: what is loaded again could run code; save what it holds instead, "

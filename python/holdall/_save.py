@@ -30,7 +30,7 @@ def save(
 ) -> None:
     """Writes nested dicts, lists, arrays and plain values; the file is there whole and on disk, or as it was before.
 
-    Arrays may be NumPy's, torch's, TensorFlow's, jax's, or tensors of an opened model (a Model itself too). The extension, or
+    Arrays may be NumPy's, torch's, TensorFlow's, jax's, or tensors of an opened model; a Model itself, or its tree, is saved as it is. The extension, or
     `format` (an id of formats()), chooses the format. `metadata`: a dict of plain values that travels with the model. `sync=False`
     does not wait for the disk. `shard_size`: bytes, or ``"5GB"``. `alignment`: of each tensor's bytes, a power of two.
 
@@ -51,10 +51,12 @@ def build(
 ) -> _native.Model:
     from ._describe import Describer
 
-    if isinstance(state, _model.Model) and metadata is None:
-        return state._native
-    given = None if metadata is None else dict(metadata)
-    return _native.build(state, Describer(trusted, arrays_say_so=framework == "pt").describe, given, framework, config, side_files)
+    describe = Describer(trusted, arrays_say_so=framework == "pt").describe
+    # A version (torch.__version__) is a text of a class of its own.
+    given = None if metadata is None else {key: str(value) if isinstance(value, str) else value for key, value in metadata.items()}
+    if isinstance(state, _model.Model) and config is None and side_files is None:
+        return state._native if given is None else state._native.with_metadata(describe, given)
+    return _native.build(state, describe, given, framework, config, side_files)
 
 
 def write(

@@ -234,3 +234,16 @@ def test_training_resumes_exactly(tmp_path):
     other.load_state_dict(checkpoint["model"])
     other_optimizer.load_state_dict(checkpoint["optimizer"])
     assert [step(other, other_optimizer, seed) for seed in range(5)] == straight
+
+
+def test_an_opened_model_is_saved_with_its_tree_and_other_metadata(tmp_path):
+    model, optimizer = trained()
+    checkpoint = {"epoch": 3, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "shared": [model[0].weight.data, model[0].weight.data]}
+    holdall.torch.save(checkpoint, tmp_path / "a.pt", metadata={"torch": torch.__version__})
+    opened = holdall.open(tmp_path / "a.pt")
+    assert opened.metadata == {"torch": str(torch.__version__)} and type(opened.metadata["torch"]) is str
+    for source, name in ((opened, "b.pt"), (opened, "b.safetensors"), (opened.tree, "c.pt")):
+        holdall.save(source, tmp_path / name, metadata={"note": "mine"})
+        assert holdall.open(tmp_path / name).metadata == {"note": "mine"}
+        assert_same(checkpoint, holdall.torch.load(tmp_path / name))
+    assert opened.metadata == {"torch": str(torch.__version__)}
