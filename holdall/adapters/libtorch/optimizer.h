@@ -270,7 +270,7 @@ Result<NewState> read_optimizer(const torch::optim::Optimizer& optimizer, Value 
     if (!states.mapped(i).is(ValueKind::kDict)) return invalid_argument(place + " is no dict");
     if (states.mapped(i).size() == 0) continue;
     void* const known_as = identity(*parameter->second);
-    if (Of::kStates == States::kFirst && known_as != identity(optimizer.parameters().front())) {
+    if (Of::kStates == States::kFirst && known_as != identity(optimizer.param_groups().front().params().front())) {
       return invalid_argument(place + " is not the first parameter's");
     }
     auto state = std::make_unique<typename Of::State>();
