@@ -82,6 +82,9 @@ class Model:
         may_go: Sequence[str],
     ) -> None: ...
 
+    def with_metadata(self, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any]) -> Model:
+        """The same model with other metadata."""
+
     @property
     def parameters(self) -> int: ...
 

@@ -114,3 +114,18 @@ def test_damage_leaves_the_module_as_it_was(model, fresh, tmp_path):
     with pytest.raises(holdall.CorruptError):
         holdall.torch.load_into(fresh, path)
     assert_same(before, dict(fresh.state_dict()))
+
+
+def test_what_a_copy_would_make_wrong_is_refused_before_anything_changes(model, fresh, tmp_path):
+    state = model.state_dict()
+    state["1.bias"] = torch.quantize_per_tensor(state["1.bias"], 0.1, 2, torch.qint8)
+    path = save(state, tmp_path)
+    before = {name: value.clone() for name, value in fresh.state_dict().items()}
+    for strict in (True, False):
+        with pytest.raises(holdall.UnsupportedError, match=r"1\.bias.*qint8"):
+            holdall.torch.load_into(fresh, path, strict=strict)
+    fresh[1].running_var = torch.ones(1).expand(3)
+    with pytest.raises(holdall.UnsupportedError, match=r"1\.running_var.*expanded"):
+        holdall.torch.load_into(fresh, save(model.state_dict(), tmp_path))
+    fresh[1].running_var = before["1.running_var"].clone()
+    assert_same(before, dict(fresh.state_dict()))

@@ -12,7 +12,7 @@ import torch
 
 from .. import _model
 from .._values import Object
-from ..errors import HoldallWarning, MismatchError
+from ..errors import HoldallWarning, MismatchError, UnsupportedError
 from . import _tensors
 
 
@@ -132,6 +132,7 @@ def _compared(
             report.mismatched.append((name, tensor.shape, shape))
             continue
         dtype = str(own[name].dtype).removeprefix("torch.")
+        _refuse_unfit(model, tensor, name, own[name], assign)
         if not assign and tensor.dtype != dtype:
             report.cast.append(name)
             report.dtypes[name] = (tensor.dtype, dtype)
@@ -144,6 +145,22 @@ def _compared(
         report.unexpected = [name for name in report.unexpected if name in entries]
     report.loaded = [name for name, _ in taken]
     return report, taken
+
+
+def _refuse_unfit(model: _model.Model, tensor: _model.Tensor, name: str, entry: torch.Tensor, assign: bool) -> None:
+    """Raises UnsupportedError for what a copy would make wrong, or stop at halfway."""
+    if tensor.dtype in _tensors.INTEGERS:
+        raise UnsupportedError(
+            f"{name}: the file's tensor is quantized ({tensor.dtype}), integers without their scale to the module; load() gives it whole", path=model.path
+        )
+    if assign:
+        return
+    is_dense = entry.layout == torch.strided and not entry.is_quantized
+    if not is_dense or any(step == 0 and size > 1 for step, size in zip(entry.stride(), entry.shape, strict=True)):
+        raise UnsupportedError(
+            f"{name}: the module's tensor is sparse, quantized or expanded and cannot be copied into; assign=True puts the file's in its place",
+            path=model.path,
+        )
 
 
 def _entries_of_pickled(model: _model.Model) -> set[str]:

@@ -16,14 +16,14 @@ from . import _devices
 # Where the library's name of a dtype is not torch's.
 _OF_TORCH = {"float4_e2m1": "float4_e2m1fn_x2"}
 # Quantized elements are integers until they meet their quantizer.
-_INTEGERS = {"qint8": torch.int8, "quint8": torch.uint8, "qint32": torch.int32}
+INTEGERS = {"qint8": torch.int8, "quint8": torch.uint8, "qint32": torch.int32}
 # Quantized elements smaller than a byte: how many a byte holds.
 PACKED = {torch.quint4x2: 2, torch.quint2x4: 4}
 # Dtypes that both call the same, an element in whole bytes.
 _PLAIN = {
     name: getattr(torch, name)
     for name, (elements, size) in _dtypes.table().items()
-    if elements == 1 and size and isinstance(getattr(torch, name, None), torch.dtype) and name not in _INTEGERS
+    if elements == 1 and size and isinstance(getattr(torch, name, None), torch.dtype) and name not in INTEGERS
 }
 # Moves a storage, as a flat tensor in the CPU's memory, to where it is to be.
 Place = Callable[[torch.Tensor], torch.Tensor]
@@ -99,7 +99,7 @@ def _casts(to: torch.dtype | None) -> tuple[dict[str, torch.dtype], torch.dtype,
 
 
 def _tensor(name: str, shape: tuple[int, ...], whole: torch.UntypedStorage, strides: Any, offset: int) -> torch.Tensor:
-    dtype = _INTEGERS.get(name) or dtype_of(name)
+    dtype = INTEGERS.get(name) or dtype_of(name)
     if dtype.itemsize != _dtypes.table()[name][1] or name == "float4_e2m1":
         dtype, shape, strides, offset = _packed(name, shape, strides, offset)
     tensor = torch.empty(0, dtype=dtype, device=whole.device)
