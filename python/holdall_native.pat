@@ -71,6 +71,17 @@ Model\.tree$:
     ) -> Any:
         """A part of the model as Python's values; tree.h says what each callable is asked."""
 
+Model\.fit$:
+    \from collections.abc import Callable, Sequence
+    \from typing import Any
+    def fit(
+        self,
+        entries: list[tuple[str, tuple[int, ...], str | None]],
+        rename: Callable[[str], str] | Sequence[tuple[str, str]] | None,
+        prefix: str,
+    ) -> tuple[dict[str, list[Any]], list[tuple[int, int]]]:
+        """{list of FitReport (ops/fit.h): what is in it}, and (entry of the module, entry of the model) of equal shapes."""
+
 Model\.with_metadata$:
     \from collections.abc import Callable
     \from typing import Any

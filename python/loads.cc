@@ -146,7 +146,7 @@ nb::list places_of(const OpenedModel& opened, const std::vector<std::size_t>& en
       for (const std::int64_t stride : *place.strides) list.append(stride);
       strides = nb::tuple(list);
     }
-    places.append(nb::make_tuple(place.storage, strides, place.offset, dtype, shape_of(tensor)));
+    places.append(nb::make_tuple(place.storage, strides, place.offset, dtype, tuple_of(tensor.shape())));
   }
   return places;
 }

@@ -1,6 +1,7 @@
 #include "models.h"
 
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -12,6 +13,7 @@
 #include "file_source.h"
 #include "holdall/base/text.h"
 #include "holdall/ops/convert.h"
+#include "holdall/ops/fit.h"
 #include "holdall/ops/inspect.h"
 #include "listener.h"
 #include "loads.h"
@@ -40,7 +42,7 @@ const NamedTensor& entry_of(const OpenedModel& opened, std::size_t entry) {
 // (dtype, shape, bytes, logical, file)
 nb::tuple facts(const OpenedModel& opened, std::size_t entry) {
   const NamedTensor& named = entry_of(opened, entry);
-  return nb::make_tuple(std::string(name(named.tensor.dtype())), shape_of(named.tensor), named.tensor.bytes(),
+  return nb::make_tuple(std::string(name(named.tensor.dtype())), tuple_of(named.tensor.shape()), named.tensor.bytes(),
                         named.tensor.logical(), std::string(named.file.str()));
 }
 
@@ -100,6 +102,41 @@ OpenedModel with_other_metadata(const OpenedModel& opened, nb::handle describe, 
   return {opened.bundle, with_metadata(*opened.model, describe, metadata, Limits{}.depth)};
 }
 
+// {what: names} as FitReport has them, and the pairs (entry of the module, entry of the model). `entries`: [(name, shape, dtype
+// or None)]; `rename`: a callable, or pairs of names.
+nb::tuple fit_entries(const OpenedModel& opened, const nb::list& entries, nb::handle rename, const std::string& prefix) {
+  std::vector<FitEntry> own;
+  own.reserve(entries.size());
+  for (const nb::handle given : entries) {
+    const auto [name, shape, dtype] =
+        nb::cast<std::tuple<std::string, std::vector<std::uint64_t>, std::optional<std::string>>>(given);
+    own.push_back({name, Shape(shape.begin(), shape.end()), dtype ? dtype_named(*dtype) : std::nullopt});
+  }
+  FitOptions options;
+  options.prefix = prefix;
+  if (PyCallable_Check(rename.ptr()) != 0) {
+    options.renamer = [&](const std::string& name) { return nb::cast<std::string>(rename(name)); };
+  } else if (!rename.is_none()) {
+    options.rename = nb::cast<std::vector<std::pair<std::string, std::string>>>(rename);
+  }
+  const Fit found = checked(fit(*opened.model, own, options));
+  const FitReport& report = found.report;
+  nb::list mismatched, cast, renamed, pairs;
+  for (const FitReport::Mismatch& m : report.mismatched)
+    mismatched.append(nb::make_tuple(m.name, tuple_of(m.file), tuple_of(m.module)));
+  for (const FitReport::Cast& c : report.cast) cast.append(nb::make_tuple(c.name, c.from, c.to));
+  for (const FitReport::Renamed& r : report.renamed) renamed.append(nb::make_tuple(r.name, r.found_as));
+  for (const Fit::Pair& pair : found.pairs) pairs.append(nb::make_tuple(pair.entry, pair.tensor));
+  nb::dict lists;
+  lists["loaded"] = report.loaded;
+  lists["missing"] = report.missing;
+  lists["unexpected"] = report.unexpected;
+  lists["mismatched"] = mismatched;
+  lists["cast"] = cast;
+  lists["renamed"] = renamed;
+  return nb::make_tuple(lists, pairs);
+}
+
 void save(const OpenedModel& opened, const std::string& path, const std::string& format, bool allow_loss, bool durable,
           std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, nb::handle progress, nb::handle beside,
           const std::vector<std::string>& may_go) {
@@ -127,12 +164,12 @@ void save(const OpenedModel& opened, const std::string& path, const std::string&
 
 }  // namespace
 
-nb::tuple shape_of(const Tensor& tensor) {
-  nb::object shape = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(tensor.shape().size())));
-  for (std::size_t i = 0; i < tensor.shape().size(); ++i) {
-    PyTuple_SetItem(shape.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLongLong(tensor.shape()[i]));
+nb::tuple tuple_of(const Shape& shape) {
+  nb::object sizes = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(shape.size())));
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    PyTuple_SetItem(sizes.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLongLong(shape[i]));
   }
-  return nb::borrow<nb::tuple>(shape);
+  return nb::borrow<nb::tuple>(sizes);
 }
 
 Bundle bundle_of(nb::handle source) {
@@ -158,6 +195,7 @@ void bind_models(nb::module_& module) {
            nb::arg("fill"))
       .def("save", save, nb::arg("path"), nb::arg("format"), nb::arg("allow_loss"), nb::arg("durable"), nb::arg("shard_bytes"),
            nb::arg("alignment"), nb::arg("compress"), nb::arg("progress").none(), nb::arg("beside"), nb::arg("may_go"))
+      .def("fit", fit_entries, nb::arg("entries"), nb::arg("rename").none(), nb::arg("prefix"))
       .def("with_metadata", with_other_metadata, nb::arg("describe"), nb::arg("metadata"))
       .def_prop_ro("parameters", [](const OpenedModel& m) { return m.model->parameters(); })
       .def_prop_ro("format", [](const OpenedModel& m) { return m.model->origin().format; })

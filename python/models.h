@@ -20,7 +20,7 @@ struct OpenedModel {
 void bind_models(nanobind::module_& module);
 
 // Sizes, outermost first.
-nanobind::tuple shape_of(const Tensor& tensor);
+nanobind::tuple tuple_of(const Shape& shape);
 
 // The bundle of a path (str), or of a Python file object with read(), seek() and a name. Raises as Bundle::open().
 Bundle bundle_of(nanobind::handle source);

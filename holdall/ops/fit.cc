@@ -29,8 +29,8 @@ class Names {
     const auto& tensors = model.tensors();
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       if (!tensors[i].name.starts_with(options.prefix)) continue;
-      const std::string_view rest = std::string_view(tensors[i].name).substr(options.prefix.size());
-      std::string name = renamed(options.rename, rest).value_or(std::string(rest));
+      std::string name = tensors[i].name.substr(options.prefix.size());
+      name = options.renamer ? options.renamer(name) : renamed(options.rename, name).value_or(name);
       if (by_name_.insert_or_assign(name, i).second) names_.push_back(std::move(name));
     }
   }

@@ -3,6 +3,7 @@
 // Thread-safety: pure functions. Ownership: results own their texts.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,6 +23,8 @@ struct FitEntry {
 struct FitOptions {
   // Names of the file to those of the module, exact or with one '*' on each side; the first rule that fits is taken.
   std::vector<std::pair<std::string, std::string>> rename = {};
+  // Instead of rules: what a name of the file is called in the module.
+  std::function<std::string(const std::string& name)> renamer = {};
   std::string prefix = {};  // takes the tensors under it and drops it
 };
 

@@ -82,6 +82,14 @@ class Model:
         may_go: Sequence[str],
     ) -> None: ...
 
+    def fit(
+        self,
+        entries: list[tuple[str, tuple[int, ...], str | None]],
+        rename: Callable[[str], str] | Sequence[tuple[str, str]] | None,
+        prefix: str,
+    ) -> tuple[dict[str, list[Any]], list[tuple[int, int]]]:
+        """{list of FitReport (ops/fit.h): what is in it}, and (entry of the module, entry of the model) of equal shapes."""
+
     def with_metadata(self, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any]) -> Model:
         """The same model with other metadata."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -53,9 +52,6 @@ class Report:
                 lines += [f"  {name}" for name in names[:20]] + ([f"  and {len(names) - 20} more"] if len(names) > 20 else [])
         return "\n".join(lines)
 
-
-# What wrappers put before the names of what they wrap: DataParallel, torch.compile, Lightning, averaged models.
-_WRAPPERS = ("module.", "_orig_mod.", "model.", "_forward_module.")
 
 # A device, or what brings each storage to where it is to be.
 Where = tuple[torch.device | None, _tensors.Place | None]
@@ -107,9 +103,7 @@ def into(
     """load_into(); `where` what is assigned goes, None: to where the entries are."""
     own = module.state_dict(keep_vars=True)
     own = {name: value for name, value in own.items() if isinstance(value, torch.Tensor)}
-    match = _match(model, own, rename, prefix)
-    assign = assign or any(own[name].device.type == "meta" for name in match.pairs)
-    report, taken = _compared(model, own, match, assign)
+    report, taken, assign = _compared(model, own, rename, prefix, assign)
     if strict and not report.complete:
         error = MismatchError(f"the file does not fit the {type(module).__name__}\n{report}", path=model.path)
         error.report = report
@@ -119,32 +113,27 @@ def into(
 
 
 def _compared(
-    model: _model.Model, own: Mapping[str, torch.Tensor], match: _Match, assign: bool
-) -> tuple[Report, list[tuple[str, _model.Tensor]]]:
-    """The report, and what can be loaded: (name in the module, tensor in the file)."""
-    found_as = {name: file_name for name, file_name in match.pairs.items() if file_name != name}
-    report = Report(renamed=list(found_as), found_as=found_as)
-    taken: list[tuple[str, _model.Tensor]] = []
-    for name, file_name in match.pairs.items():
-        tensor = model[file_name]
-        shape = tuple(own[name].shape)
-        if tensor.shape != shape:
-            report.mismatched.append((name, tensor.shape, shape))
-            continue
-        dtype = str(own[name].dtype).removeprefix("torch.")
-        _refuse_unfit(model, tensor, name, own[name], assign)
-        if not assign and tensor.dtype != dtype:
-            report.cast.append(name)
-            report.dtypes[name] = (tensor.dtype, dtype)
-        taken.append((name, tensor))
-    used = set(match.pairs.values())
-    report.missing = [name for name in own if name not in match.pairs]
-    report.unexpected = [name for name in model if name.startswith(match.prefix) and name not in used]
-    if report.unexpected and (entries := _entries_of_pickled(model)):
+    model: _model.Model, own: Mapping[str, torch.Tensor], rename: Rename | None, prefix: str, assign: bool
+) -> tuple[Report, list[tuple[str, _model.Tensor]], bool]:
+    """The report, what can be loaded: (name in the module, tensor in the file), and whether it is assigned."""
+    rules = list(rename.items()) if isinstance(rename, Mapping) else rename if rename is None or callable(rename) else list(rename)
+    entries = [(name, tuple(value.shape), _tensors.name_of(value.dtype)) for name, value in own.items()]
+    found, pairs = model._native.fit(entries, rules, prefix)
+    report = Report(found["loaded"], found["missing"], found["unexpected"], found["mismatched"])
+    report.found_as = dict(found["renamed"])
+    report.renamed = list(report.found_as)
+    if report.unexpected and (known := _entries_of_pickled(model)):
         # What else a pickled module's attributes hold is none of its state dict.
-        report.unexpected = [name for name in report.unexpected if name in entries]
-    report.loaded = [name for name, _ in taken]
-    return report, taken
+        report.unexpected = [name for name in report.unexpected if name in known]
+    names = list(model)
+    taken = [(entries[entry][0], model[names[tensor]]) for entry, tensor in pairs]
+    assign = assign or any(own[name].device.type == "meta" for name, _ in taken)
+    if not assign:
+        report.dtypes = {name: (file, to) for name, file, to in found["cast"]}
+        report.cast = list(report.dtypes)
+    for name, tensor in taken:
+        _refuse_unfit(model, tensor, name, own[name], assign)
+    return report, taken, assign
 
 
 def _refuse_unfit(model: _model.Model, tensor: _model.Tensor, name: str, entry: torch.Tensor, assign: bool) -> None:
@@ -187,66 +176,6 @@ def _items(mapping: Any) -> list[tuple[Any, Any]]:
     if isinstance(mapping, Object):
         return list(mapping.pairs or ())
     return list(mapping.items()) if isinstance(mapping, dict) else []
-
-
-def _renamer(rename: Rename) -> Callable[[str], str]:
-    if callable(rename):
-        return rename
-    pairs: list[tuple[str, str]] = list(rename.items() if isinstance(rename, Mapping) else rename)
-
-    def renamed(name: str) -> str:
-        for old, new in pairs:
-            if old == name:
-                return new
-            if "*" in old and fnmatch.fnmatchcase(name, old):
-                head, tail = old.split("*", 1)
-                return new.replace("*", name[len(head) : len(name) - len(tail)], 1)
-        return name
-
-    return renamed
-
-
-@dataclasses.dataclass
-class _Match:
-    pairs: dict[str, str]  # name in the module: name in the file
-    prefix: str  # of the file's names
-    fitting: int  # pairs of equal shapes
-
-
-def _match(model: _model.Model, own: Mapping[str, torch.Tensor], rename: Rename | None, prefix: str) -> _Match:
-    change: Callable[[str], str] = (lambda name: name) if rename is None else _renamer(rename)
-    direct = {change(name[len(prefix) :]): name for name in model if name.startswith(prefix)}
-    best = _fitting(model, direct, own, "", "")
-    if best.fitting < len(own):
-        for file_prefix, own_prefix in _prefixes(direct, own):
-            candidate = _fitting(model, direct, own, file_prefix, own_prefix)
-            if candidate.fitting > best.fitting:
-                best = candidate
-    best.prefix = prefix + best.prefix
-    return best
-
-
-def _fitting(model: _model.Model, direct: Mapping[str, str], own: Mapping[str, torch.Tensor], file_prefix: str, own_prefix: str) -> _Match:
-    pairs = {}
-    fitting = 0
-    for name, value in own.items():
-        found = direct.get(file_prefix + name[len(own_prefix) :]) if name.startswith(own_prefix) else None
-        if found is not None:
-            pairs[name] = found
-            fitting += model[found].shape == tuple(value.shape)
-    return _Match(pairs, file_prefix, fitting)
-
-
-def _prefixes(direct: Mapping[str, str], own: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Prefixes worth a try: those under which a name of the module stands in the file, or one of the file in the module."""
-    seen = dict.fromkeys([("", wrapper) for wrapper in _WRAPPERS])
-    for name in list(own)[:64]:
-        for file_name in direct:
-            if file_name.endswith("." + name):
-                seen[(file_name[: -len(name)], "")] = None
-            elif name.endswith("." + file_name):
-                seen[("", name[: -len(file_name)])] = None
-    return seen
 
 
 def _fill(
