@@ -9,13 +9,14 @@ from __future__ import annotations
 import collections
 import contextlib
 import importlib
+import math
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import _native
+from . import _guard, _native
 from ._values import Global, fill, inert
-from .errors import CorruptError, Error, UnsafeError
+from .errors import CorruptError, Error, LimitError, UnsafeError
 
 # make(builder, module, name, args, kwargs): an object. `builder` gives access to what else is needed.
 Make = Callable[["Builder", str, str, tuple[Any, ...], dict[str, Any]], Any]
@@ -105,14 +106,28 @@ class Builder:
             return trusted.__new__(trusted, *(args or ())) if is_new else trusted(*(args or ()), **(kwargs or {}))
         if not (self.knows(module, name, self.makes) or self.knows_call(module, name, args or ())):
             raise self.unsafe((module, name))
-        with self.blaming(f"{module}.{name}"):
-            return self.made(_native.judged(module, name)[0], module, name, args or (), kwargs or {}, is_new)
+        full = f"{module}.{name}"
+        if self.knows_call(module, name, args or ()):
+            return self.called(args or ())
+        builder = _native.judged(module, name)[0]
+        with self.blaming(full):
+            _guard.arguments(builder, full, args or ())
+            return _guard.result(full, self.made(builder, module, name, args or (), kwargs or {}, is_new))
+
+    def called(self, args: tuple[Any, ...]) -> Any:
+        """What a call that knows_call() knows gives."""
+        raise NotImplementedError
 
     def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:
         if is_new and builder == "plain_class":
-            of = self.names[builder](module, name)
-            return of.__new__(of, *args)
+            return self.new(self.names[builder](module, name), args)
         return self.makes[builder](self, module, name, args, kwargs)
+
+    def new(self, of: Any, args: tuple[Any, ...]) -> Any:
+        """An instance without a call of its class, which must be known to be inert, or trusted."""
+        if not any(of is given for given in self.trusted.values()):
+            _guard.new(of, _judged_class(of))
+        return of.__new__(of, *args)
 
     def unsafe(self, *names: tuple[str, str]) -> UnsafeError:
         listed = ", ".join(f"{module}.{name}" for module, name in names)
@@ -126,12 +141,14 @@ class Builder:
     def fill(self, made: Any, state: Any, items: list[Any] | None, pairs: list[tuple[Any, Any]] | None) -> Any:
         """What pickle's BUILD, APPENDS and SETITEMS would do, for classes that builders made."""
         with self.blaming(f"{type(made).__module__}.{type(made).__qualname__}"):
+            if items or pairs or state is not None:
+                _guard.change(made)
             for item in items or ():
-                made.add(item) if isinstance(made, set) else made.append(item)
+                (type(made).add if isinstance(made, set) else type(made).append)(made, item)
             for key, value in pairs or ():
                 made[key] = value
             if state is not None:
-                set_state(made, state)
+                made = _set_state(made, state)
         return made
 
     @contextlib.contextmanager
@@ -139,22 +156,30 @@ class Builder:
         """What goes wrong inside is the file's fault."""
         try:
             yield
-        except Error:
+        except Error as error:
+            if not error.path:
+                raise type(error)(error.message, path=self.path) from None
             raise
+        except MemoryError as error:
+            raise LimitError(f"{name} would take more memory than there is", path=self.path) from error
         except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise CorruptError(f"{name} does not take what the file gives it: {error}", path=self.path) from error
 
 
-def set_state(made: Any, state: Any) -> None:
-    own = getattr(made, "__setstate__", None)
-    if own is not None:
-        own(state)
-        return
-    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
-    if attributes:
-        made.__dict__.update(attributes)
-    for name, value in (slots or {}).items():
-        setattr(made, name, value)
+def _judged_class(of: Any) -> tuple[str, str]:
+    """(builder, verdict) of a class by the name under which it is known, old names included."""
+    module, name = getattr(of, "__module__", ""), getattr(of, "__qualname__", "")
+    return _native.judged(str(module), str(name))
+
+
+def _set_state(made: Any, state: Any) -> Any:
+    """BUILD; what NumPy takes unchecked is checked. Returns the object, or what takes its place."""
+    if type(made).__module__.partition(".")[0] == "numpy":
+        from . import _numpy_state
+
+        return _numpy_state.set_state(made, state)
+    _guard.set_state(made, state)
+    return made
 
 
 def _call(function: Callable[..., Any]) -> Make:
@@ -190,9 +215,9 @@ def _new(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs
     """copyreg.__newobj__(class, *args) and copyreg._reconstructor(class, base, state)."""
     of = args[0]
     if name == "_reconstructor":
-        base, state = args[1], args[2]
-        return object.__new__(of) if base is object else base.__new__(of, state)
-    return of.__new__(of, *args[1:])
+        base, state = _guard.base(args[1]), args[2]
+        return builder.new(of, ()) if base is object else base.__new__(_guard.new(of, _judged_class(of)), state)
+    return builder.new(of, args[1:])
 
 
 def _array(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -207,6 +232,8 @@ def _array(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwar
 
 
 def _type_of(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if not any(args[0] is single for single in (None, Ellipsis, NotImplemented)):
+        raise UnsafeError(f"the file asks for the class of {args[0]!r}")
     return type(args[0])
 
 
@@ -234,7 +261,14 @@ def _numpy_reconstruct(builder: Builder, module: str, name: str, args: tuple[Any
     import numpy
 
     of, shape, code = args
+    _check_empty(shape)
     return numpy.ndarray.__new__(of, shape, code)
+
+
+def _check_empty(shape: Any) -> None:
+    """NumPy pickles an empty array and fills it by its state."""
+    if math.prod(shape):
+        raise CorruptError(f"an array of {list(shape)} elements that the file does not have")
 
 
 def _numpy_from_buffer(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -248,6 +282,7 @@ def _numpy_masked(builder: Builder, module: str, name: str, args: tuple[Any, ...
     import numpy
 
     of, base, shape, code = args[:4]
+    _check_empty(shape)
     return numpy.ma.MaskedArray.__new__(of, numpy.ndarray.__new__(base, shape, code), mask=numpy.ndarray.__new__(numpy.ndarray, shape, "b1"), dtype=code)
 
 
@@ -266,6 +301,8 @@ def _class_name(module: str, name: str) -> Any:
 
 
 def _numpy_name(module: str, name: str) -> Any:
+    if module.startswith("numpy.ma"):
+        return listed("numpy.ma", name)
     return listed("numpy" if module.startswith("numpy.") and not module.startswith("numpy.dtypes") else module, name)
 
 

@@ -30,7 +30,7 @@ class Error(Exception):
     """Anything that Holdall reports: usage, cancelled, out of memory, and the base of all below."""
 
     def __init__(self, text: str, *, message: str = "", path: str = "", offset: int | None = None, context: list[str] | None = None) -> None:
-        super().__init__(text)
+        super().__init__(text if not path or path in text else f"{path}: {text}")
         self.message = message or text
         self.path = path
         self.offset = offset

@@ -27,13 +27,11 @@ class TorchBuilder(Builder):
         self.names = NAMES
 
     def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:
-        if self.knows_call(module, name, args):
-            return getattr(torch, args[1])
         if builder != "module":
             return super().made(builder, module, name, args, kwargs, is_new)
         of = _of_table(module, name)
         if is_new:
-            return of.__new__(of, *args)
+            return self.new(of, args)
         if issubclass(of, enum.Enum):
             return of(*args)
         raise UnsafeError(f"the file calls {module}.{name}, which torch's own files do not", path=self.path)
@@ -48,18 +46,28 @@ class TorchBuilder(Builder):
         functions = args[0] == Global(*_FUNCTIONS) if isinstance(args[0], Global) else args[0] is self.named(*_FUNCTIONS)
         return functions and _native.judged("torch", args[1]) == ("function", "inert")
 
+    def called(self, args: tuple[Any, ...]) -> Any:
+        return getattr(torch, args[1])
+
     def named(self, module: str, name: str) -> Any:
         if (module, name) in _CLASSES and f"{module}.{name}" not in self.trusted:
             return getattr(importlib.import_module(module), name)
         return super().named(module, name)
 
 
+_CONSTANTS = (torch.dtype, torch.layout, torch.qscheme, torch.memory_format)
+
+
 def _of_torch(module: str, name: str) -> Any:
-    return getattr(torch, name.removeprefix("torch."))
+    """A dtype, layout, scheme or memory format by its name, and nothing else of torch's."""
+    found = getattr(torch, name.removeprefix("torch."), None)
+    if not isinstance(found, _CONSTANTS):
+        raise UnsafeError(f"{name} is no dtype, layout, scheme or memory format of torch's")
+    return found
 
 
 def _layout(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return getattr(torch, str(args[0]).removeprefix("torch."))
+    return _of_torch("torch", str(args[0]))
 
 
 def _sparse(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -90,9 +98,22 @@ def _from_type(builder: Builder, module: str, name: str, args: tuple[Any, ...], 
         value = function(*inner)
     else:
         value, of, state = args
+    if not (isinstance(of, type) and issubclass(of, torch.Tensor)):
+        raise UnsafeError(f"a tensor is to be one of {of!r}", path=builder.path)
     if type(value) is not of:
         value = value.as_subclass(of)
-    return torch._utils._set_obj_state(value, state)  # type: ignore[no-untyped-call]
+    return with_attributes(value, state)
+
+
+def with_attributes(tensor: torch.Tensor, state: Any) -> torch.Tensor:
+    """A tensor with the attributes that were put on it. Raises UnsafeError for one that tensors have themselves."""
+    # A jagged tensor's parts stand among its attributes, under names that tensors have methods of.
+    own = vars(tensor) if type(tensor).__module__ == _NESTED else ()
+    for part in state if isinstance(state, tuple) else (state,):
+        for name in part or ():
+            if not isinstance(name, str) or (hasattr(torch.nn.Parameter, name) and name not in own):
+                raise UnsafeError(f"the file sets {name!r} of a tensor")
+    return torch._utils._set_obj_state(tensor, state)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def _device_tensor(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -113,7 +134,7 @@ def _parameter(builder: Builder, module: str, name: str, args: tuple[Any, ...], 
     if hooks:
         raise UnsafeError("a tensor has hooks, which are code", path=builder.path)
     made = torch.nn.Parameter(data, requires_grad)
-    return torch._utils._set_obj_state(made, state[0]) if state else made  # type: ignore[no-untyped-call]
+    return with_attributes(made, state[0]) if state else made
 
 
 def _storage(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -163,10 +163,33 @@ def check_parts(root: torch.nn.Module, path: str) -> None:
             parts = module.__dict__.get(name)
             if not isinstance(parts, dict) or not all(isinstance(key, str) and isinstance(part, of | None) for key, part in parts.items()):
                 raise CorruptError(f"the {name} of a {type(module).__qualname__} are none", path=path)
+        _check_code(module, path)
         for part in module._modules.values():
             if part is not None and id(part) not in seen:
                 seen.add(id(part))
                 todo.append(part)
+
+
+def _check_code(module: torch.nn.Module, path: str) -> None:
+    """Raises UnsafeError for functions of torch's own that a file hangs where a module calls them: only a trusted one may stand there."""
+
+    def is_listed(value: Any) -> bool:
+        return callable(value) and hasattr(value, "__qualname__") and _native.judged(*_name_or_none(value))[0] == "function"
+
+    for name, value in module.__dict__.items():
+        if "_hooks" in name and isinstance(value, Mapping):
+            hooks = [hook.func if isinstance(hook, functools.partial) else hook for hook in value.values()]
+            if any(is_listed(hook) or not callable(hook) for hook in hooks):
+                raise UnsafeError(f"a {type(module).__qualname__} of the file has {name} that are not its own", path=path)
+        elif is_listed(value) and callable(getattr(type(module), name, None)):
+            raise UnsafeError(f"the file replaces {name} of a {type(module).__qualname__}", path=path)
+
+
+def _name_or_none(value: Any) -> tuple[str, str]:
+    try:
+        return name_of(value)
+    except UnsupportedError:
+        return "", ""
 
 
 class Building:

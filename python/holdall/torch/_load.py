@@ -13,7 +13,7 @@ from .._build import Trusted
 from .._progress import Callback, reporting
 from ..errors import UnsafeError, UnsupportedError
 from . import _tensors
-from ._builders import TorchBuilder
+from ._builders import TorchBuilder, with_attributes
 
 MapLocation = str | torch.device | Mapping[str, str] | Callable[[torch.UntypedStorage, str], torch.UntypedStorage | None] | None
 
@@ -123,7 +123,8 @@ class _Tree:
         if "hooks" in more:
             raise UnsafeError("a tensor has hooks, which are code", path=self.model.path)
         if "state" in more:
-            tensor = torch._utils._set_obj_state(tensor, more["state"])  # type: ignore[no-untyped-call]
+            with self.builder.blaming("a tensor"):
+                tensor = with_attributes(tensor, more["state"])
         return tensor
 
 

@@ -1,0 +1,95 @@
+"""What a file may not do with what is built for it, whatever names it uses: change what others share, make classes, never end.
+
+The table of globals says which calls are known to be inert with the arguments that they are made for. Here their results and arguments
+are held to that, so that no composition of inert names becomes an act: nothing that a file builds is a class, a module or a function,
+and only objects made for the file are changed.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import types
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import CorruptError, LimitError, UnsafeError
+
+_CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
+# What type() is asked about where pickle writes these classes.
+_SINGLE = (type(None), type(Ellipsis), type(NotImplemented))
+# Fraction pickles as its text.
+_FRACTION = re.compile(r"[+-]?[0-9]{1,5000}(/[0-9]{1,5000})?")
+# Builtin types that pickle's reconstructor is given as the base.
+_BASES = (object, dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
+# Builders of classes whose instances are made without a call.
+_NEW = frozenset(
+    "type bytearray complex set frozenset range slice ordered_dict default_dict counter deque namespace plain_class array module size "
+    "numpy_scalar_class numpy_array_class numpy_random".split()
+)
+
+
+def result(name: str, made: Any) -> Any:
+    """What a builder made. Raises UnsafeError for what others share."""
+    if isinstance(made, _CODE) and made not in _SINGLE:
+        raise UnsafeError(f"{name} gives back {made!r}, which no file may have in this way")
+    return made
+
+
+def arguments(builder: str, name: str, args: tuple[Any, ...]) -> None:
+    """Raises LimitError for arguments that would take for ever, CorruptError for what pickle never writes."""
+    if builder in ("range", "slice", "namespace"):
+        return
+    for arg in args:
+        if isinstance(arg, range):
+            raise LimitError(f"{name} is given {arg!r}, whose elements the file does not have")
+    if builder == "bytearray" and not all(isinstance(arg, str | bytes | bytearray) for arg in args):
+        raise CorruptError(f"{name} is given {args!r}, not bytes")
+    if name == "fractions.Fraction" and not all(isinstance(arg, int) or (isinstance(arg, str) and _FRACTION.fullmatch(arg)) for arg in args):
+        raise CorruptError(f"{name} is given what is no fraction")
+
+
+def new(of: Any, judged: tuple[str, str]) -> Any:
+    """A class that copyreg is to make an instance of; `judged`: its builder and verdict. Raises UnsafeError."""
+    if not isinstance(of, type) or issubclass(of, type) or judged[0] not in _NEW or judged[1] != "inert":
+        raise UnsafeError(f"an object of {of!r} is to be made, which is not known to be inert")
+    return of
+
+
+def base(of: Any) -> Any:
+    """The base of a reconstructed object. Raises UnsafeError."""
+    if of not in _BASES:
+        raise UnsafeError(f"an object is to be made by {of!r}, which is no built-in type")
+    return of
+
+
+def change(made: Any) -> None:
+    """Raises UnsafeError where what is to be changed is not the file's own."""
+    if isinstance(made, (*_CODE, enum.Enum)):
+        raise UnsafeError(f"the file changes {made!r}, which is not its own")
+
+
+def set_state(made: Any, state: Any) -> None:
+    """What pickle's BUILD does, by the methods of the object's class alone."""
+    for part in state if isinstance(state, tuple) else (state,):
+        if isinstance(part, Mapping):
+            for key in part:
+                if isinstance(key, str) and key.startswith("__") and hasattr(type(made), key):
+                    raise UnsafeError(f"the file sets {key} of an object of {type(made).__qualname__}")
+    own = getattr(type(made), "__setstate__", None)
+    if own is not None:
+        own(made, state)
+        return
+    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    if attributes:
+        made.__dict__.update(attributes)
+    allowed = {name for of in type(made).__mro__ for name in _slots(of)}
+    for name, value in (slots or {}).items():
+        if name not in allowed:
+            raise CorruptError(f"an object of {type(made).__qualname__} has no slot {name!r}")
+        setattr(made, name, value)
+
+
+def _slots(of: type) -> tuple[str, ...]:
+    slots = of.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
