@@ -223,6 +223,35 @@ def test_both_themes_and_a_narrow_window_keep_within_it(holdall, models, browser
         assert bright == (scheme == "light")
 
 
+LONG = ["1.layers.0.self_attn.in_proj_weight", "model.layers.0.post_attention_layernorm.weight", "vision." + "encoder." * 12 + "0.weight", "x." + "w" * 90, "w" * 90]
+
+
+@pytest.mark.parametrize("width", [1400, 900, 420])
+def test_a_name_is_shown_whole_or_with_an_ellipsis_where_it_is_cut(holdall, tmp_path, browser, width):
+    torch.save({name: torch.ones(2) for name in LONG}, tmp_path / "a.pt")
+    torch.save({name: torch.zeros(2) for name in LONG}, tmp_path / "b.pt")
+    for page in (inspected(holdall, tmp_path / "a.pt"), differences(holdall, tmp_path)):
+        browser.open(page, width=max(width, 520))
+        browser.run("document.body.style.width = arguments[0] + 'px'", width)
+        names = browser.run(
+            """const pen = document.createElement('canvas').getContext('2d');
+            return [...document.querySelectorAll('td .link, .parts .name')].map(link => {
+              const style = getComputedStyle(link.lastChild);
+              pen.font = style.font;
+              const letter = pen.measureText('…').width, held = link.getBoundingClientRect().right + 1;
+              return {text: link.textContent, row: link.closest('td') !== null, title: link.closest('[title]')?.title, parts: [...link.children].map(part => ({
+                whole: part.scrollWidth <= part.clientWidth, ellipsis: getComputedStyle(part).textOverflow === 'ellipsis',
+                room: part.clientWidth / letter, held: part.getBoundingClientRect().right <= held}))};
+            })"""
+        )
+        assert {name["text"] for name in names} >= set(LONG)
+        for name in names:
+            assert name["title"].endswith(name["text"]) and all(part["held"] for part in name["parts"])
+            assert all(part["whole"] or (part["ellipsis"] and part["room"] > 2) for part in name["parts"]), name
+        if width >= 900:
+            assert all(part["whole"] for name in names if name["row"] and name["text"] in LONG[:2] for part in name["parts"])
+
+
 def test_a_hundred_thousand_tensors_are_a_page_that_opens(holdall, tmp_path, browser):
     one = numpy.ones(1, numpy.float32)
     safetensors.numpy.save_file({f"t{i}": one for i in range(100_000)}, tmp_path / "many.safetensors")

@@ -272,6 +272,7 @@ class ByteMap {
             color: variable("--ink"),
             fontSize: 12,
             overflow: "truncate",
+            ellipsis: "…",
             formatter: ({ data: tile }) => (this.drawn[tile.place] ? `${tile.name}  ${bytesText(tile.value)}` : ""),
           },
           levels: [
@@ -438,7 +439,7 @@ function tensorTable() {
     columns: [
       {
         title: "name",
-        width: 220,
+        width: nameWidth(model.tensors.map(tensor => tensor.name)),
         grow: true,
         order: tensor => tensor.name,
         cell: tensor =>

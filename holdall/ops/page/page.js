@@ -116,7 +116,17 @@ function nameParts(name) {
   const cut = shown.slice(0, -1).split(/(?<=[./])/);
   const tail =
     cut.length > 1 && shown.length > 24 ? cut.slice(/^\d+[./]$/.test(cut.at(-3)) ? -3 : -2).join("") + shown.slice(-1) : shown;
-  return [make("span", { class: "lead" }, shown.slice(0, shown.length - tail.length)), make("span", { class: "tail" }, tail)];
+  const lead = shown.slice(0, shown.length - tail.length);
+  // A lead no longer than what is left of a cut one is never cut.
+  return [make("span", { class: lead.length > 4 ? "lead" : "lead whole" }, lead), make("span", { class: "tail" }, tail)];
+}
+// The room that the longest name takes in a table, within bounds; where it takes more, it is cut.
+function nameWidth(names) {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `12.5px ${variable("--mono")}`;
+  const longest = names.map(visible).reduce((a, b) => (b.length > a.length ? b : a), "");
+  const most = Math.min(560, Math.max(220, 0.7 * innerWidth));
+  return Math.min(most, Math.max(220, Math.ceil(pen.measureText(longest).width) + 20));
 }
 const panel = (title, note, ...children) => {
   const id = "h-" + title.toLowerCase().replace(/\W+/g, "-");
