@@ -69,12 +69,15 @@ struct Matched {
 
 Matched match(const Model& a, const Model& b, const DiffOptions& options, DiffReport& report) {
   Matched matched;
+  const bool keep = options.names == DiffOptions::Names::kKeep;
+  const auto form = [](const NamedTensor& entry) { return TensorForm{entry.tensor.dtype(), entry.tensor.shape()}; };
   for (const NamedTensor& entry : a.tensors()) {
     if (!any_glob_matches(options.tensors, entry.name)) continue;
-    if (options.names == DiffOptions::Names::kKeep) report.names.push_back(entry.name);
+    if (keep) report.names.push_back(entry.name);
     const NamedTensor* other = b.find(entry.name);
     if (other == nullptr) {
       report.only_a.push_back(entry.name);
+      if (keep) report.only_a_forms.push_back(form(entry));
       continue;
     }
     ++report.compared;
@@ -82,7 +85,9 @@ Matched match(const Model& a, const Model& b, const DiffOptions& options, DiffRe
     (one_shape ? matched.pairs : matched.misshapen).push_back({&entry, other});
   }
   for (const NamedTensor& entry : b.tensors()) {
-    if (any_glob_matches(options.tensors, entry.name) && a.find(entry.name) == nullptr) report.only_b.push_back(entry.name);
+    if (!any_glob_matches(options.tensors, entry.name) || a.find(entry.name) != nullptr) continue;
+    report.only_b.push_back(entry.name);
+    if (keep) report.only_b_forms.push_back(form(entry));
   }
   return matched;
 }

@@ -20,8 +20,13 @@ struct DiffOptions {
   double atol = 0;
   double rtol = 0;
   std::vector<std::string> tensors = {};                                          // globs over names; empty: all
-  enum class Names : std::uint8_t { kLeaveOut, kKeep } names = Names::kLeaveOut;  // DiffReport::names
+  enum class Names : std::uint8_t { kLeaveOut, kKeep } names = Names::kLeaveOut;  // DiffReport::names and forms
   Progress progress = {};                                                         // counts bytes of A and B
+};
+
+struct TensorForm {
+  DType dtype{};
+  Shape shape;
 };
 
 struct TensorDifference {
@@ -48,6 +53,7 @@ struct DiffReport {
   // Other dtype, other shape, or values outside of the tolerance. A dtype that differs while all values agree counts.
   std::vector<TensorDifference> changed;
   std::vector<std::string> names;  // of all tensors of A that were asked for, in its order, with Names::kKeep
+  std::vector<TensorForm> only_a_forms, only_b_forms;  // of only_a and only_b one by one, with Names::kKeep
   std::vector<TreeDifference> tree;
   std::uint64_t compared = 0;  // tensors in both
   std::uint64_t bytes = 0;     // read from either

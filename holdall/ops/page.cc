@@ -213,6 +213,16 @@ void plain_difference(Writer& out, const DiffReport& report) {
               });
 }
 
+void write_forms(JsonWriter& json, std::string_view key, const std::vector<TensorForm>& forms) {
+  json.key(key).begin_array();
+  for (const TensorForm& form : forms) {
+    json.begin_object().key("dtype").string(name(form.dtype)).key("shape").begin_array();
+    for (const std::uint64_t size : form.shape) json.unsigned_integer(size);
+    json.end_array().end_object();
+  }
+  json.end_array();
+}
+
 }  // namespace
 
 Status require_pages() {
@@ -240,7 +250,10 @@ Page page_of(const DiffReport& report) {
       write_difference(json, report);
       json.key("names").begin_array();
       for (const std::string& name : report.names) json.string(name);
-      json.end_array().end_object();
+      json.end_array();
+      write_forms(json, "only_a", report.only_a_forms);
+      write_forms(json, "only_b", report.only_b_forms);
+      json.end_object();
       return {};
     };
     const auto plain = [&](Writer& out) { plain_difference(out, report); };

@@ -77,7 +77,8 @@ TEST_F(PageTest, ADifferenceNamesWhatIsAlikeToo) {
   ASSERT_TRUE(report);
   EXPECT_THAT(report->names, ElementsAre("same", "gone", "other"));
   EXPECT_THAT(diff_models(a, b)->names, ElementsAre());
-  EXPECT_THAT(text_of(page_of(*report)), HasSubstr("\"names\":[\"same\",\"gone\",\"other\"]"));
+  EXPECT_THAT(text_of(page_of(*report)), HasSubstr("\"names\":[\"same\",\"gone\",\"other\"],"
+                                                   "\"only_a\":[{\"dtype\":\"float32\",\"shape\":[1]}],\"only_b\":[]"));
 }
 
 TEST_F(PageTest, OurPartsDoNotEndTheElementsTheyStandIn) {

@@ -204,6 +204,28 @@ def test_diff_maps_layers_by_kinds(holdall, models, browser):
     assert "/epoch" in browser.run("return document.querySelector('.changes').textContent")
 
 
+def test_diff_finds_the_layers_of_a_nested_model_and_tells_what_one_side_has(holdall, tmp_path, browser):
+    encoder = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 3)
+    state = torch.nn.Sequential(torch.nn.Embedding(5, 8), encoder, torch.nn.Linear(8, 5)).state_dict()
+    state |= {f"moe.{layer}.experts.{expert}.w1": torch.ones(2) for layer in range(2) for expert in range(4)}
+    torch.save(state, tmp_path / "a.pt")
+    state["1.layers.1.linear1.weight"] = state["1.layers.1.linear1.weight"] + 1
+    del state["2.bias"]
+    state["extra"] = torch.ones(2, 3, dtype=torch.float16)
+    torch.save(state, tmp_path / "b.pt")
+    browser.open(differences(holdall, tmp_path))
+    kinds = browser.run(
+        """const chart = echarts.getInstanceByDom(document.querySelector('.wide .chart')).getOption(), kinds = {};
+        for (const {value: [x, y]} of chart.series[0].data) (kinds[chart.yAxis[0].data[y]] ??= []).push(chart.xAxis[0].data[x]);
+        return kinds"""
+    )
+    assert sorted(kinds["1.layers.·.linear1.weight"]) == ["0", "1", "2"] and len([kind for kind in kinds if kind.startswith("1.layers.·.")]) == 12
+    assert sorted(kinds["moe.·.experts.*.w1"]) == ["0", "1"]
+    assert all(browser.run("return [...document.querySelectorAll('.scale span')].map(end => end.textContent)"))
+    rows = browser.run("return [...document.querySelectorAll('tbody tr[data-row]')].map(row => [...row.cells].slice(0, 4).map(cell => cell.textContent))")
+    assert ["2.bias", "only in A", "float32 [5]", "–"] in rows and ["extra", "only in B", "–", "float16 [2, 3]"] in rows
+
+
 def test_the_same_models_are_said_to_be_the_same(holdall, models, browser):
     page = models / "same.html"
     assert holdall("diff", "--html", page, models / "a.pt", models / "a.pt").out.startswith("written\t")

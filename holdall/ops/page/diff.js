@@ -17,8 +17,8 @@ function stateOf(change) {
 }
 const changes = [
   ...report.changed.map(change => ({ ...change, state: stateOf(change) })),
-  ...report.only_a.map(name => ({ name, state: "only_a" })),
-  ...report.only_b.map(name => ({ name, state: "only_b" })),
+  ...report.only_a.map((name, i) => ({ name, state: "only_a", a: data.only_a[i] })),
+  ...report.only_b.map((name, i) => ({ name, state: "only_b", b: data.only_b[i] })),
 ];
 function changeText(change) {
   if (change.state !== "form") return states[change.state][1];
@@ -40,17 +40,44 @@ const metrics = {
 };
 
 // --- the map: layers × kinds -------------------------------------------------------------------------------------------------
-// The first number between dots is the layer; further ones (experts) share a cell, as the worst of them.
-function placeOf(name) {
-  const keys = name.split(name.includes(".") ? "." : "/");
-  const at = keys.findIndex(key => /^\d+$/.test(key));
-  const kind = keys.map((key, i) => (/^\d+$/.test(key) ? (i === at ? "·" : "*") : key)).join(".");
-  return { layer: at < 0 ? null : Number(keys[at]), kind };
+// Which number of a name is the layer: the one that varies most while the rest of the name stays, then the one that varies most
+// after what stands before it, in whatever kind of tensor. An expert's number is none where there is another. Numbers beside the
+// layer that vary (experts) share a cell, as the worst of them; those that don't are a part of the kind.
+const isNumber = key => /^\d+$/.test(key);
+const keysOf = name => name.split(name.includes(".") ? "." : "/");
+const wild = keys => keys.map(key => (isNumber(key) ? "#" : key)).join(".");
+function placer(names) {
+  const seen = new Map(); // a name without one number → that number's values
+  const own = new Map(); // all numbers of a name wild, and which → the most values of one
+  const before = new Map(); // what stands before a number → the same
+  const most = (counts, key, count) => counts.set(key, Math.max(count, counts.get(key) ?? 0));
+  const places = keys => [...keys.keys()].filter(i => isNumber(keys[i]));
+  for (const name of names) {
+    const keys = keysOf(name);
+    for (const i of places(keys)) {
+      const rest = `${i} ${keys.map((key, j) => (j === i ? "#" : key)).join(".")}`;
+      const values = seen.get(rest) ?? new Set();
+      seen.set(rest, values.add(keys[i]));
+      most(own, `${i} ${wild(keys)}`, values.size);
+      most(before, wild(keys.slice(0, i)), values.size);
+    }
+  }
+  return name => {
+    const keys = keysOf(name);
+    const varies = i => own.get(`${i} ${wild(keys)}`);
+    const rank = i => [!/expert/i.test(keys[i - 1] ?? ""), varies(i), before.get(wild(keys.slice(0, i)))];
+    const higher = (a, b) => a.map((part, i) => part - b[i]).find(Boolean) > 0;
+    const at = places(keys).reduce((best, i) => (best === null || higher(rank(i), rank(best)) ? i : best), null);
+    const kind = keys.map((key, i) => (i === at ? "·" : isNumber(key) && varies(i) > 1 ? "*" : key)).join(".");
+    return { layer: at === null ? null : Number(keys[at]), kind };
+  };
 }
 const mostRows = 240,
   mostColumns = 400;
 function gatherCells() {
   const rows = new Map();
+  const onlyB = changes.filter(change => change.state === "only_b");
+  const placeOf = placer([...data.names, ...onlyB.map(change => change.name)]);
   const add = (name, change) => {
     const { layer, kind } = placeOf(name);
     const row = rows.get(kind) ?? { kind, cells: new Map(), worst: 0 };
@@ -64,7 +91,7 @@ function gatherCells() {
   };
   const byName = new Map(changes.map(change => [change.name, change]));
   data.names.forEach(name => add(name, byName.get(name)));
-  changes.filter(change => change.state === "only_b").forEach(change => add(change.name, change));
+  onlyB.forEach(change => add(change.name, change));
   return [...rows.values()];
 }
 const cellState = cell => severity[Math.max(0, ...cell.changes.map(change => severity.indexOf(change.state)))];
@@ -209,14 +236,14 @@ class HeatMap {
     this.chart?.redraw();
   }
 
-  // Values by their magnitude: the scale goes by powers of ten.
+  // Values by their magnitude: the scale goes by powers of ten, over one of them at the least.
   scaleNow() {
     const found = this.cells.map(({ cell }) => cellValue(cell, this.metric)).filter(value => value > 0);
-    const low = Math.min(...found),
-      high = Math.max(...found);
-    this.low.textContent = found.length && low < high ? numberText(low) : "";
+    const high = Math.max(...found),
+      low = Math.min(...found) < high ? Math.min(...found) : high / 10;
+    this.low.textContent = found.length ? numberText(low) : "";
     this.high.textContent = found.length ? numberText(high) : "–";
-    return value => (value <= 0 || low >= high ? (value > 0 ? 1 : 0) : Math.log(value / low) / Math.log(high / low));
+    return value => (value <= 0 ? 0 : Math.log(value / low) / Math.log(high / low));
   }
 
   option() {
@@ -359,9 +386,9 @@ function openChange(change) {
       ["what", changeText(change)],
       ["in A", change.a && form(change.a)],
       ["in B", change.b && form(change.b)],
-      ["largest |A − B|", change.a && numberText(number(change.max_abs))],
-      ["largest |A − B| / |B|", change.a && numberText(number(change.max_rel))],
-      ["cosine", change.a && (change.cosine === null ? "–" : String(change.cosine))],
+      ["largest |A − B|", change.a && change.b && numberText(number(change.max_abs))],
+      ["largest |A − B| / |B|", change.a && change.b && numberText(number(change.max_rel))],
+      ["cosine", change.a && change.b && (change.cosine === null ? "–" : String(change.cosine))],
       [
         "elements that differ",
         change.a && change.differing
@@ -388,7 +415,7 @@ function changeTable() {
     columns: [
       {
         title: "name",
-        width: 220,
+        width: nameWidth(changes.map(change => change.name)),
         grow: true,
         order: change => change.name,
         cell: change =>
