@@ -2,19 +2,20 @@
 
 Documents beside the code (PAGES, the formats' READMEs) become pages, with links between them made to fit; the pages of
 reference/cpp/ are made of the headers that they are named after; `<!-- generated: NAME … -->` in a page is replaced by what GENERATED
-makes. HOLDALL_COMMAND is the command whose help is shown. Whatever cannot be resolved ends a strict build.
+makes. HOLDALL_COMMAND is the command whose help is shown, and that draws the pages of the guide to charts by the guide's own code.
+Whatever cannot be resolved ends a strict build.
 """
 
 import os
 import pathlib
 import posixpath
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 
-import holdall
-import numpy
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
@@ -49,25 +50,43 @@ def on_files(files, config):
     return files
 
 
+def on_config(config):
+    command()
+    return config
+
+
 def on_post_build(config):
-    """The pages that inspect and diff draw, of a small encoder and of one with a layer that was tuned."""
-    random = numpy.random.default_rng(0)
-    state = {"embed.weight": random.normal(size=(500, 64)), "head.weight": random.normal(size=(64, 500), scale=0.1)}
-    for layer in range(3):
-        for kind, shape in (("attention.weight", (192, 64)), ("linear1.weight", (128, 64)), ("linear2.weight", (64, 128)), ("norm.weight", (64,))):
-            state[f"layers.{layer}.{kind}"] = random.normal(size=shape, scale=0.1)
-    state = {name: array.astype("float16" if name == "embed.weight" else "float32") for name, array in state.items()}
+    """The pages that the guide to charts shows, made by the guide's own code and commands."""
+    guide = (pathlib.Path(config.docs_dir) / "guides/charts.md").read_text()
     charts = pathlib.Path(config.site_dir) / "charts"
-    charts.mkdir()
+    charts.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        holdall.save(state, f"{folder}/before.pt")
-        state["layers.1.linear1.weight"] += random.normal(size=(128, 64), scale=0.02).astype("float32")
-        holdall.save(state, f"{folder}/after.pt")
-        command = os.environ["HOLDALL_COMMAND"]
-        subprocess.run([command, "inspect", "--html", charts / "inspect.html", "before.pt"], cwd=folder, check=True, capture_output=True)
-        differs = subprocess.run([command, "diff", "--html", charts / "diff.html", "before.pt", "after.pt"], cwd=folder, capture_output=True)
-        if differs.returncode != 1:
-            raise PluginError(differs.stderr.decode())
+        for kind, block in re.findall(r"^```(python|console)\n(.*?)^```$", guide, re.M | re.S):
+            if kind == "python":
+                guided([sys.executable, "-c", block], folder)
+            for line in re.findall(r"^\$ holdall (.*)$", block, re.M) if kind == "console" else ():
+                guided([command(), *shlex.split(line)], folder, 1 if line.startswith("diff") else 0)
+        pages = sorted(pathlib.Path(folder).glob("*.html"))
+        shown = sorted(re.findall(r'<iframe [^>]*src="\.\./charts/([^"]+)"', guide))
+        if [page.name for page in pages] != shown:
+            raise PluginError(f"the guide to charts shows {shown}, its commands write {[page.name for page in pages]}")
+        for page in pages:
+            shutil.copyfile(page, charts / page.name)
+
+
+def guided(arguments, folder, status=0):
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+    if done.returncode != status:
+        raise PluginError(f"the code of the guide to charts ended with {done.returncode}: {done.stderr}")
+
+
+def command():
+    """The command that the site is made with."""
+    path = os.environ.get("HOLDALL_COMMAND")
+    if path is None or shutil.which(path) is None:
+        found = "which is not set" if path is None else f"and there is no command {path}"
+        raise PluginError(f"the site needs HOLDALL_COMMAND, the path of a built holdall whose help and pages it shows, {found}")
+    return str(pathlib.Path(shutil.which(path)).absolute())
 
 
 def navigated(nav):
@@ -111,7 +130,7 @@ def generated(marker):
 
 
 def printed(*arguments):
-    return subprocess.run([os.environ["HOLDALL_COMMAND"], *arguments], check=True, capture_output=True, text=True).stdout.rstrip()
+    return subprocess.run([command(), *arguments], check=True, capture_output=True, text=True).stdout.rstrip()
 
 
 def verb_help(*verb):
