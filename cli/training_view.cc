@@ -31,7 +31,11 @@ std::string rate_of(const ParameterGroup& group) {
 void print_optimizer(Console& console, const OptimizerReport& optimizer) {
   console.line();
   std::string remark = known(optimizer.kind);
-  if (optimizer.step) remark += text(", step {}", *optimizer.step);
+  if (optimizer.least_step != optimizer.step) {
+    remark += text(", steps {} to {}", *optimizer.least_step, *optimizer.step);
+  } else if (optimizer.step) {
+    remark += text(", step {}", *optimizer.step);
+  }
   if (!optimizer.where.empty()) remark += "  " + printable(optimizer.where);
   console.line(console.paint(Ink::kStrong, "optimizer") + "  " + console.paint(Ink::kFaint, remark));
   Table table(std::vector<Table::Column>{{}, {.align = Table::Align::kRight}, {}, {.fit = Table::Fit::kWrap, .least = 24}});
@@ -70,8 +74,9 @@ void print_training(Console& console, const TrainingReport& report) {
 
 void print_training_lines(Console& console, const TrainingReport& report) {
   for (const OptimizerReport& optimizer : report.optimizers) {
-    console.line(text("# optimizer\t{}\t{}\t{}", known(optimizer.where), known(optimizer.kind),
-                      optimizer.step ? text("{}", *optimizer.step) : "-"));
+    const bool differ = optimizer.least_step != optimizer.step;
+    console.line(text("# optimizer\t{}\t{}\t{}{}", known(optimizer.where), known(optimizer.kind),
+                      optimizer.step ? text("{}", *optimizer.step) : "-", differ ? text("\t{}", *optimizer.least_step) : ""));
     for (std::size_t i = 0; i < optimizer.groups.size(); ++i) {
       std::string line = text("# group\t{}\t{}\t{}", known(optimizer.where), i, optimizer.groups[i].parameters);
       for (const Setting& setting : optimizer.groups[i].settings)

@@ -10,7 +10,8 @@ namespace holdall::cli {
 
 void print_training(Console& console, const TrainingReport& report);
 
-// "# optimizer<TAB>where<TAB>class<TAB>step" and for each group "# group<TAB>where<TAB>number<TAB>parameters<TAB>key=value…";
+// "# optimizer<TAB>where<TAB>class<TAB>step", with "<TAB>fewest steps" where some parameters have made fewer, and for each
+// group "# group<TAB>where<TAB>number<TAB>parameters<TAB>key=value…";
 // "# scheduler<TAB>where<TAB>class<TAB>last epoch<TAB>lr…". What is not known is "-".
 void print_training_lines(Console& console, const TrainingReport& report);
 

@@ -1,6 +1,8 @@
 #include "holdall/ops/training.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <span>
 
@@ -16,8 +18,8 @@ constexpr std::size_t kMostSettings = 64;
 constexpr std::size_t kMostItems = 16;
 constexpr std::size_t kMostText = 128;
 constexpr std::size_t kMostPath = 1024;
-// Parameters that are looked at for a step: some have no state yet.
-constexpr std::size_t kMostStates = 16;
+// Parameters whose steps are read, of all optimizers together.
+constexpr std::size_t kMostStates = 4096;
 
 // What tells a class: settings of its groups that are there ("key", "key=true", "key=false"), settings that are not, and what
 // it keeps for each parameter once it has made a step. The first row that fits is the answer.
@@ -208,12 +210,15 @@ class Reader {
     for (std::size_t i = 0; i < shown; ++i) made.groups.push_back(group(Mapping(groups.item(i))));
     made.more_groups = groups.size() - shown;
     Value first;
-    for (std::size_t i = 0; i < std::min(state.size(), kMostStates) && !made.step; ++i) {
+    for (std::size_t i = 0; i < state.size() && states_ < kMostStates; ++i, ++states_) {
       const Mapping own(state.at(i));
       if (!own) continue;
       if (!first) first = state.at(i);
       const Value step = own.find("step");
-      made.step = number(step ? step : own.find("n_iter"));
+      const auto steps = number(step ? step : own.find("n_iter"));
+      if (!steps) continue;
+      made.least_step = std::min(made.least_step.value_or(*steps), *steps);
+      made.step = std::max(made.step.value_or(*steps), *steps);
     }
     made.kind = callee.is(ValueKind::kGlobal) ? callee.global_name().substr(0, kMostText)
                                               : kind_of(kOptimizers, Mapping(groups.item(0)), Mapping(first));
@@ -267,7 +272,7 @@ class Reader {
     if (tensor == nullptr || tensor->elements() != 1) return std::nullopt;
     switch (tensor->dtype()) {
       case DType::kFloat32:
-        return first_of<float>(*tensor);
+        return as_spelled(first_of<float>(*tensor));
       case DType::kFloat64:
         return first_of<double>(*tensor);
       case DType::kInt64:
@@ -286,6 +291,16 @@ class Reader {
     return static_cast<double>(values->front());
   }
 
+  // The number that the shortest spelling of a float32 says: 0.01, and not 0.009999999776482582.
+  static std::optional<double> as_spelled(std::optional<double> read) {
+    if (!read || !std::isfinite(*read) || std::floor(*read) == *read) return read;
+    std::array<char, 32> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<float>(*read)).ptr;
+    double spelled = *read;
+    std::from_chars(digits.data(), end, spelled);
+    return spelled;
+  }
+
   const Tensor* tensor_at(std::uint32_t index) {
     if (entries_.empty()) {
       for (std::uint32_t i = 0; i < model_.tensors().size(); ++i) {
@@ -302,6 +317,7 @@ class Reader {
   std::vector<bool> seen_;
   std::vector<Place> places_;
   std::vector<std::uint32_t> entries_;  // by TensorNode::index
+  std::size_t states_ = 0;              // that were looked at
   TrainingReport report_;
 };
 
@@ -370,6 +386,12 @@ void write_training(JsonWriter& writer, const TrainingReport& report) {
     writer.begin_object().key("where").string(optimizer.where);
     write_text(writer, "class", optimizer.kind);
     write_number(writer.key("step"), optimizer.step);
+    if (optimizer.least_step != optimizer.step) {
+      writer.key("steps").begin_array();
+      write_number(writer, optimizer.least_step);
+      write_number(writer, optimizer.step);
+      writer.end_array();
+    }
     writer.key("parameters").unsigned_integer(parameters).key("groups").begin_array();
     for (const ParameterGroup& group : optimizer.groups) write_group(writer, group);
     writer.end_array();

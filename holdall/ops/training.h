@@ -18,7 +18,8 @@ namespace holdall {
 struct Setting {
   std::string key;
   Value value;
-  std::optional<double> number;  // of a tensor of one element (a learning rate on a device), read
+  // Of a tensor of one element (a learning rate on a device), read; of a float32 one what its shortest spelling says: 0.01.
+  std::optional<double> number;
 };
 
 struct ParameterGroup {
@@ -27,9 +28,10 @@ struct ParameterGroup {
 };
 
 struct OptimizerReport {
-  std::string where;           // the path of keys, joined by '.'
-  std::string kind;            // the class's likely name in torch.optim; empty: none that is known
-  std::optional<double> step;  // of the first parameter that counts its steps
+  std::string where;  // the path of keys, joined by '.'
+  std::string kind;   // the class's likely name in torch.optim; empty: none that is known
+  // The fewest and the most steps that a parameter has made; empty where none counts them.
+  std::optional<double> least_step, step;
   std::vector<ParameterGroup> groups;
   std::uint64_t more_groups = 0;  // that are not listed
 };
@@ -46,12 +48,13 @@ struct TrainingReport {
   std::vector<SchedulerReport> schedulers;
 };
 
-// State dicts of optimizers and schedulers wherever they stand in the tree, and pickled optimizers themselves. Reads a step and
-// learning rates where they are tensors, a few bytes; what cannot be read is left out.
+// State dicts of optimizers and schedulers wherever they stand in the tree, and pickled optimizers themselves. Reads steps
+// and learning rates where they are tensors, a few bytes each; what cannot be read is left out.
 TrainingReport training_of(const Model& model);
 
-// "optimizers":[{"where","class","step","parameters","groups":[{"parameters",settings…}]}],
-// "schedulers":[{"where","class","last_epoch","lr"}], into an open object.
+// "optimizers":[{"where","class","step","steps":[fewest,most] where they
+// differ,"parameters","groups":[{"parameters",settings…}]}], "schedulers":[{"where","class","last_epoch","lr"}], into an open
+// object.
 void write_training(JsonWriter& writer, const TrainingReport& report);
 
 }  // namespace holdall

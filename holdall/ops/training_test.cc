@@ -63,6 +63,21 @@ TEST(Training, OptimizersAreFoundWhereverTheyStand) {
               testing::HasSubstr(R"("step":7,"parameters":1,"groups":[{"parameters":1,"lr":0.25,"betas":[0.9,0.999])"));
 }
 
+TEST(Training, StepsThatDifferAreARangeAndFloat32IsSpelledShort) {
+  Checkpoint of;
+  const NodeId state = of.arena().dict();
+  for (const float step : {5.F, 3.F, 9.F}) {
+    const NodeId own = of.dict({{"step", of.tensor(tensor_of<float>(DType::kFloat32, {}, {step}))}});
+    of.arena().set_item(state, of.arena().integer(static_cast<std::int64_t>(step)), own);
+  }
+  const NodeId rate = of.tensor(tensor_of<float>(DType::kFloat32, {}, {0.01F}));
+  const TrainingReport report = of.report(of.optimizer(state, of.arena().list({of.adam_group({}, rate)})));
+  JsonWriter writer;
+  write_training(writer.begin_object(), report);
+  EXPECT_THAT(writer.text(), testing::HasSubstr(R"("step":9,"steps":[3,9],)"));
+  EXPECT_THAT(writer.text(), testing::HasSubstr(R"("lr":0.01,)"));
+}
+
 TEST(Training, WhatOnlyLooksLikeItIsNone) {
   Checkpoint of;
   const NodeId groups = of.arena().list({of.dict({{"lr", of.real(1)}})});
