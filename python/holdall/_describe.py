@@ -79,6 +79,8 @@ class Describer:
             if isinstance(value, numpy.ndarray):
                 return self._array(value)
             if isinstance(value, numpy.generic) and type(value).__module__ == "numpy":
+                if isinstance(value, numpy.longdouble | numpy.clongdouble):
+                    raise UnsupportedError(f"numpy.{type(value).__name__} cannot be saved: its size depends on the machine; make it a float64")
                 if value.dtype.kind in "biufcSU":
                     return self._of_class("numpy", type(value).__name__, args=(value.item(),))
                 return self.reduced(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _model, _native
+from . import _dtypes, _model, _native
 from ._progress import reporting
 from .errors import UnsupportedError
 
@@ -101,12 +101,24 @@ def _arrays(model: Model, names: Sequence[str], check: bool, mmap: bool, tell: C
         done += size
 
 
+def numpy_wanted(dtype: Any) -> Any:
+    """A NumPy dtype of what was asked for: NumPy's own, torch's, or a name. Raises TypeError, UnsupportedError."""
+    import numpy
+
+    name = str(dtype).removeprefix("torch.") if isinstance(dtype, str) or type(dtype).__module__ == "torch" else ""
+    if name in _dtypes.table():
+        return _dtypes.numpy_dtype(name)
+    if not name and not isinstance(dtype, numpy.dtype) and not hasattr(dtype, "dtype") and not isinstance(dtype, type):
+        raise TypeError(f"dtype is a dtype of NumPy or torch, or the name of one, not {dtype!r}")
+    return numpy.dtype(name or dtype)
+
+
 def _is_real(array: Any) -> bool:
     return bool(array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat", "float")))
 
 
 def _numpy(array: Any, dtype: Any, device: Any) -> Any:
-    return array.astype(dtype, copy=False) if dtype is not None and _is_real(array) else array
+    return array.astype(numpy_wanted(dtype), copy=False) if dtype is not None and _is_real(array) else array
 
 
 def _tensorflow(array: Any, dtype: Any, device: Any) -> Any:

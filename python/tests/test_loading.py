@@ -267,3 +267,20 @@ def test_signals_of_other_kinds_do_not_disturb(tmp_path):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert heard
+
+
+def test_dtypes_are_taken_by_any_of_their_names(tmp_path):
+    numpy.save(tmp_path / "a.npy", numpy.ones(2, "f4"))
+    for asked in ("float16", "torch.float16", "half", torch.float16, numpy.float16, numpy.dtype("f2")):
+        assert holdall.load(tmp_path / "a.npy", dtype=asked).dtype == numpy.float16
+        assert holdall.load(tmp_path / "a.npy", framework="torch", dtype=asked).dtype == torch.float16
+    assert holdall.load(tmp_path / "a.npy", dtype=torch.bfloat16).dtype.name == "bfloat16"
+    for framework in ("numpy", "torch"):
+        with pytest.raises(TypeError, match="dtype is a dtype of NumPy or torch"):
+            holdall.load(tmp_path / "a.npy", framework=framework, dtype=5)
+
+
+@pytest.mark.parametrize("value", [numpy.longdouble(1), numpy.clongdouble(1), numpy.ones(2, numpy.longdouble)])
+def test_long_doubles_are_refused_by_name(value, tmp_path):
+    with pytest.raises(holdall.UnsupportedError, match="longdouble|float128"):
+        holdall.torch.save({"x": value}, tmp_path / "a.pt")

@@ -247,3 +247,35 @@ def test_an_opened_model_is_saved_with_its_tree_and_other_metadata(tmp_path):
         assert holdall.open(tmp_path / name).metadata == {"note": "mine"}
         assert_same(checkpoint, holdall.torch.load(tmp_path / name))
     assert opened.metadata == {"torch": str(torch.__version__)}
+
+
+def test_what_is_mapped_goes_where_it_is_wanted(tmp_path):
+    torch.save(OBJECTS["views"], tmp_path / "a.pt")
+    for loaded in (holdall.torch.load(tmp_path / "a.pt", "meta", mmap=True), holdall.load(tmp_path / "a.pt", framework="torch", device="meta", mmap=True)):
+        assert {tensor.device.type for tensor in loaded.values()} == {"meta"}
+    with pytest.raises(TypeError, match="map_location"):
+        holdall.torch.load(tmp_path / "a.pt", lambda storage, location: 5)
+
+
+@pytest.mark.parametrize("name", ["sparse coo", "sparse csr", "sparse csc", "sparse bsr", "sparse bsc"])
+def test_layouts_load_in_torch_without_code(name, tmp_path):
+    value = {"tensor": OBJECTS[name], "layouts": [torch.strided, OBJECTS[name].layout]}
+    holdall.torch.save(value, tmp_path / "a.pt")
+    assert_same(value, torch.load(tmp_path / "a.pt", weights_only=True))
+    assert_same(value, holdall.torch.load(tmp_path / "a.pt"))
+
+
+@pytest.mark.parametrize("name", ["int1", "int3", "int4", "int7", "uint1", "uint2", "uint4", "uint6"])
+def test_dtypes_that_torch_does_not_save_are_refused(name, tmp_path):
+    tensor = torch.empty(4, dtype=torch.uint8).view(getattr(torch, name))
+    for extension in ("pt", "safetensors"):
+        with pytest.raises(holdall.UnsupportedError, match=rf"torch\.{name} "):
+            holdall.torch.save({"w": tensor}, tmp_path / f"a.{extension}")
+    assert os.listdir(tmp_path) == []
+
+
+def test_views_of_pairs_of_float4_load(tmp_path):
+    pairs = torch.arange(16, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    torch.save([pairs.view(4, 4)[1:], pairs[3:], pairs.view(4, 4)[:, 1:3], pairs.view(4, 4)[::2]], tmp_path / "a.pt")
+    for theirs, ours in zip(torch_load(tmp_path / "a.pt"), holdall.torch.load(tmp_path / "a.pt"), strict=True):
+        assert ours.dtype == theirs.dtype and torch.equal(theirs.view(torch.uint8), ours.view(torch.uint8))

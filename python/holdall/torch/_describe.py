@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _STRIDED = (torch.strided,)
 
 
+# One element in a byte, however few bits it has; the library's int4 packs two.
+_SUB_BYTE = {getattr(torch, f"{sign}int{bits}", None) for sign in ("", "u") for bits in range(1, 8)} - {None}
 _NAMES = {dtype: _tensors.name_of(dtype) for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}
 
 
@@ -23,7 +25,7 @@ def plain(tensor: torch.Tensor, describer: Describer) -> Description:
     name = _NAMES.get(tensor.dtype)
     if (
         name is None or not tensor.is_cpu or tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested
-        or tensor.is_conj() or tensor.is_neg() or tensor.__dict__ or tensor._backward_hooks or name == "float4_e2m1"
+        or tensor.is_conj() or tensor.is_neg() or tensor.__dict__ or tensor._backward_hooks or name == "float4_e2m1" or tensor.dtype in _SUB_BYTE
     ):  # fmt: skip
         return _tensor(tensor, describer)
     storage = tensor.untyped_storage()
@@ -41,8 +43,10 @@ def describe(value: Any, describer: Describer) -> Description | None:
     """None for what is not torch's."""
     if isinstance(value, torch.Tensor):
         return _tensor(value, describer)
-    if isinstance(value, torch.dtype | torch.layout | torch.memory_format):
+    if isinstance(value, torch.dtype | torch.memory_format):
         return describer.global_("torch", str(value).removeprefix("torch."))
+    if isinstance(value, torch.layout):
+        return describer.object("torch.serialization", "_get_layout", (str(value),))
     if isinstance(value, torch.Size):
         return describer.object("torch", "Size", (tuple(value),))
     if isinstance(value, torch.device):
@@ -77,6 +81,8 @@ def _tensor(tensor: torch.Tensor, describer: Describer) -> Description:
     if tensor.is_conj() or tensor.is_neg():
         tensor = tensor.resolve_conj().resolve_neg()
     dtype = tensor.dtype
+    if dtype in _SUB_BYTE:
+        raise UnsupportedError(f"tensors of {dtype} cannot be saved: they have a byte for each element, and no file says so")
     if tensor.is_quantized:
         attributes["quantizer"] = _quantizer(tensor)
     name = _tensors.name_of(dtype)

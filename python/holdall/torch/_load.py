@@ -33,7 +33,7 @@ def load_path(
     `weights_only` may be given as torch takes it and changes nothing: whole modules come back where their classes are in `trusted`,
     or are torch's own. `map_location`: a device, its name, a dict of names, or a function of (storage, location), as torch takes it.
     Storages are read into the CPU's memory: what was saved on a GPU comes back there only where `map_location` says so. `mmap=True`
-    maps the file instead of copying it (holdall.load() says what that means).
+    maps the file instead of copying it (holdall.load() says what that means); what goes to another device is read, not mapped.
     Raises UnsafeError, naming what could only be built by running code that the file chooses, unless it is in `trusted`;
     CorruptError for damage, checksums included; MissingError, StorageError, UnsupportedError, LimitError.
     """
@@ -84,6 +84,8 @@ def place_of(device: MapLocation) -> tuple[torch.device | None, _tensors.Place |
                 return flat
             if isinstance(moved, torch.Tensor):
                 return moved
+            if not isinstance(moved, torch.UntypedStorage | torch.storage.TypedStorage):
+                raise TypeError(f"map_location gives a storage or None for a storage, not {type(moved).__name__}")
             untyped = moved.untyped() if isinstance(moved, torch.storage.TypedStorage) else moved
             return torch.empty(0, dtype=flat.dtype, device=untyped.device).set_(untyped)
 

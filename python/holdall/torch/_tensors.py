@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .. import _dtypes, _native
+from .. import _dtypes, _load, _native
 from .._progress import Callback
 from ..errors import UnsupportedError
 from . import _devices
@@ -33,7 +33,7 @@ Place = Callable[[torch.Tensor], torch.Tensor]
 def dtype_of(name: str) -> torch.dtype:
     """Raises UnsupportedError where torch has none."""
     found = getattr(torch, _OF_TORCH.get(name, name), None)
-    if not isinstance(found, torch.dtype) or _dtypes.table()[name][1] == 0:
+    if not isinstance(found, torch.dtype) or _dtypes.table().get(name, (1, 0))[1] == 0:
         raise UnsupportedError(f"torch has no dtype for {name}")
     return found
 
@@ -51,7 +51,7 @@ def load(
     entries: Sequence[int],
     *,
     device: Any = None,
-    dtype: torch.dtype | str | None = None,
+    dtype: Any = None,
     check: bool = True,
     mapped: bool = False,
     tell: Callback | None = None,
@@ -60,13 +60,13 @@ def load(
     """A tensor for each entry. Tensors that share a storage in the file share one here.
 
     `place` moves each storage once; without it `device` says where all go. `dtype`: what floating-point tensors become. `mapped`: as
-    they lie in the file, where they do.
+    they lie in the file, where they do and stay in the CPU's memory.
     """
-    to = dtype_of(dtype) if isinstance(dtype, str) else dtype
+    to = None if dtype is None else _wanted(dtype)
     wholes: dict[int, torch.UntypedStorage] = {}
     memories: Sequence[_native.Memory] = ()
     target = torch.device("cpu" if device is None else device)
-    if place is None and not mapped and (target.type != "cpu" or to is not None):
+    if place is None and (target.type != "cpu" or (to is not None and not mapped)):
         storages, places = _devices.load(native, entries, target, _casts(to), check, tell)
         wholes.update(enumerate(storages))
     else:
@@ -91,6 +91,15 @@ def load(
     return tensors if to is None else [tensor.to(to) if tensor.is_floating_point() else tensor for tensor in tensors]
 
 
+def _wanted(dtype: Any) -> torch.dtype:
+    """torch's own dtypes, their names, and what NumPy takes for a dtype. Raises TypeError, UnsupportedError."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    name = str(dtype).removeprefix("torch.") if isinstance(dtype, str) else getattr(_load.numpy_wanted(dtype), "name", "")
+    found = getattr(torch, name, None)
+    return found if isinstance(found, torch.dtype) else dtype_of(name)
+
+
 def _casts(to: torch.dtype | None) -> tuple[dict[str, torch.dtype], torch.dtype, str] | None:
     name = None if to is None else name_of(to)
     if to is None or name not in _PLAIN:
@@ -109,12 +118,12 @@ def _tensor(name: str, shape: tuple[int, ...], whole: torch.UntypedStorage, stri
 
 
 def _packed(name: str, shape: tuple[int, ...], strides: Any, offset: int) -> Any:
-    """torch counts pairs of float4; other elements smaller than a byte it does not have."""
+    """torch counts pairs of float4, and takes those that begin a byte; other elements smaller than a byte it does not have."""
     elements = _dtypes.table()[name][0]
     if name != "float4_e2m1" or not shape or shape[-1] % elements:
         raise UnsupportedError(f"torch has no tensors of {name} {list(shape)}")
     if strides is not None:
-        strides = None if offset == 0 else strides
-        if strides is not None:
-            raise UnsupportedError(f"torch cannot take a view of {name} that does not start its storage")
-    return torch.float4_e2m1fn_x2, (*shape[:-1], shape[-1] // elements), None, 0
+        if offset % elements or strides[-1] != 1 or any(stride % elements for stride in strides[:-1]):
+            raise UnsupportedError(f"torch cannot take a view of {name} whose rows do not begin a byte")
+        strides, offset = (*(stride // elements for stride in strides[:-1]), 1), offset // elements
+    return torch.float4_e2m1fn_x2, (*shape[:-1], shape[-1] // elements), strides, offset
