@@ -13,10 +13,14 @@ _IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id", "cls_tok
 
 
 def faults(model: Any, tokenizer: Any) -> tuple[list[str], Any]:
-    """One sentence for each disagreement that would break the model where it is loaded again, and what the config makes."""
-    rows = rows_of(model)
+    """One sentence for each disagreement that would break the model where it is loaded again, and what the config makes.
+
+    Of an adapted model the base is not saved: only its rows count, and nothing is made.
+    """
+    adapted = hasattr(model, "peft_config") and hasattr(model, "get_base_model")
+    rows = rows_of(model.get_base_model() if adapted else model)
     found = [] if rows is None else list(vocabulary(model, tokenizer, rows))
-    if found:
+    if found or adapted:
         return found, None
     try:
         made = _architecture.skeleton(type(model), model.config)

@@ -50,7 +50,7 @@ def save(
     model = _unwrapped(model)
     kind = None if tokenizer is None else _preprocessing.kind_of(tokenizer)
     adapter = _adapter.is_adapted(model)
-    _agree(model, tokenizer, adapter)
+    _agree(model, tokenizer)
     with tempfile.TemporaryDirectory() as place:
         config, state = _adapter.parts(model, place) if adapter else _parts(model, place)
         if tokenizer is not None:
@@ -82,14 +82,12 @@ def _unwrapped(model: Any) -> Any:
     return model
 
 
-def _agree(model: Any, preprocessing: Any, adapter: bool) -> None:
+def _agree(model: Any, preprocessing: Any) -> None:
     tokenizer = getattr(preprocessing, "tokenizer", preprocessing)
-    made = None
-    if not adapter:
-        faults, made = _agreement.faults(model, tokenizer)
-        if faults:
-            more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
-            raise MismatchError("model, config and tokenizer do not fit one another:\n  " + "\n  ".join(faults[:20]) + more)
+    faults, made = _agreement.faults(model, tokenizer)
+    if faults:
+        more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
+        raise MismatchError("model, config and tokenizer do not fit one another:\n  " + "\n  ".join(faults[:20]) + more)
     for doubt in _agreement.doubts(model, tokenizer, made):
         warnings.warn(doubt, HoldallWarning, stacklevel=4)
 
