@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import resource
+import time
 import warnings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -188,13 +189,49 @@ def test_no_config_of_a_stranger_does_more_than_raise(model, tmp_path):
                     outcomes.add("loaded")
                 except holdall.Error as error:
                     outcomes.add(type(error).__name__)
-    assert outcomes == {"loaded", "MismatchError", "UnsupportedError"}
+    assert outcomes == {"loaded", "LimitError", "MismatchError", "UnsupportedError"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     for name, text in (("tokenizer.json", "{}"), ("tokenizer.json", '{"model": {"type": "x"}}'), ("tokenizer_config.json", "{")):
         (tmp_path / name).write_text(text)
         with warnings.catch_warnings(action="ignore"), pytest.raises(holdall.Error):
             holdall.transformers.load(tmp_path)
         (tmp_path / name).unlink()
+
+
+RESNET = T.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+CLIP = T.CLIPConfig(
+    text_config={**SMALL, "num_hidden_layers": 1}, vision_config={**SMALL, "num_hidden_layers": 1, "image_size": 32}, projection_dim=8
+)
+
+
+@pytest.mark.parametrize(("of", "config", "key", "values"), [
+    (T.BertForSequenceClassification, T.BertConfig(**SMALL), "num_labels", {"num_labels": 3_000_000, "id2label": None}),
+    (T.BertForSequenceClassification, T.BertConfig(**SMALL), "num_labels", {"num_labels": 10**9, "id2label": None}),
+    (T.BertForSequenceClassification, T.BertConfig(**SMALL), "num_hidden_layers", {"num_hidden_layers": 10**9}),
+    (T.CLIPModel, CLIP, "num_hidden_layers", {"text_config": {**CLIP.text_config.to_dict(), "num_hidden_layers": 2000}}),
+    (T.ResNetModel, RESNET, "depths", {"depths": [1, 3000]}),
+    (T.MixtralModel, T.MixtralConfig(**SMALL, num_key_value_heads=2), "vocab_size", {"vocab_size": 10**9}),
+], ids=["labels", "labels-more", "layers", "nested", "list", "rows"])  # fmt: skip
+def test_a_config_far_larger_than_its_weights_is_refused_before_anything_is_built(of, config, key, values, tmp_path):
+    of(config).save_pretrained(tmp_path)
+    document = json.loads((tmp_path / "config.json").read_text())
+    document |= values
+    (tmp_path / "config.json").write_text(json.dumps({name: value for name, value in document.items() if value is not None}))
+    began = time.monotonic()
+    with warnings.catch_warnings(action="ignore"), pytest.raises(holdall.LimitError, match=rf"{key} \d+, more than the \d+"):
+        holdall.transformers.load(tmp_path)
+    assert time.monotonic() - began < 5
+
+
+def test_infinite_values_of_a_config_come_back(tmp_path):
+    config = T.Mamba2Config(hidden_size=16, num_heads=4, head_dim=8, state_size=8, n_groups=1, num_hidden_layers=1, vocab_size=20,
+                            time_step_limit=(0.0, float("inf")))  # fmt: skip
+    model = T.Mamba2ForCausalLM(config).eval()
+    holdall.transformers.save(model, None, tmp_path / "a", sync=False)
+    assert "__float__" in (tmp_path / "a/config.json").read_text()
+    for again in (holdall.transformers.load(tmp_path / "a", verify=True)[0], T.Mamba2ForCausalLM.from_pretrained(tmp_path / "a")):
+        assert tuple(again.config.time_step_limit) == (0.0, float("inf"))
+    assert holdall.transformers.verify(tmp_path / "a")["sound"]
 
 
 class Strange(T.BertForSequenceClassification):

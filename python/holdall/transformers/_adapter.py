@@ -57,7 +57,7 @@ def load(
     import peft
 
     path = os.path.join(place, "adapter_config.json")
-    document = _unit.json_of(path)
+    document = _unit.json_of(path, floats=True)
     names = list(read.opened)
     largest = max((size for tensor in read.opened.values() for size in tensor.shape), default=0)
     config = _adapter_config.build(document, mode == "eval", path, max(largest, 1024), len(names))

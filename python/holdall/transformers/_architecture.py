@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
+import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 import transformers
 
-from ..errors import UnsafeError, UnsupportedError
+from ..errors import LimitError, UnsafeError, UnsupportedError
 
 # What a model is loaded for, by the names that transformers' pipelines and its classes use.
 TASKS = {
@@ -41,6 +44,13 @@ TASKS = {
 _IMPLEMENTATIONS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
 
 
+# Keys of a config that say how many parts are built, how many labels are listed, and what is neither a count nor a size.
+_COUNTS = re.compile(r"(layers?|depths?|blocks?|stages?|levels?|blocks_per_stage)$")
+_LABELS = re.compile(r"_labels$")
+_FREE = re.compile(r"(theta|base|period|timescale|seed|scale|_ids?|_index|length|rate|window|version)$")
+_ANY = re.compile("")
+
+
 def refuse_code(document: Any, path: str, trusted: Sequence[type]) -> None:
     """Raises UnsafeError where a config names Python code: classes of the folder (`auto_map`) that are not handed in, kernels of a hub."""
     for key, value in _pairs(document):
@@ -65,6 +75,20 @@ def _pairs(document: Any) -> Iterator[tuple[str, Any]]:
             waiting += [(str(inner), item) for inner, item in value.items()]
         elif isinstance(value, list | tuple):
             waiting += [(key, item) for item in value]
+
+
+def refuse_size(document: Any, tensors: int, largest: int, path: str) -> None:
+    """Raises LimitError, naming the key, for a count or size that the weights do not have, before anything is made of it.
+
+    `tensors`: how many there are; `largest`: the largest of their dimensions.
+    """
+    bounds = ((_COUNTS, max(tensors, 64)), (_LABELS, max(largest, 4096)), (_FREE, 0), (_ANY, max(largest, 1 << 25)))
+    for key, value in _pairs(document):
+        if isinstance(value, int) and not isinstance(value, bool):
+            most = next(most for pattern, most in bounds if pattern.search(key))
+            if most and value > most:
+                raise LimitError(f"the config says {key} {value}, more than the {most} that the weights allow: they are {tensors} tensors, "
+                                 f"the largest dimension is {largest}", path=path)  # fmt: skip
 
 
 def config_of(document: Mapping[str, Any], changes: Mapping[str, Any], path: str, trusted: Sequence[type], task: Any = None) -> Any:
@@ -185,9 +209,33 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def skeleton(of: Any, config: Any) -> Any:
-    """A model of the class without memory for its weights, for its names and shapes."""
-    import copy
+def skeleton(of: Any, config: Any, tensors: int | None = None) -> Any:
+    """A model of the class without memory for its weights, for its names and shapes.
 
-    with quiet(), torch.device("meta"):
+    `tensors`: how many its weights are; LimitError is raised as soon as it has far more modules or parameters than they could fill.
+    """
+    with quiet(), _counted(tensors), torch.device("meta"):
         return of._from_config(copy.deepcopy(config))
+
+
+@contextlib.contextmanager
+def _counted(tensors: int | None) -> Iterator[None]:
+    """Ends what a thread builds of modules and parameters when it is too much."""
+    if tensors is None:
+        yield
+        return
+    most, thread, made = 5000 + 24 * tensors, threading.get_ident(), 0
+
+    def count(*_: Any) -> None:
+        nonlocal made
+        made += threading.get_ident() == thread
+        if made > most:
+            raise LimitError(f"the config makes more than {most} modules and parameters, the weights are {tensors} tensors")
+
+    of = torch.nn.modules.module
+    handles = [of.register_module_module_registration_hook(count), of.register_module_parameter_registration_hook(count)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -14,7 +14,7 @@ import transformers
 
 from .. import _model
 from .._progress import Callback, reporting
-from ..errors import CorruptError, HoldallWarning, MismatchError, MissingError, UnsupportedError
+from ..errors import CorruptError, HoldallWarning, LimitError, MismatchError, MissingError, UnsupportedError
 from ..torch import Report, _tensors
 from . import _adapter, _agreement, _architecture, _preprocessing, _unit
 
@@ -66,7 +66,7 @@ def load(
             model = _adapter.load(place, read, base, task, mode, dtype, trusted, changes)
             config = model.config
         else:
-            config = _config(place, weights, task, trusted, changes)
+            config = _config(place, weights, opened, task, trusted, changes)
             model = _built(config, read, place, unit, task, dtype, trusted, bool(changes))
             _generation(model, place)
     preprocessing = _preprocessing.load(place, unit, config, trusted)
@@ -129,10 +129,13 @@ def _snapshot(path: str) -> str:
     return found
 
 
-def _config(place: str, weights: str | None, task: Any, trusted: Sequence[type], changes: Mapping[str, Any]) -> Any:
+def _config(
+    place: str, weights: str | None, opened: _model.Model, task: Any, trusted: Sequence[type], changes: Mapping[str, Any]
+) -> Any:
     document = _config_document(place, weights)
     if document.get("quantization_config"):
         raise UnsupportedError("the weights are quantized: transformers' own from_pretrained loads them", path=place)
+    _architecture.refuse_size(document, len(opened), max((size for tensor in opened.values() for size in tensor.shape), default=0), place)
     return _architecture.config_of(document, changes, place, trusted, task)
 
 
@@ -148,7 +151,7 @@ def _config_document(place: str, weights: str | None) -> dict[str, Any]:
 
 def _read_config(path: str) -> dict[str, Any]:
     if path.endswith(".json"):
-        return _unit.json_of(path)
+        return _unit.json_of(path, floats=True)
     import yaml
 
     with open(path, "rb") as file:
@@ -193,7 +196,6 @@ class _Reading:
 def _built(
     config: Any, read: _Reading, place: str, unit: Mapping[str, Any], task: Any, dtype: Any, trusted: Sequence[type], is_changed: bool
 ) -> Any:
-    _refuse_depth(config, read.opened, place)
     of = _architecture.model_class(config, task, place, trusted) or _recognised(read.opened, config, place)
     _refuse_size(of, config, read.opened, place)
     names = _chosen(read.opened, of, config)
@@ -248,7 +250,7 @@ def _recognised(opened: _model.Model, config: Any, place: str) -> Any:
     candidates = _architecture.candidates(config)
     fitting: dict[Any, int] = {}
     for of in candidates:
-        made = _architecture.skeleton(of, config)
+        made = _architecture.skeleton(of, config, len(opened))
         own = {name: tuple(value.shape) for name, value in made.state_dict().items()}
         names = _chosen(opened, of, config)
         left_out = set(getattr(made, "all_tied_weights_keys", None) or {})
@@ -287,19 +289,13 @@ def _put_back(model: Any, saved: Mapping[str, torch.dtype], others: Mapping[str,
             found.data = others[name] if name in others else found.data.to(dtype)
 
 
-def _refuse_depth(config: Any, opened: _model.Model, place: str) -> None:
-    """Layers without a single tensor are refused before they are built: each costs time and memory."""
-    for key in ("num_hidden_layers", "num_layers", "encoder_layers", "decoder_layers", "num_decoder_layers"):
-        layers = getattr(config, key, None)
-        if isinstance(layers, int) and layers > len(opened):
-            raise MismatchError(f"the config says {key} {layers}, the weights are {len(opened)} tensors", path=place)
-
-
 def _refuse_size(of: Any, config: Any, opened: _model.Model, place: str) -> None:
     """A model far larger than its weights is refused before memory is asked for; what is new in it takes some."""
     try:
-        made = _architecture.skeleton(of, config)
+        made = _architecture.skeleton(of, config, len(opened))
     except Exception as error:  # whatever a module's own code says to a config that does not fit
+        if isinstance(error, LimitError):
+            raise LimitError(str(error), path=place) from error
         raise MismatchError(f"the config makes no {of.__name__}: {error}", path=place) from error
     wanted = sum(value.numel() for group in (made.parameters(), made.buffers()) for value in group)
     if wanted > 4 * sum(tensor.size for tensor in opened.values()) + (1 << 26):

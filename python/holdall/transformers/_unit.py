@@ -47,16 +47,21 @@ def read(folder: str) -> dict[str, Any]:
     return found
 
 
-def json_of(path: str) -> dict[str, Any]:
-    """A file that is one JSON object. Raises CorruptError."""
+def json_of(path: str, floats: bool = False) -> dict[str, Any]:
+    """A file that is one JSON object. Raises CorruptError. `floats`: {"__float__": "Infinity"} is the number, as transformers has it."""
     with open(path, "rb") as file:
         try:
-            found = json.load(file)
+            found = json.load(file, object_hook=_float if floats else None)
         except (ValueError, RecursionError) as error:
             raise CorruptError(f"it is no JSON: {error}", path=path) from error
     if not isinstance(found, dict):
         raise CorruptError("it is no JSON object", path=path)
     return found
+
+
+def _float(found: dict[str, Any]) -> Any:
+    tag = found.get("__float__")
+    return float(tag) if len(found) == 1 and tag in ("Infinity", "-Infinity", "NaN") else found
 
 
 def check(folder: str, unit: Mapping[str, Any]) -> None:
