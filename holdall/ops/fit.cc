@@ -14,6 +14,9 @@ namespace {
 
 // What wrappers put before the names of what they wrap: DataParallel, torch.compile, Lightning, averaged models.
 constexpr std::array<std::string_view, 4> kWrappers = {"module.", "_orig_mod.", "model.", "_forward_module."};
+// Where several places fit equally well, those of these names are taken before others, the first of them first.
+constexpr std::array<std::string_view, 10> kPlaces = {"model_state_dict", "state_dict", "model",   "module",  "_orig_mod",
+                                                      "_forward_module",  "net",        "network", "weights", "params"};
 // Of so many of the module's names, prefixes are looked for.
 constexpr std::size_t kSampled = 64;
 constexpr std::size_t kListed = 20;
@@ -94,14 +97,102 @@ std::vector<Prefixes> worth_a_try(const Names& names, const std::vector<FitEntry
   return tries;
 }
 
-Match best_match(const Names& names, const std::vector<FitEntry>& entries) {
-  Match best = match(names, entries, {});
-  if (best.fitting == entries.size()) return best;
+// The known places that a prefix begins with, as indices into kPlaces, and what comes after them.
+std::pair<std::vector<std::size_t>, std::string_view> known_places(std::string_view prefix) {
+  std::vector<std::size_t> places;
+  while (!prefix.empty()) {
+    const auto found = std::find(kPlaces.begin(), kPlaces.end(), prefix.substr(0, prefix.find('.')));
+    if (found == kPlaces.end()) break;
+    places.push_back(static_cast<std::size_t>(found - kPlaces.begin()));
+    prefix.remove_prefix(std::min(prefix.size(), found->size() + 1));
+  }
+  return {std::move(places), prefix};
+}
+
+bool ends_with_part(std::string_view prefix, std::string_view end) {
+  return prefix.ends_with(end) && (end.empty() || prefix.size() == end.size() || prefix[prefix.size() - end.size() - 1] == '.');
+}
+
+// Of places that fit equally well the one of a well-known name; null where they differ in more than the place.
+const Match* best_known(const std::vector<Match>& equals) {
+  const Match* best = nullptr;
+  std::vector<std::size_t> best_places;
+  for (const Match& match : equals) {
+    std::vector<std::size_t> places = known_places(match.prefixes.file).first;
+    if (!match.prefixes.own.empty() || places.empty() || (best != nullptr && best_places <= places)) continue;
+    best = &match;
+    best_places = std::move(places);
+  }
+  if (best == nullptr) return nullptr;
+  const std::string_view rest = known_places(best->prefixes.file).second;
+  const bool in_place_of_all = std::all_of(equals.begin(), equals.end(), [&](const Match& other) {
+    return other.prefixes.own.empty() && ends_with_part(other.prefixes.file, rest);
+  });
+  return in_place_of_all ? best : nullptr;
+}
+
+bool is_number(std::string_view part) {
+  return !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Places that differ from `prefix` in one number and hold a name of the module: what else the file has of its kind.
+std::vector<std::string> siblings(const Names& names, const std::vector<FitEntry>& entries, std::string_view prefix) {
+  std::vector<std::string> found;
+  for (std::size_t at = 0, end = 0; at < prefix.size(); at = end + 1) {
+    end = prefix.find('.', at);
+    if (end == std::string_view::npos) break;
+    if (!is_number(prefix.substr(at, end - at))) continue;
+    std::unordered_set<std::string, KeyedHash> own, seen;
+    for (const FitEntry& entry : entries) own.insert(std::string(prefix.substr(end)) + entry.name);
+    for (const std::string_view name : names.all()) {
+      if (!name.starts_with(prefix.substr(0, at))) continue;
+      const std::string_view number = name.substr(at, name.find('.', at) - at);
+      if (!is_number(number) || number == prefix.substr(at, end - at)) continue;
+      if (!own.contains(std::string(name.substr(at + number.size())))) continue;
+      std::string place = text("{}{}{}", prefix.substr(0, at), number, prefix.substr(end));
+      if (seen.insert(place).second) found.push_back(std::move(place));
+    }
+  }
+  return found;
+}
+
+Error ambiguous(const std::vector<std::string>& places, std::string_view remedy) {
+  std::string listed;
+  for (std::size_t i = 0; i < std::min(places.size(), kListed); ++i) listed += text("{}{}", i == 0 ? "" : ", ", places[i]);
+  if (places.size() > kListed) listed += text(" and {} more", places.size() - kListed);
+  return invalid_argument(text("several places fit: {}; {}", listed, remedy));
+}
+
+Error ambiguous(const std::vector<Match>& equals, const std::string& prefix) {
+  const bool in_module =
+      std::any_of(equals.begin(), equals.end(), [](const Match& match) { return match.prefixes.file.empty(); });
+  std::vector<std::string> places;
+  for (const Match& match : equals) {
+    const auto& [file, own] = match.prefixes;
+    places.push_back(own.empty() ? prefix + file : own + " of the module");
+  }
+  return ambiguous(places, in_module ? "say which with prefix= or rename=" : "give prefix=");
+}
+
+Result<Match> best_match(const Names& names, const std::vector<FitEntry>& entries, const std::string& prefix) {
+  std::vector<Match> equals;
+  equals.push_back(match(names, entries, {}));
+  if (equals[0].fitting == entries.size()) return std::move(equals[0]);
   for (Prefixes& prefixes : worth_a_try(names, entries)) {
     Match other = match(names, entries, std::move(prefixes));
-    if (other.fitting > best.fitting) best = std::move(other);
+    if (other.fitting < equals[0].fitting || other.fitting == 0) continue;
+    if (other.fitting > equals[0].fitting) equals.clear();
+    equals.push_back(std::move(other));
   }
-  return best;
+  // Names as they are come first.
+  if (equals[0].prefixes == Prefixes{}) return std::move(equals[0]);
+  const Match* best = equals.size() == 1 ? equals.data() : best_known(equals);
+  if (best == nullptr) return ambiguous(equals, prefix);
+  std::vector<std::string> alike = siblings(names, entries, best->prefixes.file);
+  if (alike.empty()) return *best;
+  alike.insert(alike.begin(), best->prefixes.file);
+  for (std::string& place : alike) place.insert(0, prefix);
+  return ambiguous(alike, "give prefix=");
 }
 
 template <class Items, class Say>
@@ -132,23 +223,25 @@ Result<Fit> fit(const Model& model, const std::vector<FitEntry>& entries, const 
     const std::string fault = rule_fault(from, to);
     if (!fault.empty()) return invalid_argument(text("rename {}", fault));
   }
-  const Match best = best_match(Names(model, options), entries);
+  Result<Match> found = best_match(Names(model, options), entries, options.prefix);
+  if (!found) return std::move(found).error().in(model.origin().path);
+  const Match& best = *found;
   const std::string prefix = options.prefix + best.prefixes.file;
   Fit made;
   FitReport& report = made.report;
   std::vector<bool> has_tensor(entries.size()), is_used(model.tensors().size());
   for (const Fit::Pair& pair : best.pairs) {
     const FitEntry& entry = entries[pair.entry];
-    const NamedTensor& found = model.tensors()[pair.tensor];
+    const NamedTensor& tensor = model.tensors()[pair.tensor];
     has_tensor[pair.entry] = is_used[pair.tensor] = true;
-    if (found.name != entry.name) report.renamed.push_back({entry.name, found.name});
-    if (found.tensor.shape() != entry.shape) {
-      report.mismatched.push_back({entry.name, found.tensor.shape(), entry.shape});
+    if (tensor.name != entry.name) report.renamed.push_back({entry.name, tensor.name});
+    if (tensor.tensor.shape() != entry.shape) {
+      report.mismatched.push_back({entry.name, tensor.tensor.shape(), entry.shape});
       continue;
     }
-    if (entry.dtype != found.tensor.dtype()) {
+    if (entry.dtype != tensor.tensor.dtype()) {
       const std::string_view own = entry.dtype ? name(*entry.dtype) : "another";
-      report.cast.push_back({entry.name, std::string(name(found.tensor.dtype())), std::string(own)});
+      report.cast.push_back({entry.name, std::string(name(tensor.tensor.dtype())), std::string(own)});
     }
     report.loaded.push_back(entry.name);
     made.pairs.push_back(pair);

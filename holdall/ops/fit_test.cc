@@ -50,6 +50,45 @@ TEST(Fit, OnlyWhatStandsBesideTheWeightsIsUnexpected) {
   EXPECT_THAT(made->report.missing, IsEmpty());
 }
 
+// What fit() says of a file whose every place holds kModule's names.
+std::string said_of_places(const std::vector<std::string>& places, const FitOptions& options = {}) {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const std::string& place : places) {
+    tensors.emplace_back(place + "fc.weight", floats({1, 2}));
+    tensors.emplace_back(place + "fc.bias", floats({1}));
+  }
+  const auto made = fit(flat_model(tensors), kModule, options);
+  if (!made) return made.error().message();
+  return made->report.renamed.empty() ? "as they are" : made->report.renamed[0].found_as;
+}
+
+TEST(Fit, OfPlacesThatFitEquallyWellNoneIsTakenButAKnownOne) {
+  EXPECT_EQ(said_of_places({"generator.", "discriminator."}), "several places fit: generator., discriminator.; give prefix=");
+  EXPECT_EQ(said_of_places({"state_dict.a.", "state_dict.b."}),
+            "several places fit: state_dict.a., state_dict.b.; give prefix=");
+  EXPECT_EQ(said_of_places({"head.", "model.encoder."}), "several places fit: head., model.encoder.; give prefix=");
+  EXPECT_EQ(said_of_places({"generator.", "discriminator."}, {.prefix = "discriminator."}), "discriminator.fc.weight");
+  EXPECT_EQ(said_of_places({"ema.", "model."}), "model.fc.weight");
+  EXPECT_EQ(said_of_places({"ema.encoder.", "net.", "state_dict.encoder."}).substr(0, 18), "several places fit");
+  EXPECT_EQ(said_of_places({"ema.encoder.", "state_dict.encoder."}), "state_dict.encoder.fc.weight");
+  EXPECT_EQ(said_of_places({"state_dict.ema.", "state_dict.model.", "model_state_dict."}), "model_state_dict.fc.weight");
+  EXPECT_EQ(said_of_places({"ema.", ""}), "as they are");
+  const std::vector<FitEntry> twice = {{"a.fc.weight", {2}, DType::kFloat32}, {"b.fc.weight", {2}, DType::kFloat32}};
+  EXPECT_EQ(fit(flat_model({{"fc.weight", floats({1, 2})}}), twice).error().message(),
+            "several places fit: a. of the module, b. of the module; say which with prefix= or rename=");
+}
+
+TEST(Fit, ALayerAmongOthersIsNotTakenForTheModule) {
+  EXPECT_EQ(said_of_places({"model.0.", "model.1."}), "several places fit: model.0., model.1.; give prefix=");
+  EXPECT_EQ(said_of_places({"folds.0."}), "folds.0.fc.weight");
+  const Model other_shapes = flat_model({{"0.fc.weight", floats({1, 2})},
+                                         {"0.fc.bias", floats({1})},
+                                         {"1.fc.weight", floats({1, 2, 3})},
+                                         {"2.norm", floats({1})}});
+  EXPECT_EQ(fit(other_shapes, kModule).error().message(), "several places fit: 0., 1.; give prefix=");
+  EXPECT_TRUE(fit(other_shapes, kModule, {.prefix = "0."})->report.complete());
+}
+
 TEST(Fit, TellsWhatDoesNotFit) {
   const Model model = flat_model({{"fc.weight", floats({1, 2, 3})}, {"other", floats({1})}});
   const auto made = fit(model, kModule);

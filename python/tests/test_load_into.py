@@ -129,3 +129,157 @@ def test_what_a_copy_would_make_wrong_is_refused_before_anything_changes(model, 
         holdall.torch.load_into(fresh, save(model.state_dict(), tmp_path))
     fresh[1].running_var = before["1.running_var"].clone()
     assert_same(before, dict(fresh.state_dict()))
+
+
+def linear(value=None):
+    made = torch.nn.Linear(2, 2)
+    if value is not None:
+        for own in made.parameters():
+            torch.nn.init.constant_(own, value)
+    return made
+
+
+@pytest.mark.parametrize("state, places", [
+    ({"generator": linear().state_dict(), "discriminator": linear().state_dict()}, "generator., discriminator."),
+    (torch.nn.Sequential(linear(), linear()).state_dict(), "0., 1."),
+    (torch.nn.Sequential(linear(), torch.nn.Linear(2, 5)).state_dict(), "0., 1."),
+])  # fmt: skip
+def test_of_places_that_fit_equally_well_none_is_taken(state, places, tmp_path):
+    path = save(state, tmp_path)
+    module = linear(7)
+    for strict in (True, False):
+        with pytest.raises(holdall.MismatchError, match=f"several places fit: {places}; give prefix=") as raised:
+            holdall.torch.load_into(module, path, strict=strict)
+        assert raised.value.report.missing == ["weight", "bias"] and raised.value.path == str(path)
+    same_weights(module, linear(7))
+    assert holdall.torch.load_into(module, path, prefix=places.split(", ")[0]).complete
+
+
+def test_a_usual_place_comes_before_others(tmp_path):
+    path = save({"ema": linear(1).state_dict(), "model": linear(2).state_dict()}, tmp_path)
+    module = linear()
+    assert holdall.torch.load_into(module, path).found_as["weight"] == "model.weight"
+    same_weights(module, linear(2))
+
+
+class Remembers(torch.nn.Module):
+    def __init__(self, memory):
+        super().__init__()
+        self.fc = linear()
+        self.memory = memory
+
+    def get_extra_state(self):
+        return self.memory
+
+    def set_extra_state(self, state):
+        self.memory = state
+
+
+@pytest.mark.parametrize("memory", [{"k": 7, "l": [None, 2.5]}, {"k": torch.arange(3.0)}, torch.arange(4)])
+@pytest.mark.parametrize("place", ["", "state_dict."])
+def test_extra_state_is_loaded_or_reported(memory, place, tmp_path):
+    saved = torch.nn.Sequential(Remembers(memory))
+    path = save({place.rstrip("."): saved.state_dict()} if place else saved.state_dict(), tmp_path)
+    with torch.device("meta"):
+        empty = torch.nn.Sequential(Remembers(None))
+    for fresh in (torch.nn.Sequential(Remembers(None)), empty):
+        report = holdall.torch.load_into(fresh, path)
+        assert "0._extra_state" in report.loaded and report.complete
+        assert_same(fresh[0].memory, memory)
+        same_weights(fresh[0].fc, saved[0].fc)
+    with pytest.raises(holdall.MismatchError, match=r"1 missing in the file:\s+0\._extra_state"):
+        holdall.torch.load_into(fresh, save({"0.fc": dict(saved[0].fc.state_dict())}, tmp_path, "b.pt"))
+    bare = torch.nn.Sequential(torch.nn.Sequential())
+    bare[0].add_module("fc", linear())
+    assert holdall.torch.load_into(bare, path, strict=False).unexpected == [f"{place}0._extra_state"]
+
+
+class Later(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.copy_:
+            raise RuntimeError("not today")
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_an_entry_that_takes_no_copy_leaves_all_as_it_was(tmp_path):
+    def holds(value, extra):
+        made = torch.nn.Sequential(linear(value))
+        made.register_buffer("last", extra)
+        return made
+
+    path = save({**holds(1, torch.ones(2)).state_dict()}, tmp_path)
+    for extra in (torch.zeros(2, dtype=torch.uint8).view(torch.bits8), torch.zeros(2).as_subclass(Later)):
+        module = holds(7, extra)
+        with pytest.raises(holdall.UnsupportedError, match="last"):
+            holdall.torch.load_into(module, path)
+        same_weights(module[0], linear(7))
+    with torch.inference_mode():
+        module = holds(7, torch.zeros(2))
+    assert holdall.torch.load_into(module, path).complete and module.last.tolist() == [1, 1]
+    same_weights(module[0], linear(1))
+
+
+def test_dtypes_that_are_taken_over_are_told(model, fresh, tmp_path):
+    path = save(model.state_dict(), tmp_path)
+    report = holdall.torch.load_into(fresh.half(), path, assign=True)
+    assert report.dtypes["0.weight"] == ("float32", "float16") and not report.cast
+    assert "of the file's dtype now" in str(report) and "0.weight: float32, was float16" in str(report)
+
+
+def test_what_stays_on_the_meta_device_is_told(tmp_path):
+    with torch.device("meta"):
+        module = linear()
+        module.register_buffer("table", torch.ones(2), persistent=False)
+    with pytest.warns(holdall.HoldallWarning, match="still on the meta device, table the first"):
+        assert holdall.torch.load_into(module, save(linear().state_dict(), tmp_path)).complete
+
+
+def tied():
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 2, bias=False))
+    module[1].weight = module[0].weight
+    return module
+
+
+def test_one_name_of_a_tied_weight_is_enough_and_of_two_values_the_last_is_taken(tmp_path):
+    with torch.device("meta"):
+        empty = tied()
+    one = save({"0.weight": torch.ones(2, 2)}, tmp_path)
+    two = save({"0.weight": torch.ones(2, 2), "1.weight": torch.full((2, 2), 2.0)}, tmp_path, "b.pt")
+    for module in (tied(), empty):
+        report = holdall.torch.load_into(module, one)
+        assert report.complete and report.loaded == ["0.weight", "1.weight"]
+        assert module[0].weight is module[1].weight and module[0].weight.eq(1).all()
+        with pytest.warns(holdall.HoldallWarning, match=r"1\.weight is tied"):
+            holdall.torch.load_into(module, two)
+        assert module[0].weight is module[1].weight and module[0].weight.eq(2).all()
+
+
+def test_a_parameter_without_a_shape_is_refused(tmp_path):
+    with pytest.raises(holdall.UnsupportedError, match=r"0\.weight has no shape yet"):
+        holdall.torch.load_into(torch.nn.Sequential(torch.nn.LazyLinear(2)), save(linear().state_dict(), tmp_path))
+
+
+def test_float4_is_counted_in_elements(tmp_path):
+    made, fresh = (torch.nn.Module(), torch.nn.Module())
+    made.register_buffer("pairs", torch.tensor([18, 52], dtype=torch.uint8).view(torch.float4_e2m1fn_x2))
+    fresh.register_buffer("pairs", torch.zeros(2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2))
+    assert holdall.torch.load_into(fresh, save(made.state_dict(), tmp_path)).complete
+    assert fresh.pairs.view(torch.uint8).tolist() == [18, 52]
+
+
+def test_a_batch_norm_takes_files_from_before_its_counter(model, tmp_path):
+    state = model.state_dict()
+    del state["1.num_batches_tracked"]
+    path = save(state, tmp_path)
+    with torch.device("meta"):
+        empty = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
+    for module in (torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3)), empty):
+        assert holdall.torch.load_into(module, path).complete
+        assert_same(dict(module.state_dict()), {**state, "1.num_batches_tracked": torch.tensor(0)})
+
+
+@pytest.mark.parametrize("rename", ["abc", lambda name: None, [("a",)], {"a": 3}, ["ab"]])
+def test_a_rename_that_is_none_is_a_type_error(rename, model, fresh, tmp_path):
+    with pytest.raises(TypeError, match="rename"):
+        holdall.torch.load_into(fresh, save(model.state_dict(), tmp_path), rename=rename)

@@ -427,3 +427,11 @@ def test_a_pickled_module_that_holds_what_none_holds_is_corrupt(tmp_path):
         torch.save(module, tmp_path / "a.pt")
         with pytest.raises(holdall.CorruptError, match=name):
             load_model(tmp_path / "a.pt")
+
+
+def test_a_module_without_values_is_not_saved(tmp_path):
+    with torch.device("meta"):
+        module = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    with pytest.raises(holdall.UnsupportedError, match=r"0\.weight is on the meta device"):
+        save_model(module, tmp_path / "a.pt")
+    assert not list(tmp_path.iterdir())

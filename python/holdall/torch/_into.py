@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from .. import _model
 from .._values import Object
-from ..errors import HoldallWarning, MismatchError, UnsupportedError
-from . import _tensors
+from ..errors import Error, HoldallWarning, MismatchError, UnsupportedError
+from . import _load, _tensors
+from ._builders import TorchBuilder
+
+# What a module's get_extra_state() gave is called so in a state dict.
+_EXTRA = "_extra_state"
+_OWN_CLASSES = (torch.Tensor, torch.nn.Parameter)
+_PLAIN = (str, bytes, int, float, complex, bool, type(None))
 
 
 @dataclasses.dataclass
@@ -24,11 +31,11 @@ class Report:
     unexpected: list[str] = dataclasses.field(default_factory=list)
     #: (name, shape in the file, shape in the module)
     mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = dataclasses.field(default_factory=list)
-    #: Copied into another dtype; `dtypes` says from which to which.
+    #: Copied into another dtype than the file's.
     cast: list[str] = dataclasses.field(default_factory=list)
     #: Found under another name; `found_as` says under which.
     renamed: list[str] = dataclasses.field(default_factory=list)
-    #: Of those that were cast: name to (dtype in the file, dtype in the module).
+    #: Of those whose dtypes differ, name to (dtype in the file, dtype in the module): they were cast, or where tensors are assigned took the file's.
     dtypes: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     #: Of those that were renamed: name to name in the file.
     found_as: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -40,11 +47,13 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"{len(self.loaded)} loaded"]
+        casts = set(self.cast)
         for title, names in (
             ("missing in the file", self.missing),
             ("not in the module", self.unexpected),
             ("of another shape", [f"{name}: {list(file)} in the file, {list(own)} in the module" for name, file, own in self.mismatched]),
-            ("cast", [f"{name}: {file} to {own}" for name, (file, own) in self.dtypes.items()]),
+            ("cast", [f"{name}: {file} to {own}" for name, (file, own) in self.dtypes.items() if name in casts]),
+            ("of the file's dtype now", [f"{name}: {file}, was {own}" for name, (file, own) in self.dtypes.items() if name not in casts]),
             ("renamed", [f"{file} to {own}" for own, file in self.found_as.items()]),
         ):
             if names:
@@ -73,12 +82,16 @@ def load_into(
 
     `rename`: names of the file to those of the module, a dict (with one ``*`` on each side where wanted) or a function; prefixes that
     wrappers add (``module.``, ``_orig_mod.``, ``model.``) and the place of the weights in a checkpoint are found by themselves and
-    reported. `prefix`: takes the entries under it and drops it. `mode`: "eval" or "train" puts the module into that mode; None leaves
-    it. `assign`: the file's tensors become the module's, dtypes and all, instead of being copied into them; needed for modules on
-    the meta device.
+    reported. Where several places fit equally well and none has a usual name (``model_state_dict.``, ``state_dict.``, ``model.``, …), or
+    a layer of a list does beside others, none is taken: MismatchError names them. `prefix`: takes the entries under it and drops it.
+    `mode`: "eval" or "train" puts the module into that mode; None leaves it. `assign`: the file's tensors become the module's, dtypes
+    and all (the report's `dtypes`), instead of being copied into them; done for modules on the meta device.
+
+    Extra state goes to the modules' set_extra_state(). Of tied entries one in the file is enough; where their values differ the last
+    is taken, with a HoldallWarning. A ``num_batches_tracked`` that an old file lacks is left as it is, as torch does.
 
     Returns the Report. With `strict`, anything missing, unexpected or of another shape raises MismatchError, which carries it, and
-    nothing has been loaded.
+    nothing has been loaded. Raises UnsupportedError, before anything changes, for entries that cannot be filled.
     """
     if mode not in (None, "eval", "train"):
         raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")
@@ -99,26 +112,62 @@ def into(
     assign: bool = False,
     check: bool = True,
     where: Where | None = None,
+    builder: TorchBuilder | None = None,
 ) -> Report:
-    """load_into(); `where` what is assigned goes, None: to where the entries are."""
-    own = module.state_dict(keep_vars=True)
-    own = {name: value for name, value in own.items() if isinstance(value, torch.Tensor)}
-    report, taken, assign = _compared(model, own, rename, prefix, assign)
+    """load_into(); `where` what is assigned goes, None: to where the entries are; `builder` makes what extra state is."""
+    state = module.state_dict(keep_vars=True)
+    own = {name: value for name, value in state.items() if isinstance(value, torch.Tensor) and not _is_extra(name)}
+    for name, value in own.items():
+        if torch.nn.parameter.is_lazy(value):
+            raise UnsupportedError(f"{name} has no shape yet: call the {type(module).__name__} once before it is loaded into", path=model.path)
+    try:
+        report, taken, assign = _compared(model, own, rename, prefix, assign)
+    except Error as error:
+        if not error.message.startswith("several places fit"):
+            raise
+        raise _mismatch(module, model, Report(missing=list(own)), error.message) from None
+    _forgive(module, own, report, taken)
+    extra = _extra_of(model, [name for name in state if _is_extra(name)], report, taken)
     if strict and not report.complete:
-        error = MismatchError(f"the file does not fit the {type(module).__name__}\n{report}", path=model.path)
-        error.report = report
-        raise error
-    _fill(module, own, model, taken, assign, check, where)
+        raise _mismatch(module, model, report)
+    for name, tensor in taken:
+        _refuse_unfit(model, tensor, name, own[name], assign)
+    _fill(module, own, model, taken, assign, check, where, _built(model, extra, builder, check))
     return report
+
+
+def _mismatch(module: torch.nn.Module, model: _model.Model, report: Report, more: str = "") -> MismatchError:
+    error = MismatchError(f"the file does not fit the {type(module).__name__}\n{report}" + (f"\n{more}" if more else ""), path=model.path)
+    error.report = report
+    return error
+
+
+def _rules(rename: Rename | None) -> Callable[[str], str] | list[tuple[str, str]] | None:
+    """As the library takes them. Raises TypeError for what is none."""
+    if rename is None:
+        return None
+    if callable(rename):
+        change = rename
+
+        def renamed(name: str) -> str:
+            new = change(name)
+            if not isinstance(new, str):
+                raise TypeError(f"rename gave {new!r} for {name}, not a name")
+            return new
+
+        return renamed
+    rules = [] if isinstance(rename, str | bytes) else list(rename.items() if isinstance(rename, Mapping) else rename)
+    if isinstance(rename, str | bytes) or not all(isinstance(rule, tuple | list) and [type(name) for name in rule] == [str, str] for rule in rules):
+        raise TypeError(f"rename takes a dict of names, pairs of names, or a function of a name, not {rename!r}")
+    return [(old, new) for old, new in rules]
 
 
 def _compared(
     model: _model.Model, own: Mapping[str, torch.Tensor], rename: Rename | None, prefix: str, assign: bool
 ) -> tuple[Report, list[tuple[str, _model.Tensor]], bool]:
     """The report, what can be loaded: (name in the module, tensor in the file), and whether it is assigned."""
-    rules = list(rename.items()) if isinstance(rename, Mapping) else rename if rename is None or callable(rename) else list(rename)
-    entries = [(name, tuple(value.shape), _tensors.name_of(value.dtype)) for name, value in own.items()]
-    found, pairs = model._native.fit(entries, rules, prefix)
+    entries = [(name, _elements(value), _tensors.name_of(value.dtype)) for name, value in own.items()]
+    found, pairs = model._native.fit(entries, _rules(rename), prefix)
     report = Report(found["loaded"], found["missing"], found["unexpected"], found["mismatched"])
     report.found_as = dict(found["renamed"])
     report.renamed = list(report.found_as)
@@ -128,19 +177,112 @@ def _compared(
     names = list(model)
     taken = [(entries[entry][0], model[names[tensor]]) for entry, tensor in pairs]
     assign = assign or any(own[name].device.type == "meta" for name, _ in taken)
-    if not assign:
-        report.dtypes = {name: (file, to) for name, file, to in found["cast"]}
-        report.cast = list(report.dtypes)
-    for name, tensor in taken:
-        _refuse_unfit(model, tensor, name, own[name], assign)
+    report.dtypes = {name: (file, to) for name, file, to in found["cast"]}
+    report.cast = [] if assign else list(report.dtypes)
     return report, taken, assign
+
+
+def _elements(tensor: torch.Tensor) -> tuple[int, ...]:
+    """The shape in elements: torch counts pairs of float4."""
+    shape = tuple(tensor.shape)
+    return (*shape[:-1], shape[-1] * 2) if shape and _tensors.name_of(tensor.dtype) == "float4_e2m1" else shape
+
+
+def _forgive(module: torch.nn.Module, own: Mapping[str, torch.Tensor], report: Report, taken: list[tuple[str, _model.Tensor]]) -> None:
+    """What is missing in the file and no fault: other names of a loaded tensor, the counters that old BatchNorms had not."""
+    if not report.missing:
+        return
+    of = {id(own[name]): tensor for name, tensor in taken}
+    tied = [name for name in report.missing if id(own[name]) in of]
+    taken += [(name, of[id(own[name])]) for name in tied]
+    parts = dict(module.named_modules(remove_duplicate=False))
+
+    def is_counter(name: str) -> bool:
+        part, _, last = name.rpartition(".")
+        return last == "num_batches_tracked" and isinstance(parts.get(part), torch.nn.modules.batchnorm._NormBase)
+
+    report.loaded += tied
+    report.missing = [name for name in report.missing if id(own[name]) not in of and not is_counter(name)]
+
+
+def _is_extra(name: str) -> bool:
+    return name.rpartition(".")[2] == _EXTRA
+
+
+def _extra_of(model: _model.Model, names: list[str], report: Report, taken: list[tuple[str, _model.Tensor]]) -> dict[str, str]:
+    """Names of the module's extra state to those in the file, where the tensors beside it were found; reports the others."""
+    in_file = dict(_extra_in(model.tree))
+    if not names and not in_file:
+        return {}
+    found: dict[str, str] = {}
+    for name in names:
+        place = next((place for place in _places(name, taken) if place in in_file), name)
+        if place in in_file:
+            found[name] = place
+            if place != name:
+                report.found_as[name] = place
+                report.renamed.append(name)
+        (report.loaded if name in found else report.missing).append(name)
+    root = next((tensor.name.removesuffix(name) for name, tensor in taken if tensor.name.endswith(name)), "")
+    used = set(found.values())
+    report.unexpected = [name for name in report.unexpected if not any(name == place or name.startswith(f"{place}.") for place in in_file)]
+    report.unexpected += [place for place in in_file if place not in used and place.startswith(root)]
+    return found
+
+
+def _places(name: str, taken: list[tuple[str, _model.Tensor]]) -> Iterator[str]:
+    """Where the file may have an entry of the module, going by where tensors of the same part of it are; the nearest part first."""
+    part = name
+    while part:
+        part = part.rstrip(".").rpartition(".")[0]
+        part += "." if part else ""
+        for own, tensor in taken:
+            rest = own.removeprefix(part)
+            if own.startswith(part) and tensor.name.endswith(rest):
+                yield tensor.name.removesuffix(rest) + name.removeprefix(part)
+
+
+def _extra_in(tree: Any) -> Iterator[tuple[str, Any]]:
+    """(name, value) of all extra state in a tree of dicts and lists."""
+    todo: list[tuple[Any, str]] = [(tree, "")]
+    seen: set[int] = set()
+    while todo:
+        part, prefix = todo.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        for key, value in enumerate(part) if isinstance(part, list | tuple) else _items(part):
+            if isinstance(key, str) and _is_extra(key):
+                yield f"{prefix}{key}", value
+            elif isinstance(value, dict | list | tuple | Object):
+                todo.append((value, f"{prefix}{key}."))
+
+
+def _built(model: _model.Model, extra: Mapping[str, str], builder: TorchBuilder | None, check: bool) -> dict[str, Any]:
+    """The values of extra state, by names of the module."""
+    if not extra:
+        return {}
+    in_file = dict(_extra_in(model.tree))
+    if not all(_is_plain(in_file[place]) for place in extra.values()):
+        in_file = dict(_extra_in(_load.load(model, check=check, builder=builder)))
+    return {name: in_file[place] for name, place in extra.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the inert tree has it as it is."""
+    if type(value) in (list, tuple):
+        return all(_is_plain(item) for item in value)
+    if type(value) is dict:
+        return all(_is_plain(key) and _is_plain(item) for key, item in value.items())
+    return type(value) in _PLAIN
 
 
 def _refuse_unfit(model: _model.Model, tensor: _model.Tensor, name: str, entry: torch.Tensor, assign: bool) -> None:
     """Raises UnsupportedError for what a copy would make wrong, or stop at halfway."""
     if tensor.dtype in _tensors.INTEGERS:
         raise UnsupportedError(
-            f"{name}: the file's tensor is quantized ({tensor.dtype}), integers without their scale to the module; load() gives it whole", path=model.path
+            f"{name}: the file's tensor is quantized ({tensor.dtype}), integers without their scale to the module; load() gives it whole",
+            path=model.path,
         )
     if assign:
         return
@@ -180,26 +322,87 @@ def _items(mapping: Any) -> list[tuple[Any, Any]]:
 
 def _fill(
     module: torch.nn.Module, own: Mapping[str, torch.Tensor], model: _model.Model, taken: list[tuple[str, _model.Tensor]], assign: bool,
-    check: bool, where: Where | None,
+    check: bool, where: Where | None, extra: dict[str, Any],
 ) -> None:  # fmt: skip
     """All is read before the first entry changes, so that damage leaves the module as it was."""
     device, place = where or (None, None)
     tensors = _tensors.load(model._native, [tensor._entry for _, tensor in taken], device=device, check=check, place=place)
-    with torch.no_grad():
-        if not assign:
-            for (name, _), tensor in zip(taken, tensors, strict=True):
-                own[name].copy_(tensor)
-            return
-    state: dict[str, torch.Tensor] = {}
     # What is one tensor under several names stays one.
-    firsts: dict[int, torch.Tensor] = {}
-    for (name, _), tensor in zip(taken, tensors, strict=True):
-        if where is None and own[name].device.type != "meta":
-            tensor = tensor.to(own[name].device)
-        if isinstance(own[name], torch.nn.Parameter):
-            tensor = torch.nn.Parameter(tensor, own[name].requires_grad and (tensor.is_floating_point() or tensor.is_complex()))
-        state[name] = firsts.setdefault(id(own[name]), tensor)
-    module.load_state_dict(state, strict=False, assign=True)
-    left = [name for name, value in module.state_dict().items() if isinstance(value, torch.Tensor) and value.device.type == "meta"]
-    if left and where is None:
-        warnings.warn(f"{len(left)} entries are still on the meta device, {left[0]} the first", HoldallWarning, stacklevel=3)
+    lasts: dict[int, torch.Tensor] = {}
+    for (name, found), tensor in zip(taken, tensors, strict=True):
+        before = lasts.get(id(own[name]))
+        if before is not None and not _same(before, tensor):
+            warnings.warn(
+                f"{model.path}: {name} is tied to another entry of the module, but not of the file: the values of {found.name} are taken",
+                HoldallWarning, stacklevel=4,
+            )  # fmt: skip
+        lasts[id(own[name])] = tensor
+    entries = {id(own[name]): (name, own[name]) for name, _ in taken}
+    state: dict[str, Any] = {}
+    if assign:
+        for key, (_, entry) in entries.items():
+            tensor = lasts[key]
+            if where is None and entry.device.type != "meta":
+                tensor = tensor.to(entry.device)
+            if isinstance(entry, torch.nn.Parameter):
+                tensor = torch.nn.Parameter(tensor, entry.requires_grad and (tensor.is_floating_point() or tensor.is_complex()))
+            lasts[key] = tensor
+        state.update((name, lasts[id(own[name])]) for name, _ in taken)
+    else:
+        _copy([(name, entry, lasts[key]) for key, (name, entry) in entries.items()], model.path)
+    state.update(extra)
+    if state:
+        module.load_state_dict(state, strict=False, assign=assign)
+    parts = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    left = [name for name, value in parts if value.device.type == "meta"]
+    if left:
+        warnings.warn(f"{len(left)} parameters and buffers are still on the meta device, {left[0]} the first", HoldallWarning, stacklevel=4)
+
+
+def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors of one shape have the same values."""
+    if a is b or (a.dtype == b.dtype and a.data_ptr() == b.data_ptr() and a.stride() == b.stride()):
+        return True
+    if a.dtype.itemsize == 1:
+        return a.dtype == b.dtype and torch.equal(a.view(torch.uint8), b.view(torch.uint8))
+    both_nan = torch.isnan(a) & torch.isnan(b)
+    return bool(((a == b.to(a.dtype)) | both_nan).all())
+
+
+def _copy(pairs: list[tuple[str, torch.Tensor, torch.Tensor]], path: str) -> None:
+    """(name, entry, new values): all are copied, or none."""
+    ways = [(pair, _way_of(*pair, path)) for pair in pairs]
+    # Of classes that are not torch's own nobody knows beforehand whether they take a copy: they come first.
+    ways.sort(key=lambda way: type(way[0][1]) in _OWN_CLASSES)
+    before: list[tuple[torch.Tensor, torch.Tensor]] = []
+    with torch.no_grad():
+        for (name, entry, tensor), as_bytes in ways:
+            kept = None if type(entry) in _OWN_CLASSES else entry.detach().clone()
+            try:
+                _copy_one(entry, tensor, as_bytes)
+            except (RuntimeError, NotImplementedError, TypeError) as error:
+                for changed, values in before:
+                    _copy_one(changed, values, False)
+                raise UnsupportedError(f"{name}: the {type(entry).__name__} cannot be copied into: {error}", path=path) from error
+            if kept is not None:
+                before.append((entry, kept))
+
+
+def _copy_one(entry: torch.Tensor, tensor: torch.Tensor, as_bytes: bool) -> None:
+    # What was made under inference mode changes there only.
+    with torch.inference_mode() if entry.is_inference() else contextlib.nullcontext():
+        if as_bytes:
+            entry.view(torch.uint8).copy_(tensor.view(torch.uint8))
+        else:
+            entry.copy_(tensor)
+
+
+def _way_of(name: str, entry: torch.Tensor, tensor: torch.Tensor, path: str) -> bool:
+    """Whether the bytes are copied, because torch copies no elements of the dtype. Raises UnsupportedError where nothing can."""
+    try:
+        torch.empty(1, dtype=entry.dtype, device=entry.device).copy_(torch.empty(1, dtype=tensor.dtype, device=tensor.device))
+    except (RuntimeError, NotImplementedError) as error:
+        if entry.dtype == tensor.dtype and entry.dtype.itemsize == 1:
+            return True
+        raise UnsupportedError(f"{name}: torch cannot copy {tensor.dtype} into {entry.dtype}: {error}", path=path) from error
+    return False

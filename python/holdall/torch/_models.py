@@ -94,13 +94,17 @@ def save_model(
     which parameters are frozen. Modules of torch's own need no arguments. Of wrappers (DataParallel, DistributedDataParallel,
     torch.compile) the module inside is saved. Others read the file as an ordinary state dict.
 
-    `distributed`: as for save(). Raises UnsupportedError where nothing says the arguments, UnsafeError for arguments that could not be
-    loaded without running code, LossError, StorageError.
+    `distributed`: as for save(). Raises UnsupportedError where nothing says the arguments and for a module on the meta device,
+    UnsafeError for arguments that could not be loaded without running code, LossError, StorageError.
     """
     module = _unwrapped(module)
+    state = module.state_dict()
+    for name, value in state.items():
+        if isinstance(value, torch.Tensor) and value.device.type == "meta":
+            raise UnsupportedError(f"{name} is on the meta device and has no values to save")
     description = _described(module, arguments)
     save(
-        module.state_dict(), path, format=format, metadata={**(metadata or {}), KEY: description}, sync=sync, shard_size=shard_size,
+        state, path, format=format, metadata={**(metadata or {}), KEY: description}, sync=sync, shard_size=shard_size,
         trusted=tuple(trusted), distributed=distributed, progress=progress,
     )  # fmt: skip
 
@@ -228,8 +232,7 @@ def _of_description(
     try:
         module, report.arguments = Building(builder).module(description["root"], arguments, strict=strict)
         where = None if map_location is None else _load.place_of(map_location)
-        report.weights = _into.into(module, model, strict=strict, assign=True, check=check, where=where)
-        _load_extra_state(module, model, builder, check)
+        report.weights = _into.into(module, model, strict=strict, assign=True, check=check, where=where, builder=builder)
     except MismatchError as error:
         before = ModelReport(report.versions, report.sources, builder.moved).differences()
         if before:
@@ -244,14 +247,6 @@ def _of_description(
         if name in parts:
             parts[name].training = not module.training
     return _moved(module, map_location)
-
-
-def _load_extra_state(module: torch.nn.Module, model: _model.Model, builder: TorchBuilder, check: bool) -> None:
-    """What modules put into a state dict beside tensors."""
-    names = [name for name, value in module.state_dict().items() if name.rpartition(".")[2] == "_extra_state" and not isinstance(value, torch.Tensor)]
-    if names:
-        state = _load.load(model, check=check, builder=builder)
-        module.load_state_dict({name: state[name] for name in names if name in state}, strict=False)
 
 
 def _changed(description: dict[str, Any], builder: _ModelBuilder) -> tuple[dict[str, tuple[str, str | None]], dict[str, tuple[str, str | None]]]:
@@ -295,7 +290,7 @@ def _of_pickle(
         if callee is None:
             raise _no_module(model)
         module, _ = Building(builder).module({"module": callee.module, "name": callee.name}, arguments)
-        report.weights = _into.into(module, model, strict=strict, check=check)
+        report.weights = _into.into(module, model, strict=strict, check=check, builder=builder)
         return _moved(module, map_location)
     found = _load.load(model, device=map_location, check=check, builder=builder, progress=progress)
     if not isinstance(found, torch.nn.Module):
