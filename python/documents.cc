@@ -17,6 +17,7 @@
 #include "holdall/trust/scan.h"
 #include "listener.h"
 #include "models.h"
+#include "paths.h"
 
 namespace nb = nanobind;
 
@@ -36,33 +37,39 @@ std::string document(Listener& listener, const Work& work) {
   return checked(std::move(text));
 }
 
+std::optional<std::string> page_path(nb::handle html) {
+  return html.is_none() ? std::nullopt : std::optional<std::string>(path_of(html));
+}
+
 std::string inspect_document(nb::handle source, const std::vector<std::string>& tensors, bool digest, bool stats,
-                             const std::optional<std::string>& html, nb::handle progress) {
+                             nb::handle html, nb::handle progress) {
   const Bundle bundle = bundle_of(source);
+  const std::optional<std::string> page = page_path(html);
   Listener listener(progress);
   return document(listener, [&](JsonWriter& writer) -> Status {
     InspectOptions options;
     options.tensors = tensors;
     if (digest) options.digests = InspectOptions::Read::kBytes;
-    if (stats || html) options.statistics = InspectOptions::Read::kBytes;
-    if (html) HOLDALL_TRY(require_pages());
+    if (stats || page) options.statistics = InspectOptions::Read::kBytes;
+    if (page) HOLDALL_TRY(require_pages());
     options.progress = listener.function();
     HOLDALL_ASSIGN(const Inspection inspection, inspect(bundle, options));
-    if (html) HOLDALL_TRY(save_page(page_of(inspection), *html, {&inspection.model}));
+    if (page) HOLDALL_TRY(save_page(page_of(inspection), *page, {&inspection.model}));
     return write_inspection(writer, inspection);
   });
 }
 
-std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, const std::optional<std::string>& html,
+std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, nb::handle html,
                           nb::handle progress) {
   const Bundle bundle_a = bundle_of(a);
   const Bundle bundle_b = bundle_of(b);
+  const std::optional<std::string> page = page_path(html);
   Listener listener(progress);
   return document(listener, [&](JsonWriter& writer) -> Status {
     DiffOptions options;
     options.atol = atol;
     options.rtol = rtol;
-    if (html) {
+    if (page) {
       HOLDALL_TRY(require_pages());
       options.names = DiffOptions::Names::kKeep;
     }
@@ -70,7 +77,7 @@ std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, 
     HOLDALL_ASSIGN(const Model model_a, open_model(bundle_a));
     HOLDALL_ASSIGN(const Model model_b, open_model(bundle_b));
     HOLDALL_ASSIGN(const DiffReport report, diff_models(model_a, model_b, options));
-    if (html) HOLDALL_TRY(save_page(page_of(report), *html, {&model_a, &model_b}));
+    if (page) HOLDALL_TRY(save_page(page_of(report), *page, {&model_a, &model_b}));
     write_difference(writer, report);
     return {};
   });
@@ -88,7 +95,9 @@ std::string verify_document(nb::handle source, nb::handle progress) {
   });
 }
 
-std::string scan_document(const std::vector<std::string>& paths, nb::handle progress) {
+std::string scan_document(const nb::list& given, nb::handle progress) {
+  std::vector<std::string> paths;
+  for (const nb::handle path : given) paths.push_back(path_of(path));
   Listener listener(progress);
   return document(listener, [&](JsonWriter& writer) -> Status {
     ScanOptions options;
@@ -111,12 +120,13 @@ std::string scan_file_document(nb::handle file) {
   });
 }
 
-std::string convert_document(nb::handle source, const std::string& output, const std::string& to,
+std::string convert_document(nb::handle source, nb::handle target, const std::string& to,
                              const std::optional<std::string>& dtype, std::vector<std::string> select,
                              std::vector<std::pair<std::string, std::string>> rename, bool allow_loss, bool check,
                              std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, bool durable,
                              nb::handle progress) {
   const Bundle bundle = bundle_of(source);
+  const std::string output = path_of(target);
   Listener listener(progress);
   return document(listener, [&](JsonWriter& writer) -> Status {
     ConvertOptions options;

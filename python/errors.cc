@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "paths.h"
+
 namespace nb = nanobind;
 
 namespace holdall::python {
@@ -14,7 +16,7 @@ void raise(const Error& error) {
   const nb::object make = nb::module_::import_("holdall.errors").attr("_make");
   const std::string of_class(code_python_class(error.code()));
   nb::object exception =
-      make(of_class, error.to_string(), error.message(), error.path(), error.offset(), error.context(), error.system_code());
+      make(of_class, text_of(error.to_string()), text_of(error.message()), text_of(error.path()), error.offset(), error.context(), error.system_code());
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
   throw nb::python_error();
 }

@@ -18,6 +18,7 @@
 #include "listener.h"
 #include "loads.h"
 #include "memory.h"
+#include "paths.h"
 #include "tree.h"
 
 namespace nb = nanobind;
@@ -43,7 +44,7 @@ const NamedTensor& entry_of(const OpenedModel& opened, std::size_t entry) {
 nb::tuple facts(const OpenedModel& opened, std::size_t entry) {
   const NamedTensor& named = entry_of(opened, entry);
   return nb::make_tuple(std::string(name(named.tensor.dtype())), tuple_of(named.tensor.shape()), named.tensor.bytes(),
-                        named.tensor.logical(), std::string(named.file.str()));
+                        named.tensor.logical(), text_of(named.file.str()));
 }
 
 // (path, offset) of the elements where they lie verbatim in a file, else None.
@@ -52,7 +53,7 @@ nb::object location(const OpenedModel& opened, std::size_t entry) {
   if (!tensor.is_dense() || tensor.bytes() == 0) return nb::none();
   const auto place = checked(tensor.data()).locate();
   if (!place) return nb::none();
-  return nb::make_tuple(place->path, place->offset);
+  return nb::make_tuple(text_of(place->path), place->offset);
 }
 
 // Bytes [begin, end) of the elements as a digest sees them.
@@ -84,6 +85,18 @@ std::vector<std::optional<std::size_t>> entries_by_index(const OpenedModel& open
     if (!entries[tensors[i].index]) entries[tensors[i].index] = i;
   }
   return entries;
+}
+
+nb::typed<nb::list, nb::str> files(const OpenedModel& opened) {
+  nb::list list;
+  for (const std::string& file : opened.model->origin().files) list.append(text_of(file));
+  return list;
+}
+
+nb::typed<nb::list, nb::str> warnings(const OpenedModel& opened) {
+  nb::list list;
+  for (const std::string& warning : opened.model->warnings()) list.append(text_of(warning));
+  return list;
 }
 
 std::vector<std::string> names(const OpenedModel& opened) {
@@ -137,9 +150,10 @@ nb::tuple fit_entries(const OpenedModel& opened, const nb::list& entries, nb::ha
   return nb::make_tuple(lists, pairs);
 }
 
-void save(const OpenedModel& opened, const std::string& path, const std::string& format, bool allow_loss, bool durable,
+void save(const OpenedModel& opened, nb::handle to, const std::string& format, bool allow_loss, bool durable,
           std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, nb::handle progress, nb::handle beside,
           const std::vector<std::string>& may_go) {
+  const std::string path = path_of(to);
   Listener listener(progress);
   SaveOptions options;
   options.to = format;
@@ -174,7 +188,7 @@ nb::tuple tuple_of(const Shape& shape) {
 
 Bundle bundle_of(nb::handle source) {
   if (!nb::isinstance<nb::str>(source)) return Bundle::of(file_source(nb::borrow(source)));
-  const auto path = nb::cast<std::string>(source);
+  const std::string path = path_of(source);
   Result<Bundle> bundle = [&] {
     const nb::gil_scoped_release released;
     return Bundle::open(path, Limits{});
@@ -200,13 +214,13 @@ void bind_models(nb::module_& module) {
       .def_prop_ro("parameters", [](const OpenedModel& m) { return m.model->parameters(); })
       .def_prop_ro("format", [](const OpenedModel& m) { return m.model->origin().format; })
       .def_prop_ro("detail", [](const OpenedModel& m) { return m.model->origin().detail; })
-      .def_prop_ro("path", [](const OpenedModel& m) { return m.model->origin().path; })
-      .def_prop_ro("files", [](const OpenedModel& m) { return m.model->origin().files; })
+      .def_prop_ro("path", [](const OpenedModel& m) { return text_of(m.model->origin().path); })
+      .def_prop_ro("files", files)
       .def_prop_ro("bytes", [](const OpenedModel& m) { return m.model->origin().bytes; })
-      .def_prop_ro("warnings", [](const OpenedModel& m) { return m.model->warnings(); })
+      .def_prop_ro("warnings", warnings)
       .def_prop_ro("has_config", [](const OpenedModel& m) { return bool(m.model->config()); });
   module.def("open", open, nb::arg("source"), nb::arg("format") = "");
-  module.def("build", made, nb::arg("root"), nb::arg("describe"), nb::arg("metadata").none(), nb::arg("framework"),
+  module.def("build", made, nb::arg("root").none(), nb::arg("describe"), nb::arg("metadata").none(), nb::arg("framework"),
              nb::arg("config").none(), nb::arg("side_files").none());
 }
 

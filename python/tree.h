@@ -40,7 +40,7 @@ nanobind::object to_python(Value value, const TreeMaker& maker, std::uint32_t de
 //   ("tensor", storage, address, bytes, dtype, shape, strides, offset, requires_grad, is_parameter, attributes, owner, logical)
 //       storage: any hashable that is equal for tensors that share memory; address and bytes are of that memory; strides and
 //       offset in elements; attributes: a dict or None; owner keeps the memory alive
-//   ("elements", dtype, shape, bytes, attributes)     a tensor that exists as bytes, laid out as its digest is (strings)
+//   ("elements", dtype, shape, bytes, attributes, logical)   a tensor that exists as bytes, laid out as its digest is (strings)
 //   ("model", model, entry)                           a tensor of an opened model: still on disk
 //   ("object", callee, args, kwargs, state, items, pairs, is_new)   callee: (module, name); items, pairs: lists or None
 //   ("global", module, name)

@@ -188,6 +188,7 @@ class Builder {
     Blob data = Blob::memory(bytes_of_buffer(what[3]), "memory");
     Tensor made = checked(dtype == DType::kString ? Tensor::strings(shape_of(what[2]), std::move(data))
                                                   : Tensor::dense(dtype, shape_of(what[2]), std::move(data)));
+    if (const auto logical = nb::cast<std::string>(what[5]); !logical.empty()) made = made.with_logical(logical);
     TensorNode node;
     node.attributes = optional(what[4]);
     node.index = builder_.add(std::move(made));

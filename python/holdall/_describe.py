@@ -171,13 +171,19 @@ class Describer:
     def _array(self, array: Any) -> Description:
         import numpy
 
-        if type(array) is not numpy.ndarray:
-            return self.reduced(array) if isinstance(array, numpy.ma.MaskedArray) else self._array(numpy.asarray(array))
+        if isinstance(array, numpy.ma.MaskedArray):
+            return self.reduced(array)
+        if type(array) not in (numpy.ndarray, numpy.memmap):
+            raise UnsupportedError(f"{type(array).__module__}.{type(array).__qualname__} would come back as another class; save numpy.asarray() of it")
+        if type(array) is numpy.memmap:
+            array = array.view(numpy.ndarray)
         kind = array.dtype.kind
         if kind == "O":
             return self.reduced(array)
         if kind in "US":
-            return ("elements", "string", array.shape, _string_elements(array), self._of_array)
+            # A width is a file's own; that these are bytes it has to be told.
+            logical = f"S{max(array.dtype.itemsize, 1)}" if kind == "S" else ""
+            return ("elements", "string", array.shape, _string_elements(array), self._of_array, logical)
         logical = ""
         if kind in "mM":
             logical = array.dtype.name

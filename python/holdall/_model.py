@@ -104,8 +104,30 @@ class Tensor:
             raise TypeError("len() of a tensor without dimensions")
         return self.shape[0]
 
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a tensor without dimensions")
+        return (self[row] for row in range(self.shape[0]))
+
+    def __float__(self) -> float:
+        return float(self._only())
+
+    def __int__(self) -> int:
+        return int(self._only())
+
+    def __complex__(self) -> complex:
+        return complex(self._only())
+
+    def _only(self) -> Any:
+        if self.size != 1:
+            raise TypeError(f"a tensor of {self.size} elements is no number")
+        return self.numpy().reshape(())[()]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(f"tensor {self.name!r} is on disk and is not pickled alone: pickle its Model, or what tensor.numpy() gives")
+
     def numpy(self, *, check: bool = True) -> np.ndarray[Any, Any]:
-        """The elements as an array of their own, writable.
+        """The elements as an array of their own, writable. Quantized ones are the integers that are stored.
 
         ``check=False`` skips the stored checksums. Raises CorruptError, StorageError; UnsupportedError for a dtype that neither
         NumPy nor ml_dtypes has.
@@ -131,10 +153,10 @@ class Tensor:
         return _dtypes.array_of(memory, _logical(dtype, self.logical)).reshape(shape)
 
     def torch(self, device: Any = "cpu", *, check: bool = True) -> TorchTensor:
-        """The elements as a torch tensor of its own on `device`. Raises as numpy()."""
-        from .torch import _tensors
+        """The elements as a torch tensor of its own on `device`, quantized where the file says how. Raises as numpy()."""
+        from .torch import _load
 
-        return _tensors.load(self._native, [self._entry], device=device, check=check)[0]
+        return _load.flat(self._native, [self._entry], device=device, check=check)[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         """For ``numpy.asarray(tensor)``. Raises as numpy(); ValueError for ``copy=False``."""
@@ -289,23 +311,39 @@ class Model(Mapping[str, Tensor]):
         return self._native.tree(part, tensors, None, Global, inert, fill)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A model pickles as its path and the digest of what it lists; opening it elsewhere finds the same or raises."""
+        """A model pickles as its absolute path; where it is unpickled, the file must stand there and be the same.
+
+        The same is: names, dtypes, shapes and places of the tensors, and for each file its size and its first and last MiB, which
+        hold a header, or a directory with the checksums of tensors. Other bytes in the middle of a large file are not noticed.
+        """
         if not isinstance(self._source, str | os.PathLike):
             raise UnsupportedError("a model opened from a file object cannot be pickled")
         return (_reopen, (os.path.abspath(os.fspath(self._source)), self._fingerprint()))
 
     def _fingerprint(self) -> str:
         import hashlib
+        import io
         import json
 
-        facts = [[name, *self._native.facts(entry)[:3]] for name, entry in self._names.items()]
-        stamps = [[file, os.stat(os.path.join(_folder(self.path), file)).st_size] for file in self.files]
-        return hashlib.sha256(json.dumps([facts, stamps]).encode()).hexdigest()
+        facts = [[name, *self._native.facts(entry)[:3], (self._native.location(entry) or ("", 0))[1]] for name, entry in self._names.items()]
+        digest = hashlib.sha256(json.dumps([facts, self.files]).encode())
+        for name in self.files:
+            with io.open(os.path.join(_folder(self.path), name), "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                digest.update(size.to_bytes(8, "little"))
+                for begin in sorted({0, max(size - _EDGE_BYTES, 0)}):
+                    file.seek(begin)
+                    digest.update(file.read(_EDGE_BYTES))
+        return digest.hexdigest()
 
     def _repr_html_(self) -> str:
         from ._html import model_table
 
         return model_table(self)
+
+
+# Of each end of a file that a pickled model stands for.
+_EDGE_BYTES = 1 << 20
 
 
 class _NoTensor(MissingError, KeyError):
@@ -339,6 +377,8 @@ def source_of(source: Source) -> str | BinaryFile:
         return source
     if isinstance(source, os.PathLike):
         return os.fsdecode(source)
+    if hasattr(source, "encoding") and hasattr(source, "errors"):
+        raise TypeError("the file object is in text mode: open it with 'rb'")
     if hasattr(source, "read") and hasattr(source, "seek"):
         return source
     raise TypeError(f"a path or a seekable binary file is needed, not {type(source).__name__}")

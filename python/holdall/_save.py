@@ -7,6 +7,7 @@ import os
 from . import _model, _native
 from ._documents import size_of
 from ._progress import Callback, reporting
+from .errors import UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def save(
     """Writes nested dicts, lists, arrays and plain values; the file is there whole and on disk, or as it was before.
 
     Arrays may be NumPy's, torch's, TensorFlow's, jax's, or tensors of an opened model; a Model itself, or its tree, is saved as it is. The extension, or
-    `format` (an id of formats()), chooses the format. `metadata`: a dict of plain values that travels with the model. `sync=False`
+    `format` (an id of formats()), chooses the format. `metadata`: a dict of plain values that travels with the model, tensors are none. `sync=False`
     does not wait for the disk. `shard_size`: bytes, or ``"5GB"``. `alignment`: of each tensor's bytes, a power of two.
 
     Raises LossError, listing what the format cannot hold, unless `allow_loss`; UnsafeError, naming an object that could not be
@@ -52,11 +53,34 @@ def build(
     from ._describe import Describer
 
     describe = Describer(trusted, arrays_say_so=framework == "pt").describe
-    # A version (torch.__version__) is a text of a class of its own.
-    given = None if metadata is None else {key: str(value) if isinstance(value, str) else value for key, value in metadata.items()}
+    given = None if metadata is None else _plain(dict(metadata), "metadata")
     if isinstance(state, _model.Model) and config is None and side_files is None:
         return state._native if given is None else state._native.with_metadata(describe, given)
     return _native.build(state, describe, given, framework, config, side_files)
+
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+
+
+def _plain(value: Any, at: str, level: int = 0) -> Any:
+    """The value, if it is plain through and through. Raises TypeError naming the place of what is not."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, str):
+        return str(value)  # a version (torch.__version__) is a text of a class of its own
+    if level > _DEEPEST:
+        raise UnsupportedError(f"{at[:100]} nests deeper than {_DEEPEST} levels, or holds itself")
+    if type(value) is dict:
+        return {_plain(key, f"{at}: a key", level + 1): _plain(item, f"{at}[{key!r}]", level + 1) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)([_plain(item, f"{at}[{number}]", level + 1) for number, item in enumerate(value)])
+    if type(value) in (set, frozenset):
+        return type(value)([_plain(item, at, level + 1) for item in value])
+    raise TypeError(f"{at} is a {type(value).__module__}.{type(value).__qualname__}: metadata takes plain values; tensors belong in the state")
+
+
+# Levels of metadata.
+_DEEPEST = 200
 
 
 def write(

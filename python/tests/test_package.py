@@ -210,3 +210,79 @@ def test_arrays_are_apart_from_the_model_and_from_each_other(tmp_path):
         loaded["w"][:] = 9
         loaded["v"][:] = 9
     assert not model["w"].numpy().any()
+
+
+@pytest.mark.parametrize("extension", ["npz", "safetensors", "pkl"])
+def test_metadata_is_plain_or_refused_by_its_key(extension, tmp_path):
+    for bad in (numpy.ones(2), numpy.float32(1), object()):
+        with pytest.raises(TypeError, match=r"metadata\['x'\]\[0\]"):
+            holdall.save({"w": numpy.ones(1)}, tmp_path / f"a.{extension}", metadata={"x": [bad]})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_pickled_model_knows_other_values_of_the_same_size(tmp_path):
+    holdall.save({"w": numpy.ones(1000)}, tmp_path / "a.npz")
+    pickled = pickle.dumps(holdall.open(tmp_path / "a.npz"))
+    holdall.save({"w": numpy.zeros(1000)}, tmp_path / "a.npz")
+    with pytest.raises(holdall.Error, match="another"):
+        pickle.loads(pickled)
+    with pytest.raises(TypeError, match="pickle its Model"):
+        pickle.dumps(holdall.open(tmp_path / "a.npz")["w"])
+
+
+def test_a_tensor_of_one_element_is_a_number(tmp_path):
+    holdall.save({"z": numpy.array(3.5), "w": numpy.ones(2)}, tmp_path / "a.npz")
+    opened = holdall.open(tmp_path / "a.npz")
+    assert (float(opened["z"]), int(opened["z"]), [float(x) for x in opened["w"]]) == (3.5, 3, [1, 1])
+    for wrong in (lambda: float(opened["w"]), lambda: iter(opened["z"])):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+class Broken:
+    """A file object that answers as it is told."""
+
+    def __init__(self, end, read):
+        self.end, self.read = end, read
+
+    def seek(self, offset, whence):
+        return self.end
+
+
+def broken(size):
+    raise OSError(5, "broken cable")
+
+
+def test_file_objects_that_do_not_do_are_refused_in_words(path):
+    with open(path, encoding="latin-1") as file, pytest.raises(TypeError, match="text mode"):
+        holdall.open(file)
+    for end in (-1, None, 1 << 70):
+        with pytest.raises(holdall.StorageError, match=r"seek\(\)"):
+            holdall.open(Broken(end, broken))
+    with pytest.raises(holdall.StorageError, match="something else than bytes"):
+        holdall.open(Broken(10, lambda size: "text"))
+    with pytest.raises(holdall.StorageError, match=r"cannot be read: OSError: \[Errno 5\] broken cable$"):
+        holdall.open(Broken(10, broken))
+
+
+def test_a_path_with_nul_is_refused(path):
+    wrong = f"{path}\0.png"
+    for call in (
+        holdall.open, holdall.inspect, holdall.verify, holdall.scan, lambda wrong: holdall.scan([wrong]), lambda wrong: holdall.save({}, wrong, format="npz"),
+        lambda wrong: holdall.convert(path, wrong, format="safetensors"), lambda wrong: holdall.inspect(path, html=wrong), lambda wrong: holdall.diff(path, wrong),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="null byte"):
+            call(wrong)
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere paths are texts")
+def test_a_path_that_is_no_text_is_a_path(path, state):
+    odd = path.parent / "\udcff.npz"
+    holdall.save(state, odd)
+    model = holdall.open(odd)
+    assert model.path == str(odd) and model.files == [odd.name] and model["layer.w"].location.path == str(odd)
+    assert same(state, holdall.load(odd)) and holdall.verify(odd)["sound"] and holdall.scan(odd)["verdict"] == "inert"
+    with pytest.raises(holdall.MissingError) as missing:
+        holdall.open(f"{odd}x")
+    assert missing.value.path == f"{odd}x"

@@ -279,3 +279,37 @@ def test_views_of_pairs_of_float4_load(tmp_path):
     torch.save([pairs.view(4, 4)[1:], pairs[3:], pairs.view(4, 4)[:, 1:3], pairs.view(4, 4)[::2]], tmp_path / "a.pt")
     for theirs, ours in zip(torch_load(tmp_path / "a.pt"), holdall.torch.load(tmp_path / "a.pt"), strict=True):
         assert ours.dtype == theirs.dtype and torch.equal(theirs.view(torch.uint8), ours.view(torch.uint8))
+
+
+def test_quantized_tensors_are_quantized_however_they_are_asked_for(tmp_path):
+    names = ["per tensor", "per channel", "quint4x2", "qint32", "torch.quint2x4 (2, 8)", "torch.uint8"]
+    expected = {**{name: OBJECTS[name] for name in names}, "view": torch.quantize_per_tensor(torch.randn(4, 5), 0.1, 2, torch.qint8)[1:]}
+    torch.save(expected, tmp_path / "a.pt")
+    opened = holdall.open(tmp_path / "a.pt")
+    chosen = holdall.load(opened, framework="torch", select=list(expected))
+    assert_same(expected, chosen)
+    assert_same(expected, {name: opened[name].torch() for name in expected})
+    assert opened["view"].numpy().tolist() == expected["view"].int_repr().tolist()
+    with pytest.raises(holdall.UnsupportedError, match="meta"):
+        holdall.load(opened, framework="torch", select="view", device="meta")
+
+
+def test_arrays_keep_their_types(tmp_path):
+    import numpy
+
+    days = numpy.array(["2020-01-01", "2021-02-03"], "datetime64[D]")
+    arrays = {"days": days, "spans": days - days[0], "bytes": numpy.array([b"ab", b"c"]), "wide": numpy.array([b"c"], "S5"), "texts": numpy.array(["ab"])}
+    torch.save(arrays, tmp_path / "theirs.pt")
+    holdall.torch.save(arrays, tmp_path / "ours.pt")
+    holdall.save(arrays, tmp_path / "a.npz")
+    loaded = [holdall.torch.load(tmp_path / "theirs.pt"), holdall.torch.load(tmp_path / "ours.pt"), torch_load(tmp_path / "ours.pt"), holdall.load(tmp_path / "a.npz")]
+    for found in loaded:
+        for name, array in arrays.items():
+            assert found[name].dtype == array.dtype and found[name].tolist() == array.tolist()
+    with pytest.raises(holdall.UnsupportedError, match="matrix"):
+        holdall.torch.save({"m": numpy.matrix([[1]])}, tmp_path / "b.pt")
+
+
+def test_none_is_saved_as_torch_does(tmp_path):
+    holdall.torch.save(None, tmp_path / "a.pt")
+    assert torch.load(tmp_path / "a.pt", weights_only=True) is None and holdall.torch.load(tmp_path / "a.pt") is None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from .. import _load as _plain
-from .. import _model
+from .. import _model, _native
 from .._build import Trusted
 from .._progress import Callback, reporting
+from .._values import Global, fill, inert
 from ..errors import UnsafeError, UnsupportedError
 from . import _tensors
 from ._builders import TorchBuilder, with_attributes
@@ -59,7 +60,7 @@ def load(
         if select is not None:
             chosen = _plain.selected(names, select)
             entries = [model[name]._entry for name in chosen]
-            tensors = _tensors.load(model._native, entries, device=target, dtype=dtype, check=check, mapped=mmap, tell=tell, place=place)
+            tensors = flat(model._native, entries, device=target, dtype=dtype, check=check, mapped=mmap, tell=tell, place=place)
             return dict(zip(chosen, tensors, strict=True))
         native = model._native
         by_index = native.entries_by_index()
@@ -70,7 +71,37 @@ def load(
     loaded: dict[int, Any] = dict(zip(numbers, tensors, strict=True))
     loaded.update((entry, model[names[entry]].numpy(check=check)) for entry in strings)
     builder = builder or TorchBuilder(trusted, model.path)
-    return _Tree(model, builder, [None if entry is None else loaded[entry] for entry in by_index]).build()
+    return _Tree(model, builder, by_index, [None if entry is None else loaded[entry] for entry in by_index]).build()
+
+
+def flat(native: _native.Model, entries: Sequence[int], **how: Any) -> list[torch.Tensor]:
+    """As _tensors.load(), which `how` is for; quantized tensors with the quantizers that stand beside them in the tree."""
+    tensors = _tensors.load(native, entries, **how)
+    if not any(native.facts(entry)[0] in _MAYBE_QUANTIZED for entry in entries):
+        return tensors
+    by_index = native.entries_by_index()
+    found: dict[int, tuple[dict[str, Any], torch.dtype | None]] = {}
+
+    def tensor(index: int, requires_grad: bool, is_parameter: bool, attributes: dict[str, Any] | None) -> Any:
+        more, entry = attributes or {}, by_index[index]
+        if "quantizer" in more and entry is not None:
+            packed = more.get("dtype")
+            found[entry] = more["quantizer"], None if packed is None else getattr(torch, packed.name, packed)
+        return index
+
+    native.tree("tree", list(range(len(by_index))), tensor, Global, inert, fill)
+    for number, entry in enumerate(entries):
+        if entry in found:
+            quantizer, packed = found[entry]
+            tensors[number] = _quantized(tensors[number], _with_values(native, quantizer, by_index), packed)
+    return tensors
+
+
+def _with_values(native: _native.Model, quantizer: dict[str, Any], by_index: Sequence[int | None]) -> dict[str, Any]:
+    """`quantizer` with the tensors that it has by their indices; a list of numbers stays."""
+    parts = {key: by_index[value] for key, value in quantizer.items() if key in ("scales", "zero_points") and isinstance(value, int)}
+    entries = [entry for entry in parts.values() if entry is not None]
+    return {**quantizer, **dict(zip(parts, _tensors.load(native, entries), strict=True))}
 
 
 def place_of(device: MapLocation) -> tuple[torch.device | None, _tensors.Place | None]:
@@ -96,22 +127,27 @@ def place_of(device: MapLocation) -> tuple[torch.device | None, _tensors.Place |
 
 
 class _Tree:
-    """`tensors`: by their index in the tree, as they were loaded."""
+    """`tensors`: by their index in the tree, as they were loaded; `by_index`: their entries."""
 
-    def __init__(self, model: _model.Model, builder: TorchBuilder, tensors: list[Any]) -> None:
+    def __init__(self, model: _model.Model, builder: TorchBuilder, by_index: Sequence[int | None], tensors: list[Any]) -> None:
         self.model = model
+        self.by_index = by_index
         self.builder = builder
         self.tensors = tensors
 
     def build(self) -> Any:
         return self.builder.tree(self.model._native, self.tensors, self.tensor)
 
+    def logical(self, index: int) -> str:
+        entry = self.by_index[index]
+        return "" if entry is None else self.model._native.facts(entry)[3]
+
     def tensor(self, index: int, requires_grad: bool, is_parameter: bool, attributes: dict[str, Any] | None) -> Any:
         """A tensor that is more than its values; torch/_utils.py says how each comes to be."""
         tensor = self.tensors[index]
         more = attributes or {}
         if "class" in more:
-            return _array(tensor, more)
+            return _array(tensor, more, self.logical(index))
         if "dtype" in more and "quantizer" not in more:
             tensor = tensor.view(more["dtype"])
         if "shape" in more:
@@ -130,12 +166,16 @@ class _Tree:
         return tensor
 
 
-def _array(value: Any, attributes: dict[str, Any]) -> Any:
+def _array(value: Any, attributes: dict[str, Any], logical: str) -> Any:
     """An array of NumPy in a torch file."""
     array = value.numpy() if isinstance(value, torch.Tensor) else value
+    if logical.startswith(("datetime64", "timedelta64")):
+        array = array.view(logical)
     return array if type(array) is attributes["class"] else array.view(attributes["class"])
 
 
+# What the elements of quantized tensors are called in a file; packed ones are bytes.
+_MAYBE_QUANTIZED = (*_tensors.INTEGERS, "uint8")
 # The quantized dtype of integers.
 _QUANTIZED = {torch.int8: torch.qint8, torch.uint8: torch.quint8, torch.int32: torch.qint32}
 
@@ -149,16 +189,21 @@ def _quantized(tensor: torch.Tensor, quantizer: dict[str, Any], packed: torch.dt
         strides = torch.empty(shape, device="meta").stride()
         if packed not in _tensors.PACKED or not tensor.is_contiguous() or tensor.storage_offset():
             raise UnsupportedError(f"quantized tensors of {packed} are not built; their bytes are in model[name]")
-    if "scales" in quantizer:
-        scales, zero_points, axis = quantizer["scales"], quantizer["zero_points"], quantizer["axis"]
-        if not isinstance(scales, torch.Tensor):
-            scales = torch.tensor(scales, dtype=torch.double)
-            zero_points = torch.tensor(zero_points, dtype=torch.long)
-        made = torch._empty_per_channel_affine_quantized(shape, scales=scales, zero_points=zero_points, axis=axis, dtype=dtype, device=tensor.device)
-    else:
-        made = torch._empty_affine_quantized(
-            shape, scale=quantizer["scale"], zero_point=quantizer["zero_point"], dtype=dtype, device=tensor.device
-        )
+    try:
+        made = _empty_quantized(shape, quantizer, dtype, tensor.device)
+    except NotImplementedError as error:
+        raise UnsupportedError(f"torch has no quantized tensors on {tensor.device.type}") from error
     untyped = tensor.untyped_storage()
     storage = torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)  # type: ignore[no-untyped-call]
     return made.set_(storage, tensor.storage_offset(), shape, strides)
+
+
+def _empty_quantized(shape: torch.Size, quantizer: dict[str, Any], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    if "scales" not in quantizer:
+        scale, zero_point = quantizer["scale"], quantizer["zero_point"]
+        return torch._empty_affine_quantized(shape, scale=scale, zero_point=zero_point, dtype=dtype, device=device)
+    scales, zero_points, axis = quantizer["scales"], quantizer["zero_points"], quantizer["axis"]
+    if not isinstance(scales, torch.Tensor):
+        scales = torch.tensor(scales, dtype=torch.double)
+        zero_points = torch.tensor(zero_points, dtype=torch.long)
+    return torch._empty_per_channel_affine_quantized(shape, scales=scales, zero_points=zero_points, axis=axis, dtype=dtype, device=device)
