@@ -59,8 +59,7 @@ std::string inspect_document(nb::handle source, const std::vector<std::string>& 
   });
 }
 
-std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, nb::handle html,
-                          nb::handle progress) {
+std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, nb::handle html, nb::handle progress) {
   const Bundle bundle_a = bundle_of(a);
   const Bundle bundle_b = bundle_of(b);
   const std::optional<std::string> page = page_path(html);

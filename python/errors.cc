@@ -15,8 +15,8 @@ namespace holdall::python {
 void raise(const Error& error) {
   const nb::object make = nb::module_::import_("holdall.errors").attr("_make");
   const std::string of_class(code_python_class(error.code()));
-  nb::object exception =
-      make(of_class, text_of(error.to_string()), text_of(error.message()), text_of(error.path()), error.offset(), error.context(), error.system_code());
+  nb::object exception = make(of_class, text_of(error.to_string()), text_of(error.message()), text_of(error.path()),
+                              error.offset(), error.context(), error.system_code());
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
   throw nb::python_error();
 }
