@@ -15,8 +15,10 @@ namespace holdall::python {
 void raise(const Error& error) {
   const nb::object make = nb::module_::import_("holdall.errors").attr("_make");
   const std::string of_class(code_python_class(error.code()));
+  nb::list context;
+  for (const auto& on_behalf : error.context()) context.append(text_of(on_behalf));
   nb::object exception = make(of_class, text_of(error.to_string()), text_of(error.message()), text_of(error.path()),
-                              error.offset(), error.context(), error.system_code());
+                              error.offset(), context, error.system_code());
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
   throw nb::python_error();
 }
