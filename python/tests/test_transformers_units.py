@@ -223,6 +223,18 @@ def test_a_config_far_larger_than_its_weights_is_refused_before_anything_is_buil
     assert time.monotonic() - began < 5
 
 
+def test_settings_of_a_tokenizer_made_later_come_back(model, tokenizer, tmp_path):
+    tokenizer.padding_side = tokenizer.truncation_side = "left"
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    tokenizer.model_max_length = 20
+    holdall.transformers.save(model, tokenizer, tmp_path / "a", sync=False)
+    _, again = holdall.transformers.load(tmp_path / "a", verify=True)
+    for tokens in (again, T.AutoTokenizer.from_pretrained(tmp_path / "a")):
+        assert (tokens.padding_side, tokens.truncation_side, tokens.model_max_length) == ("left", "left", 20)
+        assert tokens.model_input_names == ["input_ids", "attention_mask"] and tokens(["a", "a b c"]) == tokenizer(["a", "a b c"])
+    assert holdall.transformers.verify(tmp_path / "a")["sound"]
+
+
 def test_infinite_values_of_a_config_come_back(tmp_path):
     config = T.Mamba2Config(hidden_size=16, num_heads=4, head_dim=8, state_size=8, n_groups=1, num_hidden_layers=1, vocab_size=20,
                             time_step_limit=(0.0, float("inf")))  # fmt: skip

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import transformers
 
-from ..errors import UnsupportedError
-from . import _architecture, _unit
+from ..errors import Error as HoldallError
+from ..errors import MismatchError, UnsupportedError
+from . import _architecture, _sample, _unit
 
 # Kind, base class, the Auto class that finds it; the first that fits.
 _KINDS = {
@@ -23,6 +25,13 @@ _OF_TOKENIZERS = (
     "tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tekken.json",
 )  # fmt: skip
 _OF_OTHERS = {"processor_config.json": "processor", "preprocessor_config.json": "processor"}
+
+# Of a tokenizer, what its config can say and save_pretrained forgets when it was set later; and what else must be the same.
+_SETTINGS = (
+    "padding_side", "truncation_side", "model_input_names", "model_max_length", "clean_up_tokenization_spaces", "split_special_tokens",
+    "pad_token_type_id",
+)  # fmt: skip
+_OTHERS = ("chat_template", "special_tokens_map")
 
 
 def kind_of(given: Any) -> str:
@@ -54,6 +63,37 @@ def load(folder: str, unit: Mapping[str, Any], config: Any, trusted: Sequence[ty
         raise
     except Exception as error:  # the tokenizers library raises bare Exceptions
         raise UnsupportedError(f"transformers could not make the {kind.replace('_', ' ')} of this: {error}", path=folder) from error
+
+
+def keep(given: Any, kind: str, folder: str) -> None:
+    """save_pretrained(), and what it leaves out: settings that were made after the tokenizer was. Raises MismatchError, naming what would be lost."""
+    given.save_pretrained(folder)
+    tokenizer = given if kind == "tokenizer" else getattr(given, "tokenizer", None)
+    if not isinstance(tokenizer, transformers.PreTrainedTokenizerBase):
+        return
+    lost = _lost(given, tokenizer, kind, folder)
+    path = os.path.join(folder, "tokenizer_config.json")
+    if lost and os.path.isfile(path):
+        document = _unit.json_of(path) | {name: getattr(tokenizer, name) for name in lost if name in _SETTINGS}
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        lost = _lost(given, tokenizer, kind, folder)
+    if lost:
+        raise MismatchError(f"the tokenizer does not come back as it is: {', '.join(lost)} would be lost")
+
+
+def _lost(given: Any, tokenizer: Any, kind: str, folder: str) -> list[str]:
+    """What is another in the tokenizer that the folder makes."""
+    saved = {"preprocessing": {"kind": kind, "class": type(given).__name__}}
+    try:
+        made = load(folder, saved, None, [type(given), type(tokenizer)])
+    except HoldallError as error:
+        raise MismatchError(f"the {type(given).__name__} does not come back from what it saves: {error}") from error
+    again = made if kind == "tokenizer" else made.tokenizer
+    lost = [name for name in (*_SETTINGS, *_OTHERS) if getattr(tokenizer, name, None) != getattr(again, name, None)]
+    with _sample.as_it_was(tokenizer):
+        texts = _sample.own_texts(tokenizer)
+        return lost if tokenizer(texts)["input_ids"] == again(texts)["input_ids"] else [*lost, "the ids of a text"]
 
 
 def _kind_in(folder: str) -> str | None:

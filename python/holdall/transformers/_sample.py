@@ -42,14 +42,14 @@ def _inputs(model: Any, preprocessing: Any, kind: str | None, given: Any) -> tup
     texts = [given] if isinstance(given, str) else list(given) if given is not None else None
     tokenizer = preprocessing if kind == "tokenizer" else getattr(preprocessing, "tokenizer", None)
     if tokenizer is not None and _names(model) >= {"input_ids"}:
-        texts = texts or _texts(tokenizer)
+        texts = texts or own_texts(tokenizer)
         return texts, _decoder(model, encoded(model, tokenizer, texts))
     if texts is not None:
         raise ValueError("texts need a tokenizer")
     return None, _decoder(model, _made(model, preprocessing, kind))
 
 
-def _texts(tokenizer: Any) -> list[str]:
+def own_texts(tokenizer: Any) -> list[str]:
     """Words of any language, and some of the tokenizer's own."""
     special = set(tokenizer.all_special_ids)
     ids = [id for id in sorted(tokenizer.get_vocab().values()) if id not in special]
@@ -62,14 +62,14 @@ def encoded(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, torch.Ten
     """What the tokenizer makes of the texts, as the model takes it, in the CPU's memory."""
     places = getattr(model.config, "max_position_embeddings", None) or _LONGEST
     longest = max(4, min(min(_LONGEST, places) - 4, tokenizer.model_max_length))
-    with _as_it_was(tokenizer):
+    with as_it_was(tokenizer):
         batch = tokenizer(texts, return_tensors="pt", padding=len(texts) > 1, truncation=True, max_length=longest)
     names = _names(model)
     return {name: value for name, value in batch.items() if name in names}
 
 
 @contextlib.contextmanager
-def _as_it_was(tokenizer: Any) -> Iterator[None]:
+def as_it_was(tokenizer: Any) -> Iterator[None]:
     """A fast tokenizer keeps how it was last asked to cut and pad, and would save that."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     cut, padded = getattr(backend, "truncation", None), getattr(backend, "padding", None)

@@ -53,8 +53,8 @@ def save(
     _agree(model, tokenizer)
     with tempfile.TemporaryDirectory() as place:
         config, state = _adapter.parts(model, place) if adapter else _parts(model, place)
-        if tokenizer is not None:
-            tokenizer.save_pretrained(place)
+        if kind is not None:
+            _preprocessing.keep(tokenizer, kind, place)
         files = {str(path.relative_to(place)): path.read_bytes() for path in sorted(pathlib.Path(place).rglob("*")) if path.is_file()}
     beside: dict[str, Any] = {}
     kept = _sample.make(model, tokenizer, kind, sample)
