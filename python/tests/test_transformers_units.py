@@ -123,10 +123,17 @@ def test_a_model_is_proved_to_say_the_same(saved, model, tokenizer):
     holdall.transformers.load(saved, verify=True)
     with warnings.catch_warnings(action="ignore"):
         holdall.transformers.load(saved, dtype="bfloat16", verify=True)
-    # Weights that are whole and others: only the sample can tell.
+    # Weights that are whole and others: their header tells, and without that the sample.
     with torch.no_grad():
         model.classifier.bias += 0.5
     holdall.torch.save(model.state_dict(), saved / "model.safetensors")
+    found = holdall.transformers.verify(saved)
+    assert not found["sound"] and found["sample"] is None and "model.safetensors is not what was saved" in found["faults"][0]["what"]
+    with pytest.raises(holdall.CorruptError, match="model.safetensors is not what was saved"):
+        holdall.transformers.load(saved)
+    unit = json.loads((saved / "holdall.json").read_text())
+    del unit["weights"]
+    (saved / "holdall.json").write_text(json.dumps(unit))
     found = holdall.transformers.verify(saved)
     assert not found["sound"] and not found["sample"]["equal"] and abs(found["sample"]["outputs"]["logits"]["max_abs"] - 0.5) < 1e-5
     with pytest.raises(holdall.MismatchError, match=f"no longer says.*transformers {T.__version__}"):
@@ -233,6 +240,40 @@ def test_settings_of_a_tokenizer_made_later_come_back(model, tokenizer, tmp_path
         assert (tokens.padding_side, tokens.truncation_side, tokens.model_max_length) == ("left", "left", 20)
         assert tokens.model_input_names == ["input_ids", "attention_mask"] and tokens(["a", "a b c"]) == tokenizer(["a", "a b c"])
     assert holdall.transformers.verify(tmp_path / "a")["sound"]
+
+
+def test_every_file_of_a_unit_has_its_checksum(saved, model, tokenizer, tmp_path):
+    holdall.transformers.save(model, tokenizer, tmp_path / "t", sync=False, training={"step": 1})
+    for folder in (saved, tmp_path / "t"):
+        unit = json.loads((folder / "holdall.json").read_text())
+        assert set(unit["files"]) | set(unit["weights"]) | {"holdall.json"} == set(contents(folder))
+        assert all(facts["sha256"] == contents(folder)[name] for name, facts in unit["files"].items())
+    holdall.transformers.save(model, tokenizer, tmp_path / "o", sync=False, training={"step": 2})
+    (tmp_path / "t/training.pt").write_bytes((tmp_path / "o/training.pt").read_bytes())
+    assert "training.pt" in holdall.verify(tmp_path / "t")["faults"][0]["where"]
+    with pytest.raises(holdall.CorruptError, match="training.pt is not what was saved"):
+        holdall.transformers.load(tmp_path / "t")
+
+
+def test_a_save_takes_away_no_file_but_a_unit_s(model, tokenizer, tmp_path):
+    folder = tmp_path / "m"
+    model.save_pretrained(folder, max_shard_size="20KB")
+    tokenizer.save_pretrained(folder)
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+    holdall.transformers.save(model, tokenizer, folder, sync=False, training={"step": 1})
+    assert [path.name for path in folder.glob("model*")] == ["model.safetensors"]
+    holdall.transformers.save(model, None, folder, sync=False)  # its tokenizer and training state go
+    assert not (folder / "tokenizer.json").exists() and not (folder / "training.pt").exists()
+    (folder / "thesis.docx").write_bytes(b"years")
+    unit = json.loads((folder / "holdall.json").read_text())
+    unit["files"]["thesis.docx"] = {"bytes": 5, "sha256": hashlib.sha256(b"years").hexdigest()}
+    (folder / "holdall.json").write_text(json.dumps(unit))
+    with pytest.raises(holdall.StorageError, match="thesis.docx"):
+        holdall.transformers.save(model, None, folder, sync=False)
+    assert (folder / "thesis.docx").read_bytes() == b"years"
+    (folder / "thesis.docx").rename(folder / "model-00001-of-00002.safetensors.bak")
+    with pytest.raises(holdall.StorageError, match="bak"):
+        holdall.transformers.save(model, None, folder, sync=False)
 
 
 def test_infinite_values_of_a_config_come_back(tmp_path):

@@ -95,7 +95,8 @@ def _fitting(base: Any, config: Any, state: Mapping[str, torch.Tensor], place: s
     if isinstance(getattr(trial, "init_lora_weights", None), str):
         trial.init_lora_weights = False  # a decomposition of weights that have no values
     try:
-        with _architecture.quiet(), warnings.catch_warnings(action="ignore"), torch.device("meta"):
+        with _architecture.quiet(), warnings.catch_warnings(), torch.device("meta"):
+            warnings.simplefilter("ignore")
             model = peft.get_peft_model(copy.deepcopy(base, memo), trial)
             own = {name: tuple(value.shape) for name, value in peft.get_peft_model_state_dict(model).items()}
     except Exception as error:  # whatever PEFT says to a config that does not fit

@@ -24,6 +24,9 @@ _KINDS = {
 _OF_TOKENIZERS = (
     "tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tekken.json",
 )  # fmt: skip
+_MORE = (
+    "added_tokens.json", "chat_template.json", "chat_template.jinja", "merges.txt", "special_tokens_map.json", "video_preprocessor_config.json",
+)  # fmt: skip
 _OF_OTHERS = {"processor_config.json": "processor", "preprocessor_config.json": "processor"}
 
 # Of a tokenizer, what its config can say and save_pretrained forgets when it was set later; and what else must be the same.
@@ -63,6 +66,14 @@ def load(folder: str, unit: Mapping[str, Any], config: Any, trusted: Sequence[ty
         raise
     except Exception as error:  # the tokenizers library raises bare Exceptions
         raise UnsupportedError(f"transformers could not make the {kind.replace('_', ' ')} of this: {error}", path=folder) from error
+
+
+def files_of(unit: Mapping[str, Any], given: Any) -> set[str]:
+    """Names that the preprocessing of a unit, and the one that takes its place, can have."""
+    saved = unit.get("preprocessing") or {}
+    was = _class(saved.get("class"), saved["kind"], ()) if saved.get("kind") in _KINDS else None
+    tables = [getattr(of, "vocab_files_names", None) for of in (was, given, getattr(given, "tokenizer", None))]
+    return {*_OF_TOKENIZERS, *_OF_OTHERS, *_MORE, *(name for table in tables if isinstance(table, dict) for name in table.values())}
 
 
 def keep(given: Any, kind: str, folder: str) -> None:

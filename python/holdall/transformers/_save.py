@@ -18,7 +18,7 @@ from transformers.modeling_utils import remove_tied_weights_from_state_dict
 from .. import _model
 from .. import _save as _plain
 from .._progress import Callback
-from ..errors import HoldallWarning, MismatchError, UnsupportedError
+from ..errors import CorruptError, HoldallWarning, MismatchError, UnsupportedError
 from . import _adapter, _agreement, _preprocessing, _sample, _training, _unit
 
 
@@ -65,7 +65,8 @@ def save(
     files[_unit.FILE] = _unit.document(model, tokenizer, kind, files, beside)
     native = _plain.build(state, metadata or None, trusted, "pt", config, files)
     path = os.path.abspath(os.fsdecode(folder))
-    _plain.write(native, path, "huggingface", False, sync, shard_size, 0, False, progress, beside, _own_files(path))
+    _plain.write(native, path, "huggingface", False, sync, shard_size, 0, False, progress, beside, _own_files(path, tokenizer))
+    _unit.seal(path, sync)
 
 
 def _unwrapped(model: Any) -> Any:
@@ -112,11 +113,25 @@ def _parts(model: Any, place: str) -> tuple[dict[str, Any], dict[str, torch.Tens
     return document, dict(revert_weight_conversion(model, state))
 
 
-def _own_files(folder: str) -> list[str]:
-    """What an earlier save of a unit left at the path."""
-    unit = _unit.read(folder)
-    if not unit:
-        return []
+def _own_files(folder: str, preprocessing: Any) -> list[str]:
+    """Names that may go from the folder: those of a unit's files, where an earlier save or save_pretrained left them, whatever a list in it says."""
     place = pathlib.Path(folder)
-    weights = [path.name for stem in ("model", "adapter_model") for path in place.glob(f"{stem}*.safetensors*")]
-    return [_unit.FILE, *unit["files"], *weights]
+    if not place.is_dir():
+        return []
+    there = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    unit = _unit.read(folder)
+    named = {name for index in there if index.endswith(".index.json") for name in _sharded(os.path.join(folder, index))}
+    may_go = {name for name in there if _unit.WEIGHTS.fullmatch(name) and (unit or name in named)}
+    may_go |= {name for name in there & {stem + ".safetensors.index.json" for stem in ("model", "adapter_model")} if unit or named}
+    if unit:
+        may_go |= (there & set(unit["files"]) & _preprocessing.files_of(unit, preprocessing)) | (there & _unit.OWN)
+    return sorted(may_go)
+
+
+def _sharded(path: str) -> list[str]:
+    """The shards that an index names; none where it is no index."""
+    try:
+        names = _unit.json_of(path).get("weight_map")
+    except CorruptError:
+        return []
+    return [name for name in names.values() if isinstance(name, str)] if isinstance(names, dict) else []

@@ -23,6 +23,10 @@ def verify(folder: _model.PathLike, *, device: Any = None, base: Any = None, tru
     path = os.path.abspath(os.fsdecode(folder))
     document = _documents.verify(path)
     document["sample"] = None
+    fault = _unit.weights_fault(path, _unit.read(path)) if document["sound"] else None
+    if fault is not None:
+        document["faults"].append({"where": fault[0], "offset": None, "what": fault[1]})
+        document["sound"] = False
     if not document["sound"] or not os.path.isfile(os.path.join(path, _unit.SAMPLE)):
         return document
     model, preprocessing = _load.load(path, device=device, base=base, trusted=trusted)
