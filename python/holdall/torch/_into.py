@@ -355,7 +355,7 @@ def _fill(
         module.load_state_dict(state, strict=False, assign=assign)
     parts = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
     left = [name for name, value in parts if value.device.type == "meta"]
-    if left:
+    if left and (device is None or device.type != "meta"):
         warnings.warn(f"{len(left)} parameters and buffers are still on the meta device, {left[0]} the first", HoldallWarning, stacklevel=4)
 
 
