@@ -434,4 +434,8 @@ def test_a_module_without_values_is_not_saved(tmp_path):
         module = torch.nn.Sequential(torch.nn.Linear(2, 2))
     with pytest.raises(holdall.UnsupportedError, match=r"0\.weight is on the meta device"):
         save_model(module, tmp_path / "a.pt")
+    module = torch.nn.Linear(2, 2)
+    module.register_buffer("table", torch.ones(2, device="meta"), persistent=False)
+    with pytest.raises(holdall.UnsupportedError, match="table is on the meta device"):
+        save_model(module, tmp_path / "a.pt")
     assert not list(tmp_path.iterdir())

@@ -87,8 +87,9 @@ def load_into(
     `mode`: "eval" or "train" puts the module into that mode; None leaves it. `assign`: the file's tensors become the module's, dtypes
     and all (the report's `dtypes`), instead of being copied into them; done for modules on the meta device.
 
-    Extra state goes to the modules' set_extra_state(). Of tied entries one in the file is enough; where their values differ the last
-    is taken, with a HoldallWarning. A ``num_batches_tracked`` that an old file lacks is left as it is, as torch does.
+    Extra state goes to the modules' set_extra_state(), last and as it was saved: what that raises comes after the tensors. Of tied
+    entries one in the file is enough; where their values differ the last is taken, with a HoldallWarning. A ``num_batches_tracked`` that
+    an old file lacks is left as it is, as torch does.
 
     Returns the Report. With `strict`, anything missing, unexpected or of another shape raises MismatchError, which carries it, and
     nothing has been loaded. Raises UnsupportedError, before anything changes, for entries that cannot be filled.

@@ -98,13 +98,12 @@ def save_model(
     UnsafeError for arguments that could not be loaded without running code, LossError, StorageError.
     """
     module = _unwrapped(module)
-    state = module.state_dict()
-    for name, value in state.items():
-        if isinstance(value, torch.Tensor) and value.device.type == "meta":
+    for name, value in (*module.named_parameters(), *module.named_buffers()):
+        if value.device.type == "meta":
             raise UnsupportedError(f"{name} is on the meta device and has no values to save")
     description = _described(module, arguments)
     save(
-        state, path, format=format, metadata={**(metadata or {}), KEY: description}, sync=sync, shard_size=shard_size,
+        module.state_dict(), path, format=format, metadata={**(metadata or {}), KEY: description}, sync=sync, shard_size=shard_size,
         trusted=tuple(trusted), distributed=distributed, progress=progress,
     )  # fmt: skip
 
