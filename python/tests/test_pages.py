@@ -28,7 +28,7 @@ def test_the_page_holds_the_document_that_is_returned(files):
     assert data_of(files / "a.html") == {"inspection": document}
     assert document["tensors"][0]["statistics"]["std"] == pytest.approx(float(torch.arange(6.0).std(correction=0)))
     document = holdall.diff(files / "a.pt", files / "b.pt", html=str(files / "d.html"))
-    assert data_of(files / "d.html") == {"difference": document, "names": ["w", "</script>"]}
+    assert data_of(files / "d.html") == {"difference": document, "names": ["w", "</script>"], "only_a": [], "only_b": []}
     assert not document["same"]
 
 

@@ -84,10 +84,11 @@ def _found(
     config = getattr(module, "config", None)
     if config is None:
         return None
-    needed = [own for own in parameters if own.default is own.empty and own.kind not in (own.VAR_POSITIONAL, own.VAR_KEYWORD)]
-    if [own.name for own in needed] == ["config"]:
-        return (), {"config": config}
-    if isinstance(config, Mapping) and all(isinstance(key, str) for key in config):
+    named = [own for own in parameters if own.kind not in (own.VAR_POSITIONAL, own.VAR_KEYWORD)]
+    if any(own.name == "config" for own in named):
+        return ((), {"config": config}) if all(own.default is not own.empty or own.name == "config" for own in named) else None
+    # Else its entries, where each is a parameter by its own name.
+    if isinstance(config, Mapping) and {own.name for own in named}.issuperset(config):
         values = dict(config)
         try:
             signature.bind(**values)
