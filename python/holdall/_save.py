@@ -53,13 +53,20 @@ def build(
     from ._describe import Describer
 
     describe = Describer(trusted, arrays_say_so=framework == "pt").describe
-    given = None if metadata is None else _plain(dict(metadata), "metadata")
+    given = None if metadata is None else _checked(metadata)
     if isinstance(state, _model.Model) and config is None and side_files is None:
         return state._native if given is None else state._native.with_metadata(describe, given)
     return _native.build(state, describe, given, framework, config, side_files)
 
 
+# The description of a module (torch/_models.py), which names classes and holds no tensors.
+_MODULE = "holdall.module"
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
+
+
+def _checked(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = _plain({key: value for key, value in metadata.items() if key != _MODULE}, "metadata")
+    return {**given, _MODULE: metadata[_MODULE]} if _MODULE in metadata else given
 
 
 def _plain(value: Any, at: str, level: int = 0) -> Any:
