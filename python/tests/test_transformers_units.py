@@ -276,6 +276,85 @@ def test_a_save_takes_away_no_file_but_a_unit_s(model, tokenizer, tmp_path):
         holdall.transformers.save(model, None, folder, sync=False)
 
 
+class Bad(torch.optim.lr_scheduler.StepLR):
+    def load_state_dict(self, state):
+        if state.get("step_size") != 7:
+            raise ValueError("bad")
+
+
+def test_a_resume_that_fails_changes_nothing(model, tokenizer, tmp_path):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    model(torch.tensor([[5, 6, 7]]), labels=torch.tensor([1])).loss.backward()
+    optimizer.step()
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 3)
+    training = {"optimizer": optimizer, "scheduler": scheduler, "step": 2}
+    holdall.transformers.save(model, tokenizer, tmp_path / "a", training=training, sync=False)
+
+    def refused(match, error=holdall.MismatchError, make=torch.optim.AdamW, parameters=None, **more):
+        other = make(list(model.parameters()) if parameters is None else parameters, lr=9.0)
+        random = torch.get_rng_state()
+        with pytest.raises(error, match=match) as raised:
+            holdall.transformers.resume(tmp_path / "a", optimizer=other, **more)
+        assert other.param_groups[0]["lr"] == 9.0 and not other.state and torch.get_rng_state().equal(random)
+        assert error is TypeError or raised.value.path.endswith("training.pt")
+
+    refused("bad", scheduler=Bad(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 7))
+    refused("is a SGD, the state that was kept is another's: it has .*betas", make=torch.optim.SGD)
+    refused("groups of .1. parameters", parameters=[next(model.parameters())])
+    refused("exp_avg of parameter 0", parameters=list(model.parameters())[::-1])
+    refused("no load_state_dict", error=TypeError, scheduler=5)
+    kept = torch.load(tmp_path / "a/training.pt")
+    for state, match in (([1], "dict of names"), ({**kept, "random_states": 5}, "random states are a int"), ({**kept, "optimizer_state_dict": 3}, "not a dict")):
+        torch.save(state, tmp_path / "a/training.pt")
+        refused(match, error=holdall.CorruptError)
+    torch.save({**kept, "random_states": {"python": (3, (1, 2), None)}}, tmp_path / "a/training.pt")
+    refused("random states could not")
+
+
+def junk():
+    yield from (("generation_config.json", text, holdall.CorruptError) for text in ("{", "[]", "null"))
+    yield from (("adapter_config.json", text, holdall.Error) for text in ("{", "[]", "null", '{"peft_type": 3}'))
+    for value in ("x", ["x"], {"kind": ["x"]}, 3):
+        yield "holdall.json", json.dumps({"files": {}, "preprocessing": value}), holdall.CorruptError
+    yield from (("holdall.json", text, holdall.CorruptError) for text in ("[]", "{}", '{"files": {"a\\u0000b": {}}}', '{"files": {}, "versions": "x"}'))
+
+
+@pytest.mark.parametrize(("name", "text", "error"), list(junk()), ids=lambda value: value if isinstance(value, str) else "")
+def test_junk_beside_the_weights_is_a_typed_error_with_its_path(name, text, error, tmp_path):
+    T.GPT2LMHeadModel(T.GPT2Config(n_embd=8, n_layer=1, n_head=1, vocab_size=20, bos_token_id=0, eos_token_id=0)).save_pretrained(tmp_path)
+    if name == "adapter_config.json":
+        (tmp_path / "config.json").unlink()
+        (tmp_path / "model.safetensors").rename(tmp_path / "adapter_model.safetensors")
+    (tmp_path / name).write_text(text)
+    with warnings.catch_warnings(action="ignore"), pytest.raises(error) as raised:
+        holdall.transformers.load(tmp_path)
+    assert str(raised.value.path).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(("error", "match", "given"), [
+    (TypeError, "classes", {"trusted": [3]}),
+    (TypeError, "no model class", {"task": torch.nn.Linear}),
+    (holdall.UnsupportedError, "no task", {"task": ["x"]}),
+])  # fmt: skip
+def test_arguments_of_load_that_make_no_sense_are_named(error, match, given, saved):
+    with pytest.raises(error, match=match):
+        holdall.transformers.load(saved, **given)
+
+
+@pytest.mark.parametrize(("error", "match", "given"), [
+    (TypeError, "trusted", {"trusted": [3], "training": {"a": 1}}),
+    (ValueError, "size", {"shard_size": -1}),
+    (TypeError, "training is a dict", {"training": [1]}),
+    (TypeError, "sample is a int", {"sample": 3}),
+    (TypeError, r"metadata\['a'\]\[1\] is a function", {"a": [1, lambda: 1]}),
+    (TypeError, "neither a text", {"a": {(1, 2): 3}}),
+])  # fmt: skip
+def test_arguments_of_save_that_make_no_sense_are_named_and_nothing_is_written(error, match, given, model, tokenizer, tmp_path):
+    with pytest.raises(error, match=match):
+        holdall.transformers.save(model, tokenizer, tmp_path / "n", **given)
+    assert not (tmp_path / "n").exists()
+
+
 def test_infinite_values_of_a_config_come_back(tmp_path):
     config = T.Mamba2Config(hidden_size=16, num_heads=4, head_dim=8, state_size=8, n_groups=1, num_hidden_layers=1, vocab_size=20,
                             time_step_limit=(0.0, float("inf")))  # fmt: skip

@@ -113,7 +113,7 @@ def _config_class(values: dict[str, Any], path: str, trusted: Sequence[type], ta
     if kind == "mistral" and "layer_types" in values:  # as AutoConfig has it
         kind = values["model_type"] = "ministral"
     if kind is None:
-        own = task if isinstance(task, type) else next(filter(None, map(_own_class, _names(values.get("architectures")))), None)
+        own = task if isinstance(task, type) and issubclass(task, transformers.PreTrainedModel) else next(filter(None, map(_own_class, _names(values.get("architectures")))), None)
         if own is None:
             raise UnsupportedError("the config says no model_type and no architecture of transformers", path=path)
         return own.config_class  # type: ignore[attr-defined]
@@ -148,9 +148,11 @@ def model_class(config: Any, task: Any, path: str, trusted: Sequence[type]) -> A
     None where it names none. Raises UnsupportedError, saying what there is.
     """
     if isinstance(task, type):
+        if not issubclass(task, transformers.PreTrainedModel):
+            raise TypeError(f"task is {task.__name__}, which is no model class of transformers")
         return task
     if task is not None:
-        if task not in TASKS:
+        if not isinstance(task, str) or task not in TASKS:
             raise UnsupportedError(f"there is no task {task!r}; there are {', '.join(TASKS)}", path=path)
         mapping = getattr(transformers, TASKS[task])._model_mapping
         if type(config) not in mapping:

@@ -54,6 +54,8 @@ def load(
     """
     if mode not in ("eval", "train"):
         raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")
+    if not all(isinstance(given, type) for given in trusted):
+        raise TypeError("trusted are classes: of models, configs, tokenizers")
     place, weights = _places(folder)
     unit = _unit.read(place)
     if check:
@@ -355,8 +357,14 @@ def _generation(model: Any, place: str) -> None:
     if not model.can_generate():
         return
     more: dict[str, Any] = {}
-    if not os.path.isfile(os.path.join(place, "generation_config.json")):
-        if not os.path.isfile(os.path.join(place, "config.json")):
+    path = os.path.join(place, "generation_config.json")
+    if not os.path.isfile(path):
+        path = os.path.join(place, "config.json")
+        if not os.path.isfile(path):
             return
         more = {"config_file_name": "config.json", "_from_model_config": True}
-    model.generation_config = transformers.GenerationConfig.from_pretrained(place, local_files_only=True, **more)
+    _unit.json_of(path)
+    try:
+        model.generation_config = transformers.GenerationConfig.from_pretrained(place, local_files_only=True, **more)
+    except Exception as error:  # whatever its own checks raise
+        raise UnsupportedError(f"transformers does not take this generation config: {error}", path=path) from error

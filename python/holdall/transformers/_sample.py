@@ -25,6 +25,9 @@ def make(model: Any, preprocessing: Any, kind: str | None, given: Any) -> dict[s
     """{"texts", "inputs", "outputs"}. `given`: a text, texts, or a mapping of the model's inputs; None makes one; False wants none."""
     if given is False:
         return None
+    listed = [given] if isinstance(given, str) else given
+    if not (listed is None or listed is True or isinstance(listed, Mapping)) and not _are_texts(listed):
+        raise TypeError(f"sample is a {type(given).__name__}: a text, texts, or a mapping of the model's inputs")
     try:
         texts, inputs = _inputs(model, preprocessing, kind, None if given is True else given)
         return {"texts": texts, "inputs": inputs, "outputs": outputs(model, inputs)}
@@ -34,6 +37,10 @@ def make(model: Any, preprocessing: Any, kind: str | None, given: Any) -> dict[s
         words = f"no sample is kept, {type(model).__name__} takes none of the usual inputs ({error}); give one by sample="
         warnings.warn(words, HoldallWarning, stacklevel=4)
         return None
+
+
+def _are_texts(given: Any) -> bool:
+    return isinstance(given, list | tuple) and bool(given) and all(isinstance(text, str) for text in given)
 
 
 def _inputs(model: Any, preprocessing: Any, kind: str | None, given: Any) -> tuple[list[str] | None, dict[str, torch.Tensor]]:

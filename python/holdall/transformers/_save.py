@@ -17,6 +17,7 @@ from transformers.modeling_utils import remove_tied_weights_from_state_dict
 
 from .. import _model
 from .. import _save as _plain
+from .._documents import size_of
 from .._progress import Callback
 from ..errors import CorruptError, HoldallWarning, MismatchError, UnsupportedError
 from . import _adapter, _agreement, _preprocessing, _sample, _training, _unit
@@ -47,6 +48,10 @@ def save(
     The folder is there whole and on disk, or what stood at the path stays. Raises MismatchError, saying what, where model, config and
     tokenizer do not fit one another; StorageError where the folder holds files that are not the unit's.
     """
+    _refuse_objects(metadata)
+    shard_bytes = size_of(shard_size)
+    if shard_bytes < 0:
+        raise ValueError(f"shard_size {shard_size} is no size")
     model = _unwrapped(model)
     kind = None if tokenizer is None else _preprocessing.kind_of(tokenizer)
     adapter = _adapter.is_adapted(model)
@@ -65,8 +70,24 @@ def save(
     files[_unit.FILE] = _unit.document(model, tokenizer, kind, files, beside)
     native = _plain.build(state, metadata or None, trusted, "pt", config, files)
     path = os.path.abspath(os.fsdecode(folder))
-    _plain.write(native, path, "huggingface", False, sync, shard_size, 0, False, progress, beside, _own_files(path, tokenizer))
+    _plain.write(native, path, "huggingface", False, sync, shard_bytes, 0, False, progress, beside, _own_files(path, tokenizer))
     _unit.seal(path, sync)
+
+
+def _refuse_objects(metadata: Any) -> None:
+    """Raises TypeError, naming the place, for metadata that is no plain value."""
+    waiting = [("metadata", metadata, 0)]
+    while waiting:
+        place, value, depth = waiting.pop()
+        if isinstance(value, dict) and depth < 64:
+            odd = next((key for key in value if not isinstance(key, str | int)), None)
+            if odd is not None:
+                raise TypeError(f"{place} has the key {odd!r}, which is neither a text nor an integer")
+            waiting += [(f"{place}[{key!r}]", item, depth + 1) for key, item in value.items()]
+        elif isinstance(value, list | tuple) and depth < 64:
+            waiting += [(f"{place}[{i}]", item, depth + 1) for i, item in enumerate(value)]
+        elif not isinstance(value, str | bytes | int | float | complex | None):
+            raise TypeError(f"{place} is a {type(value).__name__}; metadata are plain values: texts, numbers, None, lists and dicts of them")
 
 
 def _unwrapped(model: Any) -> Any:
