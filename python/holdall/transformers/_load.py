@@ -50,7 +50,7 @@ def load(
 
     Only classes of transformers are built, and those in `trusted`: a folder that names code of its own raises UnsafeError. Raises
     MismatchError, with the report, where weights are missing or misshapen; CorruptError for damage, in any file of a unit that save() wrote;
-    MissingError, UnsupportedError, StorageError. Weights that the model does not have, and parts that disagree, are HoldallWarnings.
+    LimitError for layers and sizes in a config that the weights do not have; MissingError, UnsupportedError, StorageError. Weights that the model does not have, and parts that disagree, are HoldallWarnings.
     """
     if mode not in ("eval", "train"):
         raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")

@@ -46,7 +46,8 @@ def save(
     ``holdall.open(folder).metadata``.
 
     The folder is there whole and on disk, or what stood at the path stays. Raises MismatchError, saying what, where model, config and
-    tokenizer do not fit one another; StorageError where the folder holds files that are not the unit's.
+    tokenizer do not fit one another, or the tokenizer would come back as another; TypeError for metadata that is no plain value;
+    StorageError where the folder holds files that are not a unit's.
     """
     _refuse_objects(metadata)
     shard_bytes = size_of(shard_size)
