@@ -16,10 +16,12 @@ if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=cc
 say() { printf '%s\n' "install: $*"; }
 
 check_examples() { # folder with the programs
-  "$1/write_state_dict" "$work/checkpoint.pt"
-  (cd "$work" && "$1/first_steps") | grep -qx 'epoch 3, 6 values'
-  "$1/read_state_dict" "$work/checkpoint.pt" model_state_dict.fc.weight | grep -qx 'model_state_dict.fc.weight \[2, 3\] 6 values, sum 21'
-  "$1/list_model" "$work/checkpoint.pt" | grep -q 'pytorch, 2 tensors, 8 parameters, inert'
+  local folder
+  folder=$(realpath "$1")
+  "$folder/write_state_dict" "$work/checkpoint.pt"
+  (cd "$work" && "$folder/first_steps") | grep -qx 'epoch 3, 6 values'
+  "$folder/read_state_dict" "$work/checkpoint.pt" model_state_dict.fc.weight | grep -qx 'model_state_dict.fc.weight \[2, 3\] 6 values, sum 21'
+  "$folder/list_model" "$work/checkpoint.pt" | grep -q 'pytorch, 2 tensors, 8 parameters, inert'
 }
 
 offline=()
