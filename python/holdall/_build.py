@@ -148,7 +148,7 @@ class Builder:
             for key, value in pairs or ():
                 made[key] = value
             if state is not None:
-                made = _set_state(made, state)
+                made = _set_state(made, state, any(type(made) is given for given in self.trusted.values()))
         return made
 
     @contextlib.contextmanager
@@ -172,13 +172,13 @@ def _judged_class(of: Any) -> tuple[str, str]:
     return _native.judged(str(module), str(name))
 
 
-def _set_state(made: Any, state: Any) -> Any:
+def _set_state(made: Any, state: Any, is_trusted: bool) -> Any:
     """BUILD; what NumPy takes unchecked is checked. Returns the object, or what takes its place."""
     if type(made).__module__.partition(".")[0] == "numpy":
         from . import _numpy_state
 
         return _numpy_state.set_state(made, state)
-    _guard.set_state(made, state)
+    _guard.set_state(made, state, is_trusted=is_trusted)
     return made
 
 

@@ -7,6 +7,7 @@ and only objects made for the file are changed.
 
 from __future__ import annotations
 
+import collections
 import enum
 import re
 import types
@@ -20,6 +21,10 @@ _CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, 
 _SINGLE = (type(None), type(Ellipsis), type(NotImplemented))
 # Fraction pickles as its text.
 _FRACTION = re.compile(r"[+-]?[0-9]{1,5000}(/[0-9]{1,5000})?")
+# What a class of collections keeps its content in.
+_CONTENT = {collections.UserList: list, collections.UserDict: dict, collections.UserString: str}
+# More layers than any module has: what builds them one by one from a number would never end.
+_MOST_LAYERS = 10_000
 # Builtin types that pickle's reconstructor is given as the base.
 _BASES = (object, dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
 # Builders of classes whose instances are made without a call.
@@ -45,8 +50,18 @@ def arguments(builder: str, name: str, args: tuple[Any, ...]) -> None:
             raise LimitError(f"{name} is given {arg!r}, whose elements the file does not have")
     if builder == "bytearray" and not all(isinstance(arg, str | bytes | bytearray) for arg in args):
         raise CorruptError(f"{name} is given {args!r}, not bytes")
+    if builder == "default_dict" and args and not (args[0] is None or args[0] in _BASES or _module_of(args[0]) in ("collections", "numpy")):
+        raise UnsafeError(f"{name} is to call {args[0]!r} for what is missing")
+    if builder == "numpy_random":
+        for arg in args:
+            if callable(arg) and not _module_of(arg).startswith("numpy.random"):
+                raise UnsafeError(f"{name} is given {arg!r} to call")
     if name == "fractions.Fraction" and not all(isinstance(arg, int) or (isinstance(arg, str) and _FRACTION.fullmatch(arg)) for arg in args):
         raise CorruptError(f"{name} is given what is no fraction")
+
+
+def _module_of(value: Any) -> str:
+    return str(getattr(value, "__module__", ""))
 
 
 def new(of: Any, judged: tuple[str, str]) -> Any:
@@ -69,13 +84,21 @@ def change(made: Any) -> None:
         raise UnsafeError(f"the file changes {made!r}, which is not its own")
 
 
-def set_state(made: Any, state: Any) -> None:
-    """What pickle's BUILD does, by the methods of the object's class alone."""
+def set_state(made: Any, state: Any, *, is_trusted: bool = False) -> None:
+    """What pickle's BUILD does, by the methods of the object's class alone. Raises UnsafeError for an attribute that would hide one of
+    them, unless the class is trusted: it may have functions as the defaults of its attributes.
+    """
     for part in state if isinstance(state, tuple) else (state,):
         if isinstance(part, Mapping):
             for key in part:
-                if isinstance(key, str) and key.startswith("__") and hasattr(type(made), key):
+                own = getattr(type(made), key, None) if isinstance(key, str) else None
+                if own is not None and (key.startswith("__") or (callable(own) and not is_trusted)):
                     raise UnsafeError(f"the file sets {key} of an object of {type(made).__qualname__}")
+            layers = part.get("num_layers")
+            if isinstance(layers, int) and layers > _MOST_LAYERS:
+                raise LimitError(f"{type(made).__qualname__} has {layers} layers, {_MOST_LAYERS} are allowed")
+    if _is_handle(made):
+        return
     own = getattr(type(made), "__setstate__", None)
     if own is not None:
         own(made, state)
@@ -88,6 +111,17 @@ def set_state(made: Any, state: Any) -> None:
         if name not in allowed:
             raise CorruptError(f"an object of {type(made).__qualname__} has no slot {name!r}")
         setattr(made, name, value)
+    for of, content in _CONTENT.items():
+        if isinstance(made, of) and not isinstance(made.data, content):
+            raise CorruptError(f"the content of a {of.__qualname__} is {made.data!r}")
+
+
+def _is_handle(made: Any) -> bool:
+    """Of a hook that is not there: its state would count on for all modules (torch.utils.hooks)."""
+    if (type(made).__module__, type(made).__qualname__) != ("torch.utils.hooks", "RemovableHandle"):
+        return False
+    made.__init__(collections.OrderedDict())
+    return True
 
 
 def _slots(of: type) -> tuple[str, ...]:

@@ -16,14 +16,47 @@ _MOST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "has_gauss": 1}
 
 
 def set_state(made: Any, state: Any) -> Any:
+    if isinstance(made, numpy.dtype):
+        return _dtype(made, state)
     if type(made).__module__.startswith("numpy.random"):
         _check_positions(state)
-    elif isinstance(made, numpy.ndarray):
-        for part in state if isinstance(state, tuple) else ():
-            if isinstance(part, numpy.dtype) and _again(part) != part:
-                raise CorruptError("an array's dtype is none")
     _guard.set_state(made, state)
-    return _again(made) if isinstance(made, numpy.dtype) else made
+    return made
+
+
+def _dtype(made: numpy.dtype[Any], state: Any) -> Any:
+    """What ``dtype.__setstate__`` would make of (version, order, subdtype, names, fields, bytes, alignment, flags, metadata), by NumPy's
+    public rules: it takes a state as it comes."""
+    try:
+        version, order, sub, names, fields, size, _, flags, *metadata = state
+        if sub is not None:
+            again: Any = numpy.dtype((sub[0], sub[1]))
+        elif names is not None:
+            entries: list[Any] = [fields[name] for name in names]
+            spelled: Any = {
+                "names": list(names), "formats": [entry[0] for entry in entries], "offsets": [entry[1] for entry in entries],
+                "titles": [entry[2] if len(entry) > 2 else None for entry in entries], "itemsize": size,
+            }  # fmt: skip
+            again = numpy.dtype(spelled, align=bool(flags & _ALIGNED))
+        elif made.kind in "mM":
+            unit, number, parts, _ = metadata[0][1]
+            unit = unit.decode("ascii") if isinstance(unit, bytes) else unit
+            again = numpy.dtype(f"{made.kind}8" if unit == "generic" else f"{made.kind}8[{number}{unit}{f'/{parts}' if parts != 1 else ''}]")
+        elif made.kind in "SUV":
+            again = numpy.dtype(f"{made.kind}{size // 4 if made.kind == 'U' else size}")
+        else:
+            again = made
+        if order in ("<", ">"):
+            again = again.newbyteorder(order) if names is None and sub is None else again
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise CorruptError(f"a dtype's state is none: {error}") from None
+    if names is not None and again.hasobject:
+        raise UnsupportedError("structured arrays that hold objects are not built")
+    return again
+
+
+# dtype.flags of a structure laid out as C would.
+_ALIGNED = 0x80
 
 
 def _check_positions(state: Any) -> None:
@@ -40,31 +73,3 @@ def _check_positions(state: Any) -> None:
             if len(value) > 2 and value[0] == "MT19937" and not (isinstance(value[2], int) and 0 <= value[2] <= _MOST["pos"]):
                 raise CorruptError(f"a generator's position is {value[2]!r}")
             todo += [item for item in value if isinstance(item, Mapping | list | tuple)]
-
-
-def _again(dtype: numpy.dtype[Any]) -> Any:
-    """The same dtype made by NumPy's own rules. Raises CorruptError for one that they do not give."""
-    made: Any
-    try:
-        if dtype.subdtype is not None:
-            made = numpy.dtype((_again(dtype.subdtype[0]), dtype.subdtype[1]))
-        elif dtype.names is not None:
-            fields: list[Any] = [dtype.fields[name] for name in dtype.names]  # type: ignore[index]
-            spelled: Any = (
-                {
-                    "names": list(dtype.names), "formats": [_again(field[0]) for field in fields], "offsets": [field[1] for field in fields],
-                    "titles": [field[2] if len(field) > 2 else None for field in fields], "itemsize": dtype.itemsize,
-                }
-            )  # fmt: skip
-            made = numpy.dtype(spelled, align=dtype.isalignedstruct)
-        elif dtype.kind in "biufcmMOSUV":
-            made = numpy.dtype(dtype.str)
-        else:
-            return dtype
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptError(f"a dtype has fields that it cannot have: {error}") from None
-    if made.itemsize != dtype.itemsize or made.hasobject != dtype.hasobject:
-        raise CorruptError(f"a dtype of {dtype.itemsize} bytes an element says that it is {made}")
-    if made.hasobject and dtype.names is not None:
-        raise UnsupportedError("structured arrays that hold objects are not built")
-    return made

@@ -71,10 +71,12 @@ def _checked(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any, at: str, level: int = 0) -> Any:
     """The value, if it is plain through and through. Raises TypeError naming the place of what is not."""
+    if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError(f"{at} is no text that UTF-8 can hold: {value[:100]!r}")
+        return str(value)  # a version (torch.__version__) is a text of a class of its own
     if type(value) in _PLAIN:
         return value
-    if isinstance(value, str):
-        return str(value)  # a version (torch.__version__) is a text of a class of its own
     if level > _DEEPEST:
         raise UnsupportedError(f"{at[:100]} nests deeper than {_DEEPEST} levels, or holds itself")
     if type(value) is dict:

@@ -66,13 +66,26 @@ ACTS = {
     "a list without end": made("collections.UserList", made("builtins.range", 10**10)),
     "a fraction without end": made("fractions.Fraction", "1e1000000000"),
     "bytes without end": made("builtins.bytearray", 10**11),
+    "an optimizer's step": made(
+        "torch.optim.sgd.SGD", is_new=True,
+        state={"defaults": {}, "state": {}, "param_groups": [], "profile_hook_step": Global("torch.nn.modules.linear", "Identity")},
+    ),
+    "a date without its unit": made("numpy.dtype", "M8", False, True, state=(3, "<", None, None, None, -1, -1, 0)),
+    "layers without end": made(
+        "torch.nn.modules.rnn.LSTM", is_new=True,
+        state={"training": True, "_parameters": {}, "_buffers": {}, "_modules": {}, "_all_weights": [[1.0]], "num_layers": 10**9, "bidirectional": False,
+               "bias": True, "mode": "LSTM", "proj_size": 0},
+    ),
+    "a list of a range": made("builtins.set", made("collections.UserList", is_new=True, state={"data": made("builtins.range", 10**10)})),
+    "a path that is called": made("numpy.random._pickle.__generator_ctor", "MT19937", Global("pathlib", "Path")),
+    "a path for what is missing": made("collections.defaultdict", Global("pathlib", "Path")),
     "an attribute of a tensor": made("torch._utils._rebuild_parameter_with_state", torch.ones(2), True, collections.OrderedDict(), {"data": 1}),
 }  # fmt: skip
 
 
 def world():
     """What the files above are after."""
-    return [dict(vars(of)) for of in (collections.UserDict, uuid.UUID, builtins, torch.nn.Linear, http.HTTPStatus(200))]
+    return [dict(vars(of)) for of in (collections.UserDict, uuid.UUID, builtins, torch.nn.Linear, http.HTTPStatus(200), torch.optim.SGD)]
 
 
 @pytest.mark.parametrize("extension", ["pt", "safetensors"])
@@ -107,6 +120,11 @@ def test_metadata_of_a_module_does_not_act(name, tmp_path):
     {"_state_dict_hooks": {0: {"$partial": {"$name": ("torch", "relu")}, "args": [], "kwargs": {}}}},
     {"_forward_pre_hooks": {0: {"$name": ("torch", "relu")}}},
     {"forward": {"$name": ("torch", "relu")}},
+    {"forward": {"$partial": {"$name": ("torch", "relu")}, "args": [], "kwargs": {}}},
+    {"train": {"$name": ("pathlib", "Path")}},
+    {"_forward_hooks": {0: {"$name": ("torch.nn.modules.linear", "Linear")}}},
+    {"z": {"$config": ("torch.nn.functional", "relu"), "fields": {"input": 1}}},
+    {"z": {"$module": {"module": "torch.nn.modules.linear", "name": "Linear", "args": [30000, 10000], "kwargs": {}}}},
 ])  # fmt: skip
 def test_a_description_hangs_no_functions_where_modules_call_them(state, tmp_path):
     path = tmp_path / "a.pt"
@@ -114,8 +132,15 @@ def test_a_description_hangs_no_functions_where_modules_call_them(state, tmp_pat
     description = holdall.open(path).metadata["holdall.module"]
     description["root"]["state"].update(state)
     holdall.save(holdall.open(path), tmp_path / "b.pt", metadata={"holdall.module": description})
-    with pytest.raises(holdall.UnsafeError, match="hooks|replaces"):
+    with pytest.raises(holdall.UnsafeError, match="hooks|replaces|sets|not known"):
         holdall.torch.load_model(tmp_path / "b.pt")
+
+
+def test_a_handle_of_a_hook_counts_on_for_nobody(tmp_path):
+    before = torch.utils.hooks.RemovableHandle.next_id
+    holdall.save([made("torch.utils.hooks.RemovableHandle", is_new=True, state=(None, 10**30))], tmp_path / "a.pt")
+    holdall.torch.load(tmp_path / "a.pt")
+    assert torch.utils.hooks.RemovableHandle.next_id in (before, before + 1)
 
 
 def test_a_pickled_module_with_a_function_in_place_of_a_method_is_refused(tmp_path):
@@ -128,13 +153,13 @@ def test_a_pickled_module_with_a_function_in_place_of_a_method_is_refused(tmp_pa
 
 def test_honest_states_of_the_same_kinds_come_back(tmp_path):
     value = {
-        "structured": numpy.dtype([("a", "<f4"), ("b", "<i8", (2, 3))], align=True), "time": numpy.dtype("M8[ms]"), "text": numpy.dtype(">U5"),
+        "structured": numpy.dtype([("a", "<f4"), ("b", "<i8", (2, 3))], align=True), "big": numpy.dtype(">f8"), "span": numpy.dtype("m8[25s]"), "time": numpy.dtype("M8[ms]"), "text": numpy.dtype(">U5"),
         "generator": numpy.random.RandomState(3), "new generator": numpy.random.default_rng(3), "fraction": fractions.Fraction(3, 7),
         "id": uuid.UUID(UUID), "error": ValueError("x", 3), "objects": numpy.array([None, 1], object),
     }  # fmt: skip
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(value))
     loaded = holdall.load(tmp_path / "a.pkl")
-    for name in ("structured", "time", "text", "fraction", "id"):
+    for name in ("structured", "big", "span", "time", "text", "fraction", "id"):
         assert loaded[name] == value[name] and type(loaded[name]) is type(value[name]), name
     assert loaded["structured"].isalignedstruct and loaded["error"].args == ("x", 3) and loaded["objects"].tolist() == [None, 1]
     assert loaded["generator"].randint(1000) == value["generator"].randint(1000)

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from .. import _native
+from .. import _guard, _native
 from .._build import Builder
 from ..errors import CorruptError, MismatchError, UnsafeError, UnsupportedError
 from ._recorded import arguments_of
@@ -174,14 +174,15 @@ def _check_code(module: torch.nn.Module, path: str) -> None:
     """Raises UnsafeError for functions of torch's own that a file hangs where a module calls them: only a trusted one may stand there."""
 
     def is_listed(value: Any) -> bool:
-        return callable(value) and hasattr(value, "__qualname__") and _native.judged(*_name_or_none(value))[0] == "function"
+        while isinstance(value, functools.partial):
+            value = value.func
+        return hasattr(value, "__qualname__") and _native.judged(*_name_or_none(value))[1] == "inert"
 
     for name, value in module.__dict__.items():
         if "_hooks" in name and isinstance(value, Mapping):
-            hooks = [hook.func if isinstance(hook, functools.partial) else hook for hook in value.values()]
-            if any(is_listed(hook) or not callable(hook) for hook in hooks):
+            if any(is_listed(hook) or not callable(hook) for hook in value.values()):
                 raise UnsafeError(f"a {type(module).__qualname__} of the file has {name} that are not its own", path=path)
-        elif is_listed(value) and callable(getattr(type(module), name, None)):
+        elif callable(getattr(type(module), name, None)):
             raise UnsafeError(f"the file replaces {name} of a {type(module).__qualname__}", path=path)
 
 
@@ -207,6 +208,8 @@ class Building:
             return self._made[id(node)], []
         with self._builder.blaming(_DESCRIPTION):
             of = self._builder.named(node["module"], node["name"])
+        if is_torchs(node["module"], node["name"]) and "state" not in node and arguments is None and not self._is_trusted(of):
+            raise self._builder.unsafe((node["module"], node["name"]))
         if not (isinstance(of, type) and issubclass(of, torch.nn.Module)):
             raise UnsafeError(f"{node['module']}.{node['name']} is no module's class", path=self._path)
         if "state" in node and arguments is None:
@@ -215,7 +218,7 @@ class Building:
                 torch.nn.Module.__init__(made)
                 state = {name: self.value(value) for name, value in node["state"].items()}
                 state.update({name: collections.OrderedDict(hooks) for name, hooks in state.items() if "_hooks" in name})
-                made.__setstate__({**made.__dict__, **state})  # type: ignore[no-untyped-call]
+                _guard.set_state(made, {**made.__dict__, **state})
                 check_parts(made, self._path)
             return made, []
         with self._builder.blaming(_DESCRIPTION):
@@ -282,8 +285,13 @@ class Building:
 
     def _config(self, about: dict[str, Any]) -> Any:
         of = self._builder.named(*about["$config"])
-        if "member" in about:
+        if "member" in about and isinstance(of, type) and issubclass(of, enum.Enum):
             return of[about["member"]]
-        if "fields" in about:
+        if not self._is_trusted(of):
+            raise self._builder.unsafe(tuple(about["$config"]))
+        if "fields" in about and dataclasses.is_dataclass(of) and isinstance(of, type):
             return of(**self.value(about["fields"]))
         return of.from_dict(self.value(about["dict"]))
+
+    def _is_trusted(self, of: Any) -> bool:
+        return any(of is given for given in self._builder.trusted.values())
