@@ -122,7 +122,8 @@ def safetensors_sum_eager(path):
     from safetensors.torch import load_file
 
     yield
-    return sum(tensor.clone().sum().item() for tensor in load_file(path).values())
+    tensors_ = {name: tensor.clone() for name, tensor in load_file(path).items()}
+    return sum(tensor.sum().item() for tensor in tensors_.values())
 
 
 def safetensors_sum_lazy(path):

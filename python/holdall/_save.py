@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import _model, _native
+from . import _collector, _model, _native
 from ._documents import size_of
 from ._progress import Callback, reporting
 from .errors import UnsupportedError
@@ -56,7 +56,8 @@ def build(
     given = None if metadata is None else _checked(metadata)
     if isinstance(state, _model.Model) and config is None and side_files is None:
         return state._native if given is None else state._native.with_metadata(describe, given)
-    return _native.build(state, describe, given, framework, config, side_files)
+    with _collector.put_off():
+        return _native.build(state, describe, given, framework, config, side_files)
 
 
 # The description of a module (torch/_models.py), which names classes and holds no tensors.

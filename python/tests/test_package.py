@@ -39,7 +39,7 @@ def same(a, b):
 def test_importing_imports_no_framework_and_little_of_the_standard_library():
     code = "import sys; before = set(sys.modules); import holdall; print(sorted(m for m in set(sys.modules) - before if m[0] != '_' and '.' not in m))"
     imported = set(eval(subprocess.run([sys.executable, "-S", "-c", "import os; " + code], capture_output=True, text=True, check=True).stdout))
-    assert imported <= {"holdall", "atexit", "collections", "contextlib", "functools", "itertools", "keyword", "math", "operator", "reprlib", "types"}
+    assert imported <= {"holdall", "atexit", "collections", "contextlib", "functools", "gc", "itertools", "keyword", "math", "operator", "reprlib", "types"}
 
 
 @pytest.mark.parametrize("extension", ["npz", "safetensors", "pt", "pkl"])

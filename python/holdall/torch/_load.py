@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .. import _collector
 from .. import _load as _plain
 from .. import _model, _native
 from .._build import Trusted
@@ -67,11 +68,13 @@ def load(
         entries = [entry for entry in by_index if entry is not None]
         strings = {entry for entry in entries if native.facts(entry)[0] in ("string", "record")}
         numbers = [entry for entry in entries if entry not in strings]
-        tensors = _tensors.load(native, numbers, device=target, dtype=dtype, check=check, mapped=mmap, tell=tell, place=place)
+        with _collector.put_off():
+            tensors = _tensors.load(native, numbers, device=target, dtype=dtype, check=check, mapped=mmap, tell=tell, place=place)
     loaded: dict[int, Any] = dict(zip(numbers, tensors, strict=True))
     loaded.update((entry, model[names[entry]].numpy(check=check)) for entry in strings)
     builder = builder or TorchBuilder(trusted, model.path)
-    return _Tree(model, builder, by_index, [None if entry is None else loaded[entry] for entry in by_index]).build()
+    with _collector.put_off():
+        return _Tree(model, builder, by_index, [None if entry is None else loaded[entry] for entry in by_index]).build()
 
 
 def flat(native: _native.Model, entries: Sequence[int], **how: Any) -> list[torch.Tensor]:
