@@ -104,11 +104,11 @@ class Builder:
         trusted = self.trusted.get(f"{module}.{name}")
         if trusted is not None:
             return trusted.__new__(trusted, *(args or ())) if is_new else trusted(*(args or ()), **(kwargs or {}))
-        if not (self.knows(module, name, self.makes) or self.knows_call(module, name, args or ())):
-            raise self.unsafe((module, name))
-        full = f"{module}.{name}"
         if self.knows_call(module, name, args or ()):
             return self.called(args or ())
+        if not self.knows(module, name, self.makes):
+            raise self.unsafe((module, name))
+        full = f"{module}.{name}"
         builder = _native.judged(module, name)[0]
         with self.blaming(full):
             _guard.arguments(builder, full, args or ())
@@ -125,9 +125,22 @@ class Builder:
 
     def new(self, of: Any, args: tuple[Any, ...]) -> Any:
         """An instance without a call of its class, which must be known to be inert, or trusted."""
-        if not any(of is given for given in self.trusted.values()):
+        if not self.is_trusted(of):
             _guard.new(of, _judged_class(of))
         return of.__new__(of, *args)
+
+    def is_trusted(self, of: Any) -> bool:
+        """Whether a class or function was handed in, under whatever name."""
+        return any(of is given for given in self.trusted.values())
+
+    def set_state(self, made: Any, state: Any) -> Any:
+        """BUILD; what NumPy takes unchecked is checked. Returns the object, or what takes its place."""
+        if type(made).__module__.partition(".")[0] == "numpy":
+            from . import _numpy_state
+
+            return _numpy_state.set_state(made, state)
+        _guard.set_state(made, state, is_trusted=self.is_trusted(type(made)))
+        return made
 
     def unsafe(self, *names: tuple[str, str]) -> UnsafeError:
         listed = ", ".join(f"{module}.{name}" for module, name in names)
@@ -148,7 +161,7 @@ class Builder:
             for key, value in pairs or ():
                 made[key] = value
             if state is not None:
-                made = _set_state(made, state, any(type(made) is given for given in self.trusted.values()))
+                made = self.set_state(made, state)
         return made
 
     @contextlib.contextmanager
@@ -170,16 +183,6 @@ def _judged_class(of: Any) -> tuple[str, str]:
     """(builder, verdict) of a class by the name under which it is known, old names included."""
     module, name = getattr(of, "__module__", ""), getattr(of, "__qualname__", "")
     return _native.judged(str(module), str(name))
-
-
-def _set_state(made: Any, state: Any, is_trusted: bool) -> Any:
-    """BUILD; what NumPy takes unchecked is checked. Returns the object, or what takes its place."""
-    if type(made).__module__.partition(".")[0] == "numpy":
-        from . import _numpy_state
-
-        return _numpy_state.set_state(made, state)
-    _guard.set_state(made, state, is_trusted=is_trusted)
-    return made
 
 
 def _call(function: Callable[..., Any]) -> Make:

@@ -23,8 +23,6 @@ _SINGLE = (type(None), type(Ellipsis), type(NotImplemented))
 _FRACTION = re.compile(r"[+-]?[0-9]{1,5000}(/[0-9]{1,5000})?")
 # What a class of collections keeps its content in.
 _CONTENT = {collections.UserList: list, collections.UserDict: dict, collections.UserString: str}
-# More layers than any module has: what builds them one by one from a number would never end.
-_MOST_LAYERS = 10_000
 # Builtin types that pickle's reconstructor is given as the base.
 _BASES = (object, dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
 # Builders of classes whose instances are made without a call.
@@ -94,11 +92,6 @@ def set_state(made: Any, state: Any, *, is_trusted: bool = False) -> None:
                 own = getattr(type(made), key, None) if isinstance(key, str) else None
                 if own is not None and (key.startswith("__") or (callable(own) and not is_trusted)):
                     raise UnsafeError(f"the file sets {key} of an object of {type(made).__qualname__}")
-            layers = part.get("num_layers")
-            if isinstance(layers, int) and layers > _MOST_LAYERS:
-                raise LimitError(f"{type(made).__qualname__} has {layers} layers, {_MOST_LAYERS} are allowed")
-    if _is_handle(made):
-        return
     own = getattr(type(made), "__setstate__", None)
     if own is not None:
         own(made, state)
@@ -114,14 +107,6 @@ def set_state(made: Any, state: Any, *, is_trusted: bool = False) -> None:
     for of, content in _CONTENT.items():
         if isinstance(made, of) and not isinstance(made.data, content):
             raise CorruptError(f"the content of a {of.__qualname__} is {made.data!r}")
-
-
-def _is_handle(made: Any) -> bool:
-    """Of a hook that is not there: its state would count on for all modules (torch.utils.hooks)."""
-    if (type(made).__module__, type(made).__qualname__) != ("torch.utils.hooks", "RemovableHandle"):
-        return False
-    made.__init__(collections.OrderedDict())
-    return True
 
 
 def _slots(of: type) -> tuple[str, ...]:

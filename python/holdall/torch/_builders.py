@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import enum
 import importlib
 from collections.abc import Callable, Mapping
@@ -12,12 +13,16 @@ import torch
 from .. import _build, _native
 from .._build import Builder, Make, Trusted, listed
 from .._values import Global
-from ..errors import UnsafeError, UnsupportedError
+from ..errors import LimitError, UnsafeError, UnsupportedError
 
 _NESTED = "torch.nested._internal.nested_tensor"
 _FUNCTIONS = ("torch._C", "_VariableFunctionsClass")
 # Classes that torch's own calls are given: of jagged tensors beside their function, of functions to take one from.
 _CLASSES = {(_NESTED, "NestedTensor"), _FUNCTIONS}
+
+
+# More layers than any module has: those of recurrent ones are made one by one from their number.
+_MOST_LAYERS = 10_000
 
 
 class TorchBuilder(Builder):
@@ -35,6 +40,15 @@ class TorchBuilder(Builder):
         if issubclass(of, enum.Enum):
             return of(*args)
         raise UnsafeError(f"the file calls {module}.{name}, which torch's own files do not", path=self.path)
+
+    def set_state(self, made: Any, state: Any) -> Any:
+        if type(made) is torch.utils.hooks.RemovableHandle:
+            made.__init__(collections.OrderedDict())  # type: ignore[misc]  # its state would count on for the hooks of all modules
+            return made
+        layers = state.get("num_layers") if isinstance(state, dict) else None
+        if isinstance(layers, int) and layers > _MOST_LAYERS:
+            raise LimitError(f"{type(made).__qualname__} has {layers} layers, {_MOST_LAYERS} are allowed")
+        return super().set_state(made, state)
 
     def knows(self, module: str, name: str, table: Mapping[str, Any]) -> bool:
         return (table is self.names and (module, name) in _CLASSES) or super().knows(module, name, table)

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from .. import _guard, _native
+from .. import _native
 from .._build import Builder
 from ..errors import CorruptError, MismatchError, UnsafeError, UnsupportedError
 from ._recorded import arguments_of
@@ -208,7 +208,7 @@ class Building:
             return self._made[id(node)], []
         with self._builder.blaming(_DESCRIPTION):
             of = self._builder.named(node["module"], node["name"])
-        if is_torchs(node["module"], node["name"]) and "state" not in node and arguments is None and not self._is_trusted(of):
+        if is_torchs(node["module"], node["name"]) and "state" not in node and arguments is None and not self._builder.is_trusted(of):
             raise self._builder.unsafe((node["module"], node["name"]))
         if not (isinstance(of, type) and issubclass(of, torch.nn.Module)):
             raise UnsafeError(f"{node['module']}.{node['name']} is no module's class", path=self._path)
@@ -218,7 +218,7 @@ class Building:
                 torch.nn.Module.__init__(made)
                 state = {name: self.value(value) for name, value in node["state"].items()}
                 state.update({name: collections.OrderedDict(hooks) for name, hooks in state.items() if "_hooks" in name})
-                _guard.set_state(made, {**made.__dict__, **state})
+                self._builder.set_state(made, {**made.__dict__, **state})
                 check_parts(made, self._path)
             return made, []
         with self._builder.blaming(_DESCRIPTION):
@@ -287,11 +287,8 @@ class Building:
         of = self._builder.named(*about["$config"])
         if "member" in about and isinstance(of, type) and issubclass(of, enum.Enum):
             return of[about["member"]]
-        if not self._is_trusted(of):
+        if not self._builder.is_trusted(of):
             raise self._builder.unsafe(tuple(about["$config"]))
         if "fields" in about and dataclasses.is_dataclass(of) and isinstance(of, type):
             return of(**self.value(about["fields"]))
         return of.from_dict(self.value(about["dict"]))
-
-    def _is_trusted(self, of: Any) -> bool:
-        return any(of is given for given in self._builder.trusted.values())
