@@ -7,6 +7,7 @@
 #include <span>
 
 #include "holdall/base/text.h"
+#include "holdall/core/children.h"
 
 namespace holdall {
 namespace {
@@ -93,7 +94,7 @@ class Mapping {
   Value value_;
 };
 
-bool is_sequence(Value value) { return value.is(ValueKind::kList) || value.is(ValueKind::kTuple); }
+bool has_items(Value value) { return value && is_sequence(value.kind()); }
 
 // Whether `use` is true of every word.
 template <class Use>
@@ -144,7 +145,7 @@ class Reader {
   };
 
   void push(Value value, std::size_t above, Value key, std::size_t item = 0) {
-    if (!value || (!is_sequence(value) && !value.is(ValueKind::kDict) && !value.is(ValueKind::kObject))) return;
+    if (!value || (!has_items(value) && !value.is(ValueKind::kDict) && !value.is(ValueKind::kObject))) return;
     if (value.id() >= seen_.size() || seen_[value.id()]) return;
     seen_[value.id()] = true;
     places_.push_back({value.id(), above, key, item});
@@ -152,7 +153,7 @@ class Reader {
 
   void look(std::size_t at) {
     const Value value = model_.tree().of(places_[at].node);
-    if (is_sequence(value)) {
+    if (has_items(value)) {
       for (std::size_t i = 0; i < value.size(); ++i) push(value.item(i), at, {}, i);
       return;
     }
@@ -192,7 +193,7 @@ class Reader {
     if (!mapping) return false;
     const Value groups = mapping.find("param_groups");
     const Value state = mapping.find("state");
-    if (state && is_sequence(groups) && groups.size() > 0 && Mapping(groups.item(0)).find("params")) {
+    if (state && has_items(groups) && groups.size() > 0 && Mapping(groups.item(0)).find("params")) {
       if (report_.optimizers.size() < kMostReports) report_.optimizers.push_back(optimizer(at, groups, Mapping(state), callee));
       return true;
     }
@@ -232,10 +233,10 @@ class Reader {
       if (!key.is(ValueKind::kString) || key.as_string().size() > kMostText) continue;
       if (std::ranges::any_of(made.settings, [&](const Setting& own) { return own.key == key.as_string(); })) continue;
       if (key.as_string() == "params") {
-        made.parameters = is_sequence(value) ? value.size() : 0;
+        made.parameters = has_items(value) ? value.size() : 0;
       } else if (value.is(ValueKind::kTensor)) {
         if (const auto read = number(value)) made.settings.push_back({std::string(key.as_string()), value, read});
-      } else if (is_plain(value) || (is_sequence(value) && value.size() <= kMostItems && all_plain(value))) {
+      } else if (is_plain(value) || (has_items(value) && value.size() <= kMostItems && all_plain(value))) {
         made.settings.push_back({std::string(key.as_string()), value, {}});
       }
     }
@@ -258,7 +259,7 @@ class Reader {
     made.kind = kind;
     if (const Value epoch = mapping.find("last_epoch"); epoch.is(ValueKind::kInt)) made.last_epoch = epoch.as_int();
     const Value rates = mapping.find("_last_lr");
-    for (std::size_t i = 0; is_sequence(rates) && i < std::min(rates.size(), kMostGroups); ++i) {
+    for (std::size_t i = 0; has_items(rates) && i < std::min(rates.size(), kMostGroups); ++i) {
       if (const auto rate = number(rates.item(i))) made.lr.push_back(*rate);
     }
     return made;
@@ -363,7 +364,7 @@ void write_group(JsonWriter& writer, const ParameterGroup& group) {
     writer.key(setting.key);
     if (setting.number) {
       writer.number(*setting.number);
-    } else if (is_sequence(setting.value)) {
+    } else if (has_items(setting.value)) {
       writer.begin_array();
       for (std::size_t i = 0; i < setting.value.size(); ++i) write_plain(writer, setting.value.item(i));
       writer.end_array();

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
