@@ -1,5 +1,5 @@
 # How each floor of the house is built. A unit is x.h + x.cc + x_test.cc (+ x_fuzz.cc), side by side.
-set(HOLDALL_FLOORS base io core codec objects formats trust ops)
+set(HOLDALL_FLOORS base io core codec objects formats trust ops checkpoint)
 
 set(HOLDALL_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")

@@ -72,6 +72,9 @@ struct Part {
 struct PlannedFile {
   std::string name;  // relative to the folder being written, with '/'; ignored where the plan is one file
   std::vector<Part> parts;
+  // Memory of the file's size from a page's start on, in which the bytes of all data parts lie where the file will have them:
+  // the executor works there instead of in tiles of its own (Images). Empty: there is none.
+  std::span<std::byte> image = {};
 
   PartId add(Bytes literal, Checks checks = {});
   PartId add(Blob data, Checks checks = {});

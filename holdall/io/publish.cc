@@ -2,6 +2,7 @@
 
 #include <new>
 #include <random>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -66,6 +67,8 @@ Status sync_folder_at(System& system, const std::string& path) {
 
 }  // namespace
 
+Status sync_parent(System& system, const std::string& path) { return sync_folder_at(system, split(path).folder); }
+
 Status remove_tree(System& system, const std::string& path) {
   HOLDALL_ASSIGN(const System::Kind kind, system.kind(path));
   if (kind == System::Kind::kMissing) return {};
@@ -126,6 +129,38 @@ void sweep(System& system, const std::string& path) {
       static_cast<void>(remove_tree(system, old));
     }
   }
+}
+
+void sweep_folder(System& system, const std::string& folder) {
+  const auto names = system.list(folder);
+  if (!names) return;
+  std::set<std::string> places;
+  bool synced = false;
+  for (const std::string& name : *names) {
+    const std::size_t mark = name.rfind(kMark);
+    if (!name.starts_with('.') || mark == std::string::npos || mark == 0) continue;
+    const std::string stem = name.substr(0, mark + kMark.size());
+    const std::string of = name.substr(1, mark - 1);
+    if (name.ends_with(kOld) && stem_of(of) == stem) places.insert(of);
+    const std::string_view owner = owner_in(name, stem, kTemporary);
+    if (owner.empty() || !system.abandoned(std::string(owner), join(folder, name))) continue;
+    // As in sweep().
+    if (!synced && !sync_folder_at(system, folder)) return;
+    synced = true;
+    static_cast<void>(remove_tree(system, join(folder, name)));
+  }
+  for (const std::string& place : places) sweep(system, join(folder, place));
+}
+
+Status remove_at_once(System& system, const std::string& path) {
+  HOLDALL_ASSIGN(const System::Kind kind, system.kind(path));
+  if (kind == System::Kind::kMissing) return {};
+  if (kind != System::Kind::kFolder) return system.remove(path);
+  const Place place = split(path);
+  const std::string aside =
+      join(place.folder, text("{}{}-{}{}", stem_of(place.name), system.owner(), random_digits(), kTemporary));
+  HOLDALL_TRY(system.rename_new(path, aside));
+  return remove_tree(system, aside);
 }
 
 Publication::Publication(System& system, std::string path, Kind kind, const Options& options)

@@ -53,11 +53,20 @@ class Publication {
   bool armed_ = false;
 };
 
+// Syncs the folder that a path is in.
+Status sync_parent(System& system, const std::string& path);
+
 // Removes a file, or a folder and all in it. Goes on after a failure and returns the first one.
 Status remove_tree(System& system, const std::string& path);
 
 // Removes what dead writers of `path` left beside it, and puts back an old folder that one of them had moved aside. Failures
 // are ignored: the next writer tries again.
 void sweep(System& system, const std::string& path);
+
+// The same for whatever any dead writer left in a folder, of names that nobody may write again.
+void sweep_folder(System& system, const std::string& folder);
+
+// Removes a file or a folder in one step: a crash leaves all of it or nothing. Not synced.
+Status remove_at_once(System& system, const std::string& path);
 
 }  // namespace holdall

@@ -4,18 +4,23 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <utility>
 
 #include "holdall/base/checksum.h"
 #include "holdall/base/text.h"
@@ -62,6 +67,33 @@ std::string host_digits() {
 
 std::string boot_digits() { return hash_digits(first_line("/proc/sys/kernel/random/boot_id"), 6); }
 
+// The files that this process has locked: such locks never stand in its own way, and the next one to open the same file would
+// let them go by closing it.
+class LocksHeld {
+ public:
+  void add(int handle, const struct stat& info) {
+    const std::lock_guard lock(mutex_);
+    files_[handle] = {info.st_dev, info.st_ino};
+    some_ = true;
+  }
+  void forget(int handle) {
+    if (!some_) return;
+    const std::lock_guard lock(mutex_);
+    files_.erase(handle);
+    some_ = !files_.empty();
+  }
+  bool has(const struct stat& info) {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(files_.begin(), files_.end(),
+                       [&](const auto& file) { return file.second == std::pair(info.st_dev, info.st_ino); });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<int, std::pair<dev_t, ino_t>> files_;
+  std::atomic<bool> some_ = false;
+};
+
 class LocalSystem final : public System {
  public:
   Result<Handle> open(const std::string& path, Open how) override {
@@ -79,6 +111,9 @@ class LocalSystem final : public System {
       case Open::kFolder:
         flags |= O_RDONLY | O_DIRECTORY;
         break;
+      case Open::kRead:
+        flags |= O_RDONLY;
+        break;
     }
     const int handle = retried([&] { return ::open(path.c_str(), flags, 0666); });
     if (handle >= 0) return handle;
@@ -87,6 +122,7 @@ class LocalSystem final : public System {
   }
 
   Status close(Handle handle) override {
+    locks_.forget(handle);
     // Linux releases the descriptor whatever close(2) returns; EINTR must not be retried.
     if (::close(handle) == 0 || errno == EINTR) return {};
     return io_error("cannot close", errno);
@@ -114,6 +150,12 @@ class LocalSystem final : public System {
       offset += static_cast<std::uint64_t>(got);
     }
     return {};
+  }
+
+  Result<std::uint64_t> size(Handle handle) override {
+    struct stat info{};
+    if (::fstat(handle, &info) == 0) return static_cast<std::uint64_t>(info.st_size);
+    return io_error("cannot look at an open file", errno);
   }
 
   Status preallocate(Handle handle, std::uint64_t size) override {
@@ -215,12 +257,16 @@ class LocalSystem final : public System {
 
   Result<Kind> kind(const std::string& path) override {
     struct stat info{};
-    if (::lstat(path.c_str(), &info) != 0) {
-      if (errno == ENOENT) return Kind::kMissing;
-      return failed("cannot look at", path);
-    }
-    if (S_ISREG(info.st_mode)) return Kind::kFile;
-    return S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kOther;
+    if (::lstat(path.c_str(), &info) == 0) return kind_of(info);
+    if (errno == ENOENT) return Kind::kMissing;
+    return failed("cannot look at", path);
+  }
+
+  Result<Facts> facts(Handle folder, const std::string& name) override {
+    struct stat info{};
+    if (::fstatat(folder, name.c_str(), &info, 0) == 0) return Facts{kind_of(info), static_cast<std::uint64_t>(info.st_size)};
+    if (errno == ENOENT) return Facts{};
+    return failed("cannot look at", name);
   }
 
   Result<std::string> resolve(const std::string& path) override {
@@ -249,6 +295,62 @@ class LocalSystem final : public System {
     return {};
   }
 
+  std::int64_t now() override {
+    struct timespec time{};
+    ::clock_gettime(CLOCK_REALTIME, &time);
+    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+  }
+
+  Result<bool> in_use(const std::string& path) override {
+    const int handle = retried([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0); });
+    // What another has leased breaks when it is opened: somebody is there.
+    if (handle < 0 && errno == EWOULDBLOCK) return true;
+    if (handle < 0) return failed("cannot open", path);
+    bool used = false;
+    if (::fcntl(handle, F_SETLEASE, F_WRLCK) == 0) {
+      ::fcntl(handle, F_SETLEASE, F_UNLCK);
+    } else if (errno == EAGAIN) {
+      used = true;
+    } else {
+      used = ::flock(handle, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    }
+    ::close(handle);
+    return used;
+  }
+
+  Result<Locked> open_locked(const std::string& path) override {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) == 0 && locks_.has(info)) return Locked{Held::kByThisProcess, -1};
+    const int handle = retried([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); });
+    if (handle < 0) return failed("cannot open", path);
+    // Unlike flock(2), a lock of fcntl(2) does not pass to children, who may outlive this process.
+    struct flock lock{};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    const bool taken = retried([&] { return ::fcntl(handle, F_SETLK, &lock); }) == 0;
+    if (!taken && (errno == EAGAIN || errno == EACCES)) return Locked{Held::kByAnother, handle};
+    if (::fstat(handle, &info) == 0) locks_.add(handle, info);
+    return Locked{taken ? Held::kOurs : Held::kUnknown, handle};
+  }
+
+  std::int64_t process() override { return ::getpid(); }
+
+  std::string host() override {
+    char name[256] = {};
+    ::gethostname(name, sizeof(name) - 1);
+    return name;
+  }
+
+  std::string command() override {
+    std::ifstream file("/proc/self/cmdline");
+    std::string line(200, '\0');
+    file.read(line.data(), static_cast<std::streamsize>(line.size()));
+    line.resize(static_cast<std::size_t>(file.gcount()));
+    while (!line.empty() && line.back() == '\0') line.pop_back();
+    std::replace(line.begin(), line.end(), '\0', ' ');
+    return line;
+  }
+
   std::string owner() override { return text("{}-{}-{}", ::getpid(), host_digits(), boot_digits()); }
 
   bool abandoned(const std::string& owner, const std::string& path) override {
@@ -266,6 +368,14 @@ class LocalSystem final : public System {
     if (::lstat(path.c_str(), &info) != 0) return false;
     return ::time(nullptr) - info.st_mtime > kWeek;
   }
+
+ private:
+  static Kind kind_of(const struct stat& info) {
+    if (S_ISREG(info.st_mode)) return Kind::kFile;
+    return S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kOther;
+  }
+
+  LocksHeld locks_;
 };
 
 }  // namespace

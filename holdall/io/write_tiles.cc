@@ -137,14 +137,15 @@ class TileWriter {
   }
 
   Status write(Worker& worker, std::uint64_t tile) {
-    if (worker.buffer.size() == 0) {
+    if (file_.image.empty() && worker.buffer.size() == 0) {
       const std::uint64_t size = std::min(options_.tile_bytes, (layout_.size + kBlock - 1) / kBlock * kBlock);
       // Where a disk is asked for it, memory that lies together is worth its price.
       const Buffer::Pages pages = options_.direct >= 0 ? Buffer::Pages::kHuge : Buffer::Pages::kOrdinary;
       HOLDALL_ASSIGN(worker.buffer, Buffer::allocate(size, pages));
     }
     const std::uint64_t begin = tile * options_.tile_bytes;
-    const auto out = worker.buffer.span().first(static_cast<std::size_t>(std::min(options_.tile_bytes, layout_.size - begin)));
+    const std::uint64_t size = std::min(options_.tile_bytes, layout_.size - begin);
+    const auto out = file_.image.empty() ? worker.buffer.span().first(size) : file_.image.subspan(begin, size);
     collect(worker, tile, begin, out);
     HOLDALL_TRY(fill(worker, tile));
     HOLDALL_TRY(check_whole(worker));
@@ -197,7 +198,7 @@ class TileWriter {
       if (const auto* literal = std::get_if<Part::Literal>(&part.content)) {
         std::memcpy(piece.out.data(), literal->bytes.data() + piece.from, piece.out.size());
       } else if (const auto* data = std::get_if<Part::Data>(&part.content)) {
-        HOLDALL_TRY(read(worker, tile, data->blob, piece));
+        if (file_.image.empty()) HOLDALL_TRY(read(worker, tile, data->blob, piece));
       } else if (const auto* align = std::get_if<Part::Align>(&part.content)) {
         std::fill(piece.out.begin(), piece.out.end(), align->filler);
       } else {

@@ -45,6 +45,10 @@ class FaultySystem final : public System {
     if (fails()) return error().at(offset);
     return below_.read_at(handle, offset, out);
   }
+  Result<std::uint64_t> size(Handle handle) override {
+    if (fails()) return error();
+    return below_.size(handle);
+  }
   Status preallocate(Handle handle, std::uint64_t size) override {
     if (fails()) return error();
     return below_.preallocate(handle, size);
@@ -94,6 +98,19 @@ class FaultySystem final : public System {
     if (fault_.removals_too && fails()) return error().in(path);
     return below_.kind(path);
   }
+  Result<Facts> facts(Handle folder, const std::string& name) override {
+    if (fails()) return error().in(name);
+    return below_.facts(folder, name);
+  }
+  std::int64_t now() override { return below_.now(); }
+  Result<bool> in_use(const std::string& path) override {
+    if (fails()) return error().in(path);
+    return below_.in_use(path);
+  }
+  Result<Locked> open_locked(const std::string& path) override {
+    if (fails()) return error().in(path);
+    return below_.open_locked(path);
+  }
   Result<std::string> resolve(const std::string& path) override {
     if (fails()) return error().in(path);
     return below_.resolve(path);
@@ -102,6 +119,9 @@ class FaultySystem final : public System {
     if (fails()) return error().in(to);
     return below_.copy_mode(from, to);
   }
+  std::int64_t process() override { return below_.process(); }
+  std::string host() override { return below_.host(); }
+  std::string command() override { return below_.command(); }
   std::string owner() override { return below_.owner(); }
   bool abandoned(const std::string& owner, const std::string& path) override { return below_.abandoned(owner, path); }
 

@@ -161,6 +161,7 @@ Result<System::Handle> SimulatedSystem::open(const std::string& path, Open how) 
 
 Status SimulatedSystem::close(Handle handle) {
   const std::lock_guard lock(mutex_);
+  locked_.erase(handle);
   return handles_.erase(handle) == 1 ? Status() : Status(io_error("cannot close", EBADF));
 }
 
@@ -187,6 +188,12 @@ Status SimulatedSystem::read_at(Handle handle, std::uint64_t offset, std::span<s
   if (offset + out.size() > node->now.size()) return io_error("the file ends early", EIO);
   std::memcpy(out.data(), &node->now[offset], out.size());
   return {};
+}
+
+Result<std::uint64_t> SimulatedSystem::size(Handle handle) {
+  const std::lock_guard lock(mutex_);
+  HOLDALL_ASSIGN(Node * node, file_of(handle));
+  return node->now.size();
 }
 
 Status SimulatedSystem::preallocate(Handle handle, std::uint64_t size) {
@@ -295,6 +302,33 @@ Result<System::Kind> SimulatedSystem::kind(const std::string& path) {
   HOLDALL_ASSIGN(const Spot spot, find(path));
   if (spot.node == kGone) return Kind::kMissing;
   return nodes_[spot.node].folder ? Kind::kFolder : Kind::kFile;
+}
+
+Result<System::Facts> SimulatedSystem::facts(Handle folder, const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  HOLDALL_ASSIGN(Node * node, file_of(folder));
+  const auto entry = node->entries_now.find(name);
+  if (entry == node->entries_now.end()) return Facts{};
+  const Node& found = nodes_[entry->second];
+  return Facts{found.folder ? Kind::kFolder : Kind::kFile, found.now.size()};
+}
+
+Result<bool> SimulatedSystem::in_use(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  HOLDALL_ASSIGN(const Spot spot, find(path));
+  if (spot.node == kGone) return io_error("cannot open", ENOENT).in(path);
+  return std::any_of(handles_.begin(), handles_.end(), [&](const auto& handle) { return handle.second == spot.node; });
+}
+
+// Handles, and with them locks, end with their process: neither kill() nor crash() takes any along.
+Result<System::Locked> SimulatedSystem::open_locked(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  HOLDALL_ASSIGN(const Spot spot, find(path));
+  for (const auto& [handle, node] : locked_)
+    if (node == spot.node) return Locked{Held::kByThisProcess, -1};
+  HOLDALL_ASSIGN(const Handle handle, open(path, spot.node == kGone ? Open::kCreateNew : Open::kReadWrite));
+  locked_[handle] = handles_[handle];
+  return Locked{Held::kOurs, handle};
 }
 
 std::string SimulatedSystem::owner() { return std::to_string(process_) + "-here-now"; }

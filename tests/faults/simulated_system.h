@@ -29,6 +29,8 @@ class SimulatedSystem final : public System {
   SimulatedSystem() : SimulatedSystem(Abilities()) {}
   explicit SimulatedSystem(const Abilities& abilities);
 
+  // What now() counts on from.
+  std::int64_t time = 1'700'000'000'000'000'000;
   // Called before every operation that changes something. It must not use the system, but may call crash().
   std::function<void()> before_change;
   // The state after a power failure now; each unsynced change is kept with the given probability. All processes are gone.
@@ -47,6 +49,7 @@ class SimulatedSystem final : public System {
   Status close(Handle handle) override;
   Status write_at(Handle handle, std::uint64_t offset, std::span<const std::byte> data) override;
   Status read_at(Handle handle, std::uint64_t offset, std::span<std::byte> out) override;
+  Result<std::uint64_t> size(Handle handle) override;
   Status preallocate(Handle handle, std::uint64_t size) override;
   Status truncate(Handle handle, std::uint64_t size) override;
   Result<bool> copy_range(int, std::uint64_t, Handle, std::uint64_t, std::uint64_t) override { return false; }
@@ -59,8 +62,15 @@ class SimulatedSystem final : public System {
   Status remove_folder(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& path) override;
   Result<Kind> kind(const std::string& path) override;
+  Result<Facts> facts(Handle folder, const std::string& name) override;
+  std::int64_t now() override { return ++time; }
+  Result<bool> in_use(const std::string& path) override;
+  Result<Locked> open_locked(const std::string& path) override;
   Result<std::string> resolve(const std::string& path) override { return path; }
   Status copy_mode(const std::string&, const std::string&) override { return {}; }
+  std::int64_t process() override { return process_; }
+  std::string host() override { return "here"; }
+  std::string command() override { return "train"; }
   std::string owner() override;
   bool abandoned(const std::string& owner, const std::string& path) override;
 
@@ -101,6 +111,7 @@ class SimulatedSystem final : public System {
   Abilities abilities_;
   std::vector<Node> nodes_;
   std::map<Handle, std::size_t> handles_;
+  std::map<Handle, std::size_t> locked_;  // node of each handle that holds its file
   Handle next_handle_ = 3;
   int process_ = 1;
   mutable std::recursive_mutex mutex_;

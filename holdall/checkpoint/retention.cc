@@ -1,0 +1,240 @@
+#include "holdall/checkpoint/retention.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
+
+#include "holdall/base/text.h"
+
+namespace holdall {
+namespace {
+
+using Token = JsonReader::Token;
+
+std::string_view name(BestRule::Mode mode) { return mode == BestRule::Mode::kMin ? "min" : "max"; }
+
+std::string days(std::int64_t nanoseconds) {
+  const double hours = static_cast<double>(nanoseconds) / 3.6e12;
+  return hours < 48 ? text("{:g} hours", hours) : text("{:g} days", hours / 24);
+}
+
+class Judge {
+ public:
+  Judge(const std::vector<Checkpoint>& checkpoints, const Rules& rules, std::int64_t now)
+      : checkpoints_(checkpoints), rules_(rules), now_(now), newest_(newest_first(checkpoints)) {}
+
+  std::vector<Fate> judge() {
+    keep();
+    drop_old();
+    drop_large();
+    std::vector<Fate> fates;
+    for (const Checkpoint& checkpoint : checkpoints_) {
+      Fate fate{&checkpoint, false, ""};
+      if (!checkpoint.is_complete()) {
+        fate.why = std::string(holdall::name(checkpoint.state));
+      } else if (const auto gone = gone_.find(&checkpoint); gone != gone_.end()) {
+        fate.goes = true;
+        fate.why = gone->second;
+      } else {
+        fate.why = kept_[&checkpoint];
+      }
+      fates.push_back(std::move(fate));
+    }
+    return fates;
+  }
+
+ private:
+  void want(const Checkpoint* checkpoint, std::string why, bool always) {
+    kept_.try_emplace(checkpoint, std::move(why));
+    if (always) always_.insert(checkpoint);
+  }
+
+  // The first reason that is named is the strongest.
+  void keep() {
+    if (!newest_.empty()) want(newest_.front(), "newest", true);
+    for (const BestRule& rule : rules_.best) {
+      const auto best = best_first(checkpoints_, rule.metric, rule.mode);
+      for (std::size_t i = 0; i < std::min<std::size_t>(best.size(), rule.keep); ++i)
+        want(best[i], i == 0 ? text("best {}", rule.metric) : text("best {} {}", rule.keep, rule.metric), i == 0);
+    }
+    for (const Checkpoint* checkpoint : newest_) {
+      if (rules_.every && checkpoint->label.step % static_cast<std::int64_t>(*rules_.every) == 0)
+        want(checkpoint, text("every {}", *rules_.every), true);
+    }
+    for (std::size_t i = 0; rules_.last && i < std::min<std::size_t>(newest_.size(), *rules_.last); ++i)
+      want(newest_[i], text("last {}", *rules_.last), false);
+    const bool all = !rules_.last && rules_.best.empty() && !rules_.every;
+    for (const Checkpoint* checkpoint : newest_) {
+      if (kept_.contains(checkpoint)) continue;
+      if (all) {
+        want(checkpoint, "no rule", false);
+      } else {
+        gone_.emplace(checkpoint, "no rule keeps it");
+      }
+    }
+  }
+
+  void drop(const Checkpoint* checkpoint, std::string why) {
+    kept_.erase(checkpoint);
+    gone_.emplace(checkpoint, std::move(why));
+  }
+
+  // A clock that went back makes nothing old.
+  void drop_old() {
+    for (const Checkpoint* checkpoint : newest_) {
+      if (!rules_.age || !kept_.contains(checkpoint) || always_.contains(checkpoint)) continue;
+      if (now_ - checkpoint->time > *rules_.age) drop(checkpoint, text("older than {}", days(*rules_.age)));
+    }
+  }
+
+  void drop_large() {
+    if (!rules_.bytes) return;
+    std::uint64_t bytes = 0;
+    for (const auto& [checkpoint, why] : kept_) bytes += checkpoint->bytes;
+    for (auto oldest = newest_.rbegin(); oldest != newest_.rend() && bytes > *rules_.bytes; ++oldest) {
+      if (!kept_.contains(*oldest) || always_.contains(*oldest)) continue;
+      bytes -= (*oldest)->bytes;
+      drop(*oldest, text("more than {} bytes", *rules_.bytes));
+    }
+  }
+
+  const std::vector<Checkpoint>& checkpoints_;
+  const Rules& rules_;
+  std::int64_t now_;
+  std::vector<const Checkpoint*> newest_;
+  std::map<const Checkpoint*, std::string> kept_;
+  std::map<const Checkpoint*, std::string> gone_;
+  std::set<const Checkpoint*> always_;
+};
+
+Result<std::uint64_t> count_of(std::string_view spelled) {
+  std::uint64_t count = 0;
+  const auto read = std::from_chars(spelled.data(), spelled.data() + spelled.size(), count);
+  if (read.ec != std::errc() || read.ptr != spelled.data() + spelled.size() || count == 0)
+    return invalid_argument(text("'{}' is no count of 1 or more", spelled));
+  return count;
+}
+
+}  // namespace
+
+Status Rules::check() const {
+  if (last && *last == 0) return invalid_argument("keeping the last 0 would keep nothing to go on from");
+  if (every && (*every == 0 || *every > INT64_MAX)) return invalid_argument("every 0th step is no step");
+  if (age && *age <= 0) return invalid_argument("an age of 0 or less would keep nothing");
+  if (bytes && *bytes == 0) return invalid_argument("0 bytes would keep nothing");
+  std::set<std::string_view> metrics;
+  for (const BestRule& rule : best) {
+    if (rule.metric.empty()) return invalid_argument("the best by a metric without a name");
+    if (rule.keep == 0) return invalid_argument(text("the best 0 by {} would keep none", rule.metric));
+    if (!metrics.insert(rule.metric).second) return invalid_argument(text("two rules for the best by {}", rule.metric));
+  }
+  return {};
+}
+
+Result<BestRule> parse_best_rule(std::string_view spelled) {
+  BestRule rule;
+  const std::size_t colon = spelled.find(':');
+  rule.metric = std::string(spelled.substr(0, colon));
+  if (rule.metric.empty()) return invalid_argument(text("'{}' names no metric: NAME, NAME:min or NAME:max", spelled));
+  if (colon == std::string_view::npos) return rule;
+  std::string_view mode = spelled.substr(colon + 1);
+  if (const std::size_t second = mode.find(':'); second != std::string_view::npos) {
+    HOLDALL_ASSIGN(rule.keep, count_of(mode.substr(second + 1)));
+    mode = mode.substr(0, second);
+  }
+  if (mode != "min" && mode != "max") return invalid_argument(text("'{}' is neither min nor max", mode));
+  rule.mode = mode == "max" ? BestRule::Mode::kMax : BestRule::Mode::kMin;
+  return rule;
+}
+
+std::vector<Fate> fates_of(const std::vector<Checkpoint>& checkpoints, const Rules& rules, std::int64_t now) {
+  return Judge(checkpoints, rules, now).judge();
+}
+
+std::vector<const Checkpoint*> newest_first(const std::vector<Checkpoint>& checkpoints) {
+  std::map<std::string_view, std::vector<const Checkpoint*>> runs;
+  std::size_t count = 0;
+  for (const Checkpoint& checkpoint : checkpoints) {
+    if (!checkpoint.is_complete()) continue;
+    runs[checkpoint.run].push_back(&checkpoint);
+    ++count;
+  }
+  const auto older = [](const Checkpoint* a, const Checkpoint* b) {
+    if (a->sequence != b->sequence) return a->sequence < b->sequence;
+    return a->label.step < b->label.step;
+  };
+  for (auto& [run, list] : runs) std::stable_sort(list.begin(), list.end(), older);
+  // The newest of each run in turn: the one with the highest step of them.
+  std::vector<const Checkpoint*> order;
+  order.reserve(count);
+  while (order.size() < count) {
+    std::vector<const Checkpoint*>* next = nullptr;
+    for (auto& [run, list] : runs) {
+      if (list.empty()) continue;
+      const auto rank = [](const Checkpoint* c) { return std::pair(c->label.step, c->time); };
+      if (next == nullptr || rank(list.back()) > rank(next->back())) next = &list;
+    }
+    order.push_back(next->back());
+    next->pop_back();
+  }
+  return order;
+}
+
+std::vector<const Checkpoint*> best_first(const std::vector<Checkpoint>& checkpoints, std::string_view metric,
+                                          BestRule::Mode mode) {
+  std::vector<const Checkpoint*> order;
+  for (const Checkpoint& checkpoint : checkpoints)
+    if (checkpoint.is_complete() && checkpoint.metric(metric)) order.push_back(&checkpoint);
+  std::stable_sort(order.begin(), order.end(), [&](const Checkpoint* a, const Checkpoint* b) {
+    const double first = *a->metric(metric);
+    const double second = *b->metric(metric);
+    if (first != second) return mode == BestRule::Mode::kMin ? first < second : first > second;
+    return std::pair(a->sequence, a->label.step) < std::pair(b->sequence, b->label.step);
+  });
+  return order;
+}
+
+std::string rules_object(const Rules& rules) {
+  JsonWriter writer;
+  writer.begin_object().key("kind").string("rules");
+  if (rules.last) writer.key("last").unsigned_integer(*rules.last);
+  if (rules.every) writer.key("every").unsigned_integer(*rules.every);
+  if (rules.age) writer.key("age").integer(*rules.age);
+  if (rules.bytes) writer.key("bytes").unsigned_integer(*rules.bytes);
+  writer.key("best").begin_array();
+  for (const BestRule& rule : rules.best) writer.string(text("{}:{}:{}", rule.metric, name(rule.mode), rule.keep));
+  writer.end_array().end_object();
+  return std::move(writer).take();
+}
+
+Rules parse_rules(std::string_view object) {
+  Rules rules;
+  JsonReader reader(object);
+  std::string key;
+  for (auto item = reader.next(); item && item->token != Token::kEnd; item = reader.next()) {
+    if (item->token == Token::kKey) {
+      key = std::string(item->text);
+    } else if (item->token == Token::kInteger) {
+      const auto value = integer_of(*item);
+      if (!value || *value <= 0) continue;
+      if (key == "last") rules.last = static_cast<std::uint64_t>(*value);
+      if (key == "every") rules.every = static_cast<std::uint64_t>(*value);
+      if (key == "age") rules.age = *value;
+      if (key == "bytes") rules.bytes = static_cast<std::uint64_t>(*value);
+    } else if (item->token == Token::kString && key == "best") {
+      // A metric's name may hold colons: mode and count are the last two parts.
+      const std::string spelled(item->text);
+      const std::size_t count_at = spelled.rfind(':');
+      const std::size_t mode_at = count_at == std::string::npos || count_at == 0 ? count_at : spelled.rfind(':', count_at - 1);
+      if (mode_at == std::string::npos || mode_at == 0) continue;
+      BestRule rule{spelled.substr(0, mode_at), BestRule::Mode::kMin, 1};
+      if (spelled.substr(mode_at + 1, count_at - mode_at - 1) == "max") rule.mode = BestRule::Mode::kMax;
+      rule.keep = count_of(std::string_view(spelled).substr(count_at + 1)).value_or(1);
+      rules.best.push_back(std::move(rule));
+    }
+  }
+  return rules;
+}
+
+}  // namespace holdall

@@ -1,0 +1,80 @@
+// CheckpointWriter: the thread behind a Checkpointer: what it has to write, what it has written, what failed.
+//
+// Thread-safety: all members. Ownership: owns its thread, the images and the lease; joined by close().
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "holdall/checkpoint/checkpointer.h"
+#include "holdall/checkpoint/lease.h"
+#include "holdall/io/image.h"
+
+namespace holdall {
+
+struct CheckpointJob {
+  Plan plan;
+  Checkpoint checkpoint;
+  double waited = 0;
+  std::unique_ptr<Images> images;  // none: the plan reads from what is alive
+};
+
+class CheckpointWriter {
+ public:
+  CheckpointWriter(System& system, std::string folder, const CheckpointerOptions& options, Lease lease);
+  // Precondition: close() was called.
+  ~CheckpointWriter() = default;
+
+  // Memory for a copy, waiting for it or not as the rule says; null: this save is to be skipped.
+  Result<std::unique_ptr<Images>> images_for(std::uint64_t bytes, const Checkpoint& checkpoint);
+  void enqueue(CheckpointJob job);
+  // Writes in the calling thread, once nothing else is being written. Errors: those of writing.
+  Status write_now(CheckpointJob job);
+  void give_back(std::unique_ptr<Images> images);
+  // Touches memory for a copy of this size, when there is nothing else to do.
+  void prepare(std::uint64_t bytes);
+  void add(CheckpointEvent event);
+
+  Status check();
+  Status wait();
+  Status close();
+  Result<Pruning> prune();
+  std::vector<CheckpointEvent> events();
+  std::uint64_t memory() const;
+  bool is_closed() const;
+
+ private:
+  // Where the training does not need the processors: 0 as much as it, 19 last.
+  static constexpr int kPatience = 10;
+
+  void run();
+  Status write(CheckpointJob& job);
+  Status note(const Checkpoint& checkpoint);
+  Result<Pruning> prune_now();
+  void settle(CheckpointJob job, Status status, double seconds);
+  void touch(std::unique_lock<std::mutex>& lock);
+  std::uint64_t taken() const { return queue_.size() + (writing_ ? 1 : 0); }
+
+  System& system_;
+  const std::string folder_;
+  const CheckpointerOptions& options_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<CheckpointJob> queue_;
+  std::vector<std::unique_ptr<Images>> free_;
+  std::uint64_t images_ = 0;  // free, queued and being written
+  std::uint64_t to_touch_ = 0;
+  bool writing_ = false;
+  bool touching_ = false;
+  bool closing_ = false;
+  std::optional<Error> failure_;
+  std::vector<CheckpointEvent> events_;
+  std::mutex pruning_;  // one at a time
+  Lease lease_;
+  std::uint64_t written_bytes_ = 0;  // of the images that are being written
+  std::thread thread_;
+};
+
+}  // namespace holdall
