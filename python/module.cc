@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "checkpoints.h"
 #include "documents.h"
 #include "holdall/core/dtype.h"
 #include "holdall/holdall.h"
@@ -54,4 +55,5 @@ NB_MODULE(_native, module) {
   python::bind_memory(module);
   python::bind_models(module);
   python::bind_documents(module);
+  python::bind_checkpoints(module);
 }

@@ -126,6 +126,7 @@ class Saver final : public Checkpointer {
     checkpoint.label = label;
     HOLDALL_ASSIGN(checkpoint.name, name_.of(label));
     const std::string path = text("{}/{}", folder_, checkpoint.name);
+    last_name_ = checkpoint.name;
     HOLDALL_TRY(refuse_foreign(checkpoint.name));
     HOLDALL_ASSIGN(const Format* format, format_to_write(path, options.to, model));
     std::optional<Model> marked;
@@ -158,6 +159,7 @@ class Saver final : public Checkpointer {
 
   Status check() override { return is_child() ? Status() : writer_->check(); }
   Status wait() override { return is_child() ? Status() : writer_->wait(); }
+  bool wait_for(std::chrono::milliseconds time, Until until) override { return is_child() || writer_->wait_for(time, until); }
   Status close() override { return is_child() ? Status() : writer_->close(); }
   Result<Pruning> prune() override {
     HOLDALL_TRY(usable());
@@ -166,6 +168,7 @@ class Saver final : public Checkpointer {
   std::vector<CheckpointEvent> events() override { return is_child() ? std::vector<CheckpointEvent>() : writer_->events(); }
   std::uint64_t memory() const override { return is_child() ? 0 : writer_->memory(); }
   const std::string& folder() const noexcept override { return folder_; }
+  const std::string& last_name() const noexcept override { return last_name_; }
 
  private:
   bool is_child() const { return System::local().process() != process_; }
@@ -248,7 +251,8 @@ class Saver final : public Checkpointer {
   const std::int64_t process_;
   std::string run_;
   std::uint64_t sequence_ = 0;  // of the last save
-  Checkpoint next_;             // what the last stamp says
+  std::string last_name_;
+  Checkpoint next_;  // what the last stamp says
   std::unique_ptr<CheckpointWriter> writer_;
 };
 

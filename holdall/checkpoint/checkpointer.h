@@ -67,6 +67,10 @@ class Checkpointer {
   virtual Status check() = 0;
   // Waits until all is on disk. Errors: as check().
   virtual Status wait() = 0;
+  // The same for at most this long: whether all is on disk, or, with kRoom, whether a save would find room at once. Tells no
+  // failure.
+  enum class Until : std::uint8_t { kDone, kRoom };
+  virtual bool wait_for(std::chrono::milliseconds time, Until until) = 0;
   // wait(), and gives the lease back. Nothing can be saved afterwards.
   virtual Status close() = 0;
   // Removes what the rules let go, now.
@@ -77,6 +81,8 @@ class Checkpointer {
   // Bytes of memory that hold copies, or are ready to.
   virtual std::uint64_t memory() const = 0;
   virtual const std::string& folder() const noexcept = 0;
+  // The name in the folder of what was saved last.
+  virtual const std::string& last_name() const noexcept = 0;
 };
 
 }  // namespace holdall

@@ -241,6 +241,13 @@ Status CheckpointWriter::wait() {
   return check();
 }
 
+bool CheckpointWriter::wait_for(std::chrono::milliseconds time, Checkpointer::Until until) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, time, [&] {
+    return until == Checkpointer::Until::kDone ? taken() == 0 : !touching_ && taken() < options_.in_flight;
+  });
+}
+
 Status CheckpointWriter::close() {
   if (is_closed()) return {};
   Status status = wait();

@@ -39,6 +39,7 @@ class CheckpointWriter {
 
   Status check();
   Status wait();
+  bool wait_for(std::chrono::milliseconds time, Checkpointer::Until until);
   Status close();
   Result<Pruning> prune();
   std::vector<CheckpointEvent> events();

@@ -23,7 +23,12 @@ from .errors import (
     UnsupportedError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .checkpoints import Checkpointer as Checkpointer
+
 __all__ = [
+    "Checkpointer",
     "CorruptError",
     "Error",
     "Global",
@@ -50,3 +55,12 @@ __all__ = [
     "scan",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Importing the package is held to what opening a file needs.
+    if name == "Checkpointer":
+        from .checkpoints import Checkpointer
+
+        return Checkpointer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

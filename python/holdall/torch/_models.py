@@ -12,6 +12,7 @@ import torch
 
 from .. import _model
 from .._build import Trusted
+from .._origin import version_of
 from .._progress import Callback
 from ..errors import CorruptError, HoldallWarning, MismatchError, UnsafeError, UnsupportedError
 from . import _into, _load, _provenance
@@ -250,7 +251,7 @@ def _of_description(
 def _changed(description: dict[str, Any], builder: _ModelBuilder) -> tuple[dict[str, tuple[str, str | None]], dict[str, tuple[str, str | None]]]:
     versions: dict[str, tuple[str, str | None]] = {}
     for package, then in description.get("versions", {}).items():
-        now = _provenance.version_of(package)
+        now = version_of(package)
         parts = 2 if package == "python" else None
         if (now or "").split(".")[:parts] != str(then).split(".")[:parts]:
             versions[package] = (str(then), now)

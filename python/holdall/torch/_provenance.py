@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.metadata
 import inspect
 import linecache
 import os
 import platform
-import subprocess
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 from .. import _native
-
-_SECONDS = 10
+from .._origin import commit_of, version_of
 
 
 def own_classes(module: torch.nn.Module) -> dict[str, type]:
@@ -115,19 +112,6 @@ def versions(classes: Iterable[type]) -> dict[str, str]:
     return found
 
 
-def version_of(package: str) -> str | None:
-    """What is installed here; None for what says no version."""
-    if package == "python":
-        return platform.python_version()
-    version = getattr(sys.modules.get(package), "__version__", None)
-    if isinstance(version, str):
-        return str(version)
-    try:
-        return importlib.metadata.version(package)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
-
-
 def commit(classes: Iterable[type]) -> dict[str, Any] | None:
     """{"commit", "dirty"} of the repository that tracks the first of `classes`; None where there is none.
 
@@ -139,32 +123,7 @@ def commit(classes: Iterable[type]) -> dict[str, Any] | None:
             path = os.path.abspath(inspect.getsourcefile(of) or "")
         except (OSError, TypeError):
             continue
-        folder = os.path.dirname(path)
-        if not os.path.isfile(path) or _git(folder, "ls-files", "--error-unmatch", "--", path) is None:
-            continue
-        head = _git(folder, "rev-parse", "--verify", "HEAD")
-        if head is None:
-            continue
-        status = _git(folder, *_tamed(folder), "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
-        return {"commit": head.strip(), "dirty": None if status is None else bool(status.strip())}
+        found = commit_of(path)
+        if found is not None:
+            return found
     return None
-
-
-def _tamed(folder: str) -> list[str]:
-    """Options that empty every filter that the configuration names."""
-    keys = (_git(folder, "config", "--null", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process|required)$") or "").split("\0")
-    emptied = {key: "false" if key.endswith(".required") else "" for key in keys if key}
-    return [word for key, value in emptied.items() for word in ("-c", f"{key}={value}")]
-
-
-def _git(folder: str, *words: str) -> str | None:
-    environment: Mapping[str, str] = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-        "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C",
-    }  # fmt: skip
-    command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *words]
-    try:
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

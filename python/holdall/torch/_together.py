@@ -7,8 +7,8 @@ from typing import Any
 
 import torch.distributed
 
-from .. import errors
-from ..errors import Error, UnsupportedError
+from .. import _ranks
+from ..errors import UnsupportedError
 
 # True for the default process group, or a group.
 Ranks = Any
@@ -30,21 +30,9 @@ def once(write: Callable[[], None], ranks: Ranks) -> None:
             write()
         except BaseException as error:
             failure = error
-            told = [_told(error)]
+            told = [_ranks.told(error, 0)]
     torch.distributed.broadcast_object_list(told, src=first, group=group)
     if failure is not None:
         raise failure
     if told[0] is not None:
-        raise _raised(*told[0])
-
-
-def _told(error: BaseException) -> tuple[Any, ...]:
-    if isinstance(error, Error):
-        name = next(of.__name__ for of in type(error).__mro__ if of.__name__ in errors.__all__)
-        return name, str(error), error.message, error.path, error.offset, error.context
-    return "Error", f"rank 0 could not save: {type(error).__name__}: {error}", "", "", None, []
-
-
-def _raised(name: str, text: str, message: str, path: str, offset: int | None, context: list[str]) -> Error:
-    made: Error = getattr(errors, name)(text, message=message, path=path, offset=offset, context=context)
-    return made
+        raise _ranks.raised(*told[0])

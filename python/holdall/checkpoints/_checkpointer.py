@@ -1,0 +1,491 @@
+"""Checkpointer: the states of a training, saved behind it, kept by rule, found again, taken up exactly."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .. import _collector, _native, _random, _ranks, _save
+from .._load import load
+from ..errors import CorruptError, Error, HoldallWarning, LimitError, MismatchError, MissingError, StorageError, UnsupportedError
+from . import _environment, _options, _state
+from ._events import Event, History
+from ._progress import Progress
+from ._signals import Signals
+from ._start import Start
+
+_STATE = "_state_dict"
+_STAMP = "holdall.checkpoint"
+# What a file holds beside the states: no keyword may have such a name with _state_dict behind it, none does.
+_DAMAGE = (CorruptError, LimitError, MissingError, StorageError, UnsupportedError)
+
+Targets = dict[str, Any]
+
+
+class Checkpointer:
+    """Saves the state of a training into a folder, one file a checkpoint, and finds it again.
+
+    ``with holdall.Checkpointer("runs/bert", keep_last=3, keep_best=("eval_loss", "min"), every_steps=1000) as ckpt:``
+
+    `name`: a template of {step}, {epoch} and metrics ({loss:.3f}); its extension, .pt or .safetensors, says what is written, a file that
+    ``torch.load(weights_only=True)`` or safetensors reads. A file is a dict: epoch, step, metrics, a state under each keyword given to resume()
+    plus "_state_dict", random_states, data_position, environment.
+
+    When: `every_steps`, `every_epochs`, `every_minutes`; without a rule only save() saves. `signals`: one last checkpoint behind the step in
+    which such a signal comes, at most `signal_seconds` later its usual effect; () for none.
+
+    What stays: `keep_last`, `keep_best` (("loss", "min"), ("accuracy", "max", 3) or a list of such), `keep_every` (steps, for good), and of these
+    nothing older than `max_age` ("7d", seconds, a timedelta) or that makes the folder larger than `max_bytes` ("50GB"). Never removed are the
+    newest, the best, what somebody has open, and what Holdall did not write.
+
+    How: the step waits for a copy of the state; a thread writes it. `when_busy`: what a save does while `in_flight` (1) others are not on disk:
+    "wait", "skip", or "replace" one that waits (in_flight 2). `memory`: bytes for copies ("8GB"); a state that is larger is written while the step
+    waits. `sync=False` does not wait for the disk. `on_event` is called, in the training's thread, with each Event; ``print`` shows a line. A failure
+    of the thread is raised by the next call, or with `on_error="warn"` a HoldallWarning. `trusted`: classes that the states hold beyond those
+    known to be inert. `distributed`: a process group; None takes torch's where there is one: every rank makes every call, the first writes, each
+    adds its random states. `metadata`: plain values for each file.
+
+    Raises StorageError, naming host and process, where another run saves into the folder; ValueError, TypeError for arguments.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        name: str = "checkpoint_epoch{epoch}_step{step}.pt",
+        *,
+        every_steps: int | None = None,
+        every_epochs: int | None = None,
+        every_minutes: float | None = None,
+        keep_last: int | None = None,
+        keep_best: Any = None,
+        keep_every: int | None = None,
+        max_age: Any = None,
+        max_bytes: int | str | None = None,
+        when_busy: str = "wait",
+        in_flight: int | None = None,
+        memory: int | str | None = None,
+        sync: bool = True,
+        signals: Sequence[str | int] = ("SIGTERM", "SIGINT", "SIGUSR1"),
+        signal_seconds: float = 30.0,
+        on_event: Callable[[Event], object] | None = None,
+        on_error: str = "raise",
+        trusted: Sequence[Any] = (),
+        distributed: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        threads: int = 0,
+    ) -> None:
+        self.folder = os.path.abspath(os.fsdecode(folder))
+        self._rules = _options.rules_of(keep_last, keep_best, keep_every, max_age, max_bytes)
+        when = _options.when_of(every_steps, every_epochs, every_minutes)
+        flights = _options.busy_of(when_busy, in_flight)
+        bound = _options.memory_of(memory)
+        if on_error not in ("raise", "warn"):
+            raise ValueError(f"on_error is {on_error!r}: 'raise' or 'warn'")
+        self._waits = when_busy == "wait"
+        self._on_event = on_event
+        self._warns = on_error == "warn"
+        self._trusted = trusted
+        self._metadata = dict(metadata or {})
+        self._targets: Targets = {}
+        self._progress = Progress(when)
+        seconds = _options.seconds_of("signal_seconds", signal_seconds)
+        self._signals = Signals(signals, seconds, self._signalled)
+        self._has_rules = any(rule is not None for rule in when)
+        self._asks_ranks = every_minutes is not None or bool(signals)
+        self._environment: _environment.Environment | None = None
+        self._best: dict[str, tuple[float, int]] = {}
+        self._optimizer_steps = 0
+        self._optimizer_seen = 0
+        self._hooks: list[Any] = []
+        self._is_ready = False
+        self._is_closed = False
+        self._writer: _native.Checkpointer | None = None
+        self._ranks = _ranks.ranks_of(distributed)
+        with self._agreed():
+            if self._ranks.rank == 0:
+                self._writer = _options.native_writer(self.folder, name, self._rules, when_busy, flights, bound, sync, threads)
+
+    def __enter__(self) -> Checkpointer:
+        return self
+
+    def __exit__(self, of: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self.close()
+            return
+        # What ended the training is what is told.
+        try:
+            self._close(wait=not isinstance(error, KeyboardInterrupt))
+        except Error as failure:
+            warnings.warn(f"a checkpoint was not saved: {failure}", HoldallWarning, stacklevel=2)
+
+    # --- What is saved -----------------------------------------------------------------------------------------------------------
+
+    def track(self, **targets: Any) -> None:
+        """Names what belongs to the state, without taking up anything: modules, optimizers, schedulers, scalers, whatever has state_dict() and
+        load_state_dict(); loaders of data, whose position Start.steps() knows, need not be named. What was named before stays."""
+        for name, target in targets.items():
+            if target is None or _is_loader(target):
+                continue
+            _state.require(name, target)
+            self._targets[name] = target
+            if hasattr(target, "register_step_post_hook"):
+                self._hooks.append(target.register_step_post_hook(self._optimizer_stepped))
+
+    def step(self, *, epoch: int | None = None, step: int | None = None, metrics: Mapping[str, float] | None = None) -> str | None:
+        """To be called behind each step of the training. Saves where a rule or a signal asks for it and returns the path, else None.
+
+        `step` counts through the whole run; it and `epoch` may be left out in the loops of Start. `metrics`: numbers, kept with a checkpoint.
+        Raises what the thread behind met: StorageError and the like; what came by a signal.
+        """
+        progress = self._progress
+        if step is None and not progress.is_feeding:
+            step = progress.step + 1
+        progress.told(epoch, step, metrics)
+        self._signals.step()
+        self._poll()
+        is_due = progress.is_due()
+        wants = self._signals.pending is not None or progress.is_time()
+        if self._asks_ranks and self._ranks.count > 1:
+            wants = self._ranks.any(wants)
+        path = self._save(hand=False) if is_due or wants else None
+        if path is None and self._has_rules:
+            self._make_ready()
+        self._optimizer_seen = self._optimizer_steps
+        if self._signals.pending is not None:
+            self.wait()
+            self._signals.take_effect()
+        elif not self._is_closed:
+            self._signals.install()
+        return path
+
+    def save(self, *, epoch: int | None = None, step: int | None = None, metrics: Mapping[str, float] | None = None, wait: bool = False) -> str | None:
+        """Saves now and returns the path; None where `when_busy="skip"` had it skipped. With `wait` it is on disk then. Outside of Start.steps() it
+        says that the epoch is done."""
+        progress = self._progress
+        if not progress.is_feeding:
+            progress.is_epoch_done = True
+        progress.told(epoch, step, metrics)
+        self._poll()
+        path = self._save(hand=True)
+        self._optimizer_seen = self._optimizer_steps
+        if wait:
+            self.wait()
+        return path
+
+    def log(self, **metrics: float) -> None:
+        """Numbers for the next checkpoint, whenever it comes: ckpt.log(eval_loss=0.25)."""
+        self._progress.log({name: float(value) for name, value in metrics.items()})
+
+    def end_epoch(self, epoch: int | None = None, metrics: Mapping[str, float] | None = None) -> str | None:
+        """An epoch is done, with all that is done between two; the loop of Start.epochs() calls it. Saves where every_epochs asks for it."""
+        progress = self._progress
+        progress.is_feeding = False
+        progress.is_epoch_done = True
+        progress.told(epoch, None, metrics)
+        self._poll()
+        return self._save(hand=True) if progress.is_epoch_due() else None
+
+    def wait(self) -> None:
+        """Until all is on disk. Raises what failed."""
+        with self._agreed():
+            if self._writer is not None:
+                self._told(self._writer.wait)
+        self._dispatch()
+
+    def close(self) -> None:
+        """wait(), and gives the folder back. What failed and was not told is raised."""
+        self._close(wait=True)
+
+    def prune(self) -> list[str]:
+        """Removes what the rules let go, now; returns the names. history() tells beforehand what they would be ("kept")."""
+        with self._agreed():
+            removed = self._writer.prune() if self._writer is not None else []
+        self._dispatch()
+        return self._ranks.shared(removed)
+
+    # --- What is found again --------------------------------------------------------------------------------------------------------
+
+    def resume(self, **targets: Any) -> Start:
+        """Puts the newest checkpoint whose checksums hold back into the targets, and says where to go on; a fresh start where there is none.
+
+        The keywords are names of their own: ``resume(model=model, optimizer=optimizer, scheduler=scheduler, ema=ema)``; they are what is saved from
+        now on. Random generators go on where they were. A checkpoint that is damaged is passed over with a HoldallWarning that says why; so is
+        told what differs in versions and commit. Raises MismatchError, before anything has changed, where a state is another module's.
+        """
+        self.track(**targets)
+        order = self._candidates("latest")
+        if not order:
+            self._progress.go_on(0, None, False)
+            return Start(self)
+        return self._take_up(order, self._targets)
+
+    def restore(self, which: str | int = "latest", **targets: Any) -> Start:
+        """The same for "latest", "best" (by the first rule of keep_best), "best:METRIC", or a step. Without targets into those named before.
+        Raises MissingError where there is no such checkpoint."""
+        self.track(**targets)
+        order = self._candidates(which)
+        if not order:
+            raise MissingError(f"there is no checkpoint {which!r}", path=self.folder)
+        chosen = {name: self._targets[name] for name in targets if name in self._targets} if targets else self._targets
+        return self._take_up(order if isinstance(which, str) else order[:1], chosen)
+
+    def history(self) -> History:
+        """What is in the folder, by step: a list of dicts that prints as a table."""
+        rules = self._rules
+        rows, _ = _native.read_checkpoints(self.folder, rules.last, rules.best, rules.every, rules.age, rules.bytes, True)
+        return History(rows)
+
+    # --- Within ---------------------------------------------------------------------------------------------------------------------
+
+    def _candidates(self, which: str | int) -> list[dict[str, Any]]:
+        with self._agreed():
+            rows = self._candidates_here(which) if self._ranks.rank == 0 else []
+        return self._ranks.shared(rows)
+
+    def _candidates_here(self, which: str | int) -> list[dict[str, Any]]:
+        if self._writer is not None:
+            self._writer.wait()
+        rows, newest = _native.read_checkpoints(self.folder, None, [], None, None, None, True)
+        order = [rows[i] for i in newest]
+        if which == "latest":
+            for row in rows:
+                if row["state"] in ("damaged", "future") and row["step"] is not None and (not order or row["step"] > order[0]["step"]):
+                    self._warn_of([f"{row['path']} is passed over: {row['why']}"])
+            return order
+        if isinstance(which, str):
+            word, _, metric = which.partition(":")
+            if word != "best":
+                raise ValueError(f"{which!r} is neither 'latest' nor 'best' nor a step")
+            if not metric and not self._rules.best:
+                raise ValueError("which is the best? give keep_best=, or restore('best:METRIC')")
+            modes = {name: mode for name, mode, _ in self._rules.best}
+            metric = metric or self._rules.best[0][0]
+            return [rows[i] for i in _native.best_checkpoints(self.folder, metric, modes.get(metric, "min"))]
+        if isinstance(which, bool) or not isinstance(which, int):
+            raise TypeError(f"a checkpoint is 'latest', 'best' or a step, not {type(which).__name__}")
+        return [row for row in order if row["step"] == which]
+
+    def _take_up(self, order: list[dict[str, Any]], targets: Targets) -> Start:
+        failures = []
+        for row in order:
+            state, failure = self._loaded(row["path"], targets)
+            if self._ranks.any(failure is not None):
+                failures.append(failure)
+                self._warn_of([f"{row['path']} is passed over: {failure or 'another rank cannot read it'}"])
+                continue
+            return self._put(row["path"], state, targets)
+        if len(failures) == 1 and failures[0] is not None:
+            raise failures[0]
+        raise CorruptError(f"none of {len(failures)} checkpoints can be loaded; the newest: {failures[0]}", path=self.folder)
+
+    def _loaded(self, path: str, targets: Targets) -> tuple[dict[str, Any], Error | None]:
+        framework = "torch" if any(_state.is_torch(target) for target in targets.values()) or "torch" in sys.modules else "numpy"
+        try:
+            with _collector.put_off():
+                state = load(path, framework=framework, trusted=self._trusted)
+        except _DAMAGE as error:
+            return {}, error
+        if not isinstance(state, Mapping) or "step" not in state:
+            return {}, CorruptError("this is no state of a training: it has no step", path=path)
+        return dict(state), None
+
+    def _put(self, path: str, state: dict[str, Any], targets: Targets) -> Start:
+        failure: BaseException | None = None
+        try:
+            missing = [name for name in targets if name + _STATE not in state]
+            if missing:
+                kept = ", ".join(name.removesuffix(_STATE) for name in state if name.endswith(_STATE)) or "none"
+                raise MismatchError(f"no state of {', '.join(missing)} was saved; saved were {kept}", path=path)
+            for name, target in targets.items():
+                _state.check(name, target, state[name + _STATE], path)
+        except (Error, TypeError, ValueError) as error:
+            failure = error
+        self._ranks.together(failure)
+        for name, target in targets.items():
+            _state.put(target, state.pop(name + _STATE))
+        self._own(state)
+        for name, grads in (state.pop("gradients", None) or {}).items():
+            if name in targets:
+                _state.put_gradients(targets[name], grads)
+        if self._ranks.rank == 0:
+            lines = _environment.differences(state.get("environment"), self._here())
+            self._warn_of([f"{os.path.basename(path)} was saved elsewhere: {'; '.join(lines)}"] if lines else [])
+        self._warn_of(_random.set_states(state["random_states"]) if state.get("random_states") is not None else [])
+        start = Start(self, path, state)
+        self._best = dict(start.best)
+        self._progress.go_on(start.step, state.get("epoch"), bool((state.get("data_position") or {}).get("epoch_done")))
+        return start
+
+    def _own(self, state: dict[str, Any]) -> None:
+        """What each rank has kept for itself takes the place of the first one's."""
+        ranks = state.pop("ranks", None)
+        count = len(ranks) if isinstance(ranks, list) else 1
+        if count != self._ranks.count:
+            self._warn_of([f"saved by {count} processes, these are {self._ranks.count}: random states and positions are those of the first"])
+        elif ranks is not None:
+            state.update(ranks[self._ranks.rank])
+
+    def _save(self, hand: bool) -> str | None:
+        if not self._targets:
+            raise ValueError("nothing to save: name it by resume(model=…, optimizer=…) or track(…)")
+        progress = self._progress
+        own: dict[str, Any] = {}
+        failure: BaseException | None = None
+        try:
+            own = self._of_this_rank(hand)
+        except Exception as error:
+            failure = error
+        self._ranks.together(failure)
+        ranks = self._ranks.gather(own) if self._ranks.count > 1 else [own]
+        label = (progress.step, progress.epoch, list(progress.all_metrics().items()))
+        path: str | None = None
+        with self._agreed():
+            if self._writer is not None:
+                path = self._write(ranks, *label)
+        path = self._ranks.shared(path)
+        progress.saved()
+        self._dispatch()
+        return path
+
+    def _of_this_rank(self, hand: bool) -> dict[str, Any]:
+        own: dict[str, Any] = {"random_states": _random.states(), "data_position": self._progress.position()}
+        if not hand and self._optimizer_steps == self._optimizer_seen and self._hooks:
+            grads = {name: _state.gradients(target) for name, target in self._targets.items() if _state.is_module(target)}
+            if any(grads.values()):
+                own["gradients"] = grads
+        return own
+
+    def _write(self, ranks: list[dict[str, Any]], step: int, epoch: int | None, metrics: list[tuple[str, float]]) -> str | None:
+        writer = self._writer
+        assert writer is not None
+        self._note_best(step, dict(metrics))
+        state: dict[str, Any] = {"epoch": epoch, "step": step, "metrics": dict(metrics), "best": {name: list(best) for name, best in self._best.items()}}
+        with _collector.put_off():
+            for name, target in self._targets.items():
+                state[name + _STATE] = _state.taken(target)
+            state.update(ranks[0])
+            if len(ranks) > 1:
+                state["ranks"] = ranks
+            state["environment"] = self._here()
+            stamp = writer.stamp(step, epoch, metrics)
+            native = _save.build(state, {**self._metadata, _STAMP: stamp}, self._trusted, framework=_framework())
+        return writer.save(native, step, epoch, metrics, "", self._waits) or None
+
+    def _make_ready(self) -> None:
+        """Has memory for copies touched behind the first steps, once the optimizer has its state."""
+        if self._is_ready or self._writer is None or not self._targets:
+            return
+        self._is_ready = True
+        with _collector.put_off():
+            state = {name + _STATE: _state.taken(target) for name, target in self._targets.items()}
+            self._writer.prepare(_save.build(state, None, self._trusted, framework=_framework()))
+
+    def _note_best(self, step: int, metrics: dict[str, float]) -> None:
+        for name, mode, _ in self._rules.best:
+            value = metrics.get(name)
+            best = self._best.get(name)
+            if value is not None and value == value and (best is None or (value < best[0] if mode == "min" else value > best[0])):
+                self._best[name] = (value, step)
+
+    def _here(self) -> _environment.Environment:
+        if self._environment is None:
+            self._environment = _environment.environment()
+        return self._environment
+
+    @contextlib.contextmanager
+    def _agreed(self) -> Iterator[None]:
+        """What fails on any rank is raised on all."""
+        if self._ranks.count == 1:
+            yield
+            return
+        failure: BaseException | None = None
+        try:
+            yield
+        except Exception as error:
+            failure = error
+        self._ranks.together(failure)
+
+    def _poll(self) -> None:
+        if self._ranks.count == 1 and self._writer is not None:
+            self._told(self._writer.check)
+            if self._on_event is not None:
+                self._dispatch()
+
+    def _told(self, ask: Callable[[], None]) -> None:
+        try:
+            ask()
+        except Error as error:
+            if not self._warns:
+                raise
+            warnings.warn(f"a checkpoint was not saved: {error}", HoldallWarning, stacklevel=4)
+
+    def _dispatch(self) -> None:
+        if self._writer is None:
+            return
+        for row in self._writer.events():
+            if self._on_event is not None:
+                self._on_event(Event(row))
+
+    def _signalled(self, number: int, seconds: float) -> None:
+        if self._on_event is None:
+            return
+        import signal
+
+        row = {"kind": "signal", "path": self.folder, "step": self._progress.step, "epoch": self._progress.epoch, "metrics": {}, "bytes": 0}
+        name = signal.Signals(number).name
+        self._on_event(Event({**row, "waited": 0.0, "written": 0.0, "error": f"{name}: one last checkpoint behind this step, within {seconds:g} s"}))
+
+    def _close(self, wait: bool) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._signals.remove()
+        for hook in self._hooks:
+            hook.remove()
+        try:
+            if wait:
+                self.wait()
+        finally:
+            if self._writer is not None:
+                self._told(lambda: self._writer.close(wait) if self._writer is not None else None)
+                self._dispatch()
+            self._ranks.close()
+        if self._signals.pending is not None:
+            self._signals.take_effect()
+
+    def _optimizer_stepped(self, *_: object) -> None:
+        self._optimizer_steps += 1
+
+    def _warn_of(self, lines: list[str]) -> None:
+        for line in lines:
+            warnings.warn(line, HoldallWarning, stacklevel=3)
+
+    # For the loops of Start.
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self._progress.begin_epoch(epoch)
+
+    def _begin_feed(self, feed: Any) -> None:
+        self._progress.feed = feed
+        self._progress.is_feeding = True
+
+    def _next_step(self) -> int:
+        self._progress.step += 1
+        return self._progress.step
+
+    def _end_feed(self, feed: Any) -> None:
+        if self._progress.feed is feed:
+            self._progress.is_feeding = False
+
+
+def _is_loader(target: Any) -> bool:
+    torch: Any = sys.modules.get("torch")
+    return torch is not None and isinstance(target, torch.utils.data.DataLoader)
+
+
+def _framework() -> str:
+    return "pt" if "torch" in sys.modules else ""

@@ -1,0 +1,129 @@
+"""The state of whatever a training is made of: taken, compared, put back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import CorruptError, MismatchError
+
+State = dict[str, Any]
+
+_NAMES_SHOWN = 8
+
+
+def bare(target: Any) -> Any:
+    """A module without what wraps it for this run alone: DistributedDataParallel, DataParallel, torch.compile. Their states are the
+    module's under longer names."""
+    torch: Any = sys.modules.get("torch")
+    while torch is not None and isinstance(target, torch.nn.Module):
+        if isinstance(target, torch.nn.parallel.DistributedDataParallel | torch.nn.DataParallel):
+            target = target.module
+        elif type(target).__name__ == "OptimizedModule" and hasattr(target, "_orig_mod"):
+            target = target._orig_mod
+        else:
+            break
+    return target
+
+
+def is_module(target: Any) -> bool:
+    torch: Any = sys.modules.get("torch")
+    return torch is not None and isinstance(target, torch.nn.Module)
+
+
+def is_torch(target: Any) -> bool:
+    return any(of.__module__.partition(".")[0] == "torch" for of in type(bare(target)).__mro__)
+
+
+def require(name: str, target: Any) -> None:
+    """Raises TypeError for what has no state that could be taken."""
+    if adapter_of(target) is None and not (hasattr(target, "state_dict") and hasattr(target, "load_state_dict")):
+        raise TypeError(f"{name} is a {type(target).__module__}.{type(target).__qualname__}, which has no state_dict() and load_state_dict()")
+
+
+def adapter_of(target: Any) -> Any:
+    """The module of this package that knows such objects, where torch's protocol does not: keras, sklearn; None for others."""
+    if hasattr(target, "state_dict"):
+        return None
+    names = {of.__module__.partition(".")[0] for of in type(target).__mro__}
+    if "keras" in names:
+        from ..keras import _state as of_keras
+
+        return of_keras
+    if "sklearn" in names:
+        from ..sklearn import _state as of_sklearn
+
+        return of_sklearn
+    return None
+
+
+def taken(target: Any) -> Any:
+    """The state, which may share memory with the target."""
+    adapter = adapter_of(target)
+    return bare(target).state_dict() if adapter is None else adapter.taken(target)
+
+
+def check(name: str, target: Any, state: Any, path: str) -> None:
+    """Raises MismatchError, CorruptError where the state is not one of such a target, as far as that can be told before it changes."""
+    adapter = adapter_of(target)
+    if adapter is not None:
+        adapter.check(name, target, state, path)
+    elif is_module(target):
+        _check_module(name, bare(target), state, path)
+    elif hasattr(target, "param_groups"):
+        _check_optimizer(name, target, state, path)
+
+
+def put(target: Any, state: Any) -> None:
+    adapter = adapter_of(target)
+    if adapter is not None:
+        adapter.put(target, state)
+    else:
+        bare(target).load_state_dict(state)
+
+
+def gradients(target: Any) -> State:
+    """Those that wait for the optimizer's step."""
+    return {name: entry.grad for name, entry in bare(target).named_parameters() if entry.grad is not None}
+
+
+def put_gradients(target: Any, grads: Mapping[str, Any]) -> None:
+    for name, entry in bare(target).named_parameters():
+        grad = grads.get(name)
+        entry.grad = None if grad is None else grad.to(device=entry.device, dtype=entry.dtype)
+
+
+def _check_module(name: str, module: Any, state: Any, path: str) -> None:
+    if not isinstance(state, Mapping):
+        raise CorruptError(f"the state of {name} is a {type(state).__name__}, not a dict", path=path)
+    own = module.state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    other = [
+        f"{key} is {list(state[key].shape)} in the file and {list(entry.shape)} in the module"
+        for key, entry in own.items()
+        if key in state and hasattr(entry, "shape") and hasattr(state[key], "shape") and entry.shape != state[key].shape
+    ]
+    faults = [f"{what}: {_some(found)}" for what, found in (("missing", missing), ("unexpected", unexpected), ("of another shape", other)) if found]
+    if faults:
+        raise MismatchError(f"the state of {name} is another module's: {'; '.join(faults)}", path=path)
+
+
+def _check_optimizer(name: str, optimizer: Any, state: Any, path: str) -> None:
+    groups = state.get("param_groups") if isinstance(state, Mapping) else None
+    if not isinstance(groups, list) or not isinstance(state.get("state"), Mapping):
+        raise MismatchError(f"the state of {name} is no optimizer's", path=path)
+    was = [len(group["params"]) for group in groups]
+    now = [len(group["params"]) for group in optimizer.param_groups]
+    if was != now:
+        raise MismatchError(f"the state of {name} is for {was} parameters by group; the optimizer has {now}", path=path)
+    own, lacks = set(optimizer.param_groups[0]), [key for key in groups[0] if key not in optimizer.param_groups[0]]
+    strange = [key for key in lacks if key not in ("initial_lr", "param_names", "params")]
+    if own and strange:
+        raise MismatchError(f"the state of {name} is another optimizer's: it has the options {_some(strange)}, which this one has not", path=path)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
