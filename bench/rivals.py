@@ -8,6 +8,10 @@ import sys
 import time
 
 
+class Taken(float):
+    """Seconds that a work has taken itself, to be told instead of its own."""
+
+
 def durable(path):
     """File and folder on disk, as Holdall leaves them."""
     for name, flags in ((path, os.O_RDONLY), (os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)):
@@ -172,7 +176,7 @@ def main(works):
         next(work)
     except StopIteration as stop:
         result = stop.value
-    seconds = time.perf_counter() - start
+    seconds = result if isinstance(result, Taken) else time.perf_counter() - start
     del result
     print(f"{seconds:.6f}")
 

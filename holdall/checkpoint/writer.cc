@@ -43,7 +43,7 @@ CheckpointWriter::CheckpointWriter(System& system, std::string folder, const Che
 
 void CheckpointWriter::run() {
   // What is computed for the training goes first; threads started from here are as patient. A refusal changes nothing.
-  static_cast<void>(::setpriority(PRIO_PROCESS, 0, kPatience));
+  static_cast<void>(::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + kPatience));
   std::unique_lock lock(mutex_);
   while (true) {
     const auto ready = [&] { return closing_ || !queue_.empty() || to_touch_ != 0; };

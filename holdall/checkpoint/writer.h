@@ -47,7 +47,7 @@ class CheckpointWriter {
   bool is_closed() const;
 
  private:
-  // Where the training does not need the processors: 0 as much as it, 19 last.
+  // How much later than the training it gets a processor that both want, in steps of nice(2).
   static constexpr int kPatience = 10;
 
   void run();
