@@ -31,9 +31,14 @@ Status LateParts::write_rest(const WriteTarget& target, std::span<Written> writt
         waiting.push_back(id);
         continue;
       }
-      HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(written[id].size));
-      HOLDALL_TRY(make_late(file_, id, written, buffer.span()));
-      if (Status status = target.system.write_at(target.handle, written[id].offset, buffer.span()); !status) {
+      // Into the image where there is one, so that it holds the whole file.
+      Buffer buffer;
+      if (file_.image.empty()) {
+        HOLDALL_ASSIGN(buffer, Buffer::allocate(written[id].size));
+      }
+      const auto out = file_.image.empty() ? buffer.span() : file_.image.subspan(written[id].offset, written[id].size);
+      HOLDALL_TRY(make_late(file_, id, written, out));
+      if (Status status = target.system.write_at(target.handle, written[id].offset, out); !status) {
         return std::move(status).error().in(target.place);
       }
       done(id);
