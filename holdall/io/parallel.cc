@@ -5,12 +5,26 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
 #include <vector>
 
 namespace holdall {
+
+namespace {
+
+// Memory that runs out in a thread must not end the process.
+Status attempt(const std::function<Status(unsigned, std::uint64_t)>& work, unsigned worker, std::uint64_t i) {
+  try {
+    return work(worker, i);
+  } catch (const std::bad_alloc&) {
+    return Error(Code::kOutOfMemory, "no memory left in a thread");
+  }
+}
+
+}  // namespace
 
 unsigned worker_count() noexcept {
   cpu_set_t set;
@@ -35,7 +49,7 @@ Status parallel_for_workers(std::uint64_t count, unsigned threads,
     for (;;) {
       const std::uint64_t i = next.fetch_add(1, std::memory_order_relaxed);
       if (i >= count) return;
-      Status status = work(worker, i);
+      Status status = attempt(work, worker, i);
       if (status) continue;
       next.store(count, std::memory_order_relaxed);
       const std::lock_guard lock(mutex);
