@@ -160,6 +160,8 @@ Status remove_at_once(System& system, const std::string& path) {
   const std::string aside =
       join(place.folder, text("{}{}-{}{}", stem_of(place.name), system.owner(), random_digits(), kTemporary));
   HOLDALL_TRY(system.rename_new(path, aside));
+  // Else a crash may undo the renaming and not what was removed from within.
+  HOLDALL_TRY(sync_folder_at(system, place.folder));
   return remove_tree(system, aside);
 }
 

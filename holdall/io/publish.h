@@ -66,7 +66,8 @@ void sweep(System& system, const std::string& path);
 // The same for whatever any dead writer left in a folder, of names that nobody may write again.
 void sweep_folder(System& system, const std::string& folder);
 
-// Removes a file or a folder in one step: a crash leaves all of it or nothing. Not synced.
+// Removes a file or a folder in one step: a crash leaves all of it or nothing. A file's removal is not
+// synced.
 Status remove_at_once(System& system, const std::string& path);
 
 }  // namespace holdall
