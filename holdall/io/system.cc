@@ -71,9 +71,12 @@ std::string boot_digits() { return hash_digits(first_line("/proc/sys/kernel/rand
 // let them go by closing it.
 class LocksHeld {
  public:
+  // To be held from has() to add(): of two threads that open one file, one gets it.
+  std::mutex opening;
+
   void add(int handle, const struct stat& info) {
     const std::lock_guard lock(mutex_);
-    files_[handle] = {info.st_dev, info.st_ino};
+    files_[handle] = {info.st_dev, info.st_ino, ::getpid()};
     some_ = true;
   }
   void forget(int handle) {
@@ -82,15 +85,23 @@ class LocksHeld {
     files_.erase(handle);
     some_ = !files_.empty();
   }
+  // A child process has its parent's handles and not its locks.
   bool has(const struct stat& info) {
     const std::lock_guard lock(mutex_);
-    return std::any_of(files_.begin(), files_.end(),
-                       [&](const auto& file) { return file.second == std::pair(info.st_dev, info.st_ino); });
+    return std::any_of(files_.begin(), files_.end(), [&](const auto& entry) {
+      const File& file = entry.second;
+      return file.device == info.st_dev && file.node == info.st_ino && file.process == ::getpid();
+    });
   }
 
  private:
+  struct File {
+    dev_t device;
+    ino_t node;
+    pid_t process;
+  };
   std::mutex mutex_;
-  std::map<int, std::pair<dev_t, ino_t>> files_;
+  std::map<int, File> files_;
   std::atomic<bool> some_ = false;
 };
 
@@ -319,6 +330,7 @@ class LocalSystem final : public System {
   }
 
   Result<Locked> open_locked(const std::string& path) override {
+    const std::lock_guard one(locks_.opening);
     struct stat info{};
     if (::stat(path.c_str(), &info) == 0 && locks_.has(info)) return Locked{Held::kByThisProcess, -1};
     const int handle = retried([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); });
