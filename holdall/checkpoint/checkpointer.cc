@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include "holdall/base/text.h"
 #include "holdall/checkpoint/checkpoint_name.h"
+#include "holdall/checkpoint/mend.h"
 #include "holdall/checkpoint/writer.h"
 #include "holdall/io/publish.h"
 #include "holdall/ops/edit.h"
@@ -14,9 +16,6 @@ namespace holdall {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// A journal is written anew once this many of its lines say nothing any more.
-constexpr std::uint64_t kIdleLines = 200;
 
 std::string random_run() {
   std::random_device device;
@@ -28,7 +27,9 @@ Status make_folders(System& system, const std::string& path, bool durable) {
     const std::string folder = path.substr(0, slash);
     HOLDALL_ASSIGN(const System::Kind kind, system.kind(folder));
     if (kind == System::Kind::kMissing) {
-      HOLDALL_TRY(system.make_folder(folder));
+      Status made = system.make_folder(folder);
+      // Another run may have made it meanwhile.
+      if (!made && system.kind(folder).value_or(System::Kind::kMissing) != System::Kind::kFolder) return made;
       if (durable) HOLDALL_TRY(sync_parent(system, folder));
     } else if (kind == System::Kind::kFile) {
       return Error(Code::kAlreadyExists, "a file stands where the folder of checkpoints is to be").in(folder);
@@ -49,12 +50,16 @@ Status check_options(const CheckpointerOptions& options) {
   return {};
 }
 
-// A format by the name's extension; a name without one is for folders, whose format each save names.
-Status check_format(const std::string& name) {
+// ".pt"; empty for a name that has none.
+std::string extension_of(const std::string& name) {
   const std::size_t dot = name.rfind('.');
   const bool extended = dot != std::string::npos && name.find('}', dot) == std::string::npos;
-  if (!extended) return {};
-  HOLDALL_TRY(format_to_write(name, {}, Model()));
+  return extended ? name.substr(dot) : "";
+}
+
+// A format by the name's extension; a name without one is for folders, whose format each save names.
+Status check_format(const std::string& name) {
+  if (!extension_of(name).empty()) HOLDALL_TRY(format_to_write(name, {}, Model()));
   return {};
 }
 
@@ -99,8 +104,12 @@ class Saver final : public Checkpointer {
     for (const Checkpoint& checkpoint : contents.all()) sequence_ = std::max(sequence_, checkpoint.sequence);
     if (run_.empty() && contents.latest() != nullptr) run_ = contents.latest()->run;
     if (run_.empty()) run_ = random_run();
-    HOLDALL_TRY(mend_journal(contents));
-    writer_ = std::make_unique<CheckpointWriter>(system_, folder_, options_, std::move(lease));
+    HOLDALL_TRY(mend_journal(system_, contents, run_, options_.rules, options_.durable));
+    try {
+      writer_ = std::make_unique<CheckpointWriter>(system_, folder_, run_, options_, std::move(lease));
+    } catch (const std::system_error& error) {
+      return io_error("cannot start the thread that writes checkpoints", error.code().value()).in(folder_);
+    }
     return {};
   }
 
@@ -149,8 +158,8 @@ class Saver final : public Checkpointer {
 
   Status prepare(const Model& model) override {
     HOLDALL_TRY(usable());
-    HOLDALL_ASSIGN(const std::string name, name_.of(CheckpointLabel{}));
-    HOLDALL_ASSIGN(const Plan plan, plan_model(model, text("{}/{}", folder_, name)));
+    // The name has no say in the size, and its metrics are not known yet.
+    HOLDALL_ASSIGN(const Plan plan, plan_model(model, text("{}/.prepared{}", folder_, extension_of(options_.name))));
     HOLDALL_ASSIGN(const std::uint64_t bytes, Images::needed(plan));
     // Room for what grows a little from one save to the next.
     writer_->prepare(bytes + (1u << 20));
@@ -179,42 +188,14 @@ class Saver final : public Checkpointer {
     return {};
   }
 
-  // The journal as it should be: of this run, by these rules, with everything that is there, without idle or damaged lines.
-  Status mend_journal(const CheckpointFolder& contents) {
-    const JournalContents& journal = contents.journal();
-    std::string news;
-    if (journal.run != run_) news += run_line(run_);
-    const std::string rules = rules_object(options_.rules);
-    if (journal.rules != rules) news += rules_line(rules);
-    std::string all = run_line(run_) + rules_line(rules);
-    std::vector<const Checkpoint*> order;
-    for (const Checkpoint& checkpoint : contents.all())
-      if (checkpoint.is_complete()) order.push_back(&checkpoint);
-    std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->sequence < b->sequence; });
-    const auto knows = [&](const Checkpoint& checkpoint) {
-      return std::any_of(journal.saved.begin(), journal.saved.end(), [&](const Checkpoint& said) {
-        return said.name == checkpoint.name && said.run == checkpoint.run && said.sequence == checkpoint.sequence;
-      });
-    };
-    const bool is_long = journal.lines > 2 * order.size() + kIdleLines;
-    if (journal.bad_lines != 0 || is_long || journal.lines == 0) {
-      for (const Checkpoint* checkpoint : order) all += saved_line(*checkpoint);
-      return replace_journal(system_, folder_, all, options_.durable);
-    }
-    if (order.size() != journal.saved.size()) {
-      for (const Checkpoint* checkpoint : order)
-        if (!knows(*checkpoint)) news += saved_line(*checkpoint);
-    }
-    return news.empty() ? Status() : append_journal(system_, folder_, news, options_.durable);
-  }
-
   Status refuse_foreign(const std::string& name) {
     HOLDALL_ASSIGN(const System::Kind kind, system_.kind(text("{}/{}", folder_, name)));
     if (kind == System::Kind::kMissing) return {};
     HOLDALL_ASSIGN(const CheckpointFolder contents, CheckpointFolder::read(folder_, system_));
     const Checkpoint* const there = contents.find(name);
-    if (there == nullptr || there->sequence != 0) return {};
-    return Error(Code::kAlreadyExists, text("what has this name was not written by a Checkpointer ({}), and stays", there->why))
+    if (there == nullptr) return {};
+    if (there->sequence != 0 && there->state != Checkpoint::State::kFuture) return {};
+    return Error(Code::kAlreadyExists, text("what has this name was not written by this Holdall ({}), and stays", there->why))
         .in(text("{}/{}", folder_, name));
   }
 
@@ -227,7 +208,7 @@ class Saver final : public Checkpointer {
       HOLDALL_ASSIGN(std::unique_ptr<Images> images, writer_->images_for(*bytes, job.checkpoint));
       if (images == nullptr) return Outcome::kSkipped;
       Plan live = job.plan;
-      Status taken = images->take(job.plan);
+      Status taken = copy(job.plan, *images);
       if (taken) {
         ++sequence_;
         job.images = std::move(images);
@@ -239,9 +220,18 @@ class Saver final : public Checkpointer {
       if (taken.error().code() != Code::kOutOfMemory) return std::move(taken).error();
       job.plan = std::move(live);
     }
+    ++sequence_;  // whatever comes of it: what fails last may be in its place all the same
     HOLDALL_TRY(writer_->write_now(std::move(job)));
-    ++sequence_;
     return Outcome::kWritten;
+  }
+
+  // The memory goes back to the writer whatever happens.
+  static Status copy(Plan& plan, Images& images) {
+    try {
+      return images.take(plan);
+    } catch (const std::bad_alloc&) {
+      return Error(Code::kOutOfMemory, "no memory left for a copy");
+    }
   }
 
   const std::string folder_;

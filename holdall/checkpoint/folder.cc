@@ -69,6 +69,20 @@ Result<std::string> stamp_in_folder(System& system, const std::string& path) {
   return std::string(stamp.text());
 }
 
+// Where a blob's bytes lie verbatim in a source, of a file or of memory.
+std::optional<std::uint64_t> place_in(const Source& whole, const Blob& blob) {
+  if (const auto own = whole.locate(0)) {
+    const auto place = blob.locate();
+    return place && place->path == own->path ? std::optional(place->offset) : std::nullopt;
+  }
+  const auto memory = whole.resident();
+  const auto part = blob.source()->resident();
+  if (!memory || !part || blob.size() == 0) return std::nullopt;
+  const auto begin = reinterpret_cast<std::uintptr_t>(memory->data());
+  const auto at = reinterpret_cast<std::uintptr_t>(part->data()) + blob.offset();
+  return at >= begin && at - begin < memory->size() ? std::optional<std::uint64_t>(at - begin) : std::nullopt;
+}
+
 // Bytes of the file ranges that are no tensor's.
 Status hash_between(const Source& source, std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges, Xxh3& hash) {
   ranges.emplace_back(source.size(), source.size());
@@ -133,19 +147,21 @@ Result<CheckpointFolder> CheckpointFolder::read(const std::string& path, System&
   std::sort(names.begin(), names.end());
   TextViewMap<const Checkpoint*> known;
   for (const Checkpoint& checkpoint : folder.journal_.saved) known[checkpoint.name] = &checkpoint;
-  HOLDALL_ASSIGN(const System::Handle handle, system.open(path, System::Open::kFolder));
+  // A line that cannot be read may have been the last word on any of them.
+  const bool believed = folder.journal_.bad_lines == 0;
   std::vector<Checkpoint> entries(names.size());
   std::vector<char> present(names.size(), 0);
+  HOLDALL_ASSIGN(const System::Handle handle, system.open(path, System::Open::kFolder));
   const std::uint64_t pieces = (names.size() + kEntriesATime - 1) / kEntriesATime;
   const Status status = parallel_for(pieces, worker_count(), [&](std::uint64_t piece) -> Status {
     const std::size_t end = std::min<std::size_t>((piece + 1) * kEntriesATime, names.size());
     for (std::size_t i = piece * kEntriesATime; i < end; ++i) {
       const auto said = known.find(names[i]);
       const Checkpoint* const saved = said == known.end() ? nullptr : said->second;
-      HOLDALL_ASSIGN(const System::Facts facts, system.facts(handle, names[i]));
+      const System::Facts facts = system.facts(handle, names[i]).value_or(System::Facts{System::Kind::kOther, 0});
       if (facts.kind == System::Kind::kMissing) continue;  // gone since it was listed
       present[i] = 1;
-      if (saved != nullptr && facts.kind == System::Kind::kFile && facts.bytes == saved->bytes) {
+      if (saved != nullptr && believed && facts.kind == System::Kind::kFile && facts.bytes == saved->bytes) {
         entries[i] = *saved;
       } else {
         HOLDALL_ASSIGN(entries[i], examine(system, path, names[i], saved));
@@ -192,16 +208,14 @@ std::string CheckpointFolder::path_of(const Checkpoint& checkpoint) const {
 
 Result<std::string> frame_of(const Model& model, const Bundle& bundle) {
   if (bundle.kind() != Bundle::Kind::kFile || model.origin().files.size() > 1) return std::string();
-  const auto own = bundle.main()->locate(0);
-  if (!own) return std::string();
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
   std::set<const Storage*> seen;
   for (const NamedTensor& entry : model.tensors()) {
     const StorageRef& storage = entry.tensor.storage();
     if (storage == nullptr || storage->data.size() == 0 || !seen.insert(storage.get()).second) continue;
-    const auto place = storage->data.locate();
-    if (!place || place->path != own->path) return std::string();
-    ranges.emplace_back(place->offset, place->offset + storage->data.size());
+    const auto place = place_in(*bundle.main(), storage->data);
+    if (!place) return std::string();
+    ranges.emplace_back(*place, *place + storage->data.size());
   }
   Xxh3 hash;
   HOLDALL_TRY(hash_between(*bundle.main(), std::move(ranges), hash));
@@ -232,6 +246,8 @@ Result<Model> open_newest(const std::string& folder, std::vector<PassedOver>* pa
   HOLDALL_ASSIGN(const CheckpointFolder contents, CheckpointFolder::read(folder));
   for (const Checkpoint* checkpoint : newest_first(contents.all())) {
     const auto report = verify_checkpoint(folder, *checkpoint);
+    // An older one is no answer to what another time might be loaded.
+    if (!report && report.error().code() == Code::kOutOfMemory) return report.error();
     std::string why = report ? "" : report.error().to_string();
     if (report && !report->sound()) why = report->faults.list.front().what;
     if (why.empty()) {
@@ -276,6 +292,9 @@ Result<Pruning> prune(System& system, const CheckpointFolder& folder, const Rule
       pruning.failures.push_back(std::move(removed).error().in(path));
     }
   }
+  if (dry_run || pruning.removed.empty()) return pruning;
+  if (Status synced = sync_parent(system, folder.path_of(*folder.find(pruning.removed.front()))); !synced)
+    pruning.failures.push_back(std::move(synced).error());
   return pruning;
 }
 

@@ -1,7 +1,8 @@
 // CheckpointFolder: what is in a folder of checkpoints, by its journal and, where that says nothing, by the files themselves.
 //
 // A file that the journal names, with the size that it names, is taken to be what was written; every other entry is opened and
-// asked for its stamp. So files may be copied in, deleted, and the journal lost. Names that start with '.' are not looked at.
+// asked for its stamp, and so are all where a line of the journal cannot be read. So files may be copied in, deleted, and the
+// journal lost. Names that start with '.' are not looked at.
 // Thread-safety: immutable. Ownership: owns its list.
 #pragma once
 
@@ -50,7 +51,8 @@ Result<Checkpoint> examine(System& system, const std::string& folder, const std:
 Result<VerifyReport> verify_checkpoint(const std::string& folder, const Checkpoint& checkpoint,
                                        const VerifyOptions& options = {});
 
-// XXH3-128, in hex, of the bytes of the model's files that are no tensor's; empty for what is not one plain file.
+// XXH3-128, in hex, of the bytes of the model's files that are no tensor's; empty for what is not one plain file, or that
+// file's bytes in memory.
 Result<std::string> frame_of(const Model& model, const Bundle& bundle);
 
 struct PassedOver {

@@ -111,12 +111,13 @@ Result<Lease> Lease::take(System& system, const std::string& folder) {
 }
 
 Lease::Lease(System& system, System::Handle handle, std::string owner)
-    : system_(&system), handle_(handle), owner_(std::move(owner)), since_(system.now()) {}
+    : system_(&system), handle_(handle), owner_(std::move(owner)), process_(system.process()), since_(system.now()) {}
 
 Lease::Lease(Lease&& other) noexcept
     : system_(other.system_),
       handle_(std::exchange(other.handle_, -1)),
       owner_(std::move(other.owner_)),
+      process_(other.process_),
       since_(other.since_) {}
 
 Lease::~Lease() { release(); }
@@ -136,7 +137,7 @@ Status Lease::write() {
 
 void Lease::release() noexcept {
   if (handle_ < 0) return;
-  if (system_->owner() == owner_) static_cast<void>(system_->truncate(handle_, 0));
+  if (system_->process() == process_) static_cast<void>(system_->truncate(handle_, 0));
   static_cast<void>(system_->close(std::exchange(handle_, -1)));
 }
 

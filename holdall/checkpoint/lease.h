@@ -38,6 +38,7 @@ class Lease {
   System* system_;
   System::Handle handle_;
   std::string owner_;
+  std::int64_t process_;
   std::int64_t since_;
 };
 

@@ -12,6 +12,8 @@ namespace {
 using Token = JsonReader::Token;
 
 constexpr std::int64_t kVersion = 1;
+// More than any run can reach: numbers can always be counted on from.
+constexpr std::int64_t kMostSequence = std::int64_t{1} << 62;
 
 Result<std::string> text_of(const JsonReader::Item& item) {
   if (item.token != Token::kString) return corrupt("no text where one belongs").at(item.offset);
@@ -114,7 +116,9 @@ Result<bool> read_fact(JsonReader& reader, std::string_view key, Checkpoint& int
     if (first == 'e') into.label.epoch = value;
     if (first == 't') into.time = value;
     if (is_step) into.label.step = value;
-    if (first == 's' && !is_step) into.sequence = static_cast<std::uint64_t>(std::max<std::int64_t>(value, 0));
+    if (first != 's' || is_step) return true;
+    if (value < 0 || value > kMostSequence) return corrupt(text("no save has the number {}", value)).at(item.offset);
+    into.sequence = static_cast<std::uint64_t>(value);
   }
   return true;
 }

@@ -22,8 +22,8 @@ namespace holdall {
 // What a training says of a checkpoint.
 struct CheckpointLabel {
   std::int64_t step = 0;  // through the whole run
-  std::optional<std::int64_t> epoch;
-  std::vector<std::pair<std::string, double>> metrics;  // in the order given
+  std::optional<std::int64_t> epoch = std::nullopt;
+  std::vector<std::pair<std::string, double>> metrics = {};  // in the order given
 };
 
 struct Checkpoint {

@@ -52,7 +52,10 @@ class Judge {
 
   // The first reason that is named is the strongest.
   void keep() {
-    if (!newest_.empty()) want(newest_.front(), "newest", true);
+    // Files copied in from another run may be further on than this one: what was saved last stays all the same.
+    std::set<std::string_view> runs;
+    for (const Checkpoint* checkpoint : newest_)
+      if (runs.insert(checkpoint->run).second) want(checkpoint, runs.size() == 1 ? "newest" : "newest of its run", true);
     for (const BestRule& rule : rules_.best) {
       const auto best = best_first(checkpoints_, rule.metric, rule.mode);
       for (std::size_t i = 0; i < std::min<std::size_t>(best.size(), rule.keep); ++i)
@@ -75,6 +78,11 @@ class Judge {
     }
   }
 
+  // Nanoseconds from an earlier time on, whatever a file claims that to be.
+  std::uint64_t since(std::int64_t earlier) const {
+    return static_cast<std::uint64_t>(now_) - static_cast<std::uint64_t>(earlier);
+  }
+
   void drop(const Checkpoint* checkpoint, std::string why) {
     kept_.erase(checkpoint);
     gone_.emplace(checkpoint, std::move(why));
@@ -84,7 +92,8 @@ class Judge {
   void drop_old() {
     for (const Checkpoint* checkpoint : newest_) {
       if (!rules_.age || !kept_.contains(checkpoint) || always_.contains(checkpoint)) continue;
-      if (now_ - checkpoint->time > *rules_.age) drop(checkpoint, text("older than {}", days(*rules_.age)));
+      if (checkpoint->time < now_ && since(checkpoint->time) > static_cast<std::uint64_t>(*rules_.age))
+        drop(checkpoint, text("older than {}", days(*rules_.age)));
     }
   }
 

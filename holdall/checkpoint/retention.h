@@ -1,12 +1,10 @@
 // Retention: which checkpoints of a folder are kept, by rules that compose.
 //
 // 1. What a keep rule wants stays: the newest `last`, the best of each metric, every `every`-th step. Without any of these
-// rules
-//    all stay.
+//    rules all stay.
 // 2. Of those, what is older than `age`, and then, from the oldest save on, what makes the folder larger than `bytes`, goes.
-// 3. Whatever the rules say, these stay: the newest complete checkpoint, the best of each metric named by a rule, what `every`
-// keeps
-//    for good, and everything that is not a complete checkpoint written by Holdall.
+// 3. Whatever the rules say, these stay: the newest complete checkpoint of each run in the folder, the best of each metric
+//    named by a rule, what `every` keeps for good, and everything that is not a complete checkpoint written by Holdall.
 // Thread-safety: pure. Ownership: results refer to the list they were made of.
 #pragma once
 
@@ -28,11 +26,11 @@ struct BestRule {
 };
 
 struct Rules {
-  std::optional<std::uint64_t> last;
-  std::vector<BestRule> best;
-  std::optional<std::uint64_t> every;  // steps
-  std::optional<std::int64_t> age;     // nanoseconds
-  std::optional<std::uint64_t> bytes;
+  std::optional<std::uint64_t> last = std::nullopt;
+  std::vector<BestRule> best = {};
+  std::optional<std::uint64_t> every = std::nullopt;  // steps
+  std::optional<std::int64_t> age = std::nullopt;     // nanoseconds
+  std::optional<std::uint64_t> bytes = std::nullopt;
 
   bool keep_all() const noexcept { return !last && best.empty() && !every && !age && !bytes; }
   // Errors: invalid argument for a count, age or size of 0, a metric without a name, two rules for one metric.
@@ -45,7 +43,7 @@ Result<BestRule> parse_best_rule(std::string_view spelled);
 struct Fate {
   const Checkpoint* checkpoint = nullptr;
   bool goes = false;
-  std::string why;  // "newest", "best loss", "last 3", "every 1000", "older than 7 days", "not Holdall's"
+  std::string why;  // "newest", "newest of its run", "best loss", "last 3", "every 1000", "older than 7 days", "not Holdall's"
 };
 
 // What is to become of each, in the order of the list. `now`: nanoseconds since 1970 UTC.

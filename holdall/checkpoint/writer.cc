@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
-#include "holdall/io/layout.h"
+#include "holdall/checkpoint/mend.h"
 
 namespace holdall {
 namespace {
@@ -16,18 +16,13 @@ using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-// The frame of a single file that is in memory (Checkpoint::frame); empty for others. To be taken once it is written.
+// The frame of a single file that is in memory (Checkpoint::frame), which is asked as a reader of the file will be; empty for
+// others. To be taken once it is written: only then the image is whole.
 std::string frame_in_memory(const Plan& plan) {
   if (plan.folder || plan.files.size() != 1 || plan.files.front().image.empty()) return {};
-  const PlannedFile& file = plan.files.front();
-  const auto layout = place_parts(file);
-  if (!layout) return {};
-  Xxh3 hash;
-  for (PartId id = 0; id < file.parts.size(); ++id) {
-    if (std::holds_alternative<Part::Data>(file.parts[id].content)) continue;
-    hash.update(file.image.subspan(layout->written[id].offset, layout->written[id].size));
-  }
-  return to_hex(hash.finish());
+  const Bundle image = Bundle::of(memory_source(Bytes::share(nullptr, plan.files.front().image), "image"));
+  const auto model = open_model(image);
+  return model ? frame_of(*model, image).value_or("") : std::string();
 }
 
 std::uint64_t bytes_of(const Plan& plan) {
@@ -38,8 +33,12 @@ std::uint64_t bytes_of(const Plan& plan) {
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(System& system, std::string folder, const CheckpointerOptions& options, Lease lease)
-    : system_(system), folder_(std::move(folder)), options_(options), lease_(std::move(lease)), thread_([this] { run(); }) {}
+CheckpointWriter::CheckpointWriter(System& system, std::string folder, std::string run, const CheckpointerOptions& options,
+                                   Lease lease)
+    : system_(system), folder_(std::move(folder)), run_(std::move(run)), options_(options), lease_(std::move(lease)) {
+  free_.reserve(options_.in_flight + 2);  // so that memory is given back without needing any
+  thread_ = std::thread([this] { this->run(); });
+}
 
 void CheckpointWriter::run() {
   // What is computed for the training goes first; threads started from here are as patient. A refusal changes nothing.
@@ -49,7 +48,7 @@ void CheckpointWriter::run() {
     const auto ready = [&] { return closing_ || !queue_.empty() || to_touch_ != 0; };
     if (!changed_.wait_for(lock, std::chrono::nanoseconds(Lease::kRenewal), ready)) {
       lock.unlock();
-      static_cast<void>(lease_.renew());
+      renew();
       lock.lock();
       continue;
     }
@@ -63,71 +62,118 @@ void CheckpointWriter::run() {
     writing_ = true;
     written_bytes_ = job.images != nullptr ? job.images->bytes() : 0;
     lock.unlock();
+    work(std::move(job));
+    lock.lock();
+    written_bytes_ = 0;
+    writing_ = false;
+    changed_.notify_all();
+  }
+}
+
+void CheckpointWriter::work(CheckpointJob job) {
+  try {
     const auto begin = Clock::now();
     Status status = write(job);
-    static_cast<void>(lease_.renew());
+    renew();
     settle(std::move(job), std::move(status), since(begin));
-    lock.lock();
-    writing_ = false;
-    written_bytes_ = 0;
-    changed_.notify_all();
+  } catch (const std::bad_alloc&) {
+    const std::lock_guard lock(mutex_);
+    starved_ = true;
   }
 }
 
 void CheckpointWriter::touch(std::unique_lock<std::mutex>& lock) {
   const std::uint64_t bytes = std::exchange(to_touch_, 0);
-  if (images_ != 0 || (options_.memory != 0 && bytes > options_.memory)) return;
-  ++images_;
+  if (busy_bytes() + free_bytes() != 0 || (options_.memory != 0 && bytes > options_.memory)) return;
   touching_ = true;
   lock.unlock();
-  auto images = std::make_unique<Images>();
-  static_cast<void>(images->prepare(bytes));  // a save tells what is wrong
+  std::unique_ptr<Images> images;
+  try {
+    images = std::make_unique<Images>();
+    static_cast<void>(images->prepare(bytes));  // a save tells what is wrong
+  } catch (const std::bad_alloc&) {
+    images.reset();
+  }
   lock.lock();
   touching_ = false;
-  free_.push_back(std::move(images));
+  if (images != nullptr) free_.push_back(std::move(images));
   changed_.notify_all();
 }
 
-Status CheckpointWriter::write(CheckpointJob& job) {
-  const std::string path = text("{}/{}", folder_, job.checkpoint.name);
+// A sign of life, when it is due: between saves, and while one is written.
+void CheckpointWriter::renew() {
+  const std::unique_lock lock(renewing_, std::try_to_lock);
+  if (!lock.owns_lock() || Clock::now() - renewed_ < std::chrono::nanoseconds(Lease::kRenewal)) return;
+  renewed_ = Clock::now();
   try {
-    ExecuteOptions execute_options;
-    execute_options.durable = options_.durable;
-    execute_options.replace = true;  // the name was looked at when it was given
-    execute_options.threads = options_.threads;
-    execute_options.system = &system_;
-    HOLDALL_TRY(execute(job.plan, path, execute_options));
-    job.checkpoint.bytes = bytes_of(job.plan);
-    job.checkpoint.frame = frame_in_memory(job.plan);
-    return note(job.checkpoint);
+    static_cast<void>(lease_.renew());
   } catch (const std::bad_alloc&) {
-    return Error(Code::kOutOfMemory, "no memory left to write a checkpoint").in(path);
+    // The next one may find memory.
   }
 }
 
-Status CheckpointWriter::note(const Checkpoint& checkpoint) {
-  return append_journal(system_, folder_, saved_line(checkpoint), options_.durable);
+Status CheckpointWriter::write(CheckpointJob& job) {
+  try {
+    const std::string path = text("{}/{}", folder_, job.checkpoint.name);
+    Status status = execute_and_note(job, path);
+    return status ? Status() : Status(std::move(status).error().in(path));
+  } catch (const std::bad_alloc&) {
+    return Error(Code::kOutOfMemory, "no memory left to write a checkpoint").in(folder_);
+  }
+}
+
+Status CheckpointWriter::execute_and_note(CheckpointJob& job, const std::string& path) {
+  // Until the new one is noted its file shall speak for itself: it may be as large as the old one, of which the journal speaks.
+  HOLDALL_ASSIGN(const System::Kind kind, system_.kind(path));
+  if (kind != System::Kind::kMissing)
+    HOLDALL_TRY(append_journal(system_, folder_, removed_line(job.checkpoint.name), options_.durable));
+  ExecuteOptions options;
+  options.durable = options_.durable;
+  options.replace = true;  // the name was looked at when it was given
+  options.threads = options_.threads;
+  options.system = &system_;
+  options.progress = [this](std::uint64_t, std::uint64_t) {
+    renew();
+    return true;
+  };
+  HOLDALL_TRY(execute(job.plan, path, options));
+  job.checkpoint.bytes = bytes_of(job.plan);
+  job.checkpoint.frame = frame_in_memory(job.plan);
+  return append_journal(system_, folder_, saved_line(job.checkpoint), options_.durable);
+}
+
+// Precondition: mutex_ is locked. The first failure is the one that is told.
+void CheckpointWriter::keep(Error failure) {
+  if (!failure_) failure_ = std::move(failure);
 }
 
 void CheckpointWriter::settle(CheckpointJob job, Status status, double seconds) {
-  std::vector<CheckpointEvent> events;
-  CheckpointEvent event;
-  event.kind = status ? CheckpointEvent::Kind::kSaved : CheckpointEvent::Kind::kFailed;
-  event.checkpoint = std::move(job.checkpoint);
-  event.waited = job.waited;
-  event.written = seconds;
-  if (!status) event.error = status.error();
+  const bool written = status.has_value();
   {
     const std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
+    written_bytes_ = 0;
     if (job.images != nullptr) free_.push_back(std::move(job.images));
-    if (!status && !failure_) failure_ = std::move(status).error();
+    try {
+      CheckpointEvent event;
+      event.kind = written ? CheckpointEvent::Kind::kSaved : CheckpointEvent::Kind::kFailed;
+      event.checkpoint = std::move(job.checkpoint);
+      event.waited = job.waited;
+      event.written = seconds;
+      if (!written) event.error = status.error();
+      events_.push_back(std::move(event));
+    } catch (const std::bad_alloc&) {
+      // An event less; what failed is told all the same.
+    }
+    if (!written) keep(std::move(status).error());
   }
-  if (!status || options_.rules.keep_all()) return;
+  if (!written || options_.rules.keep_all()) return;
   auto pruned = prune_now();
   const std::lock_guard lock(mutex_);
-  if (!pruned && !failure_) failure_ = std::move(pruned).error();
-  if (pruned && !pruned->failures.empty() && !failure_) failure_ = pruned->failures.front();
+  if (!pruned) {
+    keep(std::move(pruned).error());
+  } else if (!pruned->failures.empty()) {
+    keep(std::move(pruned->failures.front()));
+  }
 }
 
 // What was removed is noted so that the journal does not grow for ever; nothing depends on it.
@@ -135,6 +181,7 @@ Result<Pruning> CheckpointWriter::prune_now() {
   const std::lock_guard one(pruning_);
   try {
     HOLDALL_ASSIGN(const CheckpointFolder contents, CheckpointFolder::read(folder_, system_));
+    if (is_worn(contents)) HOLDALL_TRY(mend_journal(system_, contents, run_, options_.rules, options_.durable));
     HOLDALL_ASSIGN(Pruning pruning, holdall::prune(system_, contents, options_.rules, false));
     std::string lines;
     for (const std::string& name : pruning.removed) lines += removed_line(name);
@@ -155,13 +202,40 @@ Result<Pruning> CheckpointWriter::prune_now() {
   }
 }
 
+std::uint64_t CheckpointWriter::busy_bytes() const {
+  std::uint64_t bytes = given_bytes_ + written_bytes_;
+  for (const CheckpointJob& job : queue_) bytes += job.images != nullptr ? job.images->bytes() : 0;
+  return bytes;
+}
+
+std::uint64_t CheckpointWriter::free_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& images : free_) bytes += images->bytes();
+  return bytes;
+}
+
+// The largest that is free fits best; of the others go those for which the bound leaves no room.
+std::unique_ptr<Images> CheckpointWriter::images_of(std::uint64_t bytes) {
+  std::unique_ptr<Images> images;
+  std::sort(free_.begin(), free_.end(), [](const auto& a, const auto& b) { return a->bytes() < b->bytes(); });
+  if (free_.empty()) {
+    images = std::make_unique<Images>();
+  } else {
+    images = std::move(free_.back());
+    free_.pop_back();
+  }
+  given_bytes_ = std::max(images->bytes(), bytes);
+  while (options_.memory != 0 && !free_.empty() && busy_bytes() + free_bytes() > options_.memory) free_.pop_back();
+  return images;
+}
+
 Result<std::unique_ptr<Images>> CheckpointWriter::images_for(std::uint64_t bytes, const Checkpoint& checkpoint) {
   std::unique_lock lock(mutex_);
-  const auto room = [&] {
-    return !free_.empty() || images_ == 0 || options_.memory == 0 || (images_ + 1) * bytes <= options_.memory;
+  const auto free = [&] {
+    const bool room = options_.memory == 0 || busy_bytes() + bytes <= options_.memory;
+    return taken() < options_.in_flight && room;
   };
-  const auto free = [&] { return !touching_ && taken() < options_.in_flight && room(); };
-  if (taken() >= options_.in_flight) {
+  if (!free()) {
     CheckpointEvent event;
     if (options_.busy == CheckpointerOptions::Busy::kSkip) {
       event.kind = CheckpointEvent::Kind::kSkipped;
@@ -171,33 +245,26 @@ Result<std::unique_ptr<Images>> CheckpointWriter::images_for(std::uint64_t bytes
     }
     if (options_.busy == CheckpointerOptions::Busy::kReplace && !queue_.empty()) {
       event.kind = CheckpointEvent::Kind::kReplaced;
-      event.checkpoint = std::move(queue_.back().checkpoint);
+      event.checkpoint = queue_.back().checkpoint;
       events_.push_back(std::move(event));
       if (queue_.back().images != nullptr) free_.push_back(std::move(queue_.back().images));
       queue_.pop_back();
     }
   }
-  changed_.wait(lock, free);
-  // The largest that is free fits best.
-  const auto larger = [](const auto& a, const auto& b) { return a->bytes() < b->bytes(); };
-  const auto best = std::max_element(free_.begin(), free_.end(), larger);
-  if (best == free_.end()) {
-    ++images_;
-    return std::make_unique<Images>();
-  }
-  std::unique_ptr<Images> images = std::move(*best);
-  free_.erase(best);
-  return images;
+  changed_.wait(lock, [&] { return !touching_ && free(); });
+  return images_of(bytes);
 }
 
 void CheckpointWriter::give_back(std::unique_ptr<Images> images) {
   const std::lock_guard lock(mutex_);
+  given_bytes_ = 0;
   free_.push_back(std::move(images));
   changed_.notify_all();
 }
 
 void CheckpointWriter::enqueue(CheckpointJob job) {
   const std::lock_guard lock(mutex_);
+  given_bytes_ = 0;
   queue_.push_back(std::move(job));
   changed_.notify_all();
 }
@@ -220,13 +287,9 @@ void CheckpointWriter::prepare(std::uint64_t bytes) {
   changed_.notify_all();
 }
 
-void CheckpointWriter::add(CheckpointEvent event) {
-  const std::lock_guard lock(mutex_);
-  events_.push_back(std::move(event));
-}
-
 Status CheckpointWriter::check() {
   const std::lock_guard lock(mutex_);
+  if (std::exchange(starved_, false)) keep(Error(Code::kOutOfMemory, "no memory left behind the training").in(folder_));
   if (!failure_) return {};
   Error failure = std::move(*failure_);
   failure_.reset();
@@ -274,10 +337,7 @@ std::vector<CheckpointEvent> CheckpointWriter::events() {
 
 std::uint64_t CheckpointWriter::memory() const {
   const std::lock_guard lock(mutex_);
-  std::uint64_t bytes = written_bytes_;
-  for (const auto& images : free_) bytes += images->bytes();
-  for (const CheckpointJob& job : queue_) bytes += job.images != nullptr ? job.images->bytes() : 0;
-  return bytes;
+  return busy_bytes() + free_bytes();
 }
 
 bool CheckpointWriter::is_closed() const {

@@ -23,7 +23,8 @@ struct CheckpointJob {
 
 class CheckpointWriter {
  public:
-  CheckpointWriter(System& system, std::string folder, const CheckpointerOptions& options, Lease lease);
+  // Errors: std::system_error where no thread can be had.
+  CheckpointWriter(System& system, std::string folder, std::string run, const CheckpointerOptions& options, Lease lease);
   // Precondition: close() was called.
   ~CheckpointWriter() = default;
 
@@ -35,7 +36,6 @@ class CheckpointWriter {
   void give_back(std::unique_ptr<Images> images);
   // Touches memory for a copy of this size, when there is nothing else to do.
   void prepare(std::uint64_t bytes);
-  void add(CheckpointEvent event);
 
   Status check();
   Status wait();
@@ -52,29 +52,40 @@ class CheckpointWriter {
 
   void run();
   Status write(CheckpointJob& job);
-  Status note(const Checkpoint& checkpoint);
+  Status execute_and_note(CheckpointJob& job, const std::string& path);
   Result<Pruning> prune_now();
+  void work(CheckpointJob job);
   void settle(CheckpointJob job, Status status, double seconds);
+  void keep(Error failure);
   void touch(std::unique_lock<std::mutex>& lock);
+  void renew();
   std::uint64_t taken() const { return queue_.size() + (writing_ ? 1 : 0); }
+  // Bytes of the copies that are in use, and of memory that waits for one.
+  std::uint64_t busy_bytes() const;
+  std::uint64_t free_bytes() const;
+  std::unique_ptr<Images> images_of(std::uint64_t bytes);
 
   System& system_;
   const std::string folder_;
+  const std::string run_;
   const CheckpointerOptions& options_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<CheckpointJob> queue_;
   std::vector<std::unique_ptr<Images>> free_;
-  std::uint64_t images_ = 0;  // free, queued and being written
+  std::uint64_t given_bytes_ = 0;    // of the images that the training fills
+  std::uint64_t written_bytes_ = 0;  // of the images that are being written
   std::uint64_t to_touch_ = 0;
   bool writing_ = false;
   bool touching_ = false;
   bool closing_ = false;
   std::optional<Error> failure_;
+  bool starved_ = false;  // memory ran out, and there was none to say so
   std::vector<CheckpointEvent> events_;
   std::mutex pruning_;  // one at a time
+  std::mutex renewing_;
+  std::chrono::steady_clock::time_point renewed_ = std::chrono::steady_clock::now();
   Lease lease_;
-  std::uint64_t written_bytes_ = 0;  // of the images that are being written
   std::thread thread_;
 };
 
