@@ -195,7 +195,8 @@ class Saver final : public Checkpointer {
     const Checkpoint* const there = contents.find(name);
     if (there == nullptr) return {};
     if (there->sequence != 0 && there->state != Checkpoint::State::kFuture) return {};
-    return Error(Code::kAlreadyExists, text("what has this name was not written by this Holdall ({}), and stays", there->why))
+    return Error(Code::kAlreadyExists,
+                 text("what has this name is not known to be a checkpoint of this Holdall's ({}), and stays", there->why))
         .in(text("{}/{}", folder_, name));
   }
 

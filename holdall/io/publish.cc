@@ -159,10 +159,11 @@ Status remove_at_once(System& system, const std::string& path) {
   const Place place = split(path);
   const std::string aside =
       join(place.folder, text("{}{}-{}{}", stem_of(place.name), system.owner(), random_digits(), kTemporary));
-  HOLDALL_TRY(system.rename_new(path, aside));
+  Status status = system.rename_new(path, aside);
   // Else a crash may undo the renaming and not what was removed from within.
-  HOLDALL_TRY(sync_folder_at(system, place.folder));
-  return remove_tree(system, aside);
+  if (status) status = sync_folder_at(system, place.folder);
+  if (status) status = remove_tree(system, aside);
+  return status ? std::move(status) : Status(std::move(status).error().about(path));
 }
 
 Publication::Publication(System& system, std::string path, Kind kind, const Options& options)
