@@ -29,7 +29,7 @@ int operations(const WritePath& way) {
   return system.operations();
 }
 
-void check_fault(const WritePath& way, const Fault& fault, int* reported) {
+void check_fault(const WritePath& way, const FailurePlan& fault, int* reported) {
   SimulatedSystem below(way.abilities);
   way.set_up(below);
   FaultySystem system(below, fault);

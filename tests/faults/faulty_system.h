@@ -11,7 +11,7 @@
 
 namespace holdall {
 
-struct Fault {
+struct FailurePlan {
   int at = 0;  // the number of the first operation that fails, from 1; 0: none
   bool forever = false;
   bool removals_too = false;  // else what is removed is removed even while all else fails
@@ -20,7 +20,7 @@ struct Fault {
 
 class FaultySystem final : public System {
  public:
-  FaultySystem(System& below, const Fault& fault) : below_(below), fault_(fault) {}
+  FaultySystem(System& below, const FailurePlan& fault) : below_(below), fault_(fault) {}
 
   int operations() const { return count_; }
   bool has_failed() const { return failed_; }
@@ -135,7 +135,7 @@ class FaultySystem final : public System {
   Error error() const { return io_error("this operation fails by plan", fault_.code); }
 
   System& below_;
-  const Fault fault_;
+  const FailurePlan fault_;
   std::atomic<int> count_ = 0;
   std::atomic<bool> failed_ = false;
 };
