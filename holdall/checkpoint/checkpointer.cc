@@ -123,6 +123,38 @@ class Saver final : public Checkpointer {
   }
 
   Result<Outcome> save(const Model& model, const CheckpointLabel& label, const SaveOptions& options) override {
+    try {
+      return save_planned(model, label, options);
+    } catch (const std::bad_alloc&) {
+      return Error(Code::kOutOfMemory, "no memory left to plan a checkpoint").in(folder_);
+    }
+  }
+
+  Status prepare(const Model& model) override {
+    HOLDALL_TRY(usable());
+    // The name has no say in the size, and its metrics are not known yet.
+    HOLDALL_ASSIGN(const Plan plan, plan_model(model, text("{}/.prepared{}", folder_, extension_of(options_.name))));
+    HOLDALL_ASSIGN(const std::uint64_t bytes, Images::needed(plan));
+    // Room for what grows a little from one save to the next.
+    writer_->prepare(bytes + (1u << 20));
+    return {};
+  }
+
+  Status check() override { return is_child() ? Status() : writer_->check(); }
+  Status wait() override { return is_child() ? Status() : writer_->wait(); }
+  bool wait_for(std::chrono::milliseconds time, Until until) override { return is_child() || writer_->wait_for(time, until); }
+  Status close() override { return is_child() ? Status() : writer_->close(); }
+  Result<Pruning> prune() override {
+    HOLDALL_TRY(usable());
+    return writer_->prune();
+  }
+  std::vector<CheckpointEvent> events() override { return is_child() ? std::vector<CheckpointEvent>() : writer_->events(); }
+  std::uint64_t memory() const override { return is_child() ? 0 : writer_->memory(); }
+  const std::string& folder() const noexcept override { return folder_; }
+  const std::string& last_name() const noexcept override { return last_name_; }
+
+ private:
+  Result<Outcome> save_planned(const Model& model, const CheckpointLabel& label, const SaveOptions& options) {
     const auto begin = Clock::now();
     HOLDALL_TRY(usable());
     HOLDALL_TRY(writer_->check());
@@ -156,30 +188,6 @@ class Saver final : public Checkpointer {
     return put(std::move(job), begin);
   }
 
-  Status prepare(const Model& model) override {
-    HOLDALL_TRY(usable());
-    // The name has no say in the size, and its metrics are not known yet.
-    HOLDALL_ASSIGN(const Plan plan, plan_model(model, text("{}/.prepared{}", folder_, extension_of(options_.name))));
-    HOLDALL_ASSIGN(const std::uint64_t bytes, Images::needed(plan));
-    // Room for what grows a little from one save to the next.
-    writer_->prepare(bytes + (1u << 20));
-    return {};
-  }
-
-  Status check() override { return is_child() ? Status() : writer_->check(); }
-  Status wait() override { return is_child() ? Status() : writer_->wait(); }
-  bool wait_for(std::chrono::milliseconds time, Until until) override { return is_child() || writer_->wait_for(time, until); }
-  Status close() override { return is_child() ? Status() : writer_->close(); }
-  Result<Pruning> prune() override {
-    HOLDALL_TRY(usable());
-    return writer_->prune();
-  }
-  std::vector<CheckpointEvent> events() override { return is_child() ? std::vector<CheckpointEvent>() : writer_->events(); }
-  std::uint64_t memory() const override { return is_child() ? 0 : writer_->memory(); }
-  const std::string& folder() const noexcept override { return folder_; }
-  const std::string& last_name() const noexcept override { return last_name_; }
-
- private:
   bool is_child() const { return System::local().process() != process_; }
 
   Status usable() const {
@@ -274,9 +282,13 @@ Result<std::unique_ptr<Checkpointer>> Checkpointer::open(const std::string& fold
   std::string trimmed = folder;
   while (trimmed.size() > 1 && trimmed.ends_with('/')) trimmed.pop_back();
   if (trimmed.empty()) return invalid_argument("a folder of checkpoints without a name");
-  auto saver = std::make_unique<Saver>(std::move(trimmed), std::move(options), std::move(name));
-  HOLDALL_TRY(saver->start());
-  return std::unique_ptr<Checkpointer>(std::move(saver));
+  try {
+    auto saver = std::make_unique<Saver>(std::move(trimmed), std::move(options), std::move(name));
+    HOLDALL_TRY(saver->start());
+    return std::unique_ptr<Checkpointer>(std::move(saver));
+  } catch (const std::bad_alloc&) {
+    return Error(Code::kOutOfMemory, "no memory left to open the folder of checkpoints").in(folder);
+  }
 }
 
 }  // namespace holdall

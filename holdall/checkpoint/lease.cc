@@ -56,6 +56,15 @@ Holder holder_of(System& system, System::Handle handle) {
   return parse(document).value_or(Holder{});
 }
 
+// Closed, and with it any lock let go, unless a lease takes it over.
+struct Opened {
+  System& system;
+  System::Handle handle;
+  ~Opened() {
+    if (handle >= 0) static_cast<void>(system.close(handle));
+  }
+};
+
 Error in_use(const Holder& holder, const std::string& folder, std::string_view more = {}) {
   if (!holder.is_there()) return Error(Code::kConflict, "another process saves checkpoints here").in(folder);
   const std::string command = holder.command.empty() ? "" : text(" ({})", holder.command);
@@ -96,16 +105,12 @@ Result<Lease> Lease::take(System& system, const std::string& folder) {
   if (locked.held == System::Held::kByThisProcess) {
     return Error(Code::kConflict, text("this process ({}) saves checkpoints here already", system.process())).in(folder);
   }
+  Opened opened{system, locked.handle};
   const Holder holder = holder_of(system, locked.handle);
-  if (locked.held == System::Held::kByAnother) {
-    static_cast<void>(system.close(locked.handle));
-    return in_use(holder, folder);
-  }
-  if (auto error = alive(system, holder, locked.held == System::Held::kOurs, folder, path)) {
-    static_cast<void>(system.close(locked.handle));
-    return std::move(*error);
-  }
-  Lease lease(system, locked.handle, system.owner());
+  if (locked.held == System::Held::kByAnother) return in_use(holder, folder);
+  if (auto error = alive(system, holder, locked.held == System::Held::kOurs, folder, path)) return std::move(*error);
+  std::string owner = system.owner();
+  Lease lease(system, std::exchange(opened.handle, -1), std::move(owner));
   if (Status written = lease.write(); !written) return std::move(written).error().in(path);
   return lease;
 }

@@ -231,6 +231,7 @@ std::unique_ptr<Images> CheckpointWriter::images_of(std::uint64_t bytes) {
 
 Result<std::unique_ptr<Images>> CheckpointWriter::images_for(std::uint64_t bytes, const Checkpoint& checkpoint) {
   std::unique_lock lock(mutex_);
+  given_bytes_ = 0;  // of a save that ended without giving back what it was given
   const auto free = [&] {
     const bool room = options_.memory == 0 || busy_bytes() + bytes <= options_.memory;
     return taken() < options_.in_flight && room;

@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -341,7 +342,12 @@ class LocalSystem final : public System {
     lock.l_whence = SEEK_SET;
     const bool taken = retried([&] { return ::fcntl(handle, F_SETLK, &lock); }) == 0;
     if (!taken && (errno == EAGAIN || errno == EACCES)) return Locked{Held::kByAnother, handle};
-    if (::fstat(handle, &info) == 0) locks_.add(handle, info);
+    try {
+      if (::fstat(handle, &info) == 0) locks_.add(handle, info);
+    } catch (const std::bad_alloc&) {
+      ::close(handle);
+      throw;
+    }
     return Locked{taken ? Held::kOurs : Held::kUnknown, handle};
   }
 
