@@ -19,6 +19,8 @@
 #include <string_view>
 
 #include "holdall/base/result.h"
+#include "holdall/checkpoint/checkpointer.h"
+#include "holdall/checkpoint/folder.h"
 #include "holdall/core/cast.h"
 #include "holdall/core/model.h"
 #include "holdall/core/state_dict.h"

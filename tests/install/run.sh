@@ -22,6 +22,10 @@ check_examples() { # folder with the programs
   (cd "$work" && "$folder/first_steps") | grep -qx 'epoch 3, 6 values'
   "$folder/read_state_dict" "$work/checkpoint.pt" model_state_dict.fc.weight | grep -qx 'model_state_dict.fc.weight \[2, 3\] 6 values, sum 21'
   "$folder/list_model" "$work/checkpoint.pt" | grep -q 'pytorch, 2 tensors, 8 parameters, inert'
+  rm -rf "$work/checkpoints"
+  "$folder/save_checkpoints" "$work/checkpoints" | grep -qx 'from step 0'
+  "$folder/save_checkpoints" "$work/checkpoints" | grep -qx 'from step 5'
+  [ "$(ls "$work/checkpoints")" = $'checkpoint_step10.pt\ncheckpoint_step9.pt' ]
 }
 
 offline=()
@@ -48,7 +52,7 @@ for kind in static shared; do
   folder=$(dirname "$(find "$work/moved-$kind" -name holdall.pc)")
   flags=$(PKG_CONFIG_PATH=$folder pkg-config --cflags --libs holdall)
   mkdir "$work/pkg-config-$kind"
-  for example in first_steps read_state_dict write_state_dict list_model; do
+  for example in first_steps read_state_dict write_state_dict list_model save_checkpoints; do
     # shellcheck disable=SC2086
     g++ -std=c++20 -O1 "examples/cpp/$example.cc" -o "$work/pkg-config-$kind/$example" $flags
   done
