@@ -13,7 +13,7 @@ import rivals
 
 SAVES = 4
 # Steps that are timed without a save, and at least while one is written.
-STEPS = 40
+STEPS = 20
 THREADS = len(os.sched_getaffinity(0))
 
 
