@@ -12,6 +12,7 @@
 #include <fstream>
 #include <new>
 
+#include "holdall/checkpoint/checkpoint_test_states.h"
 #include "holdall/io/execute.h"
 #include "holdall/io/source.h"
 
@@ -146,6 +147,69 @@ TEST_F(Interrupted, TheNthFailureOfMemoryIsReportedAndLeavesTheOld) {
   EXPECT_GT(reported, 10);
   // A temporary may stay only where memory ran out while it was being removed; here it runs out once, before.
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 3);
+}
+
+// A Checkpointer's life: opened over what is there, two saves, the rules, closed. Whatever failed first.
+Status life_in(const std::string& folder, std::int64_t first) {
+  HOLDALL_ASSIGN(const auto checkpointer, Checkpointer::open(folder, {.rules = {.last = 2}, .durable = false, .threads = 2}));
+  for (const std::int64_t step : {first, first + 1}) {
+    HOLDALL_TRY(checkpointer->save(state_of(step), {.step = step, .metrics = {{"loss", 0.5}}}));
+    HOLDALL_TRY(checkpointer->wait());
+  }
+  return checkpointer->close();
+}
+
+TEST_F(Interrupted, ACheckpointerRepeatsCallsAndGoesOnAfterShortOnes) {
+  interrupting = true;
+  calls = 0;
+  const Status lived = life_in((folder_ / "run").string(), 1);
+  interrupting = false;
+  ASSERT_TRUE(lived) << lived.error().to_string();
+  EXPECT_GT(calls, 50u);
+  const auto contents = CheckpointFolder::read((folder_ / "run").string());
+  ASSERT_EQ(contents->all().size(), 2u);
+  for (const Checkpoint& checkpoint : contents->all()) {
+    EXPECT_TRUE(verify_checkpoint(contents->path(), checkpoint)->sound());
+    EXPECT_TRUE(holds_state_of(contents->path_of(checkpoint), checkpoint.label.step));
+  }
+}
+
+// In the training's thread and in those behind it.
+TEST_F(Interrupted, TheNthFailureOfMemoryIsToldByACheckpointerAndCostsNothing) {
+  const std::string folder = (folder_ / "run").string();
+  std::int64_t step = 1;
+  ASSERT_TRUE(life_in(folder, step));
+  allocations = 0;
+  ASSERT_TRUE(life_in(folder, step += 2));
+  const std::int64_t count = allocations;
+  int told = 0;
+  for (std::int64_t at = 0; at < count; ++at) {
+    allocations_left = at;
+    Status lived;
+    try {
+      lived = life_in(folder, step + 2);
+    } catch (const std::bad_alloc&) {
+      lived = Error(Code::kOutOfMemory, "told by an exception");  // of what the test itself makes, or tells
+    }
+    allocations_left = -1;
+    const CheckpointFolder contents = *CheckpointFolder::read(folder);
+    ASSERT_NE(contents.latest(), nullptr);
+    if (lived) {
+      ASSERT_EQ(contents.latest()->label.step, step + 3) << "allocation " << at;
+    } else {
+      ++told;
+      ASSERT_EQ(lived.error().code(), Code::kOutOfMemory) << lived.error().to_string();
+      ASSERT_GE(contents.latest()->label.step, step + 1) << "allocation " << at;
+    }
+    for (const Checkpoint& checkpoint : contents.all()) {
+      ASSERT_TRUE(checkpoint.is_complete()) << checkpoint.why;
+      ASSERT_TRUE(holds_state_of(contents.path_of(checkpoint), checkpoint.label.step)) << "allocation " << at;
+    }
+    step = contents.latest()->label.step - 1;
+  }
+  EXPECT_GT(told, count / 4);
+  RecordProperty("allocations", static_cast<int>(count));
+  RecordProperty("told", told);
 }
 
 }  // namespace
