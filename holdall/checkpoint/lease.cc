@@ -127,7 +127,7 @@ Lease::Lease(Lease&& other) noexcept
 
 Lease::~Lease() { release(); }
 
-Status Lease::renew() { return handle_ < 0 ? Status() : write(); }
+Status Lease::renew() { return handle_ < 0 || system_->process() != process_ ? Status() : write(); }
 
 Status Lease::write() {
   JsonWriter writer;
@@ -141,9 +141,10 @@ Status Lease::write() {
 }
 
 void Lease::release() noexcept {
-  if (handle_ < 0) return;
-  if (system_->process() == process_) static_cast<void>(system_->truncate(handle_, 0));
-  static_cast<void>(system_->close(std::exchange(handle_, -1)));
+  const System::Handle handle = std::exchange(handle_, -1);
+  if (handle < 0 || system_->process() != process_) return;
+  static_cast<void>(system_->truncate(handle, 0));
+  static_cast<void>(system_->close(handle));
 }
 
 }  // namespace holdall

@@ -1,6 +1,6 @@
 // Lease: one run at a time saves into a checkpoint folder.
 //
-// The file ".holdall.lease" is locked by the process that saves (fcntl(2)), so that the lock ends with it however it ends, and
+// The file ".holdall.lease" is locked by the process that saves (F_OFD_SETLK), so that the lock ends with it however it ends, and
 // says who that is: {"owner":"PID-HOST-BOOT","process":PID,"host":NAME,"command":…,"since":ns,"alive":ns}; a lease given back
 // is an empty file. Where locks do not reach (another machine on a shared file system), the owner's sign of life counts: the
 // holder writes the time every 30 s, and a lease without one for two minutes is taken over. Thread-safety: one thread at a
@@ -25,7 +25,7 @@ class Lease {
 
   // A sign of life; to be called every kRenewal. A failure is told, and harmless: the next one may succeed.
   Status renew();
-  // Gives it back before the end. In a child process, which has the handle and not the lock, nothing happens.
+  // Gives it back before the end. In a child process, which has neither lock nor handle, nothing happens.
   void release() noexcept;
 
   static constexpr std::int64_t kRenewal = 30'000'000'000;  // nanoseconds between signs of life

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -68,41 +69,68 @@ std::string host_digits() {
 
 std::string boot_digits() { return hash_digits(first_line("/proc/sys/kernel/random/boot_id"), 6); }
 
-// The files that this process has locked: such locks never stand in its own way, and the next one to open the same file would
-// let them go by closing it.
+// The files that this process has locked, by locks of their open descriptions (F_OFD_SETLK): reading such a file in another way
+// lets nothing go, as it would with locks of the process. Children share the descriptions, and would hold the locks for as long
+// as they live: in a child the handles are closed as it begins.
 class LocksHeld {
  public:
-  // To be held from has() to add(): of two threads that open one file, one gets it.
+  // To be held while a file is opened and locked: of two threads one gets it, and no child is made in between.
   std::mutex opening;
+
+  LocksHeld() {
+    current_ = this;
+    static_cast<void>(::pthread_atfork(
+        [] {
+          current_->opening.lock();
+          current_->mutex_.lock();
+        },
+        [] { current_->unlock(); }, [] { current_->close_all(); }));
+  }
+
+  static bool lock(int handle, short type) {
+    struct flock lock{};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    return retried([&] { return ::fcntl(handle, F_OFD_SETLK, &lock); }) == 0;
+  }
 
   void add(int handle, const struct stat& info) {
     const std::lock_guard lock(mutex_);
-    files_[handle] = {info.st_dev, info.st_ino, ::getpid()};
+    files_[handle] = {info.st_dev, info.st_ino};
     some_ = true;
   }
-  void forget(int handle) {
-    if (!some_) return;
+  // Unlocks and closes a handle that was added; false for any other.
+  bool close(int handle) {
+    if (!some_) return false;
     const std::lock_guard lock(mutex_);
-    files_.erase(handle);
+    if (files_.erase(handle) == 0) return false;
     some_ = !files_.empty();
+    LocksHeld::lock(handle, F_UNLCK);
+    ::close(handle);
+    return true;
   }
-  // A child process has its parent's handles and not its locks.
   bool has(const struct stat& info) {
     const std::lock_guard lock(mutex_);
-    return std::any_of(files_.begin(), files_.end(), [&](const auto& entry) {
-      const File& file = entry.second;
-      return file.device == info.st_dev && file.node == info.st_ino && file.process == ::getpid();
-    });
+    return std::any_of(files_.begin(), files_.end(),
+                       [&](const auto& file) { return file.second == std::pair(info.st_dev, info.st_ino); });
   }
 
  private:
-  struct File {
-    dev_t device;
-    ino_t node;
-    pid_t process;
-  };
+  void unlock() {
+    mutex_.unlock();
+    opening.unlock();
+  }
+  // In a child.
+  void close_all() {
+    for (const auto& [handle, file] : files_) ::close(handle);
+    files_.clear();
+    some_ = false;
+    unlock();
+  }
+
+  static inline LocksHeld* current_ = nullptr;  // the one of the local system
   std::mutex mutex_;
-  std::map<int, File> files_;
+  std::map<int, std::pair<dev_t, ino_t>> files_;
   std::atomic<bool> some_ = false;
 };
 
@@ -134,7 +162,7 @@ class LocalSystem final : public System {
   }
 
   Status close(Handle handle) override {
-    locks_.forget(handle);
+    if (locks_.close(handle)) return {};
     // Linux releases the descriptor whatever close(2) returns; EINTR must not be retried.
     if (::close(handle) == 0 || errno == EINTR) return {};
     return io_error("cannot close", errno);
@@ -336,11 +364,7 @@ class LocalSystem final : public System {
     if (::stat(path.c_str(), &info) == 0 && locks_.has(info)) return Locked{Held::kByThisProcess, -1};
     const int handle = retried([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); });
     if (handle < 0) return failed("cannot open", path);
-    // Unlike flock(2), a lock of fcntl(2) does not pass to children, who may outlive this process.
-    struct flock lock{};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    const bool taken = retried([&] { return ::fcntl(handle, F_SETLK, &lock); }) == 0;
+    const bool taken = LocksHeld::lock(handle, F_WRLCK);
     if (!taken && (errno == EAGAIN || errno == EACCES)) return Locked{Held::kByAnother, handle};
     try {
       if (::fstat(handle, &info) == 0) locks_.add(handle, info);

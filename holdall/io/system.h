@@ -73,8 +73,8 @@ class System {
     Handle handle = -1;  // open for reading and writing; none for kByThisProcess
   };
   // Opens a file, made where there is none, and takes it for this process until the handle is closed or the process ends,
-  // whichever children it has; kUnknown where the file system has no locks. While it is held nobody in this process may open
-  // the file in another way: closing that would let go the lock.
+  // whichever children it has: in a child made by fork(2) the handle is closed already. kUnknown where the file system has no
+  // locks.
   virtual Result<Locked> open_locked(const std::string& path) = 0;
 
   // This process for people: its number, its machine's name, the command line that started it, cut at 200 bytes.
