@@ -174,7 +174,9 @@ class Saver final : public Checkpointer {
     if (!format->folder && !stamped) {
       HOLDALL_ASSIGN(marked, with_stamp(model, stamp_text));
     }
-    HOLDALL_ASSIGN(Plan plan, plan_model(marked ? *marked : model, path, options));
+    SaveOptions as_before = options;
+    HOLDALL_TRY(let_go(path, as_before));
+    HOLDALL_ASSIGN(Plan plan, plan_model(marked ? *marked : model, path, as_before));
     if (!plan.losses.empty() && options.losses == SaveOptions::Losses::kRefuse)
       return loss_error(plan.losses, format->id).in(path);
     if (plan.folder) {
@@ -193,6 +195,15 @@ class Saver final : public Checkpointer {
   Status usable() const {
     if (is_child()) return invalid_argument("a child process cannot save to its parent's checkpoints").in(folder_);
     if (writer_->is_closed()) return invalid_argument("this checkpointer has been closed").in(folder_);
+    return {};
+  }
+
+  // What an earlier save of this step left in its folder may go.
+  Status let_go(const std::string& path, SaveOptions& options) {
+    HOLDALL_ASSIGN(const System::Kind kind, system_.kind(path));
+    if (kind != System::Kind::kFolder) return {};
+    HOLDALL_ASSIGN(const auto names, system_.list(path));
+    options.may_go.insert(options.may_go.end(), names.begin(), names.end());
     return {};
   }
 
