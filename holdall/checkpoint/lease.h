@@ -1,9 +1,9 @@
 // Lease: one run at a time saves into a checkpoint folder.
 //
-// The file ".holdall.lease" is locked by the process that saves (F_OFD_SETLK), so that the lock ends with it however it ends, and
-// says who that is: {"owner":"PID-HOST-BOOT","process":PID,"host":NAME,"command":…,"since":ns,"alive":ns}; a lease given back
-// is an empty file. Where locks do not reach (another machine on a shared file system), the owner's sign of life counts: the
-// holder writes the time every 30 s, and a lease without one for two minutes is taken over. Thread-safety: one thread at a
+// The file ".holdall.lease" is locked by the process that saves (F_OFD_SETLK), so that the lock ends with it however it ends,
+// and says who that is: {"owner":"PID-HOST-BOOT","process":PID,"host":NAME,"command":…,"since":ns,"alive":ns}; a lease given
+// back is an empty file. Where locks do not reach (another machine on a shared file system), the owner's sign of life counts:
+// the holder writes the time every 30 s, and a lease without one for two minutes is taken over. Thread-safety: one thread at a
 // time. Ownership: owns the lock; the destructor gives the lease back.
 #pragma once
 

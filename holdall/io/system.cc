@@ -370,7 +370,7 @@ class LocalSystem final : public System {
       if (::fstat(handle, &info) == 0) locks_.add(handle, info);
     } catch (const std::bad_alloc&) {
       ::close(handle);
-      throw;
+      return Error(Code::kOutOfMemory, "no memory left to remember a lock").in(path);
     }
     return Locked{taken ? Held::kOurs : Held::kUnknown, handle};
   }
