@@ -97,7 +97,8 @@ class Saver final : public Checkpointer {
   Status start() {
     HOLDALL_TRY(make_folders(system_, folder_, options_.durable));
     HOLDALL_ASSIGN(Lease lease, Lease::take(system_, folder_));
-    sweep_folder(system_, folder_);
+    // In containers the next process often has the number of the one that was killed.
+    sweep_folder(system_, folder_, lease.previous_owner());
     HOLDALL_ASSIGN(const CheckpointFolder contents, CheckpointFolder::read(folder_, system_));
     run_ = contents.journal().run;
     sequence_ = contents.journal().last_sequence;

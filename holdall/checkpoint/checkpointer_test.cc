@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "holdall/checkpoint/checkpoint_test_states.h"
+#include "holdall/checkpoint/lease.h"
 #include "tests/faults/passing_system.h"
 
 namespace holdall {
@@ -357,6 +358,22 @@ TEST_F(CheckpointerTest, OneRunAtATimeHasTheFolder) {
   EXPECT_EQ(second.error().code(), Code::kConflict);
   ASSERT_TRUE(first->close());
   EXPECT_TRUE(Checkpointer::open(folder(), {}));
+}
+
+TEST_F(CheckpointerTest, WhatTheHolderBeforeLeftGoesWhoeverHasItsNumberNow) {
+  const std::string own = System::local().owner();
+  for (const std::string& owner : {own, std::string("77-ffffffff-000000")}) {
+    ASSERT_TRUE(opened(folder())->close());
+    JsonWriter writer;
+    writer.begin_object().key("owner").string(owner).key("process").integer(77).key("alive").integer(0).end_object();
+    spill(at(std::string(kLeaseFile)), writer.text());
+    spill(at(".step7.pt.holdall-" + owner + "-0011223344556677.tmp"), "half");
+    spill(at(".step8.pt.holdall-78-ffffffff-000000-0011223344556677.tmp"), "of another, who may be alive");
+    auto checkpointer = opened(folder());
+    EXPECT_EQ(temporaries_in(folder()), 1u) << owner;
+    ASSERT_TRUE(checkpointer->close());
+    std::filesystem::remove_all(folder());
+  }
 }
 
 TEST_F(CheckpointerTest, ClosedMeansClosedHoweverOften) {

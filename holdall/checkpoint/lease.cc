@@ -106,11 +106,12 @@ Result<Lease> Lease::take(System& system, const std::string& folder) {
     return Error(Code::kConflict, text("this process ({}) saves checkpoints here already", system.process())).in(folder);
   }
   Opened opened{system, locked.handle};
-  const Holder holder = holder_of(system, locked.handle);
+  Holder holder = holder_of(system, locked.handle);
   if (locked.held == System::Held::kByAnother) return in_use(holder, folder);
   if (auto error = alive(system, holder, locked.held == System::Held::kOurs, folder, path)) return std::move(*error);
   std::string owner = system.owner();
   Lease lease(system, std::exchange(opened.handle, -1), std::move(owner));
+  lease.previous_ = std::move(holder.owner);
   if (Status written = lease.write(); !written) return std::move(written).error().in(path);
   return lease;
 }
@@ -122,6 +123,7 @@ Lease::Lease(Lease&& other) noexcept
     : system_(other.system_),
       handle_(std::exchange(other.handle_, -1)),
       owner_(std::move(other.owner_)),
+      previous_(std::move(other.previous_)),
       process_(other.process_),
       since_(other.since_) {}
 

@@ -23,6 +23,9 @@ class Lease {
   Lease(Lease&& other) noexcept;
   Lease& operator=(Lease&&) = delete;
 
+  // The owner of a lease that was not given back and has been taken over: gone for certain. Empty: there was none.
+  const std::string& previous_owner() const noexcept { return previous_; }
+
   // A sign of life; to be called every kRenewal. A failure is told, and harmless: the next one may succeed.
   Status renew();
   // Gives it back before the end. In a child process, which has neither lock nor handle, nothing happens.
@@ -38,6 +41,7 @@ class Lease {
   System* system_;
   System::Handle handle_;
   std::string owner_;
+  std::string previous_;
   std::int64_t process_;
   std::int64_t since_;
 };

@@ -131,7 +131,7 @@ void sweep(System& system, const std::string& path) {
   }
 }
 
-void sweep_folder(System& system, const std::string& folder) {
+void sweep_folder(System& system, const std::string& folder, const std::string& dead) {
   const auto names = system.list(folder);
   if (!names) return;
   std::set<std::string> places;
@@ -143,7 +143,7 @@ void sweep_folder(System& system, const std::string& folder) {
     const std::string of = name.substr(1, mark - 1);
     if (name.ends_with(kOld) && stem_of(of) == stem) places.insert(of);
     const std::string_view owner = owner_in(name, stem, kTemporary);
-    if (owner.empty() || !system.abandoned(std::string(owner), join(folder, name))) continue;
+    if (owner.empty() || (owner != dead && !system.abandoned(std::string(owner), join(folder, name)))) continue;
     // As in sweep().
     if (!synced && !sync_folder_at(system, folder)) return;
     synced = true;

@@ -63,8 +63,9 @@ Status remove_tree(System& system, const std::string& path);
 // are ignored: the next writer tries again.
 void sweep(System& system, const std::string& path);
 
-// The same for whatever any dead writer left in a folder, of names that nobody may write again.
-void sweep_folder(System& system, const std::string& folder);
+// The same for whatever any dead writer left in a folder, of names that nobody may write again. `dead`: an owner known to be
+// gone although its number may be another process's, or this one's, by now; empty: none.
+void sweep_folder(System& system, const std::string& folder, const std::string& dead = {});
 
 // Removes a file or a folder in one step: a crash leaves all of it or nothing. A file's removal is not
 // synced.
