@@ -48,6 +48,7 @@ struct Fate {
 
 // What is to become of each, in the order of the list. `now`: nanoseconds since 1970 UTC.
 std::vector<Fate> fates_of(const std::vector<Checkpoint>& checkpoints, const Rules& rules, std::int64_t now);
+std::vector<Fate> fates_of(std::vector<Checkpoint>&&, const Rules&, std::int64_t) = delete;
 
 // Complete ones, the newest first: of one run by sequence, of several by step. It is the order in which they are to be tried.
 std::vector<const Checkpoint*> newest_first(const std::vector<Checkpoint>& checkpoints);

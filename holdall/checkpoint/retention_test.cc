@@ -127,17 +127,21 @@ TEST(Retention, WhatIsNotACompleteCheckpointStaysAndCountsForNothing) {
 
 TEST(Retention, EveryFateHasItsReason) {
   std::vector<std::pair<std::int64_t, std::string>> whys;
-  for (const Fate& fate :
-       fates_of(folder_of({1, 2, 3, 4, 5, 6}), {.last = 2, .best = {{"loss", Mode::kMin, 2}}, .every = 3}, 0))
+  const auto list = folder_of({1, 2, 3, 4, 5, 6});
+  for (const Fate& fate : fates_of(list, {.last = 2, .best = {{"loss", Mode::kMin, 2}}, .every = 3}, 0))
     whys.emplace_back(fate.checkpoint->label.step, fate.why);
   EXPECT_THAT(whys, ElementsAre(Pair(1, "best loss"), Pair(2, "best 2 loss"), Pair(3, "every 3"), Pair(4, "no rule keeps it"),
                                 Pair(5, "last 2"), Pair(6, "newest")));
-  const auto old = fates_of(folder_of({1, 2}), {.age = 36 * kHour}, 100 * kHour);
+  const auto two = folder_of({1, 2});
+  const auto old = fates_of(two, {.age = 36 * kHour}, 100 * kHour);
   EXPECT_EQ(old[0].why, "older than 36 hours");
-  EXPECT_THAT(fates_of(folder_of({1, 2}), {.age = 72 * kHour}, 100 * kHour)[0].why, HasSubstr("3 days"));
+  EXPECT_THAT(fates_of(two, {.age = 72 * kHour}, 100 * kHour)[0].why, HasSubstr("3 days"));
 }
 
-TEST(Retention, AnEmptyFolderHasNoFates) { EXPECT_THAT(fates_of({}, {.last = 1, .best = {{"loss"}}}, 0), IsEmpty()); }
+TEST(Retention, AnEmptyFolderHasNoFates) {
+  const std::vector<Checkpoint> none;
+  EXPECT_THAT(fates_of(none, {.last = 1, .best = {{"loss"}}}, 0), IsEmpty());
+}
 
 TEST(Rules, ThatWouldKeepNothingAreRefused) {
   for (const Rules& rules :

@@ -186,7 +186,7 @@ Status SimulatedSystem::read_at(Handle handle, std::uint64_t offset, std::span<s
   const std::lock_guard lock(mutex_);
   HOLDALL_ASSIGN(Node * node, file_of(handle));
   if (offset + out.size() > node->now.size()) return io_error("the file ends early", EIO);
-  std::memcpy(out.data(), &node->now[offset], out.size());
+  std::copy_n(std::as_bytes(std::span(node->now)).begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
   return {};
 }
 
