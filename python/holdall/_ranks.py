@@ -21,6 +21,10 @@ class Ranks:
         """Whether any rank says so; on all of them."""
         return flag
 
+    def highest(self, number: int) -> int:
+        """The highest that any rank gives; on all of them."""
+        return number
+
     def gather(self, own: T) -> list[T]:
         """What each rank gives, by rank, on the first; empty on the others."""
         return [own]
@@ -52,11 +56,14 @@ class TorchRanks(Ranks):
         self.count = len(members)
 
     def any(self, flag: bool) -> bool:
+        return self.highest(int(flag)) != 0
+
+    def highest(self, number: int) -> int:
         import torch
 
-        flags = torch.tensor([int(flag)], dtype=torch.int32)
-        self._distributed.all_reduce(flags, op=self._distributed.ReduceOp.MAX, group=self._group)
-        return bool(flags.item())
+        numbers = torch.tensor([number], dtype=torch.int32)
+        self._distributed.all_reduce(numbers, op=self._distributed.ReduceOp.MAX, group=self._group)
+        return int(numbers.item())
 
     def gather(self, own: T) -> list[T]:
         found: list[Any] | None = [None] * self.count if self.rank == 0 else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,14 +16,20 @@ from .._load import load
 from ..errors import CorruptError, Error, HoldallWarning, LimitError, MismatchError, MissingError, StorageError, UnsupportedError
 from . import _environment, _options, _state
 from ._events import Event, History
+from ._gradients import Gradients
 from ._progress import Progress
 from ._signals import Signals
-from ._start import Start
+from ._start import Feeds, Start
 
 _STATE = "_state_dict"
 _STAMP = "holdall.checkpoint"
+# Why a save is asked for beside the rules of steps and epochs; the highest of all ranks counts.
+_TIME, _ENDS = 1, 2
 # What a file holds beside the states: no keyword may have such a name with _state_dict behind it, none does.
 _DAMAGE = (CorruptError, LimitError, MissingError, StorageError, UnsupportedError)
+
+# What writing may meet.
+_OF_THE_DISK = (MissingError, StorageError)
 
 Targets = dict[str, Any]
 
@@ -83,8 +91,7 @@ class Checkpointer:
         when = _options.when_of(every_steps, every_epochs, every_minutes)
         flights = _options.busy_of(when_busy, in_flight)
         bound = _options.memory_of(memory)
-        if on_error not in ("raise", "warn"):
-            raise ValueError(f"on_error is {on_error!r}: 'raise' or 'warn'")
+        _options.check_rest(on_event, on_error, metadata)
         self._waits = when_busy == "wait"
         self._on_event = on_event
         self._warns = on_error == "warn"
@@ -98,9 +105,10 @@ class Checkpointer:
         self._asks_ranks = every_minutes is not None or bool(signals)
         self._environment: _environment.Environment | None = None
         self._best: dict[str, tuple[float, int]] = {}
-        self._optimizer_steps = 0
-        self._optimizer_seen = 0
-        self._hooks: list[Any] = []
+        self._gradients = Gradients()
+        self._feeds = Feeds()
+        self._loaders: Targets = {}
+        self._process = os.getpid()
         self._is_ready = False
         self._is_closed = False
         self._writer: _native.Checkpointer | None = None
@@ -108,6 +116,8 @@ class Checkpointer:
         with self._agreed():
             if self._ranks.rank == 0:
                 self._writer = _options.native_writer(self.folder, name, self._rules, when_busy, flights, bound, sync, threads)
+        # For those who do not close it: nothing that was saved is to be lost when the program ends.
+        self._at_exit = _at_exit(self)
 
     def __enter__(self) -> Checkpointer:
         return self
@@ -118,22 +128,25 @@ class Checkpointer:
             return
         # What ended the training is what is told.
         try:
-            self._close(wait=not isinstance(error, KeyboardInterrupt))
+            self._close(wait=not isinstance(error, KeyboardInterrupt), alone=True)
         except Error as failure:
             warnings.warn(f"a checkpoint was not saved: {failure}", HoldallWarning, stacklevel=2)
 
     # --- What is saved -----------------------------------------------------------------------------------------------------------
 
-    def track(self, **targets: Any) -> None:
+    def track(self, /, **targets: Any) -> None:
         """Names what belongs to the state, without taking up anything: modules, optimizers, schedulers, scalers, whatever has state_dict() and
         load_state_dict(); loaders of data, whose position Start.steps() knows, need not be named. What was named before stays."""
+        self._usable()
         for name, target in targets.items():
-            if target is None or _is_loader(target):
-                continue
-            _state.require(name, target)
-            self._targets[name] = target
-            if hasattr(target, "register_step_post_hook"):
-                self._hooks.append(target.register_step_post_hook(self._optimizer_stepped))
+            if target is not None and not _is_loader(name, target):
+                _state.require(name, target)
+        for name, target in targets.items():
+            if _is_loader(name, target):
+                self._loaders[name] = target
+            elif target is not None:
+                self._targets[name] = target
+                self._gradients.watch(name, target)
 
     def step(self, *, epoch: int | None = None, step: int | None = None, metrics: Mapping[str, float] | None = None) -> str | None:
         """To be called behind each step of the training. Saves where a rule or a signal asks for it and returns the path, else None.
@@ -141,60 +154,66 @@ class Checkpointer:
         `step` counts through the whole run; it and `epoch` may be left out in the loops of Start. `metrics`: numbers, kept with a checkpoint.
         Raises what the thread behind met: StorageError and the like; what came by a signal.
         """
+        self._usable()
         progress = self._progress
         if step is None and not progress.is_feeding:
             step = progress.step + 1
         progress.told(epoch, step, metrics)
+        if not progress.is_amid:
+            progress.is_epoch_done = False
         self._signals.step()
-        self._poll()
+        ends = self._signals.pending is not None
+        if not ends:
+            self._poll()
         is_due = progress.is_due()
-        wants = self._signals.pending is not None or progress.is_time()
+        asked = _ENDS if ends else _TIME if progress.is_time() else 0
         if self._asks_ranks and self._ranks.count > 1:
-            wants = self._ranks.any(wants)
-        path = self._save(hand=False) if is_due or wants else None
+            asked = self._ranks.highest(asked)
+        if asked == _ENDS:
+            return self._save_at_the_end(ends)
+        path = self._save() if is_due or asked == _TIME else None
         if path is None and self._has_rules:
             self._make_ready()
-        self._optimizer_seen = self._optimizer_steps
-        if self._signals.pending is not None:
-            self.wait()
-            self._signals.take_effect()
-        elif not self._is_closed:
-            self._signals.install()
+        self._signals.install()
         return path
 
     def save(self, *, epoch: int | None = None, step: int | None = None, metrics: Mapping[str, float] | None = None, wait: bool = False) -> str | None:
         """Saves now and returns the path; None where `when_busy="skip"` had it skipped. With `wait` it is on disk then. Outside of Start.steps() it
         says that the epoch is done."""
+        self._usable()
         progress = self._progress
-        if not progress.is_feeding:
-            progress.is_epoch_done = True
         progress.told(epoch, step, metrics)
+        if not progress.is_feeding:
+            progress.end_epoch()
         self._poll()
-        path = self._save(hand=True)
-        self._optimizer_seen = self._optimizer_steps
+        path = self._save()
         if wait:
             self.wait()
         return path
 
     def log(self, **metrics: float) -> None:
         """Numbers for the next checkpoint, whenever it comes: ckpt.log(eval_loss=0.25)."""
-        self._progress.log({name: float(value) for name, value in metrics.items()})
+        self._progress.log(metrics)
 
     def end_epoch(self, epoch: int | None = None, metrics: Mapping[str, float] | None = None) -> str | None:
         """An epoch is done, with all that is done between two; the loop of Start.epochs() calls it. Saves where every_epochs asks for it."""
+        self._usable()
         progress = self._progress
-        progress.is_feeding = False
-        progress.is_epoch_done = True
         progress.told(epoch, None, metrics)
+        progress.end_epoch_as_told()
         self._poll()
-        return self._save(hand=True) if progress.is_epoch_due() else None
+        return self._save() if progress.is_epoch_due() else None
 
     def wait(self) -> None:
         """Until all is on disk. Raises what failed."""
-        with self._agreed():
-            if self._writer is not None:
-                self._told(self._writer.wait)
-        self._dispatch()
+        if self._is_closed and self._writer is None:
+            return
+        try:
+            with self._agreed():
+                if self._writer is not None:
+                    self._told(self._writer.wait)
+        finally:
+            self._dispatch()
 
     def close(self) -> None:
         """wait(), and gives the folder back. What failed and was not told is raised."""
@@ -202,6 +221,7 @@ class Checkpointer:
 
     def prune(self) -> list[str]:
         """Removes what the rules let go, now; returns the names. history() tells beforehand what they would be ("kept")."""
+        self._usable()
         with self._agreed():
             removed = self._writer.prune() if self._writer is not None else []
         self._dispatch()
@@ -209,7 +229,7 @@ class Checkpointer:
 
     # --- What is found again --------------------------------------------------------------------------------------------------------
 
-    def resume(self, **targets: Any) -> Start:
+    def resume(self, /, **targets: Any) -> Start:
         """Puts the newest checkpoint whose checksums hold back into the targets, and says where to go on; a fresh start where there is none.
 
         The keywords are names of their own: ``resume(model=model, optimizer=optimizer, scheduler=scheduler, ema=ema)``; they are what is saved from
@@ -223,7 +243,7 @@ class Checkpointer:
             return Start(self)
         return self._take_up(order, self._targets)
 
-    def restore(self, which: str | int = "latest", **targets: Any) -> Start:
+    def restore(self, which: str | int = "latest", /, **targets: Any) -> Start:
         """The same for "latest", "best" (by the first rule of keep_best), "best:METRIC", or a step. Without targets into those named before.
         Raises MissingError where there is no such checkpoint."""
         self.track(**targets)
@@ -242,6 +262,7 @@ class Checkpointer:
     # --- Within ---------------------------------------------------------------------------------------------------------------------
 
     def _candidates(self, which: str | int) -> list[dict[str, Any]]:
+        self._usable()
         with self._agreed():
             rows = self._candidates_here(which) if self._ranks.rank == 0 else []
         return self._ranks.shared(rows)
@@ -270,9 +291,10 @@ class Checkpointer:
         return [row for row in order if row["step"] == which]
 
     def _take_up(self, order: list[dict[str, Any]], targets: Targets) -> Start:
-        failures = []
+        failures: list[BaseException | None] = []
         for row in order:
             state, failure = self._loaded(row["path"], targets)
+            self._ranks.together(failure if failure is not None and not isinstance(failure, _DAMAGE) else None)
             if self._ranks.any(failure is not None):
                 failures.append(failure)
                 self._warn_of([f"{row['path']} is passed over: {failure or 'another rank cannot read it'}"])
@@ -282,42 +304,37 @@ class Checkpointer:
             raise failures[0]
         raise CorruptError(f"none of {len(failures)} checkpoints can be loaded; the newest: {failures[0]}", path=self.folder)
 
-    def _loaded(self, path: str, targets: Targets) -> tuple[dict[str, Any], Error | None]:
+    def _loaded(self, path: str, targets: Targets) -> tuple[dict[str, Any], Exception | None]:
         framework = "torch" if any(_state.is_torch(target) for target in targets.values()) or "torch" in sys.modules else "numpy"
         try:
             with _collector.put_off():
                 state = load(path, framework=framework, trusted=self._trusted)
-        except _DAMAGE as error:
+        except Exception as error:
             return {}, error
         if not isinstance(state, Mapping) or "step" not in state:
             return {}, CorruptError("this is no state of a training: it has no step", path=path)
         return dict(state), None
 
     def _put(self, path: str, state: dict[str, Any], targets: Targets) -> Start:
-        failure: BaseException | None = None
-        try:
-            missing = [name for name in targets if name + _STATE not in state]
-            if missing:
-                kept = ", ".join(name.removesuffix(_STATE) for name in state if name.endswith(_STATE)) or "none"
-                raise MismatchError(f"no state of {', '.join(missing)} was saved; saved were {kept}", path=path)
-            for name, target in targets.items():
-                _state.check(name, target, state[name + _STATE], path)
-        except (Error, TypeError, ValueError) as error:
-            failure = error
-        self._ranks.together(failure)
-        for name, target in targets.items():
-            _state.put(target, state.pop(name + _STATE))
+        self._ranks.together(_failure_of(lambda: _check(path, state, targets)))
+        states = {name: state.pop(name + _STATE) for name in targets}
+        self._ranks.together(_failure_of(lambda: _state.put_all(targets, states, path)))
         self._own(state)
-        for name, grads in (state.pop("gradients", None) or {}).items():
-            if name in targets:
-                _state.put_gradients(targets[name], grads)
+        grads = state.pop("gradients", None) or {}
+        for name, target in targets.items():
+            if _state.is_module(target):
+                _state.put_gradients(target, grads.get(name, {}))
         if self._ranks.rank == 0:
             lines = _environment.differences(state.get("environment"), self._here())
             self._warn_of([f"{os.path.basename(path)} was saved elsewhere: {'; '.join(lines)}"] if lines else [])
         self._warn_of(_random.set_states(state["random_states"]) if state.get("random_states") is not None else [])
         start = Start(self, path, state)
         self._best = dict(start.best)
-        self._progress.go_on(start.step, state.get("epoch"), bool((state.get("data_position") or {}).get("epoch_done")))
+        position = state.get("data_position") or {}
+        self._progress.go_on(start.step, state.get("epoch"), bool(position.get("epoch_done")))
+        if position.get("loader") in self._loaders:
+            loader = self._loaders[position["loader"]]
+            start._go_behind(loader, self._feeds.of(loader))
         return start
 
     def _own(self, state: dict[str, Any]) -> None:
@@ -329,37 +346,51 @@ class Checkpointer:
         elif ranks is not None:
             state.update(ranks[self._ranks.rank])
 
-    def _save(self, hand: bool) -> str | None:
+    def _save(self, last: bool = False) -> str | None:
         if not self._targets:
             raise ValueError("nothing to save: name it by resume(model=…, optimizer=…) or track(…)")
         progress = self._progress
         own: dict[str, Any] = {}
+        metrics: dict[str, float] = {}
         failure: BaseException | None = None
         try:
-            own = self._of_this_rank(hand)
+            own = self._of_this_rank()
+            metrics = progress.all_metrics()
         except Exception as error:
             failure = error
         self._ranks.together(failure)
         ranks = self._ranks.gather(own) if self._ranks.count > 1 else [own]
-        label = (progress.step, progress.epoch, list(progress.all_metrics().items()))
         path: str | None = None
         with self._agreed():
             if self._writer is not None:
-                path = self._write(ranks, *label)
+                path = self._write(ranks, progress.step, progress.epoch, list(metrics.items()), last)
         path = self._ranks.shared(path)
         progress.saved()
         self._dispatch()
         return path
 
-    def _of_this_rank(self, hand: bool) -> dict[str, Any]:
-        own: dict[str, Any] = {"random_states": _random.states(), "data_position": self._progress.position()}
-        if not hand and self._optimizer_steps == self._optimizer_seen and self._hooks:
-            grads = {name: _state.gradients(target) for name, target in self._targets.items() if _state.is_module(target)}
-            if any(grads.values()):
-                own["gradients"] = grads
+    def _save_at_the_end(self, mine: bool) -> str | None:
+        """Once more, before a signal has its effect, here if it is `mine`. What fails is but a warning: the signal is not lost."""
+        path: str | None = None
+        for act in (self._poll, lambda: self._save(last=True), self.wait):
+            try:
+                path = act() or path
+            except Error as failure:
+                warnings.warn(f"a checkpoint was not saved: {failure}", HoldallWarning, stacklevel=3)
+        if mine:
+            self._signals.take_effect()
+        self._signals.install()
+        return path
+
+    def _of_this_rank(self) -> dict[str, Any]:
+        loader = self._feeds.loader_of(self._progress.feed)
+        name = next((name for name, known in self._loaders.items() if known is loader), None)
+        own: dict[str, Any] = {"random_states": _random.states(), "data_position": {**self._progress.position(), "loader": name}}
+        if self._gradients.wait():
+            own["gradients"] = {name: _state.gradients(target) for name, target in self._targets.items() if _state.is_module(target)}
         return own
 
-    def _write(self, ranks: list[dict[str, Any]], step: int, epoch: int | None, metrics: list[tuple[str, float]]) -> str | None:
+    def _write(self, ranks: list[dict[str, Any]], step: int, epoch: int | None, metrics: list[tuple[str, float]], last: bool) -> str | None:
         writer = self._writer
         assert writer is not None
         self._note_best(step, dict(metrics))
@@ -373,7 +404,10 @@ class Checkpointer:
             state["environment"] = self._here()
             stamp = writer.stamp(step, epoch, metrics)
             native = _save.build(state, {**self._metadata, _STAMP: stamp}, self._trusted, framework=_framework())
-        return writer.save(native, step, epoch, metrics, "", self._waits) or None
+        self._told(writer.check)
+        path: list[str] = []
+        self._told(lambda: path.append(writer.save(native, step, epoch, metrics, "", self._waits or last)))
+        return path[0] or None if path else None
 
     def _make_ready(self) -> None:
         """Has memory for copies touched behind the first steps, once the optimizer has its state."""
@@ -418,7 +452,7 @@ class Checkpointer:
     def _told(self, ask: Callable[[], None]) -> None:
         try:
             ask()
-        except Error as error:
+        except _OF_THE_DISK as error:
             if not self._warns:
                 raise
             warnings.warn(f"a checkpoint was not saved: {error}", HoldallWarning, stacklevel=4)
@@ -439,26 +473,42 @@ class Checkpointer:
         name = signal.Signals(number).name
         self._on_event(Event({**row, "waited": 0.0, "written": 0.0, "error": f"{name}: one last checkpoint behind this step, within {seconds:g} s"}))
 
-    def _close(self, wait: bool) -> None:
+    def _close(self, wait: bool, alone: bool = False) -> None:
+        """`alone`: other ranks may be elsewhere."""
         if self._is_closed:
             return
         self._is_closed = True
+        atexit.unregister(self._at_exit)
         self._signals.remove()
-        for hook in self._hooks:
-            hook.remove()
+        if os.getpid() != self._process:  # all of it is the parent's
+            return
+        self._gradients.close()
         try:
-            if wait:
-                self.wait()
-        finally:
-            if self._writer is not None:
-                self._told(lambda: self._writer.close(wait) if self._writer is not None else None)
-                self._dispatch()
-            self._ranks.close()
+            self._settle(wait, alone and self._ranks.count > 1)
+        except Error as failure:
+            if self._signals.pending is None:
+                raise
+            warnings.warn(f"a checkpoint was not saved: {failure}", HoldallWarning, stacklevel=3)
         if self._signals.pending is not None:
             self._signals.take_effect()
 
-    def _optimizer_stepped(self, *_: object) -> None:
-        self._optimizer_steps += 1
+    def _settle(self, wait: bool, alone: bool) -> None:
+        writer = self._writer
+        try:
+            if wait and not alone:
+                self.wait()
+        finally:
+            try:
+                if writer is not None:
+                    self._told(lambda: writer.close(wait))
+                    self._dispatch()
+            finally:
+                self._feeds.close()
+                self._ranks.close()
+
+    def _usable(self) -> None:
+        if self._is_closed:
+            raise ValueError("this Checkpointer is closed")
 
     def _warn_of(self, lines: list[str]) -> None:
         for line in lines:
@@ -469,10 +519,6 @@ class Checkpointer:
     def _begin_epoch(self, epoch: int) -> None:
         self._progress.begin_epoch(epoch)
 
-    def _begin_feed(self, feed: Any) -> None:
-        self._progress.feed = feed
-        self._progress.is_feeding = True
-
     def _next_step(self) -> int:
         self._progress.step += 1
         return self._progress.step
@@ -482,9 +528,40 @@ class Checkpointer:
             self._progress.is_feeding = False
 
 
-def _is_loader(target: Any) -> bool:
+def _check(path: str, state: dict[str, Any], targets: Targets) -> None:
+    """Raises MismatchError, CorruptError for targets that are not those whose states these are."""
+    missing = [name for name in targets if name + _STATE not in state]
+    if missing:
+        kept = ", ".join(name.removesuffix(_STATE) for name in state if name.endswith(_STATE)) or "none"
+        raise MismatchError(f"no state of {', '.join(missing)} was saved; saved were {kept}", path=path)
+    for name, target in targets.items():
+        _state.check(name, target, state[name + _STATE], path)
+
+
+def _failure_of(act: Callable[[], None]) -> Exception | None:
+    try:
+        act()
+    except Exception as error:
+        return error
+    return None
+
+
+def _at_exit(checkpointer: Checkpointer) -> Callable[[], None]:
+    of = weakref.ref(checkpointer)
+
+    def close() -> None:
+        left = of()
+        if left is not None:
+            left.__exit__(SystemExit, SystemExit(), None)
+
+    return atexit.register(close)
+
+
+def _is_loader(name: str, target: Any) -> bool:
     torch: Any = sys.modules.get("torch")
-    return torch is not None and isinstance(target, torch.utils.data.DataLoader)
+    if torch is not None and isinstance(target, torch.utils.data.DataLoader):
+        return True
+    return name.endswith("loader") and hasattr(target, "__iter__") and not hasattr(target, "load_state_dict")
 
 
 def _framework() -> str:

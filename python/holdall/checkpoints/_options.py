@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import operator
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .. import _native
@@ -96,12 +98,21 @@ def seconds_of(name: str, time: Any) -> float:
     return float(time)
 
 
+def check_rest(on_event: Any, on_error: Any, metadata: Any) -> None:
+    if on_event is not None and not callable(on_event):
+        raise TypeError(f"on_event is a function that takes an Event, not {type(on_event).__name__}")
+    if on_error not in ("raise", "warn"):
+        raise ValueError(f"on_error is {on_error!r}: 'raise' or 'warn'")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata is a dict of plain values, not {type(metadata).__name__}")
+
+
 def _count(name: str, count: int | None) -> int | None:
     if count is None:
         return None
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} is a number, not {type(count).__name__}")
-    return _positive(name, count)
+    if isinstance(count, bool) or not hasattr(count, "__index__"):
+        raise TypeError(f"{name} is a number that counts, not {type(count).__name__}")
+    return _positive(name, operator.index(count))
 
 
 def _positive(name: str, number: int) -> int:

@@ -42,13 +42,63 @@ class PlainFeed:
     def position(self) -> Position:
         return {"batches": self._count, "random_states": self._random}
 
+    def close(self) -> None:
+        """It holds nothing."""
 
-def feed_of(loader: Any) -> Any:
+
+class Feeds:
+    """One for each loader, from epoch to epoch: workers and counts live on in it."""
+
+    # A loader made anew for every epoch is let go.
+    _MOST = 2
+
+    def __init__(self) -> None:
+        self._feeds: list[tuple[Any, Any]] = []
+
+    def of(self, loader: Any) -> Any:
+        for known, feed in self._feeds:
+            if known is loader:
+                return feed
+        feed = _feed_of(loader)
+        self._feeds.append((loader, feed))
+        if len(self._feeds) > self._MOST:
+            self._feeds.pop(0)[1].close()
+        return feed
+
+    def loader_of(self, feed: Any) -> Any:
+        return next((loader for loader, known in self._feeds if known is feed), None)
+
+    def close(self) -> None:
+        for _, feed in self._feeds:
+            feed.close()
+        self._feeds = []
+
+
+def _feed_of(loader: Any) -> Any:
     if "torch" not in sys.modules:
         return PlainFeed(loader)
     from ..torch._feed import Feed
 
     return Feed(loader)
+
+
+def go_behind(loader: Any, feed: Any, position: Position) -> None:
+    """Makes a loader what it was behind an epoch of batches: its own generators, what it counts, workers that live on. Other generators stay
+    as they are, and so does what counts further than it did then: somebody has set it for the epoch to come."""
+    if isinstance(feed, PlainFeed) or position.get("start") is None:
+        return
+    from ..torch import _held
+
+    states = _random.states()
+    counted = _held.state(loader)["counters"]
+    if position["end"] is None:  # left early
+        _held.set_state(loader, position["held"])
+    else:
+        for _ in feed.batches(position):
+            pass
+    further = {path: max(count, counted[path]) for path, count in _held.state(loader)["counters"].items() if path in counted}
+    _held.set_state(loader, {"generators": {}, "counters": further})
+    _random.set_states(states)
 
 
 class Start:
@@ -71,8 +121,9 @@ class Start:
         self.epoch: int = 0 if epoch is None else epoch + (1 if self._position.get("epoch_done") else 0)
         self.metrics: dict[str, float] = dict(self.state.get("metrics") or {})
         self.best: dict[str, tuple[float, int]] = {name: (value, step) for name, (value, step) in (self.state.get("best") or {}).items()}
-        # Behind some batches of an epoch, until steps() has gone there.
-        self._behind = self._position.get("feed") if not self._position.get("epoch_done") else None
+        # Amid an epoch, or behind one, until steps() has gone there.
+        self._amid = self._position.get("feed")
+        self._behind = self._position.get("behind")
         self._fresh = True
 
     def __repr__(self) -> str:
@@ -93,21 +144,30 @@ class Start:
 
         The first time after a resume amid an epoch, what comes behind the batches that were trained on: the same batches, the same random
         states, as if nothing had happened. A torch DataLoader is not asked to load what it passes over; other iterables are drawn from again.
+        Raises MismatchError where the place in the data is one in another loader (batch size, number of workers, length).
         """
         checkpointer = self._checkpointer
-        feed = feed_of(loader)
-        behind, self._behind = self._behind, None
-        ready = None if behind is None else self._set_random
-        checkpointer._begin_feed(feed)
+        feed = checkpointer._feeds.of(loader)
+        amid, self._amid = self._amid, None
+        if amid is None:
+            self._go_behind(loader, feed)
+        ready = None if amid is None else self._set_random
+        batches = feed.batches(amid, ready)
+        checkpointer._progress.begin_feed(feed)
         try:
-            for batch in feed.batches(behind, ready):
+            for batch in batches:
                 yield checkpointer._next_step(), batch
         finally:
             checkpointer._end_feed(feed)
 
+    def _go_behind(self, loader: Any, feed: Any) -> None:
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            go_behind(loader, feed, behind)
+
     def _go_back(self) -> None:
         """To the random states of the moment at which epochs() gave this epoch out, or, between two, of the checkpoint."""
-        states = self._position.get("epoch_random_states") if self._behind is not None else None
+        states = self._position.get("epoch_random_states")
         if states is not None:
             _random.set_states(states)
         else:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import CorruptError, MismatchError
+from ..errors import CorruptError, Error, MismatchError
 
 State = dict[str, Any]
 
 _NAMES_SHOWN = 8
+# Bytes of a state that is kept until all others have been put back.
+_SMALL = 64 << 20
+# What optimizers keep for each element of a parameter.
+_BY_ELEMENT = ("exp_avg", "momentum_buffer", "square_avg", "sum")
 
 
 def bare(target: Any) -> Any:
@@ -73,6 +79,8 @@ def check(name: str, target: Any, state: Any, path: str) -> None:
         _check_module(name, bare(target), state, path)
     elif hasattr(target, "param_groups"):
         _check_optimizer(name, target, state, path)
+    elif type(target).__module__.startswith("torch.optim") and isinstance(state, Mapping):
+        _check_scheduler(name, target, state, path)
 
 
 def put(target: Any, state: Any) -> None:
@@ -83,12 +91,41 @@ def put(target: Any, state: Any) -> None:
         bare(target).load_state_dict(state)
 
 
+def put_all(targets: Mapping[str, Any], states: Mapping[str, Any], path: str) -> None:
+    """Each its own, modules last: what takes no state says so while they are as they were, and then the others are too, but for those with a
+    state of more than `_SMALL` bytes. Raises MismatchError."""
+    order = sorted(targets, key=lambda name: (is_module(targets[name]), hasattr(targets[name], "param_groups")))
+    before: dict[str, Any] = {}
+    for name in order:
+        target = targets[name]
+        try:
+            if not is_module(target) and _bytes(own := taken(target)) <= _SMALL:
+                before[name] = copy.deepcopy(own)
+            put(target, states[name])
+        except Exception as error:
+            for other, state in before.items():
+                with contextlib.suppress(Exception):
+                    put(targets[other], state)
+            if isinstance(error, Error):
+                raise
+            raise MismatchError(f"{name} does not take its state: {type(error).__name__}: {error}", path=path) from error
+
+
+def _bytes(state: Any) -> int:
+    if isinstance(state, Mapping):
+        return sum(map(_bytes, state.values()))
+    if isinstance(state, list | tuple):
+        return sum(map(_bytes, state))
+    return int(getattr(state, "nbytes", 0))
+
+
 def gradients(target: Any) -> State:
     """Those that wait for the optimizer's step."""
     return {name: entry.grad for name, entry in bare(target).named_parameters() if entry.grad is not None}
 
 
 def put_gradients(target: Any, grads: Mapping[str, Any]) -> None:
+    """All others are none."""
     for name, entry in bare(target).named_parameters():
         grad = grads.get(name)
         entry.grad = None if grad is None else grad.to(device=entry.device, dtype=entry.dtype)
@@ -118,10 +155,29 @@ def _check_optimizer(name: str, optimizer: Any, state: Any, path: str) -> None:
     now = [len(group["params"]) for group in optimizer.param_groups]
     if was != now:
         raise MismatchError(f"the state of {name} is for {was} parameters by group; the optimizer has {now}", path=path)
-    own, lacks = set(optimizer.param_groups[0]), [key for key in groups[0] if key not in optimizer.param_groups[0]]
-    strange = [key for key in lacks if key not in ("initial_lr", "param_names", "params")]
-    if own and strange:
-        raise MismatchError(f"the state of {name} is another optimizer's: it has the options {_some(strange)}, which this one has not", path=path)
+    for group, own in zip(groups, optimizer.param_groups, strict=True):
+        strange = [key for key in group if key not in own and key not in ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "param_names")]
+        if strange:
+            raise MismatchError(f"the state of {name} is another optimizer's: it has the options {_some(strange)}, which this one has not", path=path)
+        for number, entry in zip(group["params"], own["params"], strict=True):
+            _check_parameter(name, number, entry, state["state"].get(number), path)
+
+
+def _check_scheduler(name: str, scheduler: Any, state: Mapping[str, Any], path: str) -> None:
+    """Its load_state_dict() takes anything. A key more or less is another version's."""
+    own = scheduler.state_dict()
+    lacking, strange = ([key for key in one if key not in other and not key.startswith("_")] for one, other in ((own, state), (state, own)))
+    if lacking and strange:
+        raise MismatchError(f"the state of {name} is another scheduler's: it has {_some(strange)} and lacks {_some(lacking)}", path=path)
+
+
+def _check_parameter(name: str, number: int, entry: Any, state: Any, path: str) -> None:
+    for key in _BY_ELEMENT if isinstance(state, Mapping) else ():
+        found = getattr(state.get(key), "shape", entry.shape)
+        if found != entry.shape:
+            raise MismatchError(
+                f"the state of {name} is for other parameters: {key} of number {number} is {list(found)}, the parameter {list(entry.shape)}", path=path
+            )
 
 
 def _some(names: list[str]) -> str:
