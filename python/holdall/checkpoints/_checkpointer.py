@@ -92,6 +92,7 @@ class Checkpointer:
         flights = _options.busy_of(when_busy, in_flight)
         bound = _options.memory_of(memory)
         _options.check_rest(on_event, on_error, metadata)
+        self._is_named = _options.matcher_of(name)
         self._waits = when_busy == "wait"
         self._on_event = on_event
         self._warns = on_error == "warn"
@@ -174,7 +175,6 @@ class Checkpointer:
         path = self._save() if is_due or asked == _TIME else None
         if path is None and self._has_rules:
             self._make_ready()
-        self._signals.install()
         return path
 
     def save(self, *, epoch: int | None = None, step: int | None = None, metrics: Mapping[str, float] | None = None, wait: bool = False) -> str | None:
@@ -273,9 +273,12 @@ class Checkpointer:
         rows, newest = _native.read_checkpoints(self.folder, None, [], None, None, None, True)
         order = [rows[i] for i in newest]
         if which == "latest":
-            for row in rows:
-                if row["state"] in ("damaged", "future") and row["step"] is not None and (not order or row["step"] > order[0]["step"]):
-                    self._warn_of([f"{row['path']} is passed over: {row['why']}"])
+            lost = [row for row in rows if row["state"] in ("damaged", "future") and _would_be_newest(row, order, self._is_named)]
+            for row in lost:
+                self._warn_of([f"{row['path']} is passed over: {row['why']}"])
+            if lost and not order:
+                error = UnsupportedError if all(row["state"] == "future" for row in lost) else CorruptError
+                raise error(f"none of {len(lost)} checkpoints is whole; {lost[-1]['path']}: {lost[-1]['why']}", path=self.folder)
             return order
         if isinstance(which, str):
             word, _, metric = which.partition(":")
@@ -379,7 +382,7 @@ class Checkpointer:
                 warnings.warn(f"a checkpoint was not saved: {failure}", HoldallWarning, stacklevel=3)
         if mine:
             self._signals.take_effect()
-        self._signals.install()
+            self._signals.step()
         return path
 
     def _of_this_rank(self) -> dict[str, Any]:
@@ -519,6 +522,10 @@ class Checkpointer:
     def _begin_epoch(self, epoch: int) -> None:
         self._progress.begin_epoch(epoch)
 
+    def _begin_feed(self, feed: Any) -> None:
+        self._signals.install()  # before the loader forks its workers
+        self._progress.begin_feed(feed)
+
     def _next_step(self) -> int:
         self._progress.step += 1
         return self._progress.step
@@ -526,6 +533,13 @@ class Checkpointer:
     def _end_feed(self, feed: Any) -> None:
         if self._progress.feed is feed:
             self._progress.is_feeding = False
+
+
+def _would_be_newest(row: dict[str, Any], order: list[dict[str, Any]], is_named: Callable[[str], object]) -> bool:
+    """Of one that is not whole: whether it would come first, as far as its stamp, or without one its name, tells."""
+    if row["step"] is None:
+        return bool(is_named(os.path.basename(row["path"])))
+    return not order or row["step"] > order[0]["step"]
 
 
 def _check(path: str, state: dict[str, Any], targets: Targets) -> None:

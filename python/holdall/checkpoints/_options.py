@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import operator
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from .. import _native
@@ -96,6 +97,14 @@ def seconds_of(name: str, time: Any) -> float:
     if not 0 < time < 3e9:
         raise ValueError(f"{name} is {time} s: a time above 0 and below 100 years")
     return float(time)
+
+
+def matcher_of(name: Any) -> Callable[[str], object]:
+    """Whether a file may have been named by the template."""
+    if not isinstance(name, str):
+        raise TypeError(f"name is a template like 'checkpoint_step{{step}}.pt', not {type(name).__name__}")
+    pieces = re.split(r"\{[^{}]*\}", name)
+    return re.compile(".+".join(map(re.escape, pieces)), re.DOTALL).fullmatch
 
 
 def check_rest(on_event: Any, on_error: Any, metadata: Any) -> None:

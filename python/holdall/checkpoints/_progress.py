@@ -142,8 +142,10 @@ def _name(name: Any) -> str:
 def _number(name: str, value: Any) -> Any:
     if type(value) is float or type(value) is int:
         return float(value)
-    if getattr(getattr(value, "device", None), "type", "cpu") != "cpu" and value.numel() == 1:
-        return value.detach()  # to wait for a device behind every step would slow the training down
+    if hasattr(value, "detach") and hasattr(value, "numel"):
+        value = value.detach()
+        if value.device.type != "cpu" and value.numel() == 1:
+            return value  # to wait for a device behind every step would slow the training down
     if isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__"):
         raise TypeError(f"the metric {name} is a number, not {type(value).__name__}")
     try:

@@ -153,7 +153,7 @@ class Start:
             self._go_behind(loader, feed)
         ready = None if amid is None else self._set_random
         batches = feed.batches(amid, ready)
-        checkpointer._progress.begin_feed(feed)
+        checkpointer._begin_feed(feed)
         try:
             for batch in batches:
                 yield checkpointer._next_step(), batch
