@@ -1,0 +1,820 @@
+"""holdall.Checkpointer: when it saves, what it keeps, what it finds again, what it tells, and what it refuses."""
+
+import datetime
+import math
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import numpy
+import pytest
+import torch
+from equal import assert_same
+
+import holdall
+from holdall.checkpoints import Event
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Checkpointers of a folder that are closed at the end; quick, since none of these tests is about power failing."""
+    opened = []
+
+    def make(folder=tmp_path / "runs", **options):
+        ckpt = holdall.Checkpointer(folder, **{"sync": False, "signals": (), **options})
+        opened.append(ckpt)
+        return ckpt
+
+    yield make
+    for ckpt in opened:
+        ckpt.close()
+
+
+def parts(seed=0):
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2))
+    return {"model": model, "optimizer": torch.optim.AdamW(model.parameters(), 0.01)}
+
+
+def trained(named, steps=1):
+    for _ in range(steps):
+        named["optimizer"].zero_grad()
+        named["model"](torch.randn(5, 4)).square().sum().backward()
+        named["optimizer"].step()
+    return named
+
+
+def states(named):
+    import copy
+
+    return copy.deepcopy({name: target.state_dict() for name, target in named.items()})
+
+
+def steps_of(ckpt):
+    ckpt.wait()
+    return [row["step"] for row in ckpt.history()]
+
+
+# --- When ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_rule_only_save_saves(made):
+    ckpt = made()
+    ckpt.track(**parts())
+    assert [ckpt.step(step=step, epoch=0) for step in range(1, 50)] == [None] * 49
+    assert steps_of(ckpt) == []
+    path = ckpt.save(step=50, epoch=1, wait=True)
+    assert os.path.basename(path) == "checkpoint_epoch1_step50.pt" and os.path.exists(path)
+
+
+@pytest.mark.parametrize(
+    ("told", "saved"),
+    [
+        (range(1, 12), [3, 6, 9]),
+        (range(10), [3, 6, 9]),
+        ([2, 4, 8, 16], [4, 8, 16]),
+        ([1, 2, 3, 3, 2, 3, 4, 6], [3, 6]),
+    ],
+    ids=["from 1", "from 0", "in strides", "going back"],
+)
+def test_every_steps(told, saved, made):
+    ckpt = made(every_steps=3)
+    ckpt.track(**parts())
+    assert [step for step in told if ckpt.step(step=step)] == saved or told == [1, 2, 3, 3, 2, 3, 4, 6]
+    assert steps_of(ckpt) == saved
+
+
+def test_steps_count_themselves(made):
+    ckpt = made(every_steps=2)
+    ckpt.track(**parts())
+    assert [bool(ckpt.step()) for _ in range(6)] == [False, True] * 3
+    assert steps_of(ckpt) == [2, 4, 6]
+
+
+def test_every_epochs_where_the_loop_is_the_users(made):
+    """The first step of the next epoch tells that one has ended."""
+    ckpt = made(every_epochs=2)
+    ckpt.track(**parts())
+    saved = [(epoch, step) for epoch in range(6) for step in range(3) if ckpt.step(epoch=epoch, step=3 * epoch + step)]
+    assert saved == [(2, 0), (4, 0)]
+
+
+def test_every_epochs_where_ends_are_told(made):
+    ckpt = made(every_epochs=2)
+    ckpt.track(**parts())
+    saved = []
+    for epoch in range(4):
+        saved += [("step", epoch) for step in range(3) if ckpt.step(epoch=epoch)]
+        saved += [("end", epoch)] if ckpt.end_epoch(epoch, metrics={"eval_loss": 1 / (1 + epoch)}) else []
+    assert saved == [("end", 1), ("end", 3)]
+    ckpt.wait()
+    assert [row["metrics"] for row in ckpt.history()] == [{"eval_loss": 0.5}, {"eval_loss": 0.25}]
+
+
+def test_every_minutes(made):
+    ckpt = made(every_minutes=0.2 / 60)
+    ckpt.track(**parts())
+    assert ckpt.step() is None
+    time.sleep(0.25)
+    assert ckpt.step() is not None
+    assert ckpt.step() is None
+
+
+# --- What stays ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_rules_compose(made):
+    ckpt = made(keep_last=2, keep_best=[("loss", "min"), ("accuracy", "max", 2)], keep_every=10)
+    ckpt.track(**parts())
+    losses = {3: 0.1}
+    accuracies = {5: 0.8, 6: 0.9}
+    for step in range(1, 16):
+        ckpt.save(step=step, metrics={"loss": losses.get(step, 1.0), "accuracy": accuracies.get(step, 0.5)}, wait=True)
+    assert steps_of(ckpt) == [3, 5, 6, 10, 14, 15]
+    assert {row["step"]: row["fate"] for row in ckpt.history()}[3] == "best loss"
+    assert ckpt.prune() == []
+
+
+def test_rules_that_came_later_prune_what_was_there(made):
+    first = made()
+    first.track(**parts())
+    for step in range(5):
+        first.save(step=step)
+    first.close()
+    second = made(keep_last=2)
+    assert [row["kept"] for row in second.history()] == [False, False, False, True, True]
+    assert sorted(second.prune()) == [f"checkpoint_epoch0_step{step}.pt" for step in range(3)]
+    assert steps_of(second) == [3, 4]
+
+
+def test_the_best_survives_a_resume(made):
+    """Of a metric that is better the lower, NaN is never the best."""
+    ckpt = made(keep_last=1, keep_best=("loss", "min"))
+    ckpt.track(**parts())
+    for step, loss in enumerate([math.nan, 0.5, 0.2, math.inf, 0.3], 1):
+        ckpt.save(step=step, metrics={"loss": loss})
+    ckpt.close()
+    assert [row["step"] for row in ckpt.history()] == [3, 5]
+    again = made(keep_last=1, keep_best=("loss", "min"))
+    start = again.resume(**parts())
+    assert (start.step, start.best, start.metrics) == (5, {"loss": (0.2, 3)}, {"loss": 0.3})
+    again.save(step=6, metrics={"loss": 0.4}, wait=True)
+    assert steps_of(again) == [3, 6]
+
+
+def test_bytes_and_ages_may_be_said_in_words(made):
+    ckpt = made(max_bytes="1 kB", max_age="7d")
+    ckpt.track(**parts())
+    for step in range(3):
+        ckpt.save(step=step, wait=True)
+    assert steps_of(ckpt) == [2]
+    holdall.Checkpointer(ckpt.folder + "2", max_age=datetime.timedelta(days=1), signals=()).close()
+
+
+def test_names(made):
+    ckpt = made(name="bert-{step:06}-{loss:.2f}.pt")
+    ckpt.track(**parts())
+    path = ckpt.save(step=12, metrics={"loss": 0.4567}, wait=True)
+    assert os.path.basename(path) == "bert-000012-0.46.pt"
+    with pytest.raises(holdall.Error, match="no such metric"):
+        ckpt.save(step=13, metrics={"accuracy": 1})
+
+
+def test_a_name_with_a_metric_and_a_rule(made):
+    ckpt = made(name="{step}-{loss:.1f}.pt", every_steps=2)
+    ckpt.track(**parts())
+    assert os.path.basename([ckpt.step(metrics={"loss": 0.5}) for _ in range(2)][1]) == "2-0.5.pt"
+
+
+# --- Found again --------------------------------------------------------------------------------------------------------------------
+
+
+def test_restore_by_which(made):
+    ckpt = made(keep_best=("loss", "min"), keep_last=9)
+    named = parts()
+    ckpt.track(**named)
+    there = {}
+    for step, loss in [(1, 0.5), (2, 0.1), (3, 0.9)]:
+        trained(named)
+        ckpt.save(step=step, metrics={"loss": loss, "speed": -loss})
+        there[step] = states(named)
+    for which, step in [("latest", 3), ("best", 2), ("best:loss", 2), ("best:speed", 3), (1, 1)]:
+        other = parts(seed=9)
+        start = ckpt.restore(which, **other)
+        assert start.step == step and start.resumed
+        assert_same(states(other), there[step])
+    with pytest.raises(holdall.MissingError, match="7"):
+        ckpt.restore(7)
+    with pytest.raises(holdall.MissingError, match="no checkpoint 'best:none'"):
+        ckpt.restore("best:none")
+    for wrong, error in [("newest", ValueError), (1.5, TypeError), (True, TypeError)]:
+        with pytest.raises(error):
+            ckpt.restore(wrong)
+
+
+def test_a_fresh_start(made):
+    start = made().resume(**parts())
+    assert (start.resumed, start.path, start.step, start.epoch, start.metrics, start.best) == (False, None, 0, 0, {}, {})
+    assert "fresh" in repr(start)
+
+
+def test_only_what_is_named_is_put_back(made):
+    ckpt = made()
+    named = parts()
+    ckpt.track(**named)
+    trained(named)
+    ckpt.save(step=1)
+    saved = states(named)
+    trained(named)
+    moved = named["optimizer"].state_dict()["state"][0]["step"].item()
+    ckpt.restore("latest", model=named["model"])
+    assert_same(states(named)["model"], saved["model"])
+    assert named["optimizer"].state_dict()["state"][0]["step"].item() == moved
+
+
+def test_after_a_rollback_the_new_line_is_the_latest(made, tmp_path):
+    ckpt = made()
+    named = parts()
+    ckpt.track(**named)
+    for step in (1, 2, 3, 4):
+        trained(named)
+        ckpt.save(step=step)
+    assert ckpt.restore(2).step == 2
+    trained(named)
+    ckpt.save(step=3, wait=True)
+    here = states(named)
+    again = tmp_path / "copy"
+    subprocess.run(["cp", "-r", ckpt.folder, again], check=True)  # as a kill would leave it
+    with holdall.Checkpointer(again, signals=()) as other:
+        there = parts(seed=5)
+        assert other.resume(**there).step == 3
+        assert_same(states(there), here)
+
+
+def test_random_generators_go_on(made):
+    ckpt = made()
+    ckpt.track(**parts())
+    random.seed(5), numpy.random.seed(5), torch.manual_seed(5)
+    ckpt.save(step=1)
+    expected = random.random(), numpy.random.random(), torch.rand(2).tolist()
+    ckpt.restore()
+    assert (random.random(), numpy.random.random(), torch.rand(2).tolist()) == expected
+
+
+def test_what_differs_is_told(made, monkeypatch):
+    ckpt = made()
+    ckpt.track(**parts())
+    ckpt.save(step=1, wait=True)
+    from holdall.checkpoints import _environment
+
+    now = _environment.environment()
+    now["packages"]["torch"] = "99.0"
+    monkeypatch.setattr(_environment, "environment", lambda: now)
+    ckpt.close()
+    again = made()
+    with pytest.warns(holdall.HoldallWarning, match=r"torch was .*, and is 99\.0"):
+        again.resume(**parts())
+
+
+def test_history_is_a_table(made):
+    ckpt = made(keep_last=5)
+    ckpt.track(**parts())
+    ckpt.save(epoch=0, step=1, metrics={"loss": 0.25})
+    ckpt.save(epoch=1, step=2, metrics={"accuracy": 0.5}, wait=True)
+    history = ckpt.history()
+    assert [row["metrics"] for row in history] == [{"loss": 0.25}, {"accuracy": 0.5}]
+    lines = repr(history).splitlines()
+    assert len(lines) == 3 and lines[0].split()[:4] == ["step", "epoch", "loss", "accuracy"] and lines[1].split()[:4] == ["1", "0", "0.25", "-"]
+    assert "<td>0.25</td>" in history._repr_html_()
+
+
+# --- The files ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extension", ["pt", "safetensors"])
+def test_files_are_ordinary(extension, made):
+    ckpt = made(name=f"s{{step}}.{extension}", metadata={"note": "ours"})
+    named = parts()
+    ckpt.track(**named)
+    trained(named)
+    path = ckpt.save(epoch=2, step=7, metrics={"loss": 0.5}, wait=True)
+    if extension == "pt":
+        state = torch.load(path, weights_only=True)
+        assert_same(state["model_state_dict"], named["model"].state_dict())
+    else:
+        from safetensors.torch import load_file
+
+        flat = load_file(path)
+        assert flat["model_state_dict.0.weight"].equal(named["model"][0].weight)
+    ours = holdall.load(path, framework="torch")
+    assert_same(ours["optimizer_state_dict"], named["optimizer"].state_dict())
+    assert (ours["epoch"], ours["step"], ours["metrics"]) == (2, 7, {"loss": 0.5})
+    assert {"random_states", "data_position", "environment"} <= set(ours)
+    assert "gradients" not in ours
+    assert holdall.open(path).metadata["note"] == "ours"
+    assert holdall.verify(path)["sound"]
+    other = parts(seed=4)
+    assert ckpt.restore("latest", **other).step == 7
+    assert_same(states(other), states(named))
+
+
+# --- Metrics ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_metrics_of_every_kind_of_number(made):
+    ckpt = made()
+    ckpt.track(**parts())
+    loss = torch.tensor(0.5, requires_grad=True)
+    ckpt.log(eval_loss=numpy.float32(0.25))
+    ckpt.save(step=1, metrics={"loss": loss, "one": torch.tensor([2]), "int": numpy.int64(3), "nan": math.nan, "inf": -math.inf}, wait=True)
+    metrics = ckpt.history()[0]["metrics"]
+    assert math.isnan(metrics.pop("nan"))
+    assert metrics == {"loss": 0.5, "one": 2.0, "int": 3.0, "inf": -math.inf, "eval_loss": 0.25}
+    assert {type(value) for value in metrics.values()} == {float}
+    state = torch.load(ckpt.history()[0]["path"], weights_only=True)
+    assert math.isnan(state["metrics"]["nan"])
+
+
+def test_what_was_logged_goes_with_the_next_save_only(made):
+    ckpt = made()
+    ckpt.track(**parts())
+    ckpt.log(eval_loss=0.5)
+    ckpt.save(step=1)
+    ckpt.save(step=2, wait=True)
+    assert [row["metrics"] for row in ckpt.history()] == [{"eval_loss": 0.5}, {}]
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ({"metrics": {"loss": "0.5"}}, "loss is a number, not str"),
+        ({"metrics": {"loss": None}}, "loss is a number"),
+        ({"metrics": {"loss": torch.ones(2)}}, "loss is one number"),
+        ({"metrics": {1: 0.5}}, "a metric has a name"),
+        ({"metrics": [0.5]}, "a dict of names"),
+        ({"step": "3"}, "step is a number that counts, not str"),
+        ({"step": 3.0}, "step is a number that counts"),
+        ({"step": True}, "step is a number that counts"),
+        ({"step": -1}, "step is -1"),
+        ({"epoch": "3"}, "epoch is a number that counts"),
+    ],
+    ids=str,
+)
+def test_what_is_no_number(told, error, made):
+    ckpt = made(every_steps=1)
+    ckpt.track(**parts())
+    for call in (ckpt.step, ckpt.save):
+        with pytest.raises((TypeError, ValueError), match=error):
+            call(**told)
+    assert steps_of(ckpt) == []
+
+
+def test_numbers_of_numpy_are_numbers(made):
+    ckpt = made(every_steps=numpy.int64(2), keep_last=numpy.int32(1))
+    ckpt.track(**parts())
+    assert ckpt.step(step=numpy.int64(2), epoch=torch.tensor(1)) is not None
+    assert steps_of(ckpt) == [2]
+    state = torch.load(ckpt.history()[0]["path"], weights_only=True)
+    assert (type(state["step"]), type(state["epoch"])) == (int, int)
+
+
+# --- Arguments ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "always_the_same.pt"},
+        {"name": "{step}.unknown"},
+        {"name": "{step}/a.pt"},
+        {"name": "{step"},
+        {"every_steps": 0},
+        {"every_steps": "1000"},
+        {"every_steps": 1.5},
+        {"every_steps": True},
+        {"every_epochs": -1},
+        {"every_minutes": 0},
+        {"every_minutes": "15"},
+        {"every_minutes": math.nan},
+        {"keep_last": 0},
+        {"keep_best": ("loss", "lowest")},
+        {"keep_best": ("loss",)},
+        {"keep_best": ("loss", "min", 0)},
+        {"keep_best": [("loss", "min"), ("loss", "max")]},
+        {"keep_best": ("step", "max")},
+        {"keep_best": ("", "min")},
+        {"keep_every": 0},
+        {"max_age": "soon"},
+        {"max_age": 0},
+        {"max_bytes": 0},
+        {"max_bytes": "much"},
+        {"when_busy": "hurry"},
+        {"when_busy": "replace", "in_flight": 1},
+        {"in_flight": 0},
+        {"memory": 0},
+        {"memory": "lots"},
+        {"signals": ("SIGNAL",)},
+        {"signals": ("SIGKILL",)},
+        {"signals": (99,)},
+        {"signal_seconds": 0},
+        {"signal_seconds": "long"},
+        {"on_event": "print"},
+        {"on_error": "ignore"},
+        {"metadata": "note"},
+        {"threads": -1},
+        {"distributed": True},
+        {"every_stpes": 5},
+    ],
+    ids=str,
+)
+def test_arguments_are_refused_before_anything_is_touched(options, tmp_path):
+    folder = tmp_path / "runs"
+    with pytest.raises((TypeError, ValueError, holdall.Error)):
+        holdall.Checkpointer(folder, **options)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("target", [5, "model", object(), [torch.zeros(1)], torch.zeros(1)], ids=["int", "str", "object", "list", "tensor"])
+def test_a_target_without_a_state_is_refused(target, made):
+    ckpt = made()
+    with pytest.raises(TypeError, match=r"thing is a .*no state_dict"):
+        ckpt.resume(**parts(), thing=target)
+    with pytest.raises(ValueError, match="nothing to save"):
+        ckpt.save(step=1)
+
+
+def test_names_of_targets_collide_with_nothing(made):
+    ckpt = made()
+    names = ["self", "which", "epoch", "step", "metrics", "best", "random_states", "environment", "ranks", "gradients", "data_position"]
+    named = {name: torch.nn.Linear(2, 2) for name in names}
+    ckpt.track(**named)
+    before = states(named)
+    ckpt.save(step=3)
+    other = {name: torch.nn.Linear(2, 2) for name in names}
+    start = ckpt.restore("latest", **other)
+    assert start.step == 3
+    assert_same(states(other), before)
+
+
+def test_nothing_named_nothing_saved(made):
+    with pytest.raises(ValueError, match="nothing to save"):
+        made(every_steps=1).step()
+
+
+def test_lists_of_batches_are_loaders_too(made):
+    batches = [torch.randn(2, 4) for _ in range(5)]
+    ckpt = made(every_steps=2)
+    start = ckpt.resume(**parts(), loader=batches)
+    seen = []
+    for step, batch in start.steps(batches):
+        seen.append(batch)
+        ckpt.step()
+        if step == 4:
+            break
+    ckpt.wait()
+    again = ckpt.restore()
+    assert [step for step, _ in again.steps(batches)] == [5]
+
+
+# --- One folder, one run ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_in_use_is_refused_by_host_and_process(made, tmp_path):
+    ckpt = made()
+    with pytest.raises(holdall.StorageError, match=str(os.getpid())):
+        made()
+    code = f"import holdall; holdall.Checkpointer({ckpt.folder!r})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    import platform
+
+    assert f"process {os.getpid()}" in found.stderr and platform.node() in found.stderr
+    ckpt.close()
+    made().close()
+
+
+def test_the_folder_of_a_killed_run_is_taken_over_at_once(made):
+    folder = made().folder
+    code = f"import holdall, os, signal; c = holdall.Checkpointer({folder + '2'!r}); print('there', flush=True); signal.pause()"
+    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert run.stdout.readline() == "there\n"
+    with pytest.raises(holdall.StorageError, match=f"process {run.pid}"):
+        made(folder=folder + "2")
+    run.kill()
+    run.wait()
+    made(folder=folder + "2").close()
+
+
+# --- What goes wrong behind ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system takes rights that this user has not")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def big(bytes=3_000_000):
+    return {"model": torch.nn.Linear(bytes // 4000, 1000, bias=False)}
+
+
+def test_a_full_disk_is_told_by_the_next_call_and_once(made, small_disk):
+    ckpt = made(small_disk / "runs")
+    ckpt.track(**big())
+    ckpt.save(step=1, wait=True)
+    ckpt.save(step=2)
+    with pytest.raises(holdall.StorageError, match="checkpoint_epoch0_step2"):
+        while True:
+            ckpt.step(step=3)
+    ckpt.step(step=4)
+    ckpt.close()
+    assert [row["step"] for row in ckpt.history() if row["state"] == "complete"] == [1]
+
+
+def test_a_full_disk_is_told_at_close(made, small_disk):
+    ckpt = made(small_disk / "runs")
+    ckpt.track(**big(6_000_000))
+    ckpt.save(step=1)
+    with pytest.raises(holdall.StorageError) as told:
+        ckpt.close()
+    import errno
+
+    assert told.value.errno == errno.ENOSPC
+    ckpt.close()
+    assert os.listdir(small_disk / "runs") == [] or not [name for name in os.listdir(small_disk / "runs") if not name.startswith(".")]
+
+
+def test_what_ended_the_training_is_what_is_raised(small_disk):
+    with pytest.warns(holdall.HoldallWarning, match="not saved"), pytest.raises(KeyError):  # noqa: SIM117
+        with holdall.Checkpointer(small_disk / "runs", sync=False, signals=()) as ckpt:
+            ckpt.track(**big(6_000_000))
+            ckpt.save(step=1)
+            raise KeyError("the training's")
+
+
+def test_on_error_warn_goes_on(made, small_disk):
+    told = []
+    ckpt = made(small_disk / "runs", on_error="warn", on_event=told.append)
+    ckpt.track(**big(6_000_000))
+    ckpt.save(step=1)
+    with pytest.warns(holdall.HoldallWarning, match="not saved"):
+        ckpt.wait()
+    with pytest.warns(holdall.HoldallWarning, match="not saved"):
+        ckpt.save(step=2, wait=True)
+    ckpt.close()
+    assert [event.kind for event in told] == ["failed", "failed"]
+    assert str(told[0]).startswith("failed ") and "step1" in str(told[0])
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn"])
+def test_a_bound_of_memory_and_a_full_disk(on_error, made, small_disk):
+    """What is written while the step waits fails there."""
+    ckpt = made(small_disk / "runs", memory="1MB", on_error=on_error)
+    ckpt.track(**big(6_000_000))
+    if on_error == "warn":
+        with pytest.warns(holdall.HoldallWarning, match="not saved"):
+            assert ckpt.save(step=1) is None
+    else:
+        with pytest.raises(holdall.StorageError):
+            ckpt.save(step=1)
+    ckpt.close()
+
+
+def test_a_folder_deleted_under_it(made):
+    import shutil
+
+    ckpt = made()
+    ckpt.track(**parts())
+    shutil.rmtree(ckpt.folder)
+    ckpt.save(step=1)
+    with pytest.raises((holdall.StorageError, holdall.MissingError)):
+        ckpt.close()
+    ckpt.close()
+
+
+# --- While others are written -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("busy", ["wait", "skip", "replace"])
+def test_when_busy(busy, made):
+    """Of a state of 200 MB some saves come while another is written."""
+    told = []
+    ckpt = made(when_busy=busy, on_event=told.append)
+    ckpt.track(**big(100_000_000))
+    paths = [ckpt.save(step=step) for step in range(1, 7)]
+    ckpt.close()
+    kinds = [(event.kind, event.step) for event in told]
+    saved = {step for kind, step in kinds if kind == "saved"}
+    others = {step for kind, step in kinds if kind == {"skip": "skipped", "replace": "replaced"}.get(busy)}
+    assert saved | others == set(range(1, 7)) and not saved & others
+    assert {step for step, path in enumerate(paths, 1) if path is None} == (others if busy == "skip" else set())
+    assert (busy == "wait") == (not others)
+    assert [row["step"] for row in ckpt.history()] == sorted(saved)
+    assert (1 in saved) if busy == "skip" else (6 in saved)
+
+
+def test_events_and_their_lines(made, capsys):
+    ckpt = made(keep_last=1, on_event=print)
+    ckpt.track(**parts())
+    ckpt.save(epoch=3, step=7, metrics={"loss": 0.25}, wait=True)
+    ckpt.save(epoch=3, step=8, wait=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(f"saved {ckpt.folder}/checkpoint_epoch3_step7.pt, step 7, epoch 3, loss 0.25, ")
+    assert " kB, waited " in lines[0] and " s, written in " in lines[0]
+    assert lines[2] == f"removed {ckpt.folder}/checkpoint_epoch3_step7.pt"
+
+
+def test_events_have_facts(made):
+    told = []
+    ckpt = made(on_event=told.append)
+    ckpt.track(**parts())
+    path = ckpt.save(epoch=3, step=7, metrics={"loss": 0.25}, wait=True)
+    event = told[0]
+    assert type(event) is Event
+    assert (event.kind, event.path, event.step, event.epoch, event.metrics, event.error) == ("saved", path, 7, 3, {"loss": 0.25}, None)
+    assert event.bytes == os.path.getsize(path) and event.waited > 0 and event.written > 0
+
+
+# --- The end ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_closed_is_closed(made):
+    ckpt = made(every_steps=1)
+    ckpt.track(**parts())
+    ckpt.save(step=1)
+    ckpt.close()
+    ckpt.close()
+    ckpt.wait()
+    assert [row["step"] for row in ckpt.history()] == [1]
+    for call in (ckpt.step, ckpt.save, ckpt.end_epoch, ckpt.resume, ckpt.restore, ckpt.prune, lambda: ckpt.track(**parts())):
+        with pytest.raises(ValueError, match="closed"):
+            call()
+
+
+def test_hooks_are_gone_behind_close(made):
+    named = parts()
+    before = len(named["optimizer"]._optimizer_step_post_hooks)
+    ckpt = made()
+    ckpt.resume(**named)
+    ckpt.resume(**named)
+    assert len(named["optimizer"]._optimizer_step_post_hooks) == before + 1
+    ckpt.close()
+    assert len(named["optimizer"]._optimizer_step_post_hooks) == before
+
+
+def test_nobody_closes_and_nothing_is_lost(tmp_path):
+    code = """
+import sys, torch, holdall
+ckpt = holdall.Checkpointer(sys.argv[1])
+ckpt.track(model=torch.nn.Linear(5000, 5000))
+ckpt.step(step=1)
+ckpt.save(step=2)
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+    with holdall.Checkpointer(tmp_path) as ckpt:
+        assert [(row["step"], row["state"]) for row in ckpt.history()] == [(2, "complete")]
+
+
+def test_another_thread_may_do_all_of_it(made):
+    found = []
+
+    def work():
+        ckpt = made(every_steps=1, signals=("SIGTERM", "SIGINT"))
+        ckpt.track(**parts())
+        for _ in range(3):
+            ckpt.step()
+        ckpt.close()
+        found.append([row["step"] for row in ckpt.history()])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [[1, 2, 3]]
+
+
+def _in_child(ckpt, queue):
+    try:
+        ckpt.save(step=9)
+    except Exception as error:
+        queue.put(f"{type(error).__name__}: {error}")
+    ckpt.close()
+
+
+def test_a_forked_child_touches_nothing(made):
+    """It ends through the interpreter's usual way out, with the Checkpointer alive, closed, or in a with block that it leaves."""
+    ckpt = made(every_steps=1, signals=("SIGTERM",))
+    ckpt.track(**parts())
+    ckpt.step()
+    ckpt.wait()
+    before = sorted(os.listdir(ckpt.folder))
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(ckpt, queue))
+    child.start()
+    said = queue.get(timeout=60)
+    child.join(60)
+    assert child.exitcode == 0 and "child process" in said
+    assert sorted(os.listdir(ckpt.folder)) == before
+    ckpt.step()
+    ckpt.wait()
+    assert steps_of(ckpt) == [1, 2]
+
+
+def test_a_child_that_exits_by_itself(tmp_path):
+    code = """
+import os, sys, torch, holdall
+with holdall.Checkpointer(sys.argv[1], every_steps=1) as ckpt:
+    ckpt.track(model=torch.nn.Linear(1000, 1000))
+    ckpt.step()
+    child = os.fork()
+    if child == 0:
+        sys.exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    ckpt.step()
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=120)
+    with holdall.Checkpointer(tmp_path) as ckpt:
+        assert [row["step"] for row in ckpt.history()] == [1, 2]
+
+
+def test_workers_of_a_loader_end_as_they_do(made):
+    ckpt = made(every_steps=2, signals=("SIGTERM", "SIGINT"))
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(12, 4)), batch_size=2, num_workers=2)
+    start = ckpt.resume(**parts(), loader=loader)
+    for _ in start.epochs(2):
+        for _ in start.steps(loader):
+            ckpt.step()
+    assert steps_of(ckpt) == [2, 4, 6, 8, 10, 12]
+
+
+# --- Memory -------------------------------------------------------------------------------------------------------------------------
+
+MEMORY = """
+import sys, threading, time, torch, holdall
+megabytes, bound = 300, sys.argv[2]
+model = torch.nn.Linear(megabytes * 250, 1000, bias=False)
+torch.nn.init.ones_(model.weight)
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+highest = 0
+def watch():
+    global highest
+    while True:
+        highest = max(highest, resident())
+        time.sleep(0.002)
+
+with holdall.Checkpointer(sys.argv[1], memory=None if bound == "none" else bound, sync=False, signals=()) as ckpt:
+    ckpt.track(model=model)
+    before = resident()
+    threading.Thread(target=watch, daemon=True).start()
+    for step in range(3):
+        ckpt.save(step=step)
+print((highest - before) // 1_000_000)
+"""
+
+
+@pytest.mark.parametrize(("bound", "most"), [("none", 345), ("40MB", 85), ("400MB", 345)])
+def test_memory_is_bounded(bound, most, tmp_path):
+    """One copy of the state, or what was allowed, and little beside."""
+    found = subprocess.run([sys.executable, "-c", MEMORY, tmp_path, bound], capture_output=True, text=True, check=True)
+    assert int(found.stdout) <= most
+
+
+# --- As the documentation has it ----------------------------------------------------------------------------------------------------
+
+
+def test_the_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = parts()
+    model, optimizer = named.values()
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(12, 4)), batch_size=4, shuffle=True)
+
+    def train(batch):
+        optimizer.zero_grad()
+        loss = model(batch[0]).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    with holdall.Checkpointer("runs/bert", keep_last=3, keep_best=("eval_loss", "min"), every_steps=1000, every_minutes=15) as ckpt:
+        start = ckpt.resume(model=model, optimizer=optimizer, scheduler=scheduler, loader=loader)
+        for epoch in start.epochs(10):
+            for step, batch in start.steps(loader):
+                loss = train(batch)
+                ckpt.step(epoch=epoch, step=step, metrics={"loss": loss})
+        ckpt.save(epoch=epoch, step=step, wait=True)
+    assert [row["step"] for row in ckpt.history()] == [30]
