@@ -163,9 +163,7 @@ void save(const OpenedModel& opened, nb::handle to, const std::string& format, b
   options.write.alignment = alignment;
   options.write.compress = compress;
   options.may_go = may_go;
-  for (const auto& [name, other] : nb::borrow<nb::dict>(beside)) {
-    options.beside.emplace_back(nb::cast<std::string>(name), nb::cast<const OpenedModel&>(other).model);
-  }
+  options.beside = models_of(beside);
   options.execute.progress = [&](std::uint64_t bytes, std::uint64_t total) { return listener.told(bytes, total); };
   Status status;
   {
@@ -184,6 +182,14 @@ nb::tuple tuple_of(const Shape& shape) {
     PyTuple_SetItem(sizes.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLongLong(shape[i]));
   }
   return nb::borrow<nb::tuple>(sizes);
+}
+
+std::vector<std::pair<std::string, std::shared_ptr<const Model>>> models_of(nb::handle named) {
+  std::vector<std::pair<std::string, std::shared_ptr<const Model>>> models;
+  for (const auto& [name, opened] : nb::borrow<nb::dict>(named)) {
+    models.emplace_back(nb::cast<std::string>(name), nb::cast<const OpenedModel&>(opened).model);
+  }
+  return models;
 }
 
 Bundle bundle_of(nb::handle source) {

@@ -409,7 +409,7 @@ class Checkpointer:
             native = _save.build(state, {**self._metadata, _STAMP: stamp}, self._trusted, framework=_framework())
         self._told(writer.check)
         path: list[str] = []
-        self._told(lambda: path.append(writer.save(native, step, epoch, metrics, "", self._waits or last)))
+        self._told(lambda: path.append(writer.save(native, step, epoch, metrics, "", self._waits or last, {}, [])))
         return path[0] or None if path else None
 
     def _make_ready(self) -> None:
