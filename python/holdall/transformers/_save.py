@@ -115,8 +115,11 @@ def _agree(model: Any, preprocessing: Any) -> None:
         warnings.warn(doubt, HoldallWarning, stacklevel=4)
 
 
-def _parts(model: Any, place: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """config.json as a dict and the tensors as the checkpoint has them; config and generation config are put into the folder."""
+def _parts(model: Any, place: str, names: str = "file") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """config.json as a dict and the tensors; config and generation config are put into the folder.
+
+    `names`: "file" has the tensors' names and shapes as files of every version of transformers have them, "module" as load_state_dict() takes them.
+    """
     config = copy.deepcopy(model.config)
     config.dtype = str(model.dtype).removeprefix("torch.")
     config.architectures = [type(model).__name__]
@@ -130,9 +133,8 @@ def _parts(model: Any, place: str) -> tuple[dict[str, Any], dict[str, torch.Tens
     lost = [name for name, value in state.items() if not isinstance(value, torch.Tensor) or value.device.type == "meta"]
     if lost:
         raise UnsupportedError(f"{len(lost)} entries have no values to save, {lost[0]} the first")
-    # The names and shapes of the checkpoint are those that transformers reads in every version, not those of today's modules.
     state = remove_tied_weights_from_state_dict(state, model)
-    return document, dict(revert_weight_conversion(model, state))
+    return document, dict(revert_weight_conversion(model, state)) if names == "file" else state
 
 
 def _own_files(folder: str, preprocessing: Any) -> list[str]:
