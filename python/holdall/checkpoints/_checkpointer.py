@@ -111,6 +111,7 @@ class Checkpointer:
         self._loaders: Targets = {}
         self._process = os.getpid()
         self._is_ready = False
+        self._ends = False
         self._is_closed = False
         self._writer: _native.Checkpointer | None = None
         self._ranks = _ranks.ranks_of(distributed)
@@ -162,16 +163,12 @@ class Checkpointer:
         progress.told(epoch, step, metrics)
         if not progress.is_amid:
             progress.is_epoch_done = False
-        self._signals.step()
-        ends = self._signals.pending is not None
-        if not ends:
+        if self._signals.pending is None:
             self._poll()
         is_due = progress.is_due()
-        asked = _ENDS if ends else _TIME if progress.is_time() else 0
-        if self._asks_ranks and self._ranks.count > 1:
-            asked = self._ranks.highest(asked)
+        asked = self._asked()
         if asked == _ENDS:
-            return self._save_at_the_end(ends)
+            return self._save_at_the_end()
         path = self._save() if is_due or asked == _TIME else None
         if path is None and self._has_rules:
             self._make_ready()
@@ -350,8 +347,6 @@ class Checkpointer:
             state.update(ranks[self._ranks.rank])
 
     def _save(self, last: bool = False) -> str | None:
-        if not self._targets:
-            raise ValueError("nothing to save: name it by resume(model=…, optimizer=…) or track(…)")
         progress = self._progress
         own: dict[str, Any] = {}
         metrics: dict[str, float] = {}
@@ -372,20 +367,43 @@ class Checkpointer:
         self._dispatch()
         return path
 
-    def _save_at_the_end(self, mine: bool) -> str | None:
-        """Once more, before a signal has its effect, here if it is `mine`. What fails is but a warning: the signal is not lost."""
+    def _asked(self) -> int:
+        """Behind a step: whether a signal has come, or the time of every_minutes, on any rank."""
+        self._signals.step()
+        asked = _ENDS if self._signals.pending is not None else _TIME if self._progress.is_time() else 0
+        return self._ranks.highest(asked) if self._asks_ranks and self._ranks.count > 1 else asked
+
+    def _is_wanted(self) -> bool:
+        """The same for callbacks that have steps, and saves, of their own; _heed_signals() is to follow."""
+        asked = self._asked()
+        self._ends = asked == _ENDS
+        return asked != 0
+
+    def _heed_signals(self) -> None:
+        """Behind a save that _is_wanted() asked for: all ranks wait for the disk, then a signal has its effect where it came."""
+        if self._ends:
+            self._ends = False
+            self._end(self.wait)
+
+    def _save_at_the_end(self) -> str | None:
+        """Once more, before a signal has its effect where it came. What fails is but a warning: the signal is not lost."""
+        return self._end(self._poll, lambda: self._save(last=True), self.wait)
+
+    def _end(self, *acts: Callable[[], str | None]) -> str | None:
         path: str | None = None
-        for act in (self._poll, lambda: self._save(last=True), self.wait):
+        for act in acts:
             try:
                 path = act() or path
             except Error as failure:
                 warnings.warn(f"a checkpoint was not saved: {failure}", HoldallWarning, stacklevel=3)
-        if mine:
+        if self._signals.pending is not None:
             self._signals.take_effect()
             self._signals.step()
         return path
 
     def _of_this_rank(self) -> dict[str, Any]:
+        if not self._targets:
+            raise ValueError("nothing to save: name it by resume(model=…, optimizer=…) or track(…)")
         loader = self._feeds.loader_of(self._progress.feed)
         name = next((name for name, known in self._loaders.items() if known is loader), None)
         own: dict[str, Any] = {"random_states": _random.states(), "data_position": {**self._progress.position(), "loader": name}}

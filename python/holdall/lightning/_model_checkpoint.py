@@ -32,10 +32,10 @@ class _Files(Checkpointer):
 
     taken: dict[str, Any] | None = None
 
-    def _of_this_rank(self, hand: bool) -> dict[str, Any]:
+    def _of_this_rank(self) -> dict[str, Any]:
         return {}
 
-    def _write(self, ranks: list[dict[str, Any]], step: int, epoch: int | None, metrics: list[tuple[str, float]]) -> str | None:
+    def _write(self, ranks: list[dict[str, Any]], step: int, epoch: int | None, metrics: list[tuple[str, float]], last: bool) -> str | None:
         writer, taken = self._writer, self.taken
         assert writer is not None
         if taken is None:
@@ -43,7 +43,7 @@ class _Files(Checkpointer):
         with _collector.put_off():
             metadata = {**self._metadata, _STAMP: writer.stamp(step, epoch, metrics)}
             native = _save.build(taken, metadata, self._trusted, framework="pt")
-        return writer.save(native, step, epoch, metrics, "pytorch", self._waits, {}, []) or None
+        return writer.save(native, step, epoch, metrics, "pytorch", self._waits or last, {}, []) or None
 
 
 class _Taken(_Torch):  # type: ignore[misc]

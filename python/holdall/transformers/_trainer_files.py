@@ -32,7 +32,7 @@ class Folders(Checkpointer):
         self._trainer = trainer
         self._still: Files | None = None
 
-    def _of_this_rank(self, hand: bool) -> Files:
+    def _of_this_rank(self) -> Files:
         """What Trainer writes on each rank, by its own functions: random states under a name of each, the scaler."""
         trainer = self._trainer
         if trainer.args.save_only_model:
@@ -42,7 +42,7 @@ class Folders(Checkpointer):
             trainer._save_scaler(place)
             return _files_in(place)
 
-    def _write(self, ranks: list[Files], step: int, epoch: int | None, metrics: list[tuple[str, float]]) -> str | None:
+    def _write(self, ranks: list[Files], step: int, epoch: int | None, metrics: list[tuple[str, float]], last: bool) -> str | None:
         writer = self._writer
         assert writer is not None
         files = {name: data for own in ranks for name, data in own.items()}
@@ -51,7 +51,7 @@ class Folders(Checkpointer):
         there = pathlib.Path(self.folder, _NAME.format(step=step))
         # A checkpoint of this step that is written once more, after an evaluation or by an earlier run; others are refused.
         may_go = [str(path.relative_to(there)) for path in there.rglob("*")] if (there / _STAMP).is_file() else []
-        return writer.save(native, step, epoch, metrics, "huggingface", self._waits, beside, may_go) or None
+        return writer.save(native, step, epoch, metrics, "huggingface", self._waits or last, beside, may_go) or None
 
     def _contents(self, files: Files) -> tuple[_native.Model, dict[str, _native.Model]]:
         """The model with all small files, and what holds more tensors."""
