@@ -19,8 +19,8 @@ class Gradients:
         known = self._watched.pop(name, None)
         if known is not None:
             known[1].remove()
-        inner = getattr(optimizer, "optimizer", None)  # accelerate's wrapper
-        bare = inner if hasattr(inner, "register_step_post_hook") else optimizer
+        inner: Any = getattr(optimizer, "optimizer", None)  # accelerate's wrapper
+        bare: Any = inner if hasattr(inner, "register_step_post_hook") else optimizer
         if hasattr(bare, "register_step_post_hook"):
             self._watched[name] = bare, bare.register_step_post_hook(_used)
 
