@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <cerrno>
 #include <random>
@@ -85,6 +86,20 @@ TEST(Checksum, PiecesJoinToTheWhole) {
     hasher.update(head);
     hasher.update(tail);
     EXPECT_EQ(hasher.finish(), xxh3_128(bytes(data)));
+  }
+}
+
+// crc32() folds long texts where the processor can; zlib does not.
+TEST(Checksum, Crc32IsThatOfZlib) {
+  std::mt19937 random(7);
+  std::string data(20'000, '\0');
+  for (char& c : data) c = static_cast<char>(random());
+  for (std::size_t size = 0; size < 3000; ++size) {
+    const std::size_t at = random() % 100;
+    const auto seed = static_cast<std::uint32_t>(random());
+    const std::string_view part = std::string_view(data).substr(at, size % 2 == 0 ? size : 6 * size);
+    const auto expected = ::crc32_z(seed, reinterpret_cast<const Bytef*>(part.data()), part.size());
+    ASSERT_EQ(crc32(bytes(part), seed), expected) << part.size() << " bytes from " << at;
   }
 }
 

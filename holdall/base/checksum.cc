@@ -4,10 +4,19 @@
 #include <xxhash.h>
 #include <zlib.h>
 
+#include <array>
+
+#include "holdall/base/crc32_fold.h"
+
 namespace holdall {
 
 std::uint32_t crc32(std::span<const std::byte> data, std::uint32_t seed) noexcept {
-  return data.empty() ? seed : libdeflate_crc32(seed, data.data(), data.size());
+  if (data.empty()) return seed;
+  // The register is the inverted CRC; bytes that were folded stand for those before them with a register of 0.
+  std::array<std::byte, 16> folded;
+  const std::size_t done = crc32_fold(data, ~seed, folded);
+  if (done != 0) seed = libdeflate_crc32(~std::uint32_t{0}, folded.data(), folded.size());
+  return libdeflate_crc32(seed, data.data() + done, data.size() - done);
 }
 
 std::uint32_t crc32_join(std::uint32_t a, std::uint32_t b, std::uint64_t b_size) noexcept {
