@@ -173,12 +173,15 @@ class Ear:
         return ear
 
     def close(self) -> None:
-        """In the main thread. Ends the thread."""
+        """In the main thread. Ends the thread. A second time it does nothing."""
+        writer, self._writer = self._writer, -1
+        if writer == -1:
+            return
         _EARS.discard(self)
         mine = signal.set_wakeup_fd(-1)
-        if mine not in (-1, self._writer):
+        if mine not in (-1, writer):
             signal.set_wakeup_fd(mine)
-        os.close(self._writer)
+        os.close(writer)
 
 
 def _listen(reader: int, heard: Callable[[int], None]) -> None:
