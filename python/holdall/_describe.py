@@ -29,9 +29,10 @@ class _Class(NamedTuple):
 
 class Describer:
     """`trusted`: classes that may stand in the file beyond those known to be inert, by their names. `arrays_say_so`: arrays of
-    NumPy are to come back as such from a file whose tensors are torch's."""
+    NumPy are to come back as such from a file whose tensors are torch's. `staging`: what moves a device's storages (torch/_staging.py)."""
 
-    def __init__(self, trusted: Sequence[Any] = (), *, arrays_say_so: bool = False) -> None:
+    def __init__(self, trusted: Sequence[Any] = (), *, arrays_say_so: bool = False, staging: Any = None) -> None:
+        self._staging = staging
         self._of_array = {"class": _Class("numpy", "ndarray")} if arrays_say_so else None
         self._trusted = named(trusted)
         self._moved: dict[Any, Any] = {}
@@ -40,7 +41,7 @@ class Describer:
     def moved(self, key: Any, storage: Any) -> Any:
         """A device's storage in the CPU's memory, once for all tensors that share it."""
         if key not in self._moved:
-            self._moved[key] = storage.cpu()
+            self._moved[key] = storage.cpu() if self._staging is None else self._staging.moved(storage)
         return self._moved[key]
 
     def describe(self, value: Any) -> Description:

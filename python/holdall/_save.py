@@ -49,10 +49,11 @@ def build(
     framework: str = "",
     config: dict[str, Any] | None = None,
     side_files: dict[str, bytes] | None = None,
+    staging: Any = None,
 ) -> _native.Model:
     from ._describe import Describer
 
-    describe = Describer(trusted, arrays_say_so=framework == "pt").describe
+    describe = Describer(trusted, arrays_say_so=framework == "pt", staging=staging).describe
     given = None if metadata is None else _checked(metadata)
     if isinstance(state, _model.Model) and config is None and side_files is None:
         return state._native if given is None else state._native.with_metadata(describe, given)

@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import _collector, _native, _random, _ranks, _save
 from .._load import load
-from ..errors import CorruptError, Error, HoldallWarning, LimitError, MismatchError, MissingError, StorageError, UnsupportedError
+from ..errors import CorruptError, Error, HoldallWarning, LimitError, MissingError, StorageError, UnsupportedError
 from . import _environment, _options, _state
 from ._events import Event, History
 from ._gradients import Gradients
@@ -21,7 +21,7 @@ from ._progress import Progress
 from ._signals import Signals
 from ._start import Feeds, Start
 
-_STATE = "_state_dict"
+_STATE = _state.STATE
 _STAMP = "holdall.checkpoint"
 # Why a save is asked for beside the rules of steps and epochs; the highest of all ranks counts.
 _TIME, _ENDS = 1, 2
@@ -111,6 +111,7 @@ class Checkpointer:
         self._loaders: Targets = {}
         self._process = os.getpid()
         self._is_ready = False
+        self._staging: list[Any] = []
         self._ends = False
         self._is_closed = False
         self._writer: _native.Checkpointer | None = None
@@ -141,10 +142,10 @@ class Checkpointer:
         load_state_dict(); loaders of data, whose position Start.steps() knows, need not be named. What was named before stays."""
         self._usable()
         for name, target in targets.items():
-            if target is not None and not _is_loader(name, target):
+            if target is not None and not _state.is_loader(name, target):
                 _state.require(name, target)
         for name, target in targets.items():
-            if _is_loader(name, target):
+            if _state.is_loader(name, target):
                 self._loaders[name] = target
             elif target is not None:
                 self._targets[name] = target
@@ -316,7 +317,7 @@ class Checkpointer:
         return dict(state), None
 
     def _put(self, path: str, state: dict[str, Any], targets: Targets) -> Start:
-        self._ranks.together(_failure_of(lambda: _check(path, state, targets)))
+        self._ranks.together(_failure_of(lambda: _state.check_all(path, state, targets)))
         states = {name: state.pop(name + _STATE) for name in targets}
         self._ranks.together(_failure_of(lambda: _state.put_all(targets, states, path)))
         self._own(state)
@@ -424,7 +425,8 @@ class Checkpointer:
                 state["ranks"] = ranks
             state["environment"] = self._here()
             stamp = writer.stamp(step, epoch, metrics)
-            native = _save.build(state, {**self._metadata, _STAMP: stamp}, self._trusted, framework=_framework())
+            with _state.staged(self._staging) as staging:
+                native = _save.build(state, {**self._metadata, _STAMP: stamp}, self._trusted, framework=_framework(), staging=staging)
         self._told(writer.check)
         path: list[str] = []
         self._told(lambda: path.append(writer.save(native, step, epoch, metrics, "", self._waits or last, {}, [])))
@@ -560,16 +562,6 @@ def _would_be_newest(row: dict[str, Any], order: list[dict[str, Any]], is_named:
     return not order or row["step"] > order[0]["step"]
 
 
-def _check(path: str, state: dict[str, Any], targets: Targets) -> None:
-    """Raises MismatchError, CorruptError for targets that are not those whose states these are."""
-    missing = [name for name in targets if name + _STATE not in state]
-    if missing:
-        kept = ", ".join(name.removesuffix(_STATE) for name in state if name.endswith(_STATE)) or "none"
-        raise MismatchError(f"no state of {', '.join(missing)} was saved; saved were {kept}", path=path)
-    for name, target in targets.items():
-        _state.check(name, target, state[name + _STATE], path)
-
-
 def _failure_of(act: Callable[[], None]) -> Exception | None:
     try:
         act()
@@ -587,13 +579,6 @@ def _at_exit(checkpointer: Checkpointer) -> Callable[[], None]:
             left.__exit__(SystemExit, SystemExit(), None)
 
     return atexit.register(close)
-
-
-def _is_loader(name: str, target: Any) -> bool:
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and isinstance(target, torch.utils.data.DataLoader):
-        return True
-    return name.endswith("loader") and hasattr(target, "__iter__") and not hasattr(target, "load_state_dict")
 
 
 def _framework() -> str:

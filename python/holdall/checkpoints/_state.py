@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import CorruptError, Error, MismatchError
 
 State = dict[str, Any]
+
+# Behind the name of each target, in a file.
+STATE = "_state_dict"
 
 _NAMES_SHOWN = 8
 # Bytes of a state that is kept until all others have been put back.
@@ -64,6 +68,31 @@ def adapter_of(target: Any) -> Any:
     return None
 
 
+def is_loader(name: str, target: Any) -> bool:
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and isinstance(target, torch.utils.data.DataLoader):
+        return True
+    return name.endswith("loader") and hasattr(target, "__iter__") and not hasattr(target, "load_state_dict")
+
+
+@contextlib.contextmanager
+def staged(kept: list[Any]) -> Iterator[Any]:
+    """Where what lies on devices is copied to meanwhile; `kept` keeps its memory from one time to the next. None without torch."""
+    if "torch" not in sys.modules:
+        yield None
+        return
+    from ..torch._staging import Staging
+
+    if not kept:
+        kept.append(Staging())
+    staging: Staging = kept[0]
+    staging.begin()
+    try:
+        yield staging
+    finally:
+        staging.finish()
+
+
 def taken(target: Any) -> Any:
     """The state, which may share memory with the target."""
     adapter = adapter_of(target)
@@ -81,6 +110,16 @@ def check(name: str, target: Any, state: Any, path: str) -> None:
         _check_optimizer(name, target, state, path)
     elif type(target).__module__.startswith("torch.optim") and isinstance(state, Mapping):
         _check_scheduler(name, target, state, path)
+
+
+def check_all(path: str, state: State, targets: Mapping[str, Any]) -> None:
+    """Raises MismatchError, CorruptError for targets that are not those whose states these are."""
+    missing = [name for name in targets if name + STATE not in state]
+    if missing:
+        kept = ", ".join(name.removesuffix(STATE) for name in state if name.endswith(STATE)) or "none"
+        raise MismatchError(f"no state of {', '.join(missing)} was saved; saved were {kept}", path=path)
+    for name, target in targets.items():
+        check(name, target, state[name + STATE], path)
 
 
 def put(target: Any, state: Any) -> None:
