@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any, TypeVar
 
@@ -38,8 +39,8 @@ class Ranks:
         if failure is not None:
             raise failure
 
-    def close(self) -> None:
-        """Nothing can be agreed on afterwards."""
+    def close(self, alone: bool) -> None:
+        """Nothing can be agreed on afterwards. `alone`: others may be elsewhere, and what they wait for fails."""
 
 
 class TorchRanks(Ranks):
@@ -84,8 +85,12 @@ class TorchRanks(Ranks):
             if other is not None:
                 raise raised(*other)
 
-    def close(self) -> None:
+    def close(self, alone: bool) -> None:
         if self._group is not None and self._distributed.is_initialized():
+            if not alone:
+                # Who leaves breaks what others are still waiting in. None leaves before all are here, and here nothing is lost.
+                with contextlib.suppress(RuntimeError):
+                    self.highest(0)
             self._distributed.destroy_process_group(self._group)
         self._group = None
 

@@ -204,8 +204,10 @@ class Checkpointer:
 
     def wait(self) -> None:
         """Until all is on disk. Raises what failed."""
-        if self._is_closed and self._writer is None:
-            return
+        if not self._is_closed:
+            self._wait()
+
+    def _wait(self) -> None:
         try:
             with self._agreed():
                 if self._writer is not None:
@@ -507,7 +509,7 @@ class Checkpointer:
             return
         self._gradients.close()
         try:
-            self._settle(wait, alone and self._ranks.count > 1)
+            self._settle(wait, alone)
         except Error as failure:
             if self._signals.pending is None:
                 raise
@@ -518,8 +520,8 @@ class Checkpointer:
     def _settle(self, wait: bool, alone: bool) -> None:
         writer = self._writer
         try:
-            if wait and not alone:
-                self.wait()
+            if wait and (not alone or self._ranks.count == 1):
+                self._wait()
         finally:
             try:
                 if writer is not None:
@@ -527,7 +529,7 @@ class Checkpointer:
                     self._dispatch()
             finally:
                 self._feeds.close()
-                self._ranks.close()
+                self._ranks.close(alone)
 
     def _usable(self) -> None:
         if self._is_closed:
