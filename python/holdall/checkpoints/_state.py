@@ -53,15 +53,14 @@ def require(name: str, target: Any) -> None:
 
 
 def adapter_of(target: Any) -> Any:
-    """The module of this package that knows such objects, where torch's protocol does not: keras, sklearn; None for others."""
-    if hasattr(target, "state_dict"):
-        return None
+    """The module of this package that knows such objects, where torch's protocol does not: keras, also where its layers are torch's modules,
+    sklearn; None for others."""
     names = {of.__module__.partition(".")[0] for of in type(target).__mro__}
     if "keras" in names:
         from ..keras import _state as of_keras
 
         return of_keras
-    if "sklearn" in names:
+    if "sklearn" in names and not hasattr(target, "state_dict"):
         from ..sklearn import _state as of_sklearn
 
         return of_sklearn
