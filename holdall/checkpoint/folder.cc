@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 #include <set>
+#include <utility>
 
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
@@ -45,6 +46,20 @@ Result<std::uint64_t> folder_bytes(System& system, const std::string& path) {
   static_cast<void>(system.close(handle));  // nothing was written through it
   if (!status) return std::move(status).error();
   return bytes;
+}
+
+// What the journal says of each name, or nullptr.
+std::vector<Checkpoint*> said_of(const std::vector<std::string>& names, std::vector<Checkpoint>& journal) {
+  TextViewMap<Checkpoint*> known;
+  known.reserve(journal.size());
+  for (Checkpoint& checkpoint : journal) known.emplace(checkpoint.name, &checkpoint);
+  std::vector<Checkpoint*> found;
+  found.reserve(names.size());
+  for (const std::string& name : names) {
+    const auto said = known.find(name);
+    found.push_back(said == known.end() ? nullptr : said->second);
+  }
+  return found;
 }
 
 // Whether this is worth being called damaged where it cannot be read: its name is a checkpoint's.
@@ -144,40 +159,43 @@ Result<CheckpointFolder> CheckpointFolder::read(const std::string& path, System&
   HOLDALL_ASSIGN(folder.journal_, read_journal(system, path));
   HOLDALL_ASSIGN(std::vector<std::string> names, system.list(path));
   std::erase_if(names, [](const std::string& name) { return name.starts_with('.'); });
-  std::sort(names.begin(), names.end());
-  TextViewMap<const Checkpoint*> known;
-  for (const Checkpoint& checkpoint : folder.journal_.saved) known[checkpoint.name] = &checkpoint;
   // A line that cannot be read may have been the last word on any of them.
   const bool believed = folder.journal_.bad_lines == 0;
-  std::vector<Checkpoint> entries(names.size());
-  std::vector<char> present(names.size(), 0);
+  std::vector<Checkpoint> journal = std::exchange(folder.journal_.saved, {});
+  const std::vector<Checkpoint*> saved = said_of(names, journal);
+  std::vector<std::unique_ptr<Checkpoint>> examined(names.size());  // those that are not as the journal says
   HOLDALL_ASSIGN(const System::Handle handle, system.open(path, System::Open::kFolder));
   const std::uint64_t pieces = (names.size() + kEntriesATime - 1) / kEntriesATime;
   const Status status = parallel_for(pieces, worker_count(), [&](std::uint64_t piece) -> Status {
     const std::size_t end = std::min<std::size_t>((piece + 1) * kEntriesATime, names.size());
     for (std::size_t i = piece * kEntriesATime; i < end; ++i) {
-      const auto said = known.find(names[i]);
-      const Checkpoint* const saved = said == known.end() ? nullptr : said->second;
       const System::Facts facts = system.facts(handle, names[i]).value_or(System::Facts{System::Kind::kOther, 0});
       if (facts.kind == System::Kind::kMissing) continue;  // gone since it was listed
-      present[i] = 1;
-      if (saved != nullptr && believed && facts.kind == System::Kind::kFile && facts.bytes == saved->bytes) {
-        entries[i] = *saved;
+      if (saved[i] != nullptr && believed && facts.kind == System::Kind::kFile && facts.bytes == saved[i]->bytes) {
+        saved[i]->noted = true;
       } else {
-        HOLDALL_ASSIGN(entries[i], examine(system, path, names[i], saved));
+        HOLDALL_ASSIGN(Checkpoint found, examine(system, path, names[i], saved[i]));
+        examined[i] = std::make_unique<Checkpoint>(std::move(found));
       }
     }
     return {};
   });
   static_cast<void>(system.close(handle));  // nothing was written through it
   if (!status) return Status(status).error();
-  for (std::size_t i = 0; i < entries.size(); ++i)
-    if (present[i] != 0) folder.all_.push_back(std::move(entries[i]));
+  for (const Checkpoint& said : journal)
+    if (!said.noted) folder.journal_.saved.push_back(said);
+  folder.all_ = std::move(journal);
+  std::erase_if(folder.all_, [](const Checkpoint& said) { return !said.noted; });
+  for (const std::unique_ptr<Checkpoint>& found : examined)
+    if (found != nullptr) folder.all_.push_back(std::move(*found));
   const auto place = [](const Checkpoint& c) {
     const bool known_step = c.sequence != 0;
     return std::tuple(!known_step, known_step ? c.label.step : 0, c.sequence, std::string_view(c.name));
   };
-  std::sort(folder.all_.begin(), folder.all_.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  const auto before = [&](const Checkpoint& a, const Checkpoint& b) { return place(a) < place(b); };
+  // A journal is in order as a rule.
+  if (!std::is_sorted(folder.all_.begin(), folder.all_.end(), before))
+    std::sort(folder.all_.begin(), folder.all_.end(), before);
   return folder;
 }
 

@@ -33,6 +33,7 @@ class CheckpointFolder {
   const Checkpoint* best(std::string_view metric, BestRule::Mode mode) const noexcept;
   // The rules that the last writer kept to.
   Rules rules() const { return parse_rules(journal_.rules); }
+  // Without those of its saves that all() has as it says them (`noted`).
   const JournalContents& journal() const noexcept { return journal_; }
   std::string path_of(const Checkpoint& checkpoint) const;
 

@@ -1,6 +1,7 @@
 #include "holdall/checkpoint/journal.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
@@ -17,9 +18,14 @@ constexpr std::size_t kDigits = 16;
 // Lines that a thread parses at a time.
 constexpr std::size_t kLinesATime = 500;
 
-std::string line_of(std::string_view object) {
-  return text("{} {}\n", to_hex(xxh3_128(as_bytes(object))).substr(0, kDigits), object);
+// As many hex digits of the object's XXH3-128.
+std::string digits_of(std::string_view object) {
+  std::string hex = to_hex(xxh3_128(as_bytes(object)));
+  hex.resize(kDigits);
+  return hex;
 }
+
+std::string line_of(std::string_view object) { return text("{} {}\n", digits_of(object), object); }
 
 struct Line {
   enum class Kind : std::uint8_t { kBad, kUnknown, kRun, kSaved, kRemoved, kRules };
@@ -73,7 +79,7 @@ Line parse_line(std::string_view whole) {
   Line line;
   if (whole.size() <= kDigits || whole[kDigits] != ' ') return line;
   line.object = whole.substr(kDigits + 1);
-  if (to_hex(xxh3_128(as_bytes(line.object))).substr(0, kDigits) != whole.substr(0, kDigits)) return line;
+  if (digits_of(line.object) != whole.substr(0, kDigits)) return line;
   if (!read_object(line.object, line)) line.kind = Line::Kind::kBad;
   const bool named = line.kind == Line::Kind::kSaved || line.kind == Line::Kind::kRemoved;
   if (named && (line.checkpoint.name.empty() || line.checkpoint.name.find('/') != std::string::npos))
@@ -91,6 +97,20 @@ std::vector<std::string_view> lines_of(std::string_view journal) {
   return lines;
 }
 
+// 1 for each line that is the last to speak of its name.
+std::vector<char> last_words(const std::vector<Line>& lines) {
+  std::vector<char> is_last(lines.size(), 0);
+  TextViewMap<std::size_t> last;
+  last.reserve(lines.size());
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].checkpoint.name.empty() || lines[i].kind == Line::Kind::kBad) continue;
+    const auto [met, is_new] = last.try_emplace(lines[i].checkpoint.name, i);
+    if (!is_new) is_last[std::exchange(met->second, i)] = 0;
+    is_last[i] = 1;
+  }
+  return is_last;
+}
+
 }  // namespace
 
 JournalContents parse_journal(std::string_view journal) {
@@ -104,11 +124,8 @@ JournalContents parse_journal(std::string_view journal) {
     for (std::size_t i = piece * kLinesATime; i < end; ++i) lines[i] = parse_line(texts[i]);
     return {};
   }));
-  TextViewMap<std::size_t> last;  // the last line that speaks of a name
-  last.reserve(lines.size());
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (!lines[i].checkpoint.name.empty() && lines[i].kind != Line::Kind::kBad) last[lines[i].checkpoint.name] = i;
-  }
+  const std::vector<char> is_last = last_words(lines);
+  contents.saved.reserve(static_cast<std::size_t>(std::count(is_last.begin(), is_last.end(), 1)));
   for (std::size_t i = 0; i < lines.size(); ++i) {
     Line& line = lines[i];
     ++(line.kind == Line::Kind::kBad ? contents.bad_lines : contents.lines);
@@ -116,7 +133,7 @@ JournalContents parse_journal(std::string_view journal) {
     if (line.kind == Line::Kind::kRules) contents.rules = std::string(line.object);
     if (line.kind != Line::Kind::kSaved) continue;
     contents.last_sequence = std::max(contents.last_sequence, line.checkpoint.sequence);
-    if (last.find(line.checkpoint.name)->second == i) contents.saved.push_back(line.checkpoint);
+    if (is_last[i] != 0) contents.saved.push_back(std::move(line.checkpoint));
   }
   return contents;
 }

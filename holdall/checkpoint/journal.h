@@ -1,7 +1,7 @@
 // Journal: what a checkpoint folder's writers have done, in a file that is only ever appended to.
 //
 // The file ".holdall.journal" is lines of text, one a fact:
-//   16 hex digits: XXH3-64 of the rest of the line behind the space, without its end
+//   16 hex digits, the first of the XXH3-128 of the rest of the line behind the space, without its end
 //   SPACE, a JSON object, "\n"
 // The objects: {"kind":"run","version":1,"run":…}; {"kind":"saved","name":…,"bytes":…,"frame":…, members of the stamp};
 // {"kind":"removed","name":…}; {"kind":"rules", as Retention writes them}. A line whose checksum does not hold was torn or

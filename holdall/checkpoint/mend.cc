@@ -53,6 +53,7 @@ class Mending {
 
  private:
   const Checkpoint* said_of(const Checkpoint& checkpoint) const {
+    if (checkpoint.noted) return &checkpoint;
     const auto said = said_.find(checkpoint.name);
     return said == said_.end() ? nullptr : said->second;
   }

@@ -168,8 +168,14 @@ Status read_stamp(std::string_view stamp, Checkpoint& into) {
 }
 
 void write_checkpoint(JsonWriter& writer, const Checkpoint& checkpoint, std::string_view folder) {
+  writer.begin_object();
+  write_members(writer, checkpoint, folder);
+  writer.end_object();
+}
+
+void write_members(JsonWriter& writer, const Checkpoint& checkpoint, std::string_view folder) {
   const bool stamped = checkpoint.sequence != 0;
-  writer.begin_object().key("step");
+  writer.key("step");
   stamped ? writer.integer(checkpoint.label.step) : writer.null();
   writer.key("epoch");
   stamped&& checkpoint.label.epoch ? writer.integer(*checkpoint.label.epoch) : writer.null();
@@ -181,7 +187,6 @@ void write_checkpoint(JsonWriter& writer, const Checkpoint& checkpoint, std::str
   writer.key("state").string(name(checkpoint.state)).key("time");
   stamped ? writer.number(static_cast<double>(checkpoint.time) / 1e9) : writer.null();
   if (!checkpoint.why.empty()) writer.key("why").string(checkpoint.why);
-  writer.end_object();
 }
 
 }  // namespace holdall

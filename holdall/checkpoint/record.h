@@ -44,6 +44,7 @@ struct Checkpoint {
   std::int64_t time = 0;       // nanoseconds since 1970 UTC, by the clock of whoever wrote it
   // XXH3-128 of all its bytes that are no tensor's, file after file; they hold the tensors' checksums. Empty: not known.
   std::string frame;
+  bool noted = false;  // taken from the folder's journal, which has it as it is
 
   bool is_complete() const noexcept { return state == State::kComplete; }
   // NaN is no value of a metric. Nothing where it has none.
@@ -70,6 +71,8 @@ Result<bool> read_fact(JsonReader& reader, std::string_view key, Checkpoint& int
 // {"step":…,"epoch":…,"metrics":{…},"bytes":…,"path":…,"state":…,"time":…,"why":…}: what `checkpoint ls --json` prints of each;
 // time in seconds; null for what is not known.
 void write_checkpoint(JsonWriter& writer, const Checkpoint& checkpoint, std::string_view folder);
+// The same members, into an open object.
+void write_members(JsonWriter& writer, const Checkpoint& checkpoint, std::string_view folder);
 
 // Integers of JSON, checked. Errors: corrupt.
 Result<std::int64_t> integer_of(const JsonReader::Item& item);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "holdall/base/text.h"
 
@@ -16,13 +17,14 @@ std::string_view name(BestRule::Mode mode) { return mode == BestRule::Mode::kMin
 
 std::string days(std::int64_t nanoseconds) {
   const double hours = static_cast<double>(nanoseconds) / 3.6e12;
+  if (hours < 2) return text("{:g} minutes", hours * 60);
   return hours < 48 ? text("{:g} hours", hours) : text("{:g} days", hours / 24);
 }
 
 class Judge {
  public:
   Judge(const std::vector<Checkpoint>& checkpoints, const Rules& rules, std::int64_t now)
-      : checkpoints_(checkpoints), rules_(rules), now_(now), newest_(newest_first(checkpoints)) {}
+      : checkpoints_(checkpoints), rules_(rules), now_(now), newest_(newest_first(checkpoints)), rulings_(checkpoints.size()) {}
 
   std::vector<Fate> judge() {
     keep();
@@ -33,11 +35,10 @@ class Judge {
       Fate fate{&checkpoint, false, ""};
       if (!checkpoint.is_complete()) {
         fate.why = std::string(holdall::name(checkpoint.state));
-      } else if (const auto gone = gone_.find(&checkpoint); gone != gone_.end()) {
-        fate.goes = true;
-        fate.why = gone->second;
       } else {
-        fate.why = kept_[&checkpoint];
+        Ruling& ruling = of(&checkpoint);
+        fate.goes = !ruling.kept;
+        fate.why = std::move(ruling.why);
       }
       fates.push_back(std::move(fate));
     }
@@ -45,9 +46,18 @@ class Judge {
   }
 
  private:
+  struct Ruling {
+    bool kept = false;
+    bool always = false;
+    std::string why = "no rule keeps it";
+  };
+  Ruling& of(const Checkpoint* checkpoint) { return rulings_[static_cast<std::size_t>(checkpoint - checkpoints_.data())]; }
+
   void want(const Checkpoint* checkpoint, std::string why, bool always) {
-    kept_.try_emplace(checkpoint, std::move(why));
-    if (always) always_.insert(checkpoint);
+    Ruling& ruling = of(checkpoint);
+    if (!ruling.kept) ruling.why = std::move(why);
+    ruling.kept = true;
+    ruling.always = ruling.always || always;
   }
 
   // The first reason that is named is the strongest.
@@ -61,6 +71,10 @@ class Judge {
       for (std::size_t i = 0; i < std::min<std::size_t>(best.size(), rule.keep); ++i)
         want(best[i], i == 0 ? text("best {}", rule.metric) : text("best {} {}", rule.keep, rule.metric), i == 0);
     }
+    for (const BestRule& rule : rules_.protect) {
+      const auto best = best_first(checkpoints_, rule.metric, rule.mode);
+      if (!best.empty()) want(best.front(), text("best {}", rule.metric), true);
+    }
     for (const Checkpoint* checkpoint : newest_) {
       if (rules_.every && checkpoint->label.step % static_cast<std::int64_t>(*rules_.every) == 0)
         want(checkpoint, text("every {}", *rules_.every), true);
@@ -68,14 +82,8 @@ class Judge {
     for (std::size_t i = 0; rules_.last && i < std::min<std::size_t>(newest_.size(), *rules_.last); ++i)
       want(newest_[i], text("last {}", *rules_.last), false);
     const bool all = !rules_.last && rules_.best.empty() && !rules_.every;
-    for (const Checkpoint* checkpoint : newest_) {
-      if (kept_.contains(checkpoint)) continue;
-      if (all) {
-        want(checkpoint, "no rule", false);
-      } else {
-        gone_.emplace(checkpoint, "no rule keeps it");
-      }
-    }
+    for (const Checkpoint* checkpoint : newest_)
+      if (all) want(checkpoint, "no rule", false);
   }
 
   // Nanoseconds from an earlier time on, whatever a file claims that to be.
@@ -84,14 +92,14 @@ class Judge {
   }
 
   void drop(const Checkpoint* checkpoint, std::string why) {
-    kept_.erase(checkpoint);
-    gone_.emplace(checkpoint, std::move(why));
+    of(checkpoint).kept = false;
+    of(checkpoint).why = std::move(why);
   }
 
   // A clock that went back makes nothing old.
   void drop_old() {
     for (const Checkpoint* checkpoint : newest_) {
-      if (!rules_.age || !kept_.contains(checkpoint) || always_.contains(checkpoint)) continue;
+      if (!rules_.age || !of(checkpoint).kept || of(checkpoint).always) continue;
       if (checkpoint->time < now_ && since(checkpoint->time) > static_cast<std::uint64_t>(*rules_.age))
         drop(checkpoint, text("older than {}", days(*rules_.age)));
     }
@@ -100,9 +108,10 @@ class Judge {
   void drop_large() {
     if (!rules_.bytes) return;
     std::uint64_t bytes = 0;
-    for (const auto& [checkpoint, why] : kept_) bytes += checkpoint->bytes;
+    for (const Checkpoint* checkpoint : newest_)
+      if (of(checkpoint).kept) bytes += checkpoint->bytes;
     for (auto oldest = newest_.rbegin(); oldest != newest_.rend() && bytes > *rules_.bytes; ++oldest) {
-      if (!kept_.contains(*oldest) || always_.contains(*oldest)) continue;
+      if (!of(*oldest).kept || of(*oldest).always) continue;
       bytes -= (*oldest)->bytes;
       drop(*oldest, text("more than {} bytes", *rules_.bytes));
     }
@@ -112,9 +121,7 @@ class Judge {
   const Rules& rules_;
   std::int64_t now_;
   std::vector<const Checkpoint*> newest_;
-  std::map<const Checkpoint*, std::string> kept_;
-  std::map<const Checkpoint*, std::string> gone_;
-  std::set<const Checkpoint*> always_;
+  std::vector<Ruling> rulings_;  // of each, in the order of the list
 };
 
 Result<std::uint64_t> count_of(std::string_view spelled) {
@@ -139,6 +146,25 @@ Status Rules::check() const {
     if (!metrics.insert(rule.metric).second) return invalid_argument(text("two rules for the best by {}", rule.metric));
   }
   return {};
+}
+
+std::string to_string(const Rules& rules) {
+  std::string out;
+  const auto add = [&](const std::string& rule) { out.append(out.empty() ? "" : ", ").append(rule); };
+  if (rules.last) add(text("last {}", *rules.last));
+  for (const BestRule& rule : rules.best) add(text("best {} by {} ({})", rule.keep, rule.metric, name(rule.mode)));
+  if (rules.every) add(text("every {}", *rules.every));
+  if (rules.age) add(text("age {}", days(*rules.age)));
+  if (rules.bytes) add(text("{} bytes", *rules.bytes));
+  if (rules.keep_all()) return out;
+  for (const BestRule& rule : rules.protect) add(text("never the best by {} ({})", rule.metric, name(rule.mode)));
+  return out;
+}
+
+void write_checkpoint(JsonWriter& writer, const Fate& fate, std::string_view folder) {
+  writer.begin_object();
+  write_members(writer, *fate.checkpoint, folder);
+  writer.key("kept").boolean(!fate.goes).key("fate").string(fate.why).end_object();
 }
 
 Result<BestRule> parse_best_rule(std::string_view spelled) {
@@ -174,18 +200,22 @@ std::vector<const Checkpoint*> newest_first(const std::vector<Checkpoint>& check
     return a->label.step < b->label.step;
   };
   for (auto& [run, list] : runs) std::stable_sort(list.begin(), list.end(), older);
-  // The newest of each run in turn: the one with the highest step of them.
+  // The newest of each run in turn: the one with the highest step of them. Equal ones in the order of the runs' names.
+  using Run = std::vector<const Checkpoint*>;
+  const auto later = [](const std::pair<std::size_t, Run*>& a, const std::pair<std::size_t, Run*>& b) {
+    const auto rank = [](const auto& run) { return std::tuple(run.second->back()->label.step, run.second->back()->time); };
+    return rank(a) != rank(b) ? rank(a) < rank(b) : a.first > b.first;
+  };
+  std::vector<std::pair<std::size_t, Run*>> heap;
+  for (auto& [run, list] : runs) heap.emplace_back(heap.size(), &list);
+  std::make_heap(heap.begin(), heap.end(), later);
   std::vector<const Checkpoint*> order;
   order.reserve(count);
-  while (order.size() < count) {
-    std::vector<const Checkpoint*>* next = nullptr;
-    for (auto& [run, list] : runs) {
-      if (list.empty()) continue;
-      const auto rank = [](const Checkpoint* c) { return std::pair(c->label.step, c->time); };
-      if (next == nullptr || rank(list.back()) > rank(next->back())) next = &list;
-    }
-    order.push_back(next->back());
-    next->pop_back();
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    order.push_back(heap.back().second->back());
+    heap.back().second->pop_back();
+    heap.back().second->empty() ? heap.pop_back() : std::push_heap(heap.begin(), heap.end(), later);
   }
   return order;
 }

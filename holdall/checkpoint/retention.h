@@ -31,11 +31,15 @@ struct Rules {
   std::optional<std::uint64_t> every = std::nullopt;  // steps
   std::optional<std::int64_t> age = std::nullopt;     // nanoseconds
   std::optional<std::uint64_t> bytes = std::nullopt;
+  // Rules of others: the best of each metric stays as rule 3 says; none of them makes anything go. Not in the journal.
+  std::vector<BestRule> protect = {};
 
   bool keep_all() const noexcept { return !last && best.empty() && !every && !age && !bytes; }
   // Errors: invalid argument for a count, age or size of 0, a metric without a name, two rules for one metric.
   Status check() const;
 };
+// "last 3, best 2 by loss (min), every 1000, age 7 days, 50000000000 bytes"; empty where nothing goes.
+std::string to_string(const Rules& rules);
 
 // "loss:min", "loss:min:3" or "loss" (min). Errors: invalid argument.
 Result<BestRule> parse_best_rule(std::string_view spelled);
@@ -49,6 +53,9 @@ struct Fate {
 // What is to become of each, in the order of the list. `now`: nanoseconds since 1970 UTC.
 std::vector<Fate> fates_of(const std::vector<Checkpoint>& checkpoints, const Rules& rules, std::int64_t now);
 std::vector<Fate> fates_of(std::vector<Checkpoint>&&, const Rules&, std::int64_t) = delete;
+
+// write_checkpoint() with two more members: "kept", and "fate", which is `why`.
+void write_checkpoint(JsonWriter& writer, const Fate& fate, std::string_view folder);
 
 // Complete ones, the newest first: of one run by sequence, of several by step. It is the order in which they are to be tried.
 std::vector<const Checkpoint*> newest_first(const std::vector<Checkpoint>& checkpoints);
