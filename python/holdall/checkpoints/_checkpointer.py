@@ -100,8 +100,7 @@ class Checkpointer:
         self._metadata = dict(metadata or {})
         self._targets: Targets = {}
         self._progress = Progress(when)
-        seconds = _options.seconds_of("signal_seconds", signal_seconds)
-        self._signals = Signals(signals, seconds, self._signalled)
+        self._signals = Signals(signals, _options.seconds_of("signal_seconds", signal_seconds), self._signalled)
         self._has_rules = any(rule is not None for rule in when)
         self._asks_ranks = every_minutes is not None or bool(signals)
         self._environment: _environment.Environment | None = None
