@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import os
-import random
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from .. import _model
+from .. import _model, _random
 from ..errors import CorruptError, MismatchError, MissingError
 from ..torch import _load
 from . import _unit
@@ -30,19 +28,7 @@ def collect(training: Mapping[str, Any]) -> dict[str, Any]:
             state[name + _STATE] = value.state_dict()
         else:
             state[name] = value
-    return {**state, _RANDOM: state.get(_RANDOM) or random_states()}
-
-
-def random_states() -> dict[str, Any]:
-    """Of Python, of NumPy where it has been imported, of torch on the CPU and on every CUDA device that is in use."""
-    states: dict[str, Any] = {"python": random.getstate(), "torch": torch.get_rng_state()}
-    if "numpy" in sys.modules:
-        name, keys, *rest = sys.modules["numpy"].random.get_state()
-        # As a tensor: what torch.load(weights_only=True) takes too.
-        states["numpy"] = (name, torch.from_numpy(keys.astype("int64")), *rest)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        states["cuda"] = torch.cuda.get_rng_state_all()
-    return states
+    return {**state, _RANDOM: state.get(_RANDOM) or _random.states()}
 
 
 def resume(folder: _model.PathLike, *, trusted: Sequence[Any] = (), random: bool = True, **objects: Any) -> dict[str, Any]:
@@ -112,31 +98,18 @@ def _check_shapes(name: str, value: torch.optim.Optimizer, state: Mapping[str, A
 def _put(objects: Mapping[str, Any], state: Mapping[str, Any], states: Mapping[str, Any], path: str) -> None:
     """All of it or nothing: what was put before a part that fails is taken back."""
     done: list[tuple[Any, Any]] = []
-    was = random_states()
+    was = _random.states()
     try:
         for name, value in objects.items():
             before = copy.deepcopy(value.state_dict()) if hasattr(value, "state_dict") else None
             done.append((value, before))
             value.load_state_dict(state[name + _STATE])
         name = "the random states"
-        _restore(states)
+        if states:
+            _random.set_states(states)
     except Exception as error:  # whatever an object's own code says to a state that does not fit
         for value, before in reversed(done):
             if before is not None:
                 value.load_state_dict(before)
-        _restore(was)
+        _random.set_states(was)
         raise MismatchError(f"{name} could not be put back, and nothing has changed: {type(error).__name__}: {error}", path=path) from error
-
-
-def _restore(states: Mapping[str, Any]) -> None:
-    if "python" in states:
-        random.setstate(states["python"])
-    if "numpy" in states:
-        import numpy
-
-        name, keys, *rest = states["numpy"]
-        numpy.random.set_state((name, keys.numpy().astype("uint32"), *rest))
-    if "torch" in states:
-        torch.set_rng_state(states["torch"])
-    if "cuda" in states and torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])
