@@ -244,11 +244,11 @@ class Walk {
 
 }  // namespace
 
-bool begins_tar(std::span<const std::byte> head) noexcept {
+bool begins_tar(std::span<const std::byte> head) {
   return head.size() >= kBlock && tar::has_checksum(head.first(kBlock));
 }
 
-bool looks_like_tar(std::span<const std::byte> head) noexcept {
+bool looks_like_tar(std::span<const std::byte> head) {
   return head.size() >= kBlock && (tar::has_mark(head.first(kBlock)) || tar::has_checksum(head.first(kBlock)));
 }
 

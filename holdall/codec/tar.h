@@ -31,8 +31,8 @@ struct TarMember {
 
 // Whether a file begins with a tar header, whose checksum holds; or, for one that is damaged, has ustar's mark. `head` is the
 // beginning of the file, 512 bytes or more of it where it is as long.
-bool begins_tar(std::span<const std::byte> head) noexcept;
-bool looks_like_tar(std::span<const std::byte> head) noexcept;
+bool begins_tar(std::span<const std::byte> head);
+bool looks_like_tar(std::span<const std::byte> head);
 
 class TarArchive {
  public:

@@ -159,7 +159,7 @@ Status apply(const Record& record, Extension& extension) {
 
 }  // namespace
 
-bool has_checksum(std::span<const std::byte> block) noexcept { return check_sum(as_text(block)).has_value(); }
+bool has_checksum(std::span<const std::byte> block) { return check_sum(as_text(block)).has_value(); }
 
 bool has_mark(std::span<const std::byte> block) noexcept { return field(as_text(block), kMark).starts_with("ustar"); }
 

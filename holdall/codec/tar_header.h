@@ -39,7 +39,7 @@ struct Extension {
 };
 
 // Whether a block has the checksum of a header; whether it has ustar's mark, in any version. Precondition: kBlock bytes.
-bool has_checksum(std::span<const std::byte> block) noexcept;
+bool has_checksum(std::span<const std::byte> block);
 bool has_mark(std::span<const std::byte> block) noexcept;
 // Precondition: kBlock bytes. Errors: corrupt for a wrong checksum, a number that is none, a field that goes on behind its end;
 // unsupported for marks of other archivers.
