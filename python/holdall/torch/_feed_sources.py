@@ -439,11 +439,16 @@ class Drawn(Source):
         while type(self.loader).__module__.startswith("tensorflow") and self.made < position["made"] - this:
             self._begun()
         self.made = position["made"] - this
+        # accelerate has torchdata's loader begin its first epoch, and draw for it, when it is wrapped; each later one begins by itself.
+        base = getattr(self.loader, "base_dataloader", None)
+        if self.made and type(base).__module__ == _STATEFUL:
+            base.load_state_dict({})
 
     def extra(self, done: bool) -> dict[str, Any]:
         state = None
-        if _keeps_state(self.loader):
-            # What wraps a loader may have its methods and not its state, as accelerate's do.
+        # accelerate's loaders have torchdata's state where they wrap its loader, and ask the sampler only for the first batch: too late.
+        if _keeps_state(self.loader) and not type(self.loader).__module__.startswith("accelerate."):
+            # What wraps a loader may have its methods and not its state.
             with contextlib.suppress(AttributeError, NotImplementedError):
                 state = copy.deepcopy(self.loader.state_dict())
         noted = [] if done or state is not None else list(self.entries.items())
