@@ -232,10 +232,13 @@ class Checkpointer:
         """Puts the newest checkpoint whose checksums hold back into the targets, and says where to go on; a fresh start where there is none.
 
         The keywords are names of their own: ``resume(model=model, optimizer=optimizer, scheduler=scheduler, ema=ema)``; they are what is saved from
-        now on. Random generators go on where they were. A checkpoint that is damaged is passed over with a HoldallWarning that says why; so is
-        told what differs in versions and commit. Raises MismatchError, before anything has changed, where a state is another module's.
+        now on. What accelerate prepared is taken as it is, with ``accelerator=accelerator`` beside it. Random generators go on where they were. A
+        checkpoint that is damaged is passed over with a HoldallWarning that says why; so is told what differs in versions and commit. Raises
+        MismatchError, before anything has changed, where a state is another module's.
         """
         self.track(**targets)
+        if _state.accelerator_lacks(self._targets):
+            self._warn_of(["gradients are accumulated over batches that the Accelerator counts: name it too, resume(accelerator=accelerator, …)"])
         order = self._candidates("latest")
         if not order:
             self._progress.go_on(0, None, False)

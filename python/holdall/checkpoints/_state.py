@@ -54,7 +54,7 @@ def require(name: str, target: Any) -> None:
 
 def adapter_of(target: Any) -> Any:
     """The module of this package that knows such objects, where torch's protocol does not: keras, also where its layers are torch's modules,
-    sklearn; None for others."""
+    sklearn, accelerate; None for others."""
     names = {of.__module__.partition(".")[0] for of in type(target).__mro__}
     if "keras" in names:
         from ..keras import _state as of_keras
@@ -64,6 +64,10 @@ def adapter_of(target: Any) -> Any:
         from ..sklearn import _state as of_sklearn
 
         return of_sklearn
+    if "accelerate" in names and type(target).__name__ == "Accelerator":
+        from ..torch import _accelerator
+
+        return _accelerator
     return None
 
 
@@ -90,6 +94,12 @@ def staged(kept: list[Any]) -> Iterator[Any]:
         yield staging
     finally:
         staging.finish()
+
+
+def accelerator_lacks(targets: Mapping[str, Any]) -> bool:
+    """Whether gradients are accumulated by an accelerate.Accelerator, whose count of batches nothing here keeps."""
+    counts = [getattr(getattr(target, "gradient_state", None), "num_steps", 1) for target in targets.values() if not adapter_of(target)]
+    return any(type(count) is int and count > 1 for count in counts) and not any(type(target).__name__ == "Accelerator" for target in targets.values())
 
 
 def taken(target: Any) -> Any:
