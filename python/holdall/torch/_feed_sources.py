@@ -440,7 +440,7 @@ class Drawn(Source):
             self._begun()
         self.made = position["made"] - this
         # accelerate has torchdata's loader begin its first epoch, and draw for it, when it is wrapped; each later one begins by itself.
-        base = getattr(self.loader, "base_dataloader", None)
+        base: Any = getattr(self.loader, "base_dataloader", None)
         if self.made and type(base).__module__ == _STATEFUL:
             base.load_state_dict({})
 
