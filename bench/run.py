@@ -25,6 +25,7 @@ from collections.abc import Callable
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RIVALS = ROOT / "bench" / "rivals.py"
 PACKAGE = ROOT / "bench" / "package.py"
+TRAINING = ROOT / "bench" / "training.py"
 LAUNCH = ROOT / "bench" / "launch.py"
 
 
@@ -138,6 +139,10 @@ class Field:
     def package(self, work, *arguments, name="Holdall", before=lambda: None):
         """Through the Python package."""
         return Contender(name, ["env", f"PYTHONPATH={self.installed}", self.python, str(PACKAGE), work, *map(str, arguments)], True, before)
+
+    def training(self, name, work, *arguments, before=lambda: None):
+        """A training, by Holdall's package or by others."""
+        return Contender(name, ["env", f"PYTHONPATH={self.installed}", self.python, str(TRAINING), work, *map(str, arguments)], True, before)
 
     def inside(self, name, work, *arguments, before=lambda: None):
         return Contender(name, [self.bench, work, *map(str, arguments)], True, before)
@@ -277,7 +282,37 @@ class Field:
             self.package("import-package"), self.rival("safetensors with NumPy", "safetensors-import"), self.rival("torch", "torch-import"),
         ], [], 0.030)
 
+    def checkpoint_races(self):
+        folder = self.at("checkpoints")
+        state = (folder, self.tensors, self.floats)
+        clean = lambda: remove(folder)  # noqa: E731
+        of = lambda name, work: self.training(name, work, *state, before=clean)  # noqa: E731
+        # A Python with torch, the state, and one copy of it.
+        yield Race("checkpoint-waits", "a checkpoint of 1 GB behind a training: the step waits", [
+            of("Holdall", "holdall-waits"), of("memcpy", "memcpy"), of("DCP async_save", "dcp-waits"), of("torch.save", "torch-waits"),
+            of("safetensors", "safetensors-waits"),
+        ], [Bar("memcpy", 1.2, below=True)], None, 2 * self.bytes + 600_000_000)
+        yield Race("checkpoint-steps", "the same: a step meanwhile", [
+            of("Holdall", "holdall-steps"), of("no checkpoint", "steps-alone"), of("DCP async_save", "dcp-steps"),
+        ], [Bar("no checkpoint", 1.15, below=True)])
+        yield Race("checkpoint-whole", "the same: until it is on disk", [
+            of("Holdall", "holdall-whole"), of("Holdall with no step beside it", "holdall-now"), of("DCP async_save", "dcp-whole"),
+        ], [Bar("Holdall with no step beside it", 1.5, below=True)])
+        restored = self.at("restored")
+        if not os.path.isdir(restored):
+            measure(self.training("restored", "make-restorable", restored, self.bytes))
+        yield Race("checkpoint-restore", "restore a module and AdamW's state, 1 GB, warm", [
+            self.training("Holdall", "holdall-restore", restored, self.bytes), self.training("torch.load", "torch-restore", restored, self.bytes),
+        ], [Bar("torch.load", 2)])
+        many = self.at("many-checkpoints")
+        if not os.path.isdir(many):
+            measure(self.training("many", "make-many", many, 10_000))
+        yield Race("checkpoint-ls", "`checkpoint ls` of 10,000, whole process", [
+            self.whole("Holdall", self.command, "checkpoint", "ls", many), self.whole("ls -l", "ls", "-l", many),
+        ], [], 0.050)
+
     def races(self):
+        yield from self.checkpoint_races()
         yield from self.save_races()
         yield from self.load_races()
         yield from self.package_races()
