@@ -71,7 +71,7 @@ TEST_F(FolderTest, IsTheSameWithoutItsJournal) {
   EXPECT_EQ(said(read()), before);
   EXPECT_EQ(read().latest()->label.step, 3);
   save({4});
-  EXPECT_EQ(read().journal().saved.size(), 4u) << "it is made anew from the files";
+  EXPECT_EQ(read_journal(System::local(), folder())->saved.size(), 4u) << "it is made anew from the files";
 }
 
 TEST_F(FolderTest, TakesFilesThatCameAndWentByHand) {
