@@ -244,9 +244,7 @@ class Walk {
 
 }  // namespace
 
-bool begins_tar(std::span<const std::byte> head) {
-  return head.size() >= kBlock && tar::has_checksum(head.first(kBlock));
-}
+bool begins_tar(std::span<const std::byte> head) { return head.size() >= kBlock && tar::has_checksum(head.first(kBlock)); }
 
 bool looks_like_tar(std::span<const std::byte> head) {
   return head.size() >= kBlock && (tar::has_mark(head.first(kBlock)) || tar::has_checksum(head.first(kBlock)));
