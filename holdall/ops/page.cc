@@ -6,6 +6,7 @@
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/ops/convert.h"
+#include "holdall/ops/page_content.h"
 #include "holdall/ops/page_parts.h"
 
 namespace holdall {
@@ -98,16 +99,8 @@ Digest from_hex(std::string_view hex) {
   return digest;
 }
 
-// What differs between the pages.
-struct Content {
-  std::string title;
-  std::string_view script;
-  std::function<void(Writer&)> plain;  // for browsers without scripts
-  std::function<Status(JsonWriter&)> data;
-};
-
 // The licence notice of Apache ECharts stands here for readers of the source, and at the foot of the page.
-void write_head(Writer& out, const PageParts& parts, const Content& content, std::string_view script) {
+void write_head(Writer& out, const PageParts& parts, const PageContent& content, std::string_view script) {
   out.put("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
   out.put(
       text("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src {} {}; style-src {}; "
@@ -127,7 +120,38 @@ void write_head(Writer& out, const PageParts& parts, const Content& content, std
       parts.charts_version));
 }
 
-Status write_page(const Sink& sink, const Content& content) {
+std::string file_name(const std::string& path) {
+  std::string name = std::filesystem::path(path).filename().string();
+  return name.empty() ? path : name;
+}
+
+void write_plain(Writer& out, const PageTable& table) {
+  out.put("<h1>");
+  out.show(table.heading);
+  out.put("</h1>\n<p>");
+  out.show(table.facts);
+  out.put("</p>\n<p>Charts, search and the tree of values need JavaScript, which is off here.</p>\n");
+  out.put("<table><thead><tr>");
+  for (const std::string_view heading : table.columns) {
+    out.put("<th>");
+    out.show(heading);
+    out.put("</th>");
+  }
+  out.put("</tr></thead><tbody>\n");
+  for (std::size_t i = 0; i < std::min(table.rows, kPlainRows); ++i) {
+    out.put("<tr>");
+    for (const std::string& cell : table.row(i)) {
+      out.put("<td>");
+      out.show(cell);
+      out.put("</td>");
+    }
+    out.put("</tr>\n");
+  }
+  out.put("</tbody></table>\n");
+  if (table.rows > kPlainRows) out.put(text("<p>and {} more</p>\n", table.rows - kPlainRows));
+}
+
+Status write_page(const Sink& sink, const PageContent& content) {
   HOLDALL_TRY(require_pages());
   const PageParts& parts = page_parts();
   const std::string script = std::string(parts.shared) + std::string(content.script);
@@ -135,7 +159,7 @@ Status write_page(const Sink& sink, const Content& content) {
   write_head(out, parts, content, script);
   out.put(text("<body data-version=\"{}\" data-charts=\"{}\">\n<main id=\"page\"></main>\n<noscript>", parts.version,
                parts.charts_version));
-  content.plain(out);
+  write_plain(out, content.plain);
   out.put("</noscript>\n<script type=\"application/json\" id=\"data\">");
   JsonWriter json(0, [&](std::string_view piece) { out.data(piece); });
   HOLDALL_TRY(content.data(json));
@@ -148,69 +172,41 @@ Status write_page(const Sink& sink, const Content& content) {
   return out.finish();
 }
 
-std::string file_name(const std::string& path) {
-  std::string name = std::filesystem::path(path).filename().string();
-  return name.empty() ? path : name;
-}
-
-void plain_heading(Writer& out, std::string_view heading, const std::string& facts) {
-  out.put("<h1>");
-  out.show(heading);
-  out.put("</h1>\n<p>");
-  out.show(facts);
-  out.put("</p>\n<p>Charts, search and the tree of values need JavaScript, which is off here.</p>\n");
-}
-
-void plain_table(Writer& out, std::initializer_list<std::string_view> headings, std::size_t rows,
-                 const std::function<std::vector<std::string>(std::size_t)>& row) {
-  out.put("<table><thead><tr>");
-  for (const std::string_view heading : headings) out.put(text("<th>{}</th>", heading));
-  out.put("</tr></thead><tbody>\n");
-  for (std::size_t i = 0; i < std::min(rows, kPlainRows); ++i) {
-    out.put("<tr>");
-    for (const std::string& cell : row(i)) {
-      out.put("<td>");
-      out.show(cell);
-      out.put("</td>");
-    }
-    out.put("</tr>\n");
-  }
-  out.put("</tbody></table>\n");
-  if (rows > kPlainRows) out.put(text("<p>and {} more</p>\n", rows - kPlainRows));
-}
-
-void plain_inspection(Writer& out, const Inspection& inspection) {
+PageTable plain_inspection(const Inspection& inspection) {
   const Model& model = inspection.model;
-  plain_heading(out, inspection.path,
-                text("{}, {} bytes, {} parameters in {} tensors, verdict: {}", model.origin().format, model.origin().bytes,
-                     model.parameters(), model.tensors().size(), name(inspection.verdict)));
-  plain_table(out, {"tensor", "dtype", "shape", "bytes", "min", "max", "mean", "NaN", "Inf"}, inspection.tensors.size(),
-              [&](std::size_t i) {
-                const NamedTensor& entry = model.tensors()[inspection.tensors[i].entry];
-                std::vector<std::string> cells = {entry.name, std::string(name(entry.tensor.dtype())),
-                                                  to_string(entry.tensor.shape()), text("{}", entry.tensor.bytes())};
-                if (const auto& values = inspection.tensors[i].bytes().statistics) {
-                  for (const double number : {values->min, values->max, values->mean}) cells.push_back(text("{:.4g}", number));
-                  for (const std::uint64_t count : {values->nan, values->inf}) cells.push_back(text("{}", count));
-                }
-                return cells;
-              });
+  const auto row = [&inspection, &model](std::size_t i) {
+    const NamedTensor& entry = model.tensors()[inspection.tensors[i].entry];
+    std::vector<std::string> cells = {entry.name, std::string(name(entry.tensor.dtype())), to_string(entry.tensor.shape()),
+                                      text("{}", entry.tensor.bytes())};
+    if (const auto& values = inspection.tensors[i].bytes().statistics) {
+      for (const double number : {values->min, values->max, values->mean}) cells.push_back(text("{:.4g}", number));
+      for (const std::uint64_t count : {values->nan, values->inf}) cells.push_back(text("{}", count));
+    }
+    return cells;
+  };
+  return {inspection.path,
+          text("{}, {} bytes, {} parameters in {} tensors, verdict: {}", model.origin().format, model.origin().bytes,
+               model.parameters(), model.tensors().size(), name(inspection.verdict)),
+          {"tensor", "dtype", "shape", "bytes", "min", "max", "mean", "NaN", "Inf"},
+          inspection.tensors.size(),
+          row};
 }
 
-void plain_difference(Writer& out, const DiffReport& report) {
-  plain_heading(out, text("{} and {}", report.a, report.b),
-                text("{}; {} tensors compared, {} changed, {} only in A, {} only in B, {} changes of values beside them",
-                     report.same ? "the same" : "different", report.compared, report.changed.size(), report.only_a.size(),
-                     report.only_b.size(), report.tree.size()));
-  plain_table(out, {"tensor", "in A", "in B", "max |A - B|", "max relative", "cosine"}, report.changed.size(),
-              [&](std::size_t i) {
-                const TensorDifference& one = report.changed[i];
-                const auto kind = [](DType dtype, const Shape& shape) { return text("{} {}", name(dtype), to_string(shape)); };
-                std::vector<std::string> cells = {one.name, kind(one.a_dtype, one.a_shape), kind(one.b_dtype, one.b_shape)};
-                for (const auto& number : {one.max_abs, one.max_rel, one.cosine})
-                  cells.push_back(number ? text("{:.4g}", *number) : "-");
-                return cells;
-              });
+PageTable plain_difference(const DiffReport& report) {
+  const auto row = [&report](std::size_t i) {
+    const TensorDifference& one = report.changed[i];
+    const auto kind = [](DType dtype, const Shape& shape) { return text("{} {}", name(dtype), to_string(shape)); };
+    std::vector<std::string> cells = {one.name, kind(one.a_dtype, one.a_shape), kind(one.b_dtype, one.b_shape)};
+    for (const auto& number : {one.max_abs, one.max_rel, one.cosine}) cells.push_back(number ? text("{:.4g}", *number) : "-");
+    return cells;
+  };
+  return {text("{} and {}", report.a, report.b),
+          text("{}; {} tensors compared, {} changed, {} only in A, {} only in B, {} changes of values beside them",
+               report.same ? "the same" : "different", report.compared, report.changed.size(), report.only_a.size(),
+               report.only_b.size(), report.tree.size()),
+          {"tensor", "in A", "in B", "max |A - B|", "max relative", "cosine"},
+          report.changed.size(),
+          row};
 }
 
 void write_forms(JsonWriter& json, std::string_view key, const std::vector<TensorForm>& forms) {
@@ -230,36 +226,34 @@ Status require_pages() {
   return unsupported("this build has no HTML pages: the chart library was not there when it was made");
 }
 
+Page page_of(PageContent content) {
+  return [content = std::move(content)](const Sink& sink) { return write_page(sink, content); };
+}
+
 Page page_of(const Inspection& inspection) {
-  return [&inspection](const Sink& sink) {
-    const auto data = [&](JsonWriter& json) -> Status {
-      json.begin_object().key("inspection");
-      HOLDALL_TRY(write_inspection(json, inspection));
-      json.end_object();
-      return {};
-    };
-    const auto plain = [&](Writer& out) { plain_inspection(out, inspection); };
-    return write_page(sink, {file_name(inspection.path) + " · Holdall", page_parts().inspect, plain, data});
+  const auto data = [&inspection](JsonWriter& json) -> Status {
+    json.begin_object().key("inspection");
+    HOLDALL_TRY(write_inspection(json, inspection));
+    json.end_object();
+    return {};
   };
+  return page_of({file_name(inspection.path) + " · Holdall", page_parts().inspect, plain_inspection(inspection), data});
 }
 
 Page page_of(const DiffReport& report) {
-  return [&report](const Sink& sink) {
-    const auto data = [&](JsonWriter& json) -> Status {
-      json.begin_object().key("difference");
-      write_difference(json, report);
-      json.key("names").begin_array();
-      for (const std::string& name : report.names) json.string(name);
-      json.end_array();
-      write_forms(json, "only_a", report.only_a_forms);
-      write_forms(json, "only_b", report.only_b_forms);
-      json.end_object();
-      return {};
-    };
-    const auto plain = [&](Writer& out) { plain_difference(out, report); };
-    const std::string title = text("{} ↔ {} · Holdall", file_name(report.a), file_name(report.b));
-    return write_page(sink, {title, page_parts().diff, plain, data});
+  const auto data = [&report](JsonWriter& json) -> Status {
+    json.begin_object().key("difference");
+    write_difference(json, report);
+    json.key("names").begin_array();
+    for (const std::string& name : report.names) json.string(name);
+    json.end_array();
+    write_forms(json, "only_a", report.only_a_forms);
+    write_forms(json, "only_b", report.only_b_forms);
+    json.end_object();
+    return {};
   };
+  const std::string title = text("{} ↔ {} · Holdall", file_name(report.a), file_name(report.b));
+  return page_of({title, page_parts().diff, plain_difference(report), data});
 }
 
 Status save_page(const Page& page, const std::string& path, std::initializer_list<const Model*> models) {

@@ -8,10 +8,11 @@
 namespace holdall {
 
 struct PageParts {
-  std::string_view version;                       // Holdall's own
-  std::string_view style, shared, inspect, diff;  // holdall/ops/page/: page.css, page.js, inspect.js, diff.js
-  std::string_view charts;                        // Apache ECharts as one script, gzip; empty where the build had none
-  std::string_view charts_sha256;                 // of the script, lower-case hexadecimal
+  std::string_view version;  // Holdall's own
+  // holdall/ops/page/: page.css, page.js, inspect.js, diff.js, timeline.js
+  std::string_view style, shared, inspect, diff, timeline;
+  std::string_view charts;         // Apache ECharts as one script, gzip; empty where the build had none
+  std::string_view charts_sha256;  // of the script, lower-case hexadecimal
   std::string_view charts_version;
 };
 

@@ -171,16 +171,16 @@ function openDialog(title, ...children) {
 
 // A table of any number of rows, of which only those in sight are elements.
 // columns: {key, title, width, right, cell(row) → text or element, order(row) → number or text, first: "down" where sorting begins with
-// the largest}. filters: {title, of(row)}: a choice among the values that occur.
+// the largest}. filter: {title, of(row)}: a choice among the values that occur. search: what the field for searching says.
 class Table {
   static height = 34;
 
-  constructor({ label, columns, rows, find, filter, kinds }) {
+  constructor({ label, columns, rows, find, filter, kinds, search = "Search names, e.g. layer.0 weight" }) {
     Object.assign(this, { columns, rows, find, shown: rows, sorted: null, down: false });
     this.search = make("input", {
       type: "search",
-      placeholder: "Search names, e.g. layer.0 weight",
-      "aria-label": "Search names",
+      placeholder: search,
+      "aria-label": search.split(",")[0],
       input: () => this.choose(),
     });
     this.choice = make(
