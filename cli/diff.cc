@@ -15,9 +15,8 @@ Result<double> tolerance_of(const Arguments& arguments, Flag flag) {
 }
 
 // Compares, and makes the page that --html asks for.
-Result<DiffReport> compared(const Arguments& arguments, Console& console, const DiffOptions& options) {
-  const std::string& a = arguments.operands[0];
-  const std::string& b = arguments.operands[1];
+Result<DiffReport> compared(const Arguments& arguments, Console& console, const DiffOptions& options, const std::string& a,
+                            const std::string& b) {
   if (a == "-" && b == "-") return invalid_argument("only one of the two can be standard input");
   HOLDALL_ASSIGN(const Bundle bundle_a, open_input(a));
   HOLDALL_ASSIGN(const Model model_a, open_model(bundle_a, options.open));
@@ -33,6 +32,10 @@ Result<DiffReport> compared(const Arguments& arguments, Console& console, const 
 }  // namespace
 
 Result<int> diff_verb(const Arguments& arguments, Console& console) {
+  return diff_paths(arguments, console, arguments.operands[0], arguments.operands[1]);
+}
+
+Result<int> diff_paths(const Arguments& arguments, Console& console, const std::string& a, const std::string& b) {
   const bool html = arguments.has(Flag::kHtml);
   HOLDALL_TRY(check_page(arguments, console));
   if (html) catch_interrupts();
@@ -42,7 +45,7 @@ Result<int> diff_verb(const Arguments& arguments, Console& console) {
   HOLDALL_ASSIGN(options.atol, tolerance_of(arguments, Flag::kAtol));
   HOLDALL_ASSIGN(options.rtol, tolerance_of(arguments, Flag::kRtol));
   options.progress = meter.function();
-  HOLDALL_ASSIGN(const DiffReport report, compared(arguments, console, options));
+  HOLDALL_ASSIGN(const DiffReport report, compared(arguments, console, options, a, b));
   meter.clear();
   if (console.json()) {
     JsonWriter writer(console.terminal() ? 2 : 0);

@@ -20,6 +20,13 @@ constexpr VerbRow kVerbs[] = {
 #undef HOLDALL_VERB
 };
 
+constexpr ActionRow kActions[] = {
+#define HOLDALL_ACTION(id, verb, name, operands, fewest, most, summary) \
+  {Action::id, Verb::verb, name, operands, fewest, most, summary},
+#include "cli/flags.inc"
+#undef HOLDALL_ACTION
+};
+
 constexpr FlagRow kFlags[] = {
 #define HOLDALL_FLAG(id, name, letter, argument, values, verbs, summary) \
   {Flag::id, name, letter, argument, values, verbs, summary},
@@ -27,12 +34,36 @@ constexpr FlagRow kFlags[] = {
 #undef HOLDALL_FLAG
 };
 
-static_assert(std::size(kVerbs) == static_cast<std::size_t>(Verb::kFormats) + 1 && std::size(kVerbs) <= 32);
+static_assert(std::size(kVerbs) == static_cast<std::size_t>(Verb::kCheckpoint) + 1 && std::size(kVerbs) <= 32);
+static_assert(std::size(kActions) == static_cast<std::size_t>(Action::kDiff) + 1 && std::size(kActions) <= 32);
 static_assert(std::size(kFlags) == static_cast<std::size_t>(Flag::kGenerate) + 1);
 
 const VerbRow* verb_named(std::string_view name) noexcept {
   const auto found = std::ranges::find(kVerbs, name, &VerbRow::name);
   return found == std::end(kVerbs) ? nullptr : found;
+}
+
+// "; known: ls latest best"
+std::string known_words(const std::vector<std::string>& words) {
+  std::string out = "; known:";
+  for (const std::string& word : words) out.append(" ").append(word);
+  return out;
+}
+
+std::string spelled(const ActionRow& action) { return text("{} {}", row(action.verb).name, action.name); }
+
+// "'inspect' and 'checkpoint ls'": what a flag belongs to; empty for one that stands without a verb.
+std::string owners_of(const FlagRow& flag) {
+  std::vector<std::string> owners;
+  for (const VerbRow& verb : kVerbs) {
+    if ((flag.verbs & on(verb.verb)) != 0) owners.emplace_back(verb.name);
+    for (const ActionRow& action : actions_of(verb.verb)) {
+      if ((flag.verbs & on(action.action)) != 0) owners.push_back(spelled(action));
+    }
+  }
+  std::string out;
+  for (const std::string& owner : owners) out += text("{}'{}'", out.empty() ? "" : " and ", owner);
+  return out;
 }
 
 // Walks the words once; what a flag may be is judged at the end, when the verb is known.
@@ -60,6 +91,7 @@ class Parser {
 
  private:
   Status take_operand(std::string_view word) {
+    if (arguments_.verb && !arguments_.action && !actions_of(*arguments_.verb).empty()) return take_action(word);
     if (arguments_.verb) {
       arguments_.operands.emplace_back(word);
       return {};
@@ -76,6 +108,20 @@ class Parser {
     for (const VerbRow& verb : kVerbs) names.emplace_back(verb.name);
     const std::string hint = did_you_mean(word, names);
     return invalid_argument(text("unknown verb '{}'{}", word, hint.empty() ? "; 'holdall --help' lists the verbs" : hint));
+  }
+
+  Status take_action(std::string_view word) {
+    std::vector<std::string> names;
+    for (const ActionRow& action : actions_of(*arguments_.verb)) {
+      if (action.name == word) {
+        arguments_.action = action.action;
+        return {};
+      }
+      names.emplace_back(action.name);
+    }
+    std::string hint = did_you_mean(word, names);
+    if (hint.empty()) hint = known_words(names);
+    return invalid_argument(text("'{}' has no action '{}'{}", row(*arguments_.verb).name, word, hint));
   }
 
   Status take_long(std::string_view word) {
@@ -107,10 +153,7 @@ class Parser {
   Status keep(const FlagRow& flag, std::string value) {
     if (const auto known = choices(flag.values); !known.empty() && std::ranges::find(known, value) == known.end()) {
       std::string hint = did_you_mean(value, known);
-      if (hint.empty() && flag.values != kDType) {
-        hint = "; known:";
-        for (const auto& name : known) hint += " " + name;
-      }
+      if (hint.empty() && flag.values != kDType) hint = known_words(known);
       return invalid_argument(text("--{} does not know '{}'{}", flag.name, value, hint));
     }
     arguments_.set(flag.flag, std::move(value));
@@ -120,7 +163,7 @@ class Parser {
   Status unknown_flag(std::string_view name) const {
     std::vector<std::string> names;
     for (const FlagRow& flag : kFlags) {
-      if (!arguments_.verb || (flag.verbs & on(*arguments_.verb)) != 0) names.emplace_back(text("--{}", flag.name));
+      if (!arguments_.verb || (flag.verbs & reach(*arguments_.verb)) != 0) names.emplace_back(text("--{}", flag.name));
     }
     return invalid_argument(text("unknown flag '--{}'{}", name, did_you_mean(text("--{}", name), names)));
   }
@@ -128,13 +171,12 @@ class Parser {
   Status judge_flags() const {
     if (!arguments_.verb) return {};
     for (const FlagRow& flag : kFlags) {
-      if (!arguments_.has(flag.flag) || (flag.verbs & on(*arguments_.verb)) != 0) continue;
-      std::string owners;
-      for (const VerbRow& verb : kVerbs) {
-        if ((flag.verbs & on(verb.verb)) != 0) owners += text("{}'{}'", owners.empty() ? " belongs to " : " and ", verb.name);
-      }
-      if (owners.empty()) owners = " stands without a verb";
-      return invalid_argument(text("--{}{}, not with '{}'", flag.name, owners, row(*arguments_.verb).name));
+      const VerbSet here = arguments_.action ? on(*arguments_.verb) | on(*arguments_.action) : reach(*arguments_.verb);
+      if (!arguments_.has(flag.flag) || (flag.verbs & here) != 0) continue;
+      const std::string owners = owners_of(flag);
+      return invalid_argument(text("--{} {}{}, not with '{}'", flag.name,
+                                   owners.empty() ? "stands without a verb" : "belongs to ", owners,
+                                   arguments_.action ? spelled(row(*arguments_.action)) : row(*arguments_.verb).name));
     }
     return {};
   }
@@ -142,13 +184,24 @@ class Parser {
   Status judge_operands() const {
     if (!arguments_.verb || arguments_.has(Flag::kHelp) || arguments_.has(Flag::kVersion)) return {};
     const VerbRow& verb = row(*arguments_.verb);
-    const std::size_t count = arguments_.operands.size();
-    if (count < verb.fewest) {
-      return invalid_argument(text("'{0}' needs {1}: holdall {0} {1}", verb.name, verb.operands));
+    if (arguments_.action) {
+      const ActionRow& action = row(*arguments_.action);
+      return judge_count(spelled(action), action.operands, action.fewest, action.most);
     }
-    if (count > verb.most) {
-      const std::string what = verb.operands.empty() ? "no operands" : std::string(verb.operands) + " alone";
-      return invalid_argument(text("'{}' takes {}; what is '{}'?", verb.name, what, arguments_.operands[verb.most]));
+    if (const auto actions = actions_of(verb.verb); !actions.empty()) {
+      std::vector<std::string> names;
+      for (const ActionRow& action : actions) names.emplace_back(action.name);
+      return invalid_argument(text("'{0}' needs {1}: holdall {0} {1}{2}", verb.name, verb.operands, known_words(names)));
+    }
+    return judge_count(std::string(verb.name), verb.operands, verb.fewest, verb.most);
+  }
+
+  Status judge_count(const std::string& name, std::string_view operands, std::size_t fewest, std::size_t most) const {
+    const std::size_t count = arguments_.operands.size();
+    if (count < fewest) return invalid_argument(text("'{0}' needs {1}: holdall {0} {1}", name, operands));
+    if (count > most) {
+      const std::string what = operands.empty() ? "no operands" : std::string(operands) + " alone";
+      return invalid_argument(text("'{}' takes {}; what is '{}'?", name, what, arguments_.operands[most]));
     }
     return {};
   }
@@ -163,6 +216,16 @@ class Parser {
 
 std::span<const VerbRow> all_verbs() noexcept { return kVerbs; }
 std::span<const FlagRow> all_flags() noexcept { return kFlags; }
+std::span<const ActionRow> actions_of(Verb verb) noexcept {
+  const auto found = std::ranges::equal_range(kActions, verb, {}, &ActionRow::verb);
+  return {found.begin(), found.end()};
+}
+VerbSet reach(Verb verb) noexcept {
+  VerbSet all = on(verb);
+  for (const ActionRow& action : actions_of(verb)) all |= on(action.action);
+  return all;
+}
+const ActionRow& row(Action action) noexcept { return kActions[static_cast<std::size_t>(action)]; }
 const VerbRow& row(Verb verb) noexcept { return kVerbs[static_cast<std::size_t>(verb)]; }
 const FlagRow& row(Flag flag) noexcept { return kFlags[static_cast<std::size_t>(flag)]; }
 

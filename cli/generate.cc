@@ -25,7 +25,22 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-bool applies(const FlagRow& flag, const VerbRow& verb) { return (flag.verbs & on(verb.verb)) != 0; }
+bool applies(const FlagRow& flag, VerbSet verbs) { return (flag.verbs & verbs) != 0; }
+
+// The flags of a verb, or of one of its actions: "--json --quiet".
+std::string flag_names(VerbSet verbs) {
+  std::vector<std::string> names;
+  for (const FlagRow& flag : all_flags()) {
+    if (applies(flag, verbs)) names.push_back(text("--{}", flag.name));
+  }
+  return joined(names);
+}
+
+std::string action_names(Verb verb) {
+  std::vector<std::string> names;
+  for (const ActionRow& action : actions_of(verb)) names.emplace_back(action.name);
+  return joined(names);
+}
 
 bool takes_paths(const VerbRow& verb) { return verb.most > 0; }
 
@@ -38,12 +53,12 @@ std::string roff(std::string_view text) {
   return dashed;
 }
 
-void man_flag(std::string& out, const FlagRow& flag) {
+void man_flag(std::string& out, const FlagRow& flag, const std::string& summary) {
   out += ".TP\n";
   if (flag.letter != 0) out += text("\\fB\\-{}\\fR, ", flag.letter);
   out += text("\\fB\\-\\-{}\\fR", roff(flag.name));
   if (!flag.argument.empty()) out += text(" \\fI{}\\fR", roff(flag.argument));
-  out += "\n" + roff(flag.summary) + "\n";
+  out += "\n" + roff(summary) + "\n";
 }
 
 void man_verb(std::string& out, const VerbRow& verb) {
@@ -54,8 +69,11 @@ void man_verb(std::string& out, const VerbRow& verb) {
     out += ".PP\n" + roff(rest.substr(0, end)) + "\n";
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 2);
   }
+  for (const ActionRow& action : actions_of(verb.verb)) {
+    out += text(".TP\n\\fB{}\\fR \\fI{}\\fR\n{}\n", action.name, action.operands, roff(action.summary));
+  }
   for (const FlagRow& flag : all_flags()) {
-    if (applies(flag, verb) && flag.verbs != kEveryVerb) man_flag(out, flag);
+    if (applies(flag, reach(verb.verb)) && flag.verbs != kEveryVerb) man_flag(out, flag, summary_on(flag, verb.verb));
   }
   out += ".PP\n.nf\n.RS\n";
   std::string_view example = verb.example;
@@ -78,7 +96,7 @@ std::string man() {
   for (const VerbRow& verb : all_verbs()) man_verb(out, verb);
   out += ".SH FLAGS\n";
   for (const FlagRow& flag : all_flags()) {
-    if (flag.verbs == kEveryVerb || flag.verbs == kNoVerb) man_flag(out, flag);
+    if (flag.verbs == kEveryVerb || flag.verbs == kNoVerb) man_flag(out, flag, std::string(flag.summary));
   }
   out +=
       ".SH EXIT STATUS\n.TP\n0\ndone, or the answer is yes\n.TP\n1\nthe answer is no: differs, damaged, unsafe, would lose "
@@ -94,11 +112,13 @@ std::string bash() {
   std::string per_verb;
   for (const VerbRow& verb : all_verbs()) {
     verbs.emplace_back(verb.name);
-    std::vector<std::string> flags;
-    for (const FlagRow& flag : all_flags()) {
-      if (applies(flag, verb)) flags.push_back(text("--{}", flag.name));
+    for (const ActionRow& action : actions_of(verb.verb)) {
+      per_verb +=
+          text("    \"{} {}\") flags=\"{}\" ;;\n", verb.name, action.name, flag_names(on(verb.verb) | on(action.action)));
     }
-    per_verb += text("    {}) flags=\"{}\" ;;\n", verb.name, joined(flags));
+    const std::string actions = action_names(verb.verb);
+    per_verb += text("    \"{} \"*) flags=\"{}\"{} ;;\n", verb.name, flag_names(reach(verb.verb)),
+                     actions.empty() ? "" : text(" actions=\"{}\"", actions));
   }
   std::string values;
   std::vector<std::string> free;
@@ -116,17 +136,22 @@ std::string bash() {
   return text(
       "# bash completion of holdall; put it where bash-completion looks, or: source <(holdall --generate bash)\n"
       "_holdall() {{\n"
-      "  local cur=\"${{COMP_WORDS[COMP_CWORD]}}\" prev=\"${{COMP_WORDS[COMP_CWORD-1]}}\" verb=\"\" flags=\"\" word\n"
+      "  local cur=\"${{COMP_WORDS[COMP_CWORD]}}\" prev=\"${{COMP_WORDS[COMP_CWORD-1]}}\" verb=\"\" action=\"\" flags=\"\" "
+      "actions=\"\" word\n"
       "  COMPREPLY=()\n"
       "  case \"$prev\" in\n{}{}  esac\n"
       "  for word in \"${{COMP_WORDS[@]:1:COMP_CWORD-1}}\"; do\n"
-      "    [[ \"$word\" != -* ]] && {{ verb=\"$word\"; break; }}\n"
+      "    [[ \"$word\" == -* ]] && continue\n"
+      "    [[ -n \"$verb\" ]] && {{ action=\"$word\"; break; }}\n"
+      "    verb=\"$word\"\n"
       "  done\n"
-      "  case \"$verb\" in\n{}"
+      "  case \"$verb $action\" in\n{}"
       "    *) COMPREPLY=($(compgen -W \"{} --help --version --generate\" -- \"$cur\")); return ;;\n"
       "  esac\n"
       "  if [[ \"$cur\" == -* ]]; then\n"
       "    COMPREPLY=($(compgen -W \"$flags\" -- \"$cur\"))\n"
+      "  elif [[ -n \"$actions\" ]]; then\n"
+      "    COMPREPLY=($(compgen -W \"$actions\" -- \"$cur\"))\n"
       "  else\n"
       "    compopt -o filenames\n"
       "    COMPREPLY=($(compgen -f -- \"$cur\"))\n"
@@ -140,8 +165,7 @@ std::string zsh_flag(const FlagRow& flag) {
   std::string action;
   if (!flag.argument.empty()) {
     const auto words = choices(flag.values);
-    action = text(":{}:{}", flag.argument == "OLD=NEW" ? "OLD=NEW" : std::string(flag.argument),
-                  words.empty() ? "" : "(" + joined(words) + ")");
+    action = text(":{}:{}", escaped(flag.argument, ":", "\\"), words.empty() ? "" : "(" + joined(words) + ")");
   }
   const std::string summary = escaped(flag.summary, "[]:\\", "\\");
   const std::string quoted = text("[{}]{}", summary, action);
@@ -157,16 +181,44 @@ std::string zsh_flag(const FlagRow& flag) {
   return out;
 }
 
+// What _arguments completes behind a verb or an action.
+std::string zsh_case(std::string_view name, VerbSet verbs, std::string_view operands) {
+  std::string out = text("    {})\n      _arguments -S", name);
+  for (const FlagRow& flag : all_flags()) {
+    if (applies(flag, verbs)) out += zsh_flag(flag);
+  }
+  return out + (operands.empty() ? "\n      ;;\n" : " \\\n        '*:path:_files'\n      ;;\n");
+}
+
+// Of a verb with actions: they, and what each of them takes.
+std::string zsh_actions(const VerbRow& verb) {
+  std::string names;
+  std::string cases;
+  for (const ActionRow& action : actions_of(verb.verb)) {
+    names += text("        '{}:{}'\n", action.name, escaped(action.summary, ":", "\\"));
+    cases += zsh_case(action.name, on(verb.verb) | on(action.action), action.operands);
+  }
+  std::string flags;
+  for (const FlagRow& flag : all_flags()) {
+    if (applies(flag, reach(verb.verb))) flags += zsh_flag(flag);
+  }
+  return text(
+      "    {})\n      local -a actions\n      actions=(\n{}      )\n"
+      "      _arguments -C -S{} \\\n        '1:action:->action' '*::argument:->operands'\n"
+      "      case $state in\n"
+      "    action) _describe action actions ;;\n"
+      "    operands)\n"
+      "  case $words[1] in\n{}  esac\n"
+      "  ;;\n  esac\n      ;;\n",
+      verb.name, names, flags, cases);
+}
+
 std::string zsh() {
   std::string verbs;
   std::string cases;
   for (const VerbRow& verb : all_verbs()) {
     verbs += text("    '{}:{}'\n", verb.name, escaped(verb.summary, ":", "\\"));
-    cases += text("    {})\n      _arguments -S", verb.name);
-    for (const FlagRow& flag : all_flags()) {
-      if (applies(flag, verb)) cases += zsh_flag(flag);
-    }
-    cases += takes_paths(verb) ? " \\\n        '*:path:_files'\n      ;;\n" : "\n      ;;\n";
+    cases += actions_of(verb.verb).empty() ? zsh_case(verb.name, on(verb.verb), verb.operands) : zsh_actions(verb);
   }
   std::string whole;
   for (const FlagRow& flag : all_flags()) {
@@ -191,20 +243,42 @@ std::string zsh() {
 }
 
 std::string fish() {
-  std::string out = "# fish completion of holdall; save as ~/.config/fish/completions/holdall.fish\n";
+  // The words behind "holdall" that are no flags say where the cursor is.
+  std::string out =
+      "# fish completion of holdall; save as ~/.config/fish/completions/holdall.fish\n"
+      "function __holdall_at\n"
+      "    set -l words (string match -v -- '-*' (commandline -opc))\n"
+      "    for place in $argv\n"
+      "        set -l wanted (string split -- ' ' $place)\n"
+      "        set -l last (math 1 + (count $wanted))\n"
+      "        test \"$words[2..$last]\" = \"$place\"; and return 0\n"
+      "    end\n"
+      "    return 1\n"
+      "end\n"
+      "function __holdall_right_behind\n"
+      "    set -l words (string match -v -- '-*' (commandline -opc))\n"
+      "    test \"$words[2..]\" = \"$argv\"\n"
+      "end\n";
   const auto quoted = [](std::string_view word) { return "'" + escaped(word, "'\\", "\\") + "'"; };
   for (const VerbRow& verb : all_verbs()) {
     out += text("complete -c holdall -n __fish_use_subcommand -f -a {} -d {}\n", verb.name, quoted(verb.summary));
+    for (const ActionRow& action : actions_of(verb.verb)) {
+      out += text("complete -c holdall -n '__holdall_right_behind {}' -f -a {} -d {}\n", verb.name, action.name,
+                  quoted(action.summary));
+    }
   }
   for (const FlagRow& flag : all_flags()) {
     std::vector<std::string> owners;
     for (const VerbRow& verb : all_verbs()) {
-      if (applies(flag, verb)) owners.emplace_back(verb.name);
+      if (applies(flag, on(verb.verb))) owners.emplace_back(verb.name);
+      for (const ActionRow& action : actions_of(verb.verb)) {
+        if (applies(flag, on(action.action))) owners.push_back(text("\"{} {}\"", verb.name, action.name));
+      }
     }
     std::string line = "complete -c holdall";
     if (flag.verbs == kNoVerb) line += " -n __fish_use_subcommand";
     if (flag.verbs != kNoVerb && flag.verbs != kEveryVerb) {
-      line += text(" -n {}", quoted("__fish_seen_subcommand_from " + joined(owners)));
+      line += text(" -n {}", quoted("__holdall_at " + joined(owners)));
     }
     line += text(" -l {}", flag.name);
     if (flag.letter != 0) line += text(" -s {}", flag.letter);
@@ -213,7 +287,7 @@ std::string fish() {
     out += line + text(" -d {}\n", quoted(flag.summary));
   }
   for (const VerbRow& verb : all_verbs()) {
-    if (!takes_paths(verb)) out += text("complete -c holdall -n '__fish_seen_subcommand_from {}' -f\n", verb.name);
+    if (!takes_paths(verb)) out += text("complete -c holdall -n '__holdall_at {}' -f\n", verb.name);
   }
   return out;
 }

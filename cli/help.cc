@@ -18,7 +18,7 @@ void print_paragraphs(Console& console, std::string_view paragraphs, unsigned in
 }
 
 // Help is for people wherever it goes, so it is aligned also when it is piped to a pager.
-void print_rows(Console& console, const std::vector<std::pair<std::string, std::string_view>>& rows) {
+void print_rows(Console& console, const std::vector<std::pair<std::string, std::string>>& rows) {
   std::size_t widest = 0;
   for (const auto& [left, right] : rows) widest = std::max(widest, left.size());
   const unsigned indent = static_cast<unsigned>(widest) + 4;
@@ -32,14 +32,15 @@ void print_rows(Console& console, const std::vector<std::pair<std::string, std::
   }
 }
 
-void print_flags(Console& console, VerbSet verbs) {
-  std::vector<std::pair<std::string, std::string_view>> rows;
+// Those of a verb, or those that stand with every verb and with none.
+void print_flags(Console& console, std::optional<Verb> verb) {
+  std::vector<std::pair<std::string, std::string>> rows;
   for (const FlagRow& flag : all_flags()) {
-    if (verbs != kNoVerb && (flag.verbs & verbs) == 0) continue;
-    if (verbs == kNoVerb && flag.verbs != kEveryVerb && flag.verbs != kNoVerb) continue;
+    if (verb && (flag.verbs & reach(*verb)) == 0) continue;
+    if (!verb && flag.verbs != kEveryVerb && flag.verbs != kNoVerb) continue;
     std::string left = flag.letter == 0 ? "    " : text("-{}, ", flag.letter);
     left += text("--{}{}{}", flag.name, flag.argument.empty() ? "" : " ", flag.argument);
-    rows.emplace_back(std::move(left), flag.summary);
+    rows.emplace_back(std::move(left), verb ? summary_on(flag, *verb) : std::string(flag.summary));
   }
   print_rows(console, rows);
 }
@@ -60,13 +61,29 @@ void print_verb_help(Console& console, const VerbRow& verb, HelpForm form) {
                     verb.operands.empty() ? "" : " ", verb.operands));
   print_paragraphs(console, verb.summary, 2);
   if (form == HelpForm::kFull) print_paragraphs(console, verb.detail, 2);
+  if (const auto actions = actions_of(verb.verb); !actions.empty()) {
+    print_heading(console, "Actions");
+    std::vector<std::pair<std::string, std::string>> rows;
+    for (const ActionRow& action : actions) rows.emplace_back(text("{} {}", action.name, action.operands), action.summary);
+    print_rows(console, rows);
+    console.line();
+  }
   print_heading(console, "Flags");
-  print_flags(console, on(verb.verb));
+  print_flags(console, verb.verb);
   console.line();
   print_example(console, verb.example);
 }
 
 }  // namespace
+
+std::string summary_on(const FlagRow& flag, Verb verb) {
+  std::string actions;
+  for (const ActionRow& action : actions_of(verb)) {
+    if ((flag.verbs & on(action.action)) != 0) actions.append(actions.empty() ? "" : ", ").append(action.name);
+  }
+  const bool of_all = (flag.verbs & on(verb)) != 0 || actions.empty();
+  return of_all ? std::string(flag.summary) : text("{} ({})", flag.summary, actions);
+}
 
 std::string_view version() noexcept { return HOLDALL_VERSION; }
 
@@ -79,12 +96,12 @@ void print_help(Console& console, std::optional<Verb> verb, HelpForm form) {
       "without running the code inside them.",
       2);
   print_heading(console, "Verbs");
-  std::vector<std::pair<std::string, std::string_view>> rows;
+  std::vector<std::pair<std::string, std::string>> rows;
   for (const VerbRow& each : all_verbs()) rows.emplace_back(each.name, each.summary);
   print_rows(console, rows);
   console.line();
   print_heading(console, "Flags");
-  print_flags(console, kNoVerb);
+  print_flags(console, std::nullopt);
   console.line();
   if (form == HelpForm::kFull) {
     print_heading(console, "Exit status");

@@ -168,6 +168,14 @@ std::string human_seconds(double seconds) {
   return text("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+std::string human_age(double seconds) {
+  const double age = std::max(seconds, 0.0);
+  if (age < 90) return text("{:.0f} s", age);
+  if (age < 90 * 60) return text("{:.0f} min", age / 60);
+  if (age < 48 * 3600) return text("{:.0f} h", age / 3600);
+  return text("{:.0f} d", age / 86'400);
+}
+
 std::string short_number(double number) { return text("{:.4g}", number); }
 
 std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
@@ -207,6 +215,29 @@ Result<std::uint64_t> parse_size(std::string_view given) {
   const double bytes = number * std::pow(step, static_cast<double>(power));
   if (bytes > 9e18 || bytes != std::floor(bytes)) return bad();
   return static_cast<std::uint64_t>(bytes);
+}
+
+Result<std::int64_t> parse_age(std::string_view given) {
+  const auto bad = [&] { return invalid_argument(text("'{}' is no age; write 90min, 36h, 7d or 2w", printable(given))); };
+  double number = 0;
+  const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), number, std::chars_format::fixed);
+  std::string_view unit(end, static_cast<std::size_t>(given.data() + given.size() - end));
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  constexpr std::pair<std::string_view, double> kUnits[] = {{"s", 1},    {"m", 60},     {"min", 60},
+                                                            {"h", 3600}, {"d", 86'400}, {"w", 604'800}};
+  const auto* const known = std::ranges::find(kUnits, unit, &std::pair<std::string_view, double>::first);
+  if (error != std::errc() || known == std::end(kUnits)) return bad();
+  const double nanoseconds = number * known->second * 1e9;
+  if (!(nanoseconds >= 1) || nanoseconds > 9e18) return bad();
+  return static_cast<std::int64_t>(nanoseconds);
+}
+
+Result<std::uint64_t> parse_count(std::string_view given) {
+  std::uint64_t count = 0;
+  const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), count);
+  if (error != std::errc() || end != given.data() + given.size() || count == 0)
+    return invalid_argument(text("'{}' is no count; write a number of at least 1", printable(given)));
+  return count;
 }
 
 Result<double> parse_tolerance(std::string_view given) {

@@ -34,6 +34,8 @@ std::string short_count(std::uint64_t number);
 std::string human_bytes(std::uint64_t bytes);
 // "0:07", "1:02:03"
 std::string human_seconds(double seconds);
+// "45 s", "12 min", "5 h", "12 d": one unit; nothing is younger than 0 s.
+std::string human_age(double seconds);
 // Four significant digits, as short as they go: "0.001", "-1.234e-05", "nan".
 std::string short_number(double number);
 // "1 file", "2 files"
@@ -44,6 +46,10 @@ std::string sparkline(std::span<const std::uint64_t> bins);
 
 // "5GB", "512MiB", "1.5 G", "4096": bytes. Errors: invalid argument.
 Result<std::uint64_t> parse_size(std::string_view text);
+// "30s", "90min", "36h", "7d", "2w", "1.5d": nanoseconds, more than 0. Errors: invalid argument.
+Result<std::int64_t> parse_age(std::string_view text);
+// 1 or more. Errors: invalid argument.
+Result<std::uint64_t> parse_count(std::string_view text);
 // A finite number of at least 0, in full. Errors: invalid argument.
 Result<double> parse_tolerance(std::string_view text);
 

@@ -17,5 +17,9 @@ Result<int> diff_verb(const Arguments& arguments, Console& console);
 Result<int> verify_verb(const Arguments& arguments, Console& console);
 Result<int> scan_verb(const Arguments& arguments, Console& console);
 Result<int> formats_verb(const Arguments& arguments, Console& console);
+Result<int> checkpoint_verb(const Arguments& arguments, Console& console);
+
+// What diff_verb() does, with the flags that it has, for two paths.
+Result<int> diff_paths(const Arguments& arguments, Console& console, const std::string& a, const std::string& b);
 
 }  // namespace holdall::cli

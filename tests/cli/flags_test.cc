@@ -1,5 +1,6 @@
 #include "cli/flags.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -61,6 +62,44 @@ TEST(FlagsTest, LettersCombine) {
 
 TEST(FlagsTest, SwitchTakesNoArgument) { EXPECT_EQ(fault({"formats", "--json=1"}), "--json takes no argument"); }
 
+TEST(FlagsTest, ActionsStandTogetherWhereTheirEnumeratorsSay) {
+  std::size_t next = 0;
+  for (const VerbRow& verb : all_verbs()) {
+    EXPECT_EQ(verb.operands.starts_with("ACTION"), !actions_of(verb.verb).empty()) << verb.name;
+    for (const ActionRow& action : actions_of(verb.verb)) {
+      EXPECT_EQ(static_cast<std::size_t>(action.action), next++);
+      EXPECT_EQ(action.verb, verb.verb);
+    }
+  }
+}
+
+TEST(FlagsTest, AnActionIsNoOperand) {
+  const auto arguments = parsed({"checkpoint", "--json", "diff", "runs", "10", "latest"});
+  ASSERT_TRUE(arguments) << arguments.error().to_string();
+  EXPECT_EQ(arguments->action, Action::kDiff);
+  EXPECT_EQ(arguments->operands, (std::vector<std::string>{"runs", "10", "latest"}));
+}
+
+TEST(FlagsTest, AMistypedActionIsAnErrorWithTheNearestOne) {
+  EXPECT_EQ(fault({"checkpoint", "prnue", "runs"}), "'checkpoint' has no action 'prnue'; did you mean 'prune'?");
+  EXPECT_THAT(fault({"checkpoint", "runs/bert"}), testing::HasSubstr("known: ls latest best verify prune diff"));
+  EXPECT_THAT(fault({"checkpoint"}), testing::HasSubstr("known: ls latest best verify prune diff"));
+}
+
+TEST(FlagsTest, AnActionsOperandsAreCounted) {
+  EXPECT_EQ(fault({"checkpoint", "ls"}), "'checkpoint ls' needs DIR: holdall checkpoint ls DIR");
+  EXPECT_EQ(fault({"checkpoint", "ls", "a", "b"}), "'checkpoint ls' takes DIR alone; what is 'b'?");
+  EXPECT_EQ(fault({"checkpoint", "diff", "a", "1"}),
+            "'checkpoint diff' needs DIR STEP STEP: holdall checkpoint diff DIR STEP STEP");
+}
+
+TEST(FlagsTest, AFlagOfOneActionIsNoneOfAnother) {
+  EXPECT_EQ(fault({"checkpoint", "latest", "a", "--dry-run"}),
+            "--dry-run belongs to 'checkpoint prune', not with 'checkpoint latest'");
+  EXPECT_EQ(fault({"verify", "a", "--dry-run"}), "--dry-run belongs to 'checkpoint prune', not with 'verify'");
+  EXPECT_EQ(fault({"checkpoint", "prune", "a", "--dry-run"}), "no error");
+}
+
 TEST(FlagsTest, SurplusOperandIsNamed) { EXPECT_EQ(fault({"formats", "x"}), "'formats' takes no operands; what is 'x'?"); }
 
 TEST(FlagsTest, HelpIsAskedForInThreeWays) {
@@ -76,7 +115,11 @@ TEST(FlagsTest, ScriptsNameEveryVerbAndFlag) {
   for (const std::string& kind : choices(Values::kScript)) {
     std::string script = generate(kind);
     std::erase(script, '\\');
-    for (const VerbRow& verb : all_verbs()) EXPECT_NE(script.find(verb.name), std::string::npos) << kind << " " << verb.name;
+    for (const VerbRow& verb : all_verbs()) {
+      EXPECT_NE(script.find(verb.name), std::string::npos) << kind << " " << verb.name;
+      for (const ActionRow& action : actions_of(verb.verb))
+        EXPECT_NE(script.find(action.name), std::string::npos) << kind << " " << action.name;
+    }
     for (const FlagRow& flag : all_flags()) EXPECT_NE(script.find(flag.name), std::string::npos) << kind << " " << flag.name;
   }
 }
@@ -86,7 +129,7 @@ TEST(HelpTest, FullHelpOfEveryVerbNamesItsFlagsAndExample) {
     Console console(Console::Settings{});
     print_help(console, verb.verb, HelpForm::kFull);
     for (const FlagRow& flag : all_flags()) {
-      if ((flag.verbs & on(verb.verb)) == 0) continue;
+      if ((flag.verbs & reach(verb.verb)) == 0) continue;
       EXPECT_NE(console.pending().find("--" + std::string(flag.name)), std::string::npos) << verb.name << " " << flag.name;
     }
     EXPECT_NE(console.pending().find("Examples"), std::string::npos) << verb.name;

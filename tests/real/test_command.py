@@ -12,7 +12,7 @@ import torch
 
 import samples
 
-VERBS = ["inspect", "convert", "diff", "verify", "scan", "formats"]
+VERBS = ["inspect", "convert", "diff", "verify", "scan", "formats", "checkpoint"]
 ESCAPE = "\x1b["
 
 
