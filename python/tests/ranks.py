@@ -1,7 +1,7 @@
 """Trainings of several processes for the tests of checkpoints, DistributedDataParallel over gloo.
 
-``python ranks.py COUNT '{"folder": …, "out": …}'`` forks COUNT ranks and ends with their exit statuses on standard output, a number each;
-``torchrun … ranks.py '{…}'`` runs one of them.
+``python ranks.py serve`` reads lines of JSON, {"count": …, "folder": …, "out": …}, forks as many ranks for each and answers with a line of
+their exit statuses; ``torchrun … ranks.py '{…}'`` runs one of them.
 """
 
 import json
@@ -50,7 +50,8 @@ def parts(rank, count):
     model = torch.nn.Sequential(linear(8, 16), torch.nn.BatchNorm1d(16), torch.nn.Dropout(0.3), torch.nn.ReLU(), linear(16, 4))
     # Without this it orders its buckets anew behind the first step of each process, and sums of more than two ranks round otherwise there.
     model = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
-    torch.manual_seed(10 + rank), random.seed(20 + rank), numpy.random.seed(30 + rank)
+    for seed in (torch.manual_seed, random.seed, numpy.random.seed):
+        seed(10 + rank)
     sampler = torch.utils.data.DistributedSampler(Samples(), num_replicas=count, rank=rank, seed=5)
     loader = torch.utils.data.DataLoader(Samples(), batch_size=2, sampler=sampler)
     return {"model": model, "optimizer": torch.optim.AdamW(model.parameters(), 0.01)}, loader
@@ -129,7 +130,13 @@ def run(rank, count, order, method):
 def main():
     if "RANK" in os.environ:
         run(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), json.loads(sys.argv[1]), "env://")
-    count, order = int(sys.argv[1]), json.loads(sys.argv[2])
+    for line in sys.stdin:
+        order = json.loads(line)
+        print(*together(order.pop("count"), order), flush=True)
+
+
+def together(count, order):
+    """Exit statuses by rank, "hangs" for those that had to be ended."""
     ranks = []
     for rank in range(count):
         child = os.fork()
@@ -142,10 +149,11 @@ def main():
         for rank, child in enumerate(ranks):
             if rank not in statuses and (ended := os.waitpid(child, os.WNOHANG)) != (0, 0):
                 statuses[rank] = os.waitstatus_to_exitcode(ended[1])
-        time.sleep(0.02)
+        time.sleep(0.01)
     for rank in set(range(count)) - set(statuses):
         os.kill(ranks[rank], signal.SIGKILL)
-    print(*[statuses.get(rank, "hangs") for rank in range(count)])
+        os.waitpid(ranks[rank], 0)
+    return [statuses.get(rank, "hangs") for rank in range(count)]
 
 
 if __name__ == "__main__":

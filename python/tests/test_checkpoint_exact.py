@@ -2,6 +2,7 @@
 same training in plain PyTorch: weights, optimizer, scheduler, averages, scaler, gradients, losses, random generators."""
 
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -27,6 +28,8 @@ def serving(tmp_path_factory):
         server.stdin.write(json.dumps({**order, "out": str(out)}) + "\n")
         server.stdin.flush()
         status = int(server.stdout.readline())
+        if "kill_after" in order and status == -9:
+            return None
         if order.get("at") is not None:
             assert status == 137, f"the run that was to be killed ended with {status}"
             return None
@@ -128,6 +131,22 @@ def test_the_data_goes_on_where_it_was(training, serving, plain, tmp_path):
     at = [["written", 4], ["behind", 0], ["written", 16], ["step", 27]]
     result = interrupted(serving, training, tmp_path, at, every_steps=2, every_epochs=1)
     assert_ends_as(result, plain(**training))
+
+
+def test_killed_from_outside_at_any_moment(serving, plain, tmp_path):
+    """While it imports, takes up, trains, saves, removes; HOLDALL_KILLS times, then to the end. The folder is anew where a run got there first."""
+    kills = int(os.environ.get("HOLDALL_KILLS", "25"))
+    chosen = random.Random(int(os.environ.get("HOLDALL_SEED", "1")))
+    order = {"training": {"of": "averaged"}, "every_steps": 1, "keep_last": 2, "keep_best": [["loss", "min"]]}
+    folders = killed = 0
+    while killed < kills:
+        result = serving(**order, folder=str(tmp_path / str(folders)), kill_after=chosen.uniform(0, 0.4))
+        if result is None:
+            killed += 1
+        else:
+            assert_ends_as(result, plain(of="averaged"))
+            folders += 1
+    assert_ends_as(serving(**order, folder=str(tmp_path / str(folders))), plain(of="averaged"))
 
 
 def test_a_script_of_its_own_each_time(plain, tmp_path):

@@ -13,8 +13,16 @@ from equal import assert_same
 import holdall
 
 
+@pytest.fixture(scope="session")
+def server():
+    run = subprocess.Popen([sys.executable, ranks.__file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield run
+    run.stdin.close()
+    assert run.wait() == 0
+
+
 @pytest.fixture
-def launched(tmp_path):
+def launched(server, tmp_path):
     """run(count, …) gives the exit statuses and what each rank ended with, None for those that were killed."""
     number = 0
 
@@ -22,16 +30,37 @@ def launched(tmp_path):
         nonlocal number
         number += 1
         out = tmp_path / f"out{number}"
-        order = json.dumps({**order, "out": str(out)})
-        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(count)] if torchrun else []
-        command = [sys.executable, *launcher, ranks.__file__, *([] if torchrun else [str(count)]), order]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-        statuses = [0] * count if torchrun else found.stdout.split()
-        assert "hangs" not in statuses, found.stderr
+        order["out"] = str(out)
+        if torchrun:
+            command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count), ranks.__file__, json.dumps(order)]
+            subprocess.run(command, check=True)
+            statuses = [0] * count
+        else:
+            server.stdin.write(json.dumps({"count": count, **order}) + "\n")
+            server.stdin.flush()
+            statuses = server.stdout.readline().split()
+        assert "hangs" not in statuses
         files = [f"{out}.{rank}" for rank in range(count)]
         return list(map(int, statuses)), [torch.load(file, weights_only=False) if os.path.exists(file) else None for file in files]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def plain(server, tmp_path_factory):
+    """What plain trainings of so many ranks end with, each run once."""
+    found = {}
+
+    def of(count):
+        if count not in found:
+            out = str(tmp_path_factory.mktemp("plain") / "out")
+            server.stdin.write(json.dumps({"count": count, "out": out}) + "\n")
+            server.stdin.flush()
+            assert server.stdout.readline().split() == ["0"] * count
+            found[count] = [torch.load(f"{out}.{rank}", weights_only=False) for rank in range(count)]
+        return found[count]
+
+    return of
 
 
 def steps_of(folder):
@@ -47,17 +76,16 @@ def assert_end_alike(results, references):
 
 
 @pytest.mark.parametrize(("count", "torchrun"), [(2, False), (2, True), (4, False)])
-def test_a_resume_is_exact_on_every_rank(count, torchrun, launched, tmp_path):
+def test_a_resume_is_exact_on_every_rank(count, torchrun, launched, plain, tmp_path):
     """Amid an epoch and an accumulation, whose gradients each rank has of its own; then behind an epoch."""
     folder = str(tmp_path / "runs")
-    _, references = launched(count)
     steps = ranks.SAMPLES // 2 // count
     for at in (3, 2 * steps):
         statuses, _ = launched(count, folder=folder, do=["end", at, 0], options={"every_steps": 1})
         assert statuses == [3] * count
     statuses, results = launched(count, torchrun, folder=folder, options={"every_steps": 1})
     assert statuses == [0] * count
-    assert_end_alike(results, references)
+    assert_end_alike(results, plain(count))
 
 
 def test_one_file_with_the_random_states_of_all(launched, tmp_path):
@@ -73,16 +101,15 @@ def test_one_file_with_the_random_states_of_all(launched, tmp_path):
 
 @pytest.mark.parametrize("who", [0, 1])
 @pytest.mark.parametrize("do", ["raise", "kill"])
-def test_a_rank_that_is_lost_makes_no_checkpoint_and_leaves_none_waiting(do, who, launched, tmp_path):
+def test_a_rank_that_is_lost_makes_no_checkpoint_and_leaves_none_waiting(do, who, launched, plain, tmp_path):
     folder = str(tmp_path / "runs")
     statuses, results = launched(2, folder=folder, do=[do, 6, who])
     assert statuses == [-9 if do == "kill" and rank == who else 0 for rank in range(2)]
     assert results[1 - who]["told"]
     assert do == "kill" or results[who]["told"] == ["KeyError: \"this rank's\""]
     assert steps_of(folder) == [2, 4]
-    _, references = launched(2)
     _, results = launched(2, folder=folder)
-    assert_end_alike(results, references)
+    assert_end_alike(results, plain(2))
 
 
 def test_a_state_that_cannot_be_had_is_raised_on_all(launched, tmp_path):
@@ -103,14 +130,13 @@ def test_minutes_are_decided_together(launched, tmp_path):
 
 
 @pytest.mark.parametrize("who", [0, 1])
-def test_a_signal_to_one_saves_on_all(who, launched, tmp_path):
+def test_a_signal_to_one_saves_on_all(who, launched, plain, tmp_path):
     folder = str(tmp_path / "runs")
     statuses, results = launched(2, folder=folder, options={"every_steps": None}, do=["signal", 5, who])
     assert statuses[who] == -15 and statuses[1 - who] == 0
     assert steps_of(folder) == [5]
-    _, references = launched(2)
     _, results = launched(2, folder=folder)
-    assert_end_alike(results, references)
+    assert_end_alike(results, plain(2))
 
 
 def test_another_number_of_ranks_is_told(launched, tmp_path):

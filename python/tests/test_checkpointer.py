@@ -1,4 +1,4 @@
-"""holdall.Checkpointer: when it saves, what it keeps, what it finds again, and what it refuses."""
+"""holdall.Checkpointer: when it saves, what it keeps, what it finds again, what it refuses."""
 
 import datetime
 import math
@@ -10,8 +10,8 @@ import time
 import numpy
 import pytest
 import torch
-from checkpointers import made, parts, states, steps_of, trained  # noqa: F401
 from equal import assert_same
+from runs import made, parts, states, steps_of, trained  # noqa: F401 (a fixture)
 
 import holdall
 
@@ -215,7 +215,8 @@ def test_after_a_rollback_the_new_line_is_the_latest(made, tmp_path):
 def test_random_generators_go_on(made):
     ckpt = made()
     ckpt.track(**parts())
-    random.seed(5), numpy.random.seed(5), torch.manual_seed(5)
+    for seed in (random.seed, numpy.random.seed, torch.manual_seed):
+        seed(5)
     ckpt.save(step=1)
     expected = random.random(), numpy.random.random(), torch.rand(2).tolist()
     ckpt.restore()
@@ -435,3 +436,30 @@ def test_lists_of_batches_are_loaders_too(made):
     ckpt.wait()
     again = ckpt.restore()
     assert [step for step, _ in again.steps(batches)] == [5]
+
+
+# --- As the documentation has it ----------------------------------------------------------------------------------------------------
+
+
+def test_the_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = parts()
+    model, optimizer = named.values()
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(12, 4)), batch_size=4, shuffle=True)
+
+    def train(batch):
+        optimizer.zero_grad()
+        loss = model(batch[0]).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    with holdall.Checkpointer("runs/bert", keep_last=3, keep_best=("eval_loss", "min"), every_steps=1000, every_minutes=15) as ckpt:
+        start = ckpt.resume(model=model, optimizer=optimizer, scheduler=scheduler, loader=loader)
+        for epoch in start.epochs(10):
+            for step, batch in start.steps(loader):
+                loss = train(batch)
+                ckpt.step(epoch=epoch, step=step, metrics={"loss": loss})
+        ckpt.save(epoch=epoch, step=step, wait=True)
+    assert [row["step"] for row in ckpt.history()] == [30]

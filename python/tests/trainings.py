@@ -1,14 +1,16 @@
 """Small trainings for the tests of checkpoints: each as it is in plain PyTorch, and with a Checkpointer around the same loop.
 
 ``python trainings.py`` serves runs: a line of JSON on standard input, a process of its own for each, forked from one that has the
-libraries imported and has computed nothing; a line with its exit status on standard output.
+libraries imported and has computed nothing; a line with its exit status on standard output. "kill_after": seconds, if it lives so long.
 """
 
 import json
 import math
 import os
 import random
+import signal
 import sys
+import time
 import traceback
 import warnings
 
@@ -361,17 +363,22 @@ def serve():
 
     torch.set_num_threads(1)
     for line in sys.stdin:
-        if json.loads(line)["training"]["of"] in ("bert", "gpt2"):
+        order = json.loads(line)
+        if order["training"]["of"] in ("bert", "gpt2"):
             from transformers import BertForMaskedLM, GPT2LMHeadModel  # noqa: F401
+        seconds = order.pop("kill_after", None)
         child = os.fork()
         if child == 0:
             try:
-                run(json.loads(line))
+                run(order)
                 os._exit(0)
             except BaseException:
                 traceback.print_exc()
                 sys.stderr.flush()
                 os._exit(1)
+        if seconds is not None:
+            time.sleep(seconds)
+            os.kill(child, signal.SIGKILL)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 

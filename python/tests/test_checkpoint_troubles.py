@@ -1,15 +1,18 @@
-"""holdall.Checkpointer behind a training: one run a folder, what fails and is told, what the end and a child process do, memory."""
+"""A Checkpointer where something is in its way: another run, a full disk, a folder that is gone, writing that takes long, little memory, processes
+and threads; and how it ends."""
 
+import errno
 import multiprocessing
 import os
+import platform
+import shutil
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import torch
-from checkpointers import made, parts, steps_of  # noqa: F401
+from runs import made, parts, steps_of  # noqa: F401 (a fixture)
 
 import holdall
 from holdall.checkpoints import Event
@@ -25,8 +28,6 @@ def test_a_folder_in_use_is_refused_by_host_and_process(made, tmp_path):
     code = f"import holdall; holdall.Checkpointer({ckpt.folder!r})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode == 1
-    import platform
-
     assert f"process {os.getpid()}" in found.stderr and platform.node() in found.stderr
     ckpt.close()
     made().close()
@@ -81,8 +82,6 @@ def test_a_full_disk_is_told_at_close(made, small_disk):
     ckpt.save(step=1)
     with pytest.raises(holdall.StorageError) as told:
         ckpt.close()
-    import errno
-
     assert told.value.errno == errno.ENOSPC
     ckpt.close()
     assert os.listdir(small_disk / "runs") == [] or not [name for name in os.listdir(small_disk / "runs") if not name.startswith(".")]
@@ -125,8 +124,6 @@ def test_a_bound_of_memory_and_a_full_disk(on_error, made, small_disk):
 
 
 def test_a_folder_deleted_under_it(made):
-    import shutil
-
     ckpt = made()
     ckpt.track(**parts())
     shutil.rmtree(ckpt.folder)
@@ -326,30 +323,3 @@ def test_memory_is_bounded(bound, most, tmp_path):
     """One copy of the state, or what was allowed, and little beside."""
     found = subprocess.run([sys.executable, "-c", MEMORY, tmp_path, bound], capture_output=True, text=True, check=True)
     assert int(found.stdout) <= most
-
-
-# --- As the documentation has it ----------------------------------------------------------------------------------------------------
-
-
-def test_the_example(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    named = parts()
-    model, optimizer = named.values()
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(12, 4)), batch_size=4, shuffle=True)
-
-    def train(batch):
-        optimizer.zero_grad()
-        loss = model(batch[0]).square().mean()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    with holdall.Checkpointer("runs/bert", keep_last=3, keep_best=("eval_loss", "min"), every_steps=1000, every_minutes=15) as ckpt:
-        start = ckpt.resume(model=model, optimizer=optimizer, scheduler=scheduler, loader=loader)
-        for epoch in start.epochs(10):
-            for step, batch in start.steps(loader):
-                loss = train(batch)
-                ckpt.step(epoch=epoch, step=step, metrics={"loss": loss})
-        ckpt.save(epoch=epoch, step=step, wait=True)
-    assert [row["step"] for row in ckpt.history()] == [30]

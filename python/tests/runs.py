@@ -1,4 +1,4 @@
-"""What the tests of holdall.Checkpointer share: Checkpointers that are closed at the end, and a small training."""
+"""What the tests of checkpoints share: Checkpointers that are closed at the end, and something small to save."""
 
 import copy
 
