@@ -88,6 +88,20 @@ Model\.with_metadata$:
     def with_metadata(self, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any]) -> Model:
         """The same model with other metadata."""
 
+Checkpointer\.save$:
+    def save(
+        self,
+        model: Model,
+        step: int,
+        epoch: int | None,
+        metrics: Sequence[tuple[str, float]],
+        format: str,
+        wait: bool,
+        beside: dict[str, Model],
+        may_go: Sequence[str],
+    ) -> str:
+        """The path that is being written; empty where the save was skipped."""
+
 Model\.save$:
     \from collections.abc import Callable, Sequence
     def save(

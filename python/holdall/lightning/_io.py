@@ -28,6 +28,7 @@ class CheckpointIO(_TorchCheckpointIO):  # type: ignore[misc]
         self._trusted = trusted
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None) -> None:
+        """Writes the file. Raises UnsafeError, StorageError."""
         if storage_options is not None or _is_elsewhere(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
@@ -37,6 +38,7 @@ class CheckpointIO(_TorchCheckpointIO):  # type: ignore[misc]
         _save.write(native, place, "pytorch", False, self._sync, 0, 0, False, None)
 
     def load_checkpoint(self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """What the file holds. Raises FileNotFoundError; UnsafeError, CorruptError and the like."""
         if weights_only is False or _is_elsewhere(path):
             found: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
             return found

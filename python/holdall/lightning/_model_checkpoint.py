@@ -139,6 +139,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
     # --- What Lightning calls -----------------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Opens dirpath; another run that saves into it is told by name."""
         super().setup(trainer, pl_module, stage)
         if stage != "fit" or trainer.fast_dev_run or self.save_top_k == 0:
             return
@@ -154,6 +155,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
         loop.increment_progress_to_evaluation_end = lambda: _undrawn(lambda: count(loop))
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Takes this process's random states and places in the data."""
         kept = checkpoint.get(_KEY)
         if self._files is None or not isinstance(kept, Mapping):
             return
@@ -167,6 +169,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
         self._positions = list(self._restored["loaders"])
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Adds every process's random states and places in the data."""
         if self._files is None:
             return
         own = {"random_states": _random.states(), "loaders": self._places(trainer)}
@@ -179,6 +182,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
             _end_epoch(loop)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Sets the random states that were saved."""
         super().on_train_start(trainer, pl_module)
         self._set_random()
         if self._is_fresh_epoch:
@@ -187,6 +191,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
                 loop._restarting = False
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Saves where a rule or a signal asks for it and the optimizer has stepped."""
         files = self._files
         if files is None:
             return
@@ -206,6 +211,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
             files._heed_signals()
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Saves where a rule asks for it, with what the epoch's last batch left due."""
         if self._files is not None:
             self._is_over = trainer.is_last_batch
             super().on_train_epoch_end(trainer, pl_module)
@@ -214,9 +220,11 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
             self._files._heed_signals()
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Notes what is known before."""
         self._before_validation = dict(trainer.callback_metrics)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Saves what was due before the validation."""
         before = self._before_validation
         self._validated = [name for name, value in trainer.callback_metrics.items() if before.get(name) is not value]
         self._validated_step = int(trainer.global_step)
@@ -227,10 +235,12 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
             self._files._heed_signals()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Waits until all is on disk."""
         self._save_if(trainer, bool(self.save_last) and self._files is not None)
         self.wait()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Saves once more with save_on_exception; what ended the training is what is told."""
         if self._files is not None and self._should_save_on_exception(trainer):
             self._save_now(trainer, self._monitor_candidates(trainer))
         try:
@@ -240,6 +250,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
         self._give_back(trainer)
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Gives dirpath back."""
         super().teardown(trainer, pl_module, stage)
         if stage == "fit":
             self._give_back(trainer)

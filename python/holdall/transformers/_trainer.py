@@ -76,9 +76,11 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc]
     # --- What Trainer calls -----------------------------------------------------------------------------------------------------------
 
     def on_init_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Takes Trainer's place where it saves."""
         self._attach()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Opens output_dir; another run that saves into it is told by name."""
         trainer = self._attach()
         refuse_unsupported(trainer)
         self._close()
@@ -88,6 +90,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc]
         self._look_back(folder, args, state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Asks for a checkpoint where a rule, a signal or the end does."""
         checkpoints = self._checkpoints
         if checkpoints is None:
             return control
@@ -102,12 +105,14 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc]
         return control
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Asks for a checkpoint where every_epochs does."""
         if self._every_epochs is not None:
             is_end = state.global_step >= state.max_steps or control.should_training_stop
             control.should_save = control.should_save or is_end or round(state.epoch) % self._every_epochs == 0
         return control
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Waits until all is on disk, and gives output_dir back."""
         self._close()
 
     # --- Within ---------------------------------------------------------------------------------------------------------------------
