@@ -9,6 +9,7 @@ import sys
 
 import holdall
 import holdall.errors
+import holdall.lightning
 import holdall.torch
 import holdall.transformers
 import pytest
@@ -55,10 +56,11 @@ def test_a_page_needs_nothing_from_elsewhere(site):
 
 
 def test_everything_public_is_in_the_reference(site):
-    reference = "".join((site / f"reference/{page}.html").read_text() for page in ("python", "torch", "transformers"))
+    reference = "".join((site / f"reference/{page}.html").read_text() for page in ("python", "torch", "transformers", "lightning"))
     anchors = set(re.findall(r'id="(holdall[\w.]*)"', reference))
     names = {f"holdall.errors.{name}" for name in holdall.errors.__all__} | {f"holdall.torch.{name}" for name in holdall.torch.__all__}
     names |= {f"holdall.transformers.{name}" for name in holdall.transformers.__all__}
+    names |= {f"holdall.lightning.{name}" for name in holdall.lightning.__all__}
     names |= {f"holdall.{name}" for name in set(holdall.__all__) - set(holdall.errors.__all__) - {"__version__"}}
     assert sorted(names - anchors) == []
 
