@@ -174,7 +174,18 @@ class Checkpointer:
 
     def stamp(self, step: int, epoch: int | None, metrics: Sequence[tuple[str, float]]) -> str: ...
 
-    def save(self, model: Model, step: int, epoch: int | None, metrics: Sequence[tuple[str, float]], format: str, wait: bool, beside: object, may_go: Sequence[str]) -> str: ...
+    def save(
+        self,
+        model: Model,
+        step: int,
+        epoch: int | None,
+        metrics: Sequence[tuple[str, float]],
+        format: str,
+        wait: bool,
+        beside: dict[str, Model],
+        may_go: Sequence[str],
+    ) -> str:
+        """The path that is being written; empty where the save was skipped."""
 
     def prepare(self, model: Model) -> None: ...
 
