@@ -231,7 +231,7 @@ def test_save_only_model_leaves_the_rest_out(tmp_path, out):
 def test_what_somebody_else_wrote_stays_and_the_training_says_so(tmp_path, out):
     (out / "checkpoint-4").mkdir(parents=True)
     (out / "checkpoint-4" / "mine.txt").write_text("mine")
-    with pytest.raises(holdall.Error, match="was not written by a Checkpointer"):
+    with pytest.raises(holdall.Error, match="is not known to be a checkpoint of this Holdall's"):
         train(tmp_path, CheckpointCallback(keep_last=1))
     assert (out / "checkpoint-4" / "mine.txt").read_text() == "mine" and steps_in(tmp_path) == [2, 4]
 
