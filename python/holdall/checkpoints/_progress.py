@@ -40,7 +40,8 @@ class Progress:
         """From a checkpoint."""
         self.step = step
         self._seen = step
-        self._seen_epoch = self.epoch = epoch
+        self.epoch = epoch
+        self._seen_epoch = None if is_epoch_done else epoch
         self._logged, self._metrics = {}, {}
         self.is_epoch_done = is_epoch_done
         self.feed = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
