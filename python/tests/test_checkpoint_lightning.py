@@ -62,7 +62,8 @@ def test_a_killed_training_ends_as_one_that_was_not_interrupted(run, loader, tra
         kept = [pathlib.Path(found[name]).name for name in ("best", "last")]
         assert kept == [pathlib.Path(expected[name]).name for name in ("best", "last")]
         # A worker that was forked while a file was written has it open, and it stays for as long.
-        assert set(files_in(parts)) == set(kept) or (loader == "workers" and set(files_in(parts)) > set(kept))
+        stay = set(kept) - {""}  # no checkpoint with the metric, no best
+        assert set(files_in(parts)) == stay or (loader == "workers" and set(files_in(parts)) > stay)
 
 
 def test_the_training_is_that_of_lightning_alone(run, tmp_path):
