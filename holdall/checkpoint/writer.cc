@@ -187,6 +187,7 @@ Result<Pruning> CheckpointWriter::prune_now() {
     for (const std::string& name : pruning.removed) lines += removed_line(name);
     if (!lines.empty()) HOLDALL_TRY(append_journal(system_, folder_, lines, false));
     const std::lock_guard lock(mutex_);
+    held_ = !pruning.held.empty();
     for (const auto kind : {CheckpointEvent::Kind::kRemoved, CheckpointEvent::Kind::kHeld}) {
       for (const std::string& name : kind == CheckpointEvent::Kind::kRemoved ? pruning.removed : pruning.held) {
         CheckpointEvent event;
@@ -316,7 +317,13 @@ Status CheckpointWriter::close() {
   if (is_closed()) return {};
   Status status = wait();
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    // Whoever had it open may have gone with the training.
+    if (std::exchange(held_, false)) {
+      lock.unlock();
+      static_cast<void>(prune_now());
+      lock.lock();
+    }
     closing_ = true;
     changed_.notify_all();
   }

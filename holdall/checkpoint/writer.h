@@ -79,6 +79,7 @@ class CheckpointWriter {
   bool writing_ = false;
   bool touching_ = false;
   bool closing_ = false;
+  bool held_ = false;  // something that was to go was open somewhere when the folder was looked at last
   std::optional<Error> failure_;
   bool starved_ = false;  // memory ran out, and there was none to say so
   std::vector<CheckpointEvent> events_;

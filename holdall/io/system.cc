@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -70,8 +71,8 @@ std::string host_digits() {
 std::string boot_digits() { return hash_digits(first_line("/proc/sys/kernel/random/boot_id"), 6); }
 
 // The files that this process has locked, by locks of their open descriptions (F_OFD_SETLK): reading such a file in another way
-// lets nothing go, as it would with locks of the process. Children share the descriptions, and would hold the locks for as long
-// as they live: in a child the handles are closed as it begins.
+// lets nothing go, as it would with locks of the process. Children share the descriptions, and would hold the locks, and have
+// open what was being written as they were made, for as long as they live: in a child these handles are closed as it begins.
 class LocksHeld {
  public:
   // To be held while a file is opened and locked: of two threads one gets it, and no child is made in between.
@@ -109,6 +110,17 @@ class LocksHeld {
     ::close(handle);
     return true;
   }
+  // A handle that is being written to; of very many at once only the first are remembered.
+  void add_writing(int handle) {
+    const std::lock_guard lock(mutex_);
+    if (writing_count_ < writing_.size()) writing_[writing_count_++] = handle;
+  }
+  void forget_writing(int handle) {
+    const std::lock_guard lock(mutex_);
+    const auto end = writing_.begin() + writing_count_;
+    const auto found = std::find(writing_.begin(), end, handle);
+    if (found != end) *found = writing_[--writing_count_];
+  }
   bool has(const struct stat& info) {
     const std::lock_guard lock(mutex_);
     return std::any_of(files_.begin(), files_.end(),
@@ -125,6 +137,7 @@ class LocksHeld {
     for (const auto& [handle, file] : files_) ::close(handle);
     files_.clear();
     some_ = false;
+    for (; writing_count_ > 0; --writing_count_) ::close(writing_[writing_count_ - 1]);
     unlock();
   }
 
@@ -132,6 +145,8 @@ class LocksHeld {
   std::mutex mutex_;
   std::map<int, std::pair<dev_t, ino_t>> files_;
   std::atomic<bool> some_ = false;
+  std::array<int, 64> writing_ = {};
+  std::uint8_t writing_count_ = 0;
 };
 
 class LocalSystem final : public System {
@@ -155,14 +170,22 @@ class LocalSystem final : public System {
         flags |= O_RDONLY;
         break;
     }
+    // No child is made between the opening of what is written and its being remembered.
+    std::unique_lock opening(locks_.opening, std::defer_lock);
+    const bool writes = how != Open::kFolder && how != Open::kRead;
+    if (writes) opening.lock();
     const int handle = retried([&] { return ::open(path.c_str(), flags, 0666); });
-    if (handle >= 0) return handle;
+    if (handle >= 0) {
+      if (writes) locks_.add_writing(handle);
+      return handle;
+    }
     if (how == Open::kDirectWrite && errno == EINVAL) return unsupported("this file system has no direct writes").in(path);
     return failed(how == Open::kCreateNew ? "cannot create" : "cannot open", path);
   }
 
   Status close(Handle handle) override {
     if (locks_.close(handle)) return {};
+    locks_.forget_writing(handle);
     // Linux releases the descriptor whatever close(2) returns; EINTR must not be retried.
     if (::close(handle) == 0 || errno == EINTR) return {};
     return io_error("cannot close", errno);

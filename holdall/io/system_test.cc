@@ -1,6 +1,7 @@
 #include "holdall/io/system.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,6 +42,28 @@ TEST_F(LocalSystem, WritesAndReadsAtOffsets) {
   ASSERT_TRUE(system_.sync(*handle));
   ASSERT_TRUE(system_.close(*handle));
   EXPECT_EQ(fs::file_size(at("f")), 15u);
+}
+
+// The workers of a data loader are forked whenever an epoch begins, and live longer than a write.
+TEST_F(LocalSystem, AChildHasNothingOpenThatWasBeingWritten) {
+  const auto handle = system_.open(at("f"), System::Open::kCreateNew);
+  ASSERT_TRUE(handle);
+  int gate[2];
+  ASSERT_EQ(::pipe(gate), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(gate[1]);
+    char end = 0;
+    ::_exit(::read(gate[0], &end, 1) == 0 ? 0 : 1);
+  }
+  ASSERT_TRUE(system_.write_at(*handle, 0, as_bytes("the parent's")));
+  EXPECT_TRUE(*system_.in_use(at("f")));
+  ASSERT_TRUE(system_.close(*handle));
+  EXPECT_FALSE(*system_.in_use(at("f")));
+  ::close(gate[1]);
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(LocalSystem, AnExistingFileIsNotCreatedAnew) {
