@@ -180,6 +180,24 @@ void default_signal(int number) {
   ::kill(::getpid(), number);
 }
 
+unsigned patience = 0;  // seconds
+
+// In a worker of a loader: its parent may end it at once; a signal that came to all, the parent too, shall leave it time to
+// give what the parent's last step needs.
+void terminated(int, siginfo_t* info, void*) {
+  if (info->si_pid == ::getppid()) ::_exit(0);
+  ::alarm(patience);
+}
+
+void put_off_termination(unsigned seconds) {
+  patience = seconds;
+  std::signal(SIGALRM, SIG_DFL);
+  struct sigaction action{};
+  action.sa_sigaction = terminated;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
 }  // namespace
 
 void bind_checkpoints(nb::module_& module) {
@@ -194,6 +212,7 @@ void bind_checkpoints(nb::module_& module) {
            nb::arg("wait"), nb::arg("beside"), nb::arg("may_go"))
       .def(
           "prepare", [](Checkpointer& c, const OpenedModel& opened) { checked(c.prepare(*opened.model)); }, nb::arg("model"))
+      .def("wait_for_room", [](Checkpointer& c) { wait_for(c, true); })
       .def("check", [](Checkpointer& c) { checked(c.check()); })
       .def("wait",
            [](Checkpointer& c) {
@@ -214,6 +233,7 @@ void bind_checkpoints(nb::module_& module) {
   module.def("read_checkpoints", read_folder, nb::arg("folder"), nb::arg("last").none(), nb::arg("best"),
              nb::arg("every").none(), nb::arg("age").none(), nb::arg("bytes").none(), nb::arg("own_rules"));
   module.def("default_signal", default_signal, nb::arg("number"));
+  module.def("put_off_termination", put_off_termination, nb::arg("seconds"));
   module.def("best_checkpoints", best_of, nb::arg("folder"), nb::arg("metric"), nb::arg("mode"));
 }
 

@@ -48,14 +48,17 @@ TEST_F(LocalSystem, WritesAndReadsAtOffsets) {
 TEST_F(LocalSystem, AChildHasNothingOpenThatWasBeingWritten) {
   const auto handle = system_.open(at("f"), System::Open::kCreateNew);
   ASSERT_TRUE(handle);
-  int gate[2];
+  int gate[2], begun[2];
   ASSERT_EQ(::pipe(gate), 0);
+  ASSERT_EQ(::pipe(begun), 0);
   const pid_t child = ::fork();
+  char byte = 0;
   if (child == 0) {
     ::close(gate[1]);
-    char end = 0;
-    ::_exit(::read(gate[0], &end, 1) == 0 ? 0 : 1);
+    if (::write(begun[1], &byte, 1) != 1) ::_exit(2);
+    ::_exit(::read(gate[0], &byte, 1) == 0 ? 0 : 1);
   }
+  ASSERT_EQ(::read(begun[0], &byte, 1), 1);
   ASSERT_TRUE(system_.write_at(*handle, 0, as_bytes("the parent's")));
   EXPECT_TRUE(*system_.in_use(at("f")));
   ASSERT_TRUE(system_.close(*handle));

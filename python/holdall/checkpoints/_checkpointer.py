@@ -151,7 +151,7 @@ class Checkpointer:
                 self._gradients.watch(name, target)
 
     def step(self, *, epoch: int | None = None, step: int | None = None, metrics: Mapping[str, float] | None = None) -> str | None:
-        """To be called behind each step of the training. Saves where a rule or a signal asks for it and returns the path, else None.
+        """To be called behind each step of the training, last in the loop's body: what stands behind it there is not done again after a resume. Saves where a rule or a signal asks for it and returns the path, else None.
 
         `step` counts through the whole run; it and `epoch` may be left out in the loops of Start. `metrics`: numbers, kept with a checkpoint.
         Raises what the thread behind met: StorageError and the like; what came by a signal.
@@ -255,8 +255,9 @@ class Checkpointer:
         chosen = {name: self._targets[name] for name in targets if name in self._targets} if targets else self._targets
         return self._take_up(order if isinstance(which, str) else order[:1], chosen)
 
+    @property
     def history(self) -> History:
-        """What is in the folder, by step: a list of dicts that prints as a table."""
+        """What is in the folder, by step: a list of dicts that prints as a table. ``history()`` is the same."""
         rules = self._rules
         rows, _ = _native.read_checkpoints(self.folder, rules.last, rules.best, rules.every, rules.age, rules.bytes, True)
         return History(rows)
@@ -409,9 +410,11 @@ class Checkpointer:
     def _of_this_rank(self) -> dict[str, Any]:
         if not self._targets:
             raise ValueError("nothing to save: name it by resume(model=…, optimizer=…) or track(…)")
-        loader = self._feeds.loader_of(self._progress.feed)
-        name = next((name for name, known in self._loaders.items() if known is loader), None)
-        own: dict[str, Any] = {"random_states": _random.states(), "data_position": {**self._progress.position(), "loader": name}}
+        feed = self._progress.feed
+        own: dict[str, Any] = {"random_states": _random.states(), "data_position": self._progress.position()}
+        own["data_position"]["loader"] = self._name_of(self._feeds.loader_of(feed))
+        others = {name: self._feeds.known(loader) for name, loader in self._loaders.items()}
+        own["data_position"]["others"] = {name: other.position() for name, other in others.items() if other is not None and other is not feed}
         if self._gradients.wait():
             own["gradients"] = {name: _state.gradients(target) for name, target in self._targets.items() if _state.is_module(target)}
         return own
@@ -431,6 +434,8 @@ class Checkpointer:
             stamp = writer.stamp(step, epoch, metrics)
             with _state.staged(self._staging) as staging:
                 native = _save.build(state, {**self._metadata, _STAMP: stamp}, self._trusted, framework=_framework(), staging=staging)
+        if self._waits or last:
+            writer.wait_for_room()
         self._told(writer.check)
         path: list[str] = []
         self._told(lambda: path.append(writer.save(native, step, epoch, metrics, "", self._waits or last, {}, [])))
@@ -543,6 +548,9 @@ class Checkpointer:
 
     # For the loops of Start.
 
+    def _name_of(self, loader: Any) -> str | None:
+        return next((name for name, known in self._loaders.items() if known is loader), None)
+
     def _begin_epoch(self, epoch: int) -> None:
         self._progress.begin_epoch(epoch)
 
@@ -555,8 +563,7 @@ class Checkpointer:
         return self._progress.step
 
     def _end_feed(self, feed: Any) -> None:
-        if self._progress.feed is feed:
-            self._progress.is_feeding = False
+        self._progress.end_feed(feed)
 
 
 def _would_be_newest(row: dict[str, Any], order: list[dict[str, Any]], is_named: Callable[[str], object]) -> bool:

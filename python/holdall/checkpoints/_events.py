@@ -45,6 +45,9 @@ class History(list[Row]):
     """The checkpoints of a folder by step, a dict each: step, epoch, metrics, bytes, path, state, time, why, kept, fate. It prints as a
     table, in a notebook too."""
 
+    def __call__(self) -> History:
+        return self
+
     def __repr__(self) -> str:
         heads, rows = self._cells()
         widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .. import _native
 from .._documents import size_of
+from ..errors import Error
 
 _DAY = 86_400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY}
@@ -75,9 +76,15 @@ def memory_of(memory: int | str | None) -> int:
 
 
 def native_writer(folder: str, name: str, rules: Rules, busy: str, in_flight: int, memory: int, sync: bool, threads: int) -> _native.Checkpointer:
-    return _native.open_checkpointer(
-        folder, name, rules.last, rules.best, rules.every, rules.age, rules.bytes, busy, in_flight, memory, sync, threads
-    )
+    """Raises ValueError for a name that is none; StorageError for the folder."""
+    try:
+        return _native.open_checkpointer(
+            folder, name, rules.last, rules.best, rules.every, rules.age, rules.bytes, busy, in_flight, memory, bool(sync), threads
+        )
+    except Error as error:
+        if type(error) is Error and not error.path:
+            raise ValueError(str(error)) from None
+        raise
 
 
 def seconds_of(name: str, time: Any) -> float:

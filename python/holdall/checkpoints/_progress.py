@@ -35,6 +35,8 @@ class Progress:
         self.is_amid = False
         self.is_epoch_done = False
         self.epoch_random: Any = None
+        # The loops of this epoch that have ended, and where they left their loaders.
+        self._passed: list[tuple[Any, Any]] = []
 
     def go_on(self, step: int, epoch: int | None, is_epoch_done: bool) -> None:
         """From a checkpoint."""
@@ -47,16 +49,30 @@ class Progress:
         self.feed = None
         self.is_feeding = self.is_amid = False
         self.epoch_random = None
+        self._passed = []
 
     def begin_epoch(self, epoch: int) -> None:
         self.epoch = epoch
         self.is_epoch_done = self.is_amid = False
         self.epoch_random = _random.states()
+        self._passed = []
 
     def begin_feed(self, feed: Any) -> None:
+        # Where nobody tells epochs, one begins with a loader that has had its turn.
+        if self.epoch_random is None and any(known is feed for known, _ in self._passed):
+            self._passed = []
         self.feed = feed
         self.is_epoch_done = False
         self.is_feeding = self.is_amid = True
+
+    def end_feed(self, feed: Any) -> None:
+        if self.feed is feed and self.is_feeding:
+            self.is_feeding = False
+            self.passed(feed, feed.position())
+
+    def passed(self, feed: Any, position: Any) -> None:
+        """A loop of this epoch has ended, perhaps before a resume."""
+        self._passed.append((feed, position))
 
     def end_epoch(self) -> None:
         self.is_epoch_done = True
@@ -76,6 +92,8 @@ class Progress:
         epoch = self.epoch if epoch is None else _position("epoch", epoch)
         if metrics is not None:
             self._metrics = _checked(metrics)
+        if epoch != self.epoch and self.epoch_random is None:
+            self._passed = []
         self.step, self.epoch = step, epoch
 
     def is_due(self) -> bool:
@@ -108,13 +126,17 @@ class Progress:
 
     def position(self) -> dict[str, Any]:
         """Where in the data: of what Start.steps() and Start.epochs() have given out. "feed": amid the batches of an epoch; "behind": of the loader
-        that has given an epoch's, behind them."""
+        that has given an epoch's, behind them; "passed": behind each loop of the epoch that had ended before that of "feed" began."""
         found = None if self.feed is None else self.feed.position()
+        # Where nobody says which epoch it is, the loop is taken to be its only one.
+        is_told = self.epoch is not None and self.is_amid
+        passed = [position for feed, position in self._passed if feed is not self.feed or self.is_feeding] if is_told else []
         return {
             "epoch": self.epoch,
             "epoch_done": self.is_epoch_done,
             "feed": found if self.is_amid else None,
             "behind": None if self.is_amid else found,
+            "passed": passed,
             "epoch_random_states": None if self.is_epoch_done else self.epoch_random,
         }
 

@@ -58,6 +58,7 @@ class Signals:
                 continue
             self._before[number] = before
             signal.signal(number, self._caught)
+            _PUT_OFF[number] = self._seconds
         if self._before and self._ear is None:
             self._ear = Ear.made(self._heard)
 
@@ -78,6 +79,7 @@ class Signals:
         if threading.current_thread() is threading.main_thread():
             for number in [number for number in self._before if signal.getsignal(number) == self._caught]:
                 signal.signal(number, self._before.pop(number))
+                _PUT_OFF.pop(number, None)
             if self._ear is not None:
                 self._ear.close()
                 self._ear = None
@@ -148,6 +150,17 @@ class Signals:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+# The signals that are being put off, and for how many seconds.
+_PUT_OFF: dict[int, float] = {}
+
+
+def in_worker() -> None:
+    """In a process that loads data for a training: SIGTERM that came to the whole group is put off here too."""
+    seconds = _PUT_OFF.get(signal.SIGTERM)
+    if seconds is not None:
+        _native.put_off_termination(int(seconds) + 1)
 
 
 class Ear:

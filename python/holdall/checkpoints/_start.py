@@ -49,8 +49,8 @@ class PlainFeed:
 class Feeds:
     """One for each loader, from epoch to epoch: workers and counts live on in it."""
 
-    # A loader made anew for every epoch is let go.
-    _MOST = 2
+    # A loader made anew for every epoch is let go in time.
+    _MOST = 8
 
     def __init__(self) -> None:
         self._feeds: list[tuple[Any, Any]] = []
@@ -64,6 +64,10 @@ class Feeds:
         if len(self._feeds) > self._MOST:
             self._feeds.pop(0)[1].close()
         return feed
+
+    def known(self, loader: Any) -> Any:
+        """The feed of a loader that has had one; None for others."""
+        return next((feed for known, feed in self._feeds if known is loader), None)
 
     def loader_of(self, feed: Any) -> Any:
         return next((loader for loader, known in self._feeds if known is feed), None)
@@ -124,6 +128,8 @@ class Start:
         # Amid an epoch, or behind one, until steps() has gone there.
         self._amid = self._position.get("feed")
         self._behind = self._position.get("behind")
+        self._passed = list(self._position.get("passed") or [])
+        self._others = dict(self._position.get("others") or {})
         self._fresh = True
 
     def __repr__(self) -> str:
@@ -144,13 +150,20 @@ class Start:
 
         The first time after a resume amid an epoch, what comes behind the batches that were trained on: the same batches, the same random
         states, as if nothing had happened. A torch DataLoader is not asked to load what it passes over; other iterables are drawn from again.
-        Raises MismatchError where the place in the data is one in another loader (batch size, number of workers, length).
+        Of several loops in one epoch those that had ended give nothing. Raises MismatchError where the place in the data is one in another loader (batch size, number of workers, length).
         """
         checkpointer = self._checkpointer
         feed = checkpointer._feeds.of(loader)
+        other = self._others.pop(checkpointer._name_of(loader), None)
+        if self._amid is not None and self._passed:
+            # Of several loops in an epoch, one that had ended.
+            position = self._passed.pop(0)
+            go_behind(loader, feed, position)
+            checkpointer._progress.passed(feed, position)
+            return
         amid, self._amid = self._amid, None
         if amid is None:
-            self._go_behind(loader, feed)
+            self._go_behind(loader, feed, other)
         ready = None if amid is None else self._set_random
         batches = feed.batches(amid, ready)
         checkpointer._begin_feed(feed)
@@ -160,8 +173,10 @@ class Start:
         finally:
             checkpointer._end_feed(feed)
 
-    def _go_behind(self, loader: Any, feed: Any) -> None:
-        behind, self._behind = self._behind, None
+    def _go_behind(self, loader: Any, feed: Any, other: Any = None) -> None:
+        behind = other
+        if other is None:
+            behind, self._behind = self._behind, None
         if behind is not None:
             go_behind(loader, feed, behind)
 

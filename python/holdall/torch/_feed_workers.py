@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import itertools
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -62,6 +63,9 @@ class Start:
         self.late = late
 
     def __call__(self, worker: int) -> None:
+        signals = sys.modules.get("holdall.checkpoints._signals")
+        if signals is not None:
+            signals.in_worker()
         if self.init is not None:
             self.init(worker)
         own = _Worker(worker, self.states[worker] if worker < len(self.states) else None, self.notes)
