@@ -15,6 +15,7 @@ PROGRAM = """
 import os, signal, sys, threading, time, warnings
 import torch, holdall
 folder, kind, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have had it ignored
 
 def say(text):
     print(text, flush=True)
