@@ -128,7 +128,6 @@ CASES = {
         [],
     ),
     "data set": lambda: ({"x": tf_data()}, cosine(), {}, [], []),
-    "data set that repeats": lambda: ({"x": tf_data(2)}, cosine(), {}, [], []),
     "endless data set": lambda: ({"x": tf_data(-1), "steps_per_epoch": 5}, cosine(), {}, [], []),
     "sequence": lambda: ({"x": Order(), "shuffle": True}, cosine(), {}, [], []),
     "generator": lambda: ({"x": generated(), "steps_per_epoch": 5}, cosine(), {}, [], []),
@@ -160,7 +159,7 @@ def fit(name, folder, stop, save_freq):
 
 
 def batches_of(name):
-    return {"steps at once": 3, "endless data set": 5, "generator": 5, "data set that repeats": 14, "arrays": 5}.get(name, BATCHES)
+    return {"steps at once": 3, "endless data set": 5, "generator": 5, "arrays": 5}.get(name, BATCHES)
 
 
 def begin(name, folder, chance):

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import random
 import signal
 import subprocess
 import sys
@@ -42,7 +41,7 @@ def run(backend, phase, folder, seed):
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
 def test_interrupted_fits_end_as_if_they_had_not_been(backend, tmp_path):
-    seed = str(random.SystemRandom().randrange(1 << 30))
+    seed = os.environ.get("HOLDALL_SEED", "20")  # of the batches that are interrupted; another one tries others
     begun = run(backend, "begin", tmp_path, seed)
     ended = run(backend, "end", tmp_path, seed)
     assert len(ended) == len(begun) >= 10

@@ -184,7 +184,8 @@ def test_a_last_checkpoint_that_fails_keeps_no_signal(tmp_path):
 
 
 WORKERS = """
-import sys, time, torch, holdall
+import signal, sys, time, torch, holdall
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Slow(torch.utils.data.Dataset):
     def __len__(self):
