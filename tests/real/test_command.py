@@ -2,6 +2,7 @@
 
 import os
 import pty
+import pathlib
 import re
 import resource
 import shutil
@@ -132,7 +133,9 @@ def test_quiet_says_nothing_and_answers(holdall, model, tmp_path):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_json_is_one_document(holdall, model, tmp_path, verb):
-    arguments = {"convert": [model, tmp_path / "o.npz"], "diff": [model, model], "formats": []}.get(verb, [model])
+    folder = pathlib.Path(model).parent
+    others = {"convert": [model, tmp_path / "o.npz"], "diff": [model, model], "formats": [], "checkpoint": ["ls", folder]}
+    arguments = others.get(verb, [model])
     outcome = holdall(verb, *arguments, "--json")
     assert isinstance(outcome.json, (dict, list)) and outcome.out.count("\n") >= 1
 
