@@ -44,7 +44,7 @@ def test_interrupted_fits_end_as_if_they_had_not_been(backend, tmp_path):
     seed = os.environ.get("HOLDALL_SEED", "20")  # of the batches that are interrupted; another one tries others
     begun = run(backend, "begin", tmp_path, seed)
     ended = run(backend, "end", tmp_path, seed)
-    assert len(ended) == len(begun) >= 10
+    assert len(ended) == len(begun) >= 9
     wrong = [f"{one} {other}" for one, other in zip(begun, ended, strict=True) if other["differing"]]
     assert not wrong, f"seed {seed}: {wrong}"
 

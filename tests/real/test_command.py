@@ -1,8 +1,8 @@
 """The command as a person and a script meet it: help, typing errors, colour, tabs, completion, the manual page."""
 
 import os
-import pty
 import pathlib
+import pty
 import re
 import resource
 import shutil
