@@ -233,13 +233,8 @@ std::shared_ptr<const Model> to_model(nb::handle root, nb::handle describe, nb::
 }
 
 std::shared_ptr<const Model> with_metadata(const Model& model, nb::handle describe, nb::handle metadata, std::uint32_t depth) {
-  Edits same;
-  for (const NamedTensor& entry : model.tensors()) {
-    same.names.emplace_back(entry.name);
-    same.tensors.push_back(entry.tensor);
-  }
   const auto amend = [&](ModelBuilder& own) { own.metadata = Builder(describe, depth, own.arena).node_of(metadata); };
-  return std::make_shared<const Model>(ModelBuilder::amended(checked(edit_model(model, std::move(same))), "", amend));
+  return std::make_shared<const Model>(ModelBuilder::amended(checked(edit_model(model, Edits::none(model))), "", amend));
 }
 
 }  // namespace holdall::python

@@ -64,12 +64,7 @@ Status check_format(const std::string& name) {
 }
 
 Result<Model> with_stamp(const Model& model, const std::string& stamp) {
-  Edits same;
-  for (const NamedTensor& entry : model.tensors()) {
-    same.names.emplace_back(entry.name);
-    same.tensors.push_back(entry.tensor);
-  }
-  HOLDALL_ASSIGN(Model copy, edit_model(model, std::move(same)));
+  HOLDALL_ASSIGN(Model copy, edit_model(model, Edits::none(model)));
   return ModelBuilder::amended(std::move(copy), "", [&](ModelBuilder& own) {
     if (own.metadata == kNoNode) own.metadata = own.arena->dict();
     own.arena->set_item(own.metadata, kStampKey, own.arena->string(stamp));
@@ -228,7 +223,6 @@ class Saver final : public Checkpointer {
     if (fits) {
       HOLDALL_ASSIGN(std::unique_ptr<Images> images, writer_->images_for(*bytes, job.checkpoint));
       if (images == nullptr) return Outcome::kSkipped;
-      Plan live = job.plan;
       Status taken = copy(job.plan, *images);
       if (taken) {
         ++sequence_;
@@ -239,7 +233,6 @@ class Saver final : public Checkpointer {
       }
       writer_->give_back(std::move(images));
       if (taken.error().code() != Code::kOutOfMemory) return std::move(taken).error();
-      job.plan = std::move(live);
     }
     ++sequence_;  // whatever comes of it: what fails last may be in its place all the same
     HOLDALL_TRY(writer_->write_now(std::move(job)));

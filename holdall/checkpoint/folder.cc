@@ -21,11 +21,6 @@ constexpr std::uint64_t kMostStamp = 1u << 20;
 // Entries that a thread looks at in one go.
 constexpr std::size_t kEntriesATime = 200;
 
-struct Entry {
-  System::Facts facts;
-  Checkpoint checkpoint;
-};
-
 Checkpoint with_state(Checkpoint checkpoint, State state, std::string why) {
   checkpoint.state = state;
   checkpoint.why = std::move(why);

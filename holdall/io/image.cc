@@ -18,6 +18,12 @@ constexpr std::uint64_t kPiece = 4u << 20;
 
 constexpr std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
+// A blob of a plan, and what is to take its place.
+struct Placed {
+  Blob* blob = nullptr;
+  Blob in_image;
+};
+
 struct Copy {
   const Blob* from = nullptr;
   std::uint64_t at = 0;
@@ -34,20 +40,24 @@ Blob in_image(const Blob& blob, const SourceRef& image, std::uint64_t offset) {
   return placed;
 }
 
+// Bytes of the images of all files, each from a page's start on, and the files' layouts where they are wanted.
+Result<std::uint64_t> lay_out(const Plan& plan, std::vector<Layout>* layouts) {
+  std::uint64_t bytes = 0;
+  for (const PlannedFile& file : plan.files) {
+    HOLDALL_ASSIGN(Layout layout, place_parts(file));
+    const auto sum = checked_add(bytes, whole_pages(layout.size));
+    if (!sum) return over_limit("the files pass 2^64 bytes");
+    bytes = *sum;
+    if (layouts != nullptr) layouts->push_back(std::move(layout));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::uint64_t Images::bytes() const noexcept { return memory_.size(); }
 
-Result<std::uint64_t> Images::needed(const Plan& plan) {
-  std::uint64_t bytes = 0;
-  for (const PlannedFile& file : plan.files) {
-    HOLDALL_ASSIGN(const Layout layout, place_parts(file));
-    const auto sum = checked_add(bytes, whole_pages(layout.size));
-    if (!sum) return over_limit("the files pass 2^64 bytes");
-    bytes = *sum;
-  }
-  return bytes;
-}
+Result<std::uint64_t> Images::needed(const Plan& plan) { return lay_out(plan, nullptr); }
 
 Status Images::prepare(std::uint64_t bytes) {
   if (memory_.size() >= bytes) return {};
@@ -63,36 +73,36 @@ Status Images::prepare(std::uint64_t bytes) {
 }
 
 Status Images::take(Plan& plan, unsigned threads) {
-  HOLDALL_ASSIGN(const std::uint64_t bytes, needed(plan));
-  HOLDALL_TRY(prepare(bytes));
-  std::vector<Copy> copies;
   std::vector<Layout> layouts;
+  HOLDALL_ASSIGN(const std::uint64_t bytes, lay_out(plan, &layouts));
+  HOLDALL_TRY(prepare(bytes));
+  std::vector<std::span<std::byte>> images;
+  std::vector<Placed> placed;
+  std::vector<Copy> copies;
   std::uint64_t begin = 0;
-  for (PlannedFile& file : plan.files) {
-    HOLDALL_ASSIGN(Layout layout, place_parts(file));
-    file.image = memory_.span().subspan(begin, layout.size);
+  for (std::size_t i = 0; i < plan.files.size(); ++i) {
+    PlannedFile& file = plan.files[i];
+    const auto image = memory_.span().subspan(begin, layouts[i].size);
+    const SourceRef source = memory_source(Bytes::share(nullptr, image), file.name);
     for (PartId id = 0; id < file.parts.size(); ++id) {
-      const auto* data = std::get_if<Part::Data>(&file.parts[id].content);
+      auto* const data = std::get_if<Part::Data>(&file.parts[id].content);
       if (data == nullptr) continue;
-      const auto place = file.image.subspan(layout.written[id].offset, data->blob.size());
+      const std::uint64_t offset = layouts[i].written[id].offset;
+      placed.push_back({&data->blob, in_image(data->blob, source, offset)});
+      const auto place = image.subspan(offset, data->blob.size());
       for (std::uint64_t at = 0; at < place.size(); at += kPiece)
         copies.push_back({&data->blob, at, place.subspan(at, std::min<std::uint64_t>(kPiece, place.size() - at))});
     }
-    begin += whole_pages(layout.size);
-    layouts.push_back(std::move(layout));
+    images.push_back(image);
+    begin += whole_pages(layouts[i].size);
   }
   HOLDALL_TRY(parallel_for(copies.size(), threads != 0 ? threads : worker_count(), [&](std::uint64_t i) {
     const Copy& copy = copies[i];
     return copy.from->read_at(copy.at, copy.out);
   }));
-  for (std::size_t i = 0; i < plan.files.size(); ++i) {
-    PlannedFile& file = plan.files[i];
-    const SourceRef image = memory_source(Bytes::share(nullptr, file.image), file.name);
-    for (PartId id = 0; id < file.parts.size(); ++id) {
-      if (auto* data = std::get_if<Part::Data>(&file.parts[id].content))
-        data->blob = in_image(data->blob, image, layouts[i].written[id].offset);
-    }
-  }
+  // Nothing fails from here on.
+  for (std::size_t i = 0; i < images.size(); ++i) plan.files[i].image = images[i];
+  for (Placed& part : placed) *part.blob = std::move(part.in_image);
   return {};
 }
 

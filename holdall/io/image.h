@@ -23,7 +23,8 @@ class Images {
   // Has the memory for a plan of this many bytes at hand, and touched. Errors: out of memory.
   Status prepare(std::uint64_t bytes);
   // Copies all data parts of the plan into the images by several threads and has the plan refer to them instead of where they
-  // came from; what the images held before is gone. Errors: as needed(), out of memory, those of the sources.
+  // came from; what the images held before is gone. After an error the plan is as it was. Errors: as needed(), out of memory,
+  // those of the sources.
   Status take(Plan& plan, unsigned threads = 0);
 
  private:

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -67,7 +68,7 @@ class Image : public testing::Test {
     const std::size_t parts = 1 + random_() % 12;
     std::vector<PartId> data;
     const bool first = random_() % 2 == 0;
-    if (first) file.add(Bytes::copy("placeholder of the head"));
+    if (first) file.add(Bytes::copy("instead of this a late part, below"));
     for (std::size_t i = 0; i < parts; ++i) {
       switch (random_() % 4) {
         case 0:
@@ -181,6 +182,32 @@ TEST_F(Image, ThatFindsNoMemoryIsToldAndTheNextOneFitsAgain) {
   plan.files.emplace_back().add(Bytes::copy("fits"));
   ASSERT_TRUE(images.take(plan));
   EXPECT_EQ(written(plan, {}), "fits|");
+}
+
+class UnreadableSource final : public Source {
+ public:
+  std::uint64_t size() const noexcept override { return 100; }
+  const std::string& name() const noexcept override { return name_; }
+  Status read_at(std::uint64_t, std::span<std::byte>) const override { return io_error("gone", EIO); }
+
+ private:
+  std::string name_ = "unreadable";
+};
+
+TEST(Images, APlanThatCannotBeCopiedIsAsItWas) {
+  const SourceRef unreadable = std::make_shared<UnreadableSource>();
+  Plan plan;
+  PlannedFile& file = plan.files.emplace_back();
+  const Blob whole = Blob::memory(Bytes::copy("whole"), "whole");
+  const PartId first = file.add(whole);
+  const PartId second = file.add(Blob(unreadable));
+  Images images;
+  const Status status = images.take(plan);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code(), Code::kIo);
+  EXPECT_TRUE(file.image.empty());
+  EXPECT_EQ(std::get<Part::Data>(file.parts[first].content).blob.source(), whole.source());
+  EXPECT_EQ(std::get<Part::Data>(file.parts[second].content).blob.source(), unreadable);
 }
 
 }  // namespace

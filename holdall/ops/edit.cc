@@ -264,6 +264,15 @@ Result<Model> with_flat_names(const Model& model, const Edits& edits) {
 
 }  // namespace
 
+Edits Edits::none(const Model& model) {
+  Edits same;
+  for (const NamedTensor& entry : model.tensors()) {
+    same.names.emplace_back(entry.name);
+    same.tensors.push_back(entry.tensor);
+  }
+  return same;
+}
+
 Result<Model> edit_model(const Model& model, Edits edits) {
   HOLDALL_TRY(check(model, edits));
   const bool flat = !model.is_named_by_tree();

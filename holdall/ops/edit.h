@@ -15,6 +15,9 @@ namespace holdall {
 struct Edits {
   std::vector<std::optional<std::string>> names;  // in the result; nullopt leaves the entry out
   std::vector<Tensor> tensors;                    // instead of those of the model
+
+  // Everything as it is: what edit_model() makes of it may be amended (ModelBuilder::amended).
+  static Edits none(const Model& model);
 };
 
 // In the tree a tensor left out takes its entry of a dict with it, and becomes null in a list or among an object's parts. A
