@@ -298,11 +298,14 @@ def test_senseless_arguments_are_refused(keras, tmp_path):
 def test_checkpoints_of_a_fit_have_the_metrics_of_the_logs_and_stay_by_rule(keras, tmp_path):
     model = made(keras)
     callback = holdall.keras.ModelCheckpoint(tmp_path, "epoch{epoch}_{step}.pt", keep_last=1, keep_best=("val_loss", "max"), sync=False)
+    amid = []
+    look = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: amid.append([row["state"] for row in callback.history]))
     kept = []
     keeps = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(values(model)))
-    history = model.fit(X, Y, batch_size=4, epochs=4, verbose=0, validation_data=(X, Y), callbacks=[callback, keeps]).history
+    history = model.fit(X, Y, batch_size=4, epochs=4, verbose=0, validation_data=(X, Y), callbacks=[callback, keeps, look]).history
     best = int(numpy.argmax(history["val_loss"]))
-    rows = callback.history()
+    rows = callback.history
+    assert amid[0] == [] and len(amid) == 4
     assert [row["epoch"] for row in rows] == sorted({best, 3}) and [row["step"] for row in rows] == [7 * (epoch + 1) for epoch in sorted({best, 3})]
     assert all(row["metrics"] == {name: history[name][row["epoch"]] for name in ("loss", "mae", "val_loss", "val_mae")} for row in rows)
     with holdall.Checkpointer(tmp_path, keep_best=("val_loss", "max")) as ckpt:

@@ -44,9 +44,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._step: int | None = None
         self._epoch = 0
 
+    @property
     def history(self) -> History:
-        """What is in the folder, by step: a list of dicts that prints as a table."""
-        return Checkpointer.history(self._checkpointer) if self._checkpointer is not None else _history(self._folder)
+        """What is in the folder, by step, as Checkpointer.history."""
+        return self._checkpointer.history if self._checkpointer is not None else _history(self._folder)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the folder."""
