@@ -136,9 +136,7 @@ void wait_for(Checkpointer& checkpointer, bool room) {
 
 // The path that is being written; empty where the save was skipped.
 std::string save(Checkpointer& checkpointer, const OpenedModel& opened, std::int64_t step, std::optional<std::int64_t> epoch,
-                 Metrics metrics, const std::string& format, bool wait, nb::handle beside,
-                 const std::vector<std::string>& may_go) {
-  if (wait) wait_for(checkpointer, true);
+                 Metrics metrics, const std::string& format, nb::handle beside, const std::vector<std::string>& may_go) {
   SaveOptions options;
   options.to = format;
   options.may_go = may_go;
@@ -209,7 +207,7 @@ void bind_checkpoints(nb::module_& module) {
           },
           nb::arg("step"), nb::arg("epoch").none(), nb::arg("metrics"))
       .def("save", save, nb::arg("model"), nb::arg("step"), nb::arg("epoch").none(), nb::arg("metrics"), nb::arg("format"),
-           nb::arg("wait"), nb::arg("beside"), nb::arg("may_go"))
+           nb::arg("beside"), nb::arg("may_go"))
       .def(
           "prepare", [](Checkpointer& c, const OpenedModel& opened) { checked(c.prepare(*opened.model)); }, nb::arg("model"))
       .def("wait_for_room", [](Checkpointer& c) { wait_for(c, true); })

@@ -96,7 +96,6 @@ Checkpointer\.save$:
         epoch: int | None,
         metrics: Sequence[tuple[str, float]],
         format: str,
-        wait: bool,
         beside: dict[str, Model],
         may_go: Sequence[str],
     ) -> str:

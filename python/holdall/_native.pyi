@@ -181,7 +181,6 @@ class Checkpointer:
         epoch: int | None,
         metrics: Sequence[tuple[str, float]],
         format: str,
-        wait: bool,
         beside: dict[str, Model],
         may_go: Sequence[str],
     ) -> str:

@@ -280,6 +280,14 @@ def test_files_are_ordinary(extension, made):
     assert_same(states(other), states(named))
 
 
+def test_a_metric_that_never_came_is_told_at_the_end(made):
+    ckpt = made(keep_best=[("eval_loss", "min"), ("loss", "min")])
+    ckpt.track(**parts())
+    ckpt.save(step=1, metrics={"loss": 1.0, "eval_loss": math.nan})
+    with pytest.warns(holdall.HoldallWarning, match="keep_best looks for eval_loss, and no"):
+        ckpt.close()
+
+
 # --- Metrics ------------------------------------------------------------------------------------------------------------------------
 
 

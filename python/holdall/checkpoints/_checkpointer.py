@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import inspect
 import os
 import sys
 import warnings
@@ -14,7 +15,7 @@ from typing import Any
 from .. import _collector, _native, _random, _ranks, _save
 from .._load import load
 from ..errors import CorruptError, Error, HoldallWarning, LimitError, MissingError, StorageError, UnsupportedError
-from . import _environment, _options, _state
+from . import _environment, _files, _options, _state
 from ._events import Event, History
 from ._gradients import Gradients
 from ._progress import Progress
@@ -22,10 +23,8 @@ from ._signals import Signals
 from ._start import Feeds, Start
 
 _STATE = _state.STATE
-_STAMP = "holdall.checkpoint"
 # Why a save is asked for beside the rules of steps and epochs; the highest of all ranks counts.
 _TIME, _ENDS = 1, 2
-# What a file holds beside the states: no keyword may have such a name with _state_dict behind it, none does.
 _DAMAGE = (CorruptError, LimitError, MissingError, StorageError, UnsupportedError)
 
 # What writing may meet.
@@ -112,6 +111,7 @@ class Checkpointer:
         self._is_ready = False
         self._staging: list[Any] = []
         self._ends = False
+        self._has_saved = False
         self._is_closed = False
         self._writer: _native.Checkpointer | None = None
         self._ranks = _ranks.ranks_of(distributed)
@@ -151,7 +151,8 @@ class Checkpointer:
                 self._gradients.watch(name, target)
 
     def step(self, *, epoch: int | None = None, step: int | None = None, metrics: Mapping[str, float] | None = None) -> str | None:
-        """To be called behind each step of the training, last in the loop's body: what stands behind it there is not done again after a resume. Saves where a rule or a signal asks for it and returns the path, else None.
+        """To be called behind each step of the training, last in the loop's body: what stands behind it there is not done again after a resume. Saves
+        where a rule or a signal asks for it and returns the path, else None.
 
         `step` counts through the whole run; it and `epoch` may be left out in the loops of Start. `metrics`: numbers, kept with a checkpoint.
         Raises what the thread behind met: StorageError and the like; what came by a signal.
@@ -273,28 +274,7 @@ class Checkpointer:
     def _candidates_here(self, which: str | int) -> list[dict[str, Any]]:
         if self._writer is not None:
             self._writer.wait()
-        rows, newest = _native.read_checkpoints(self.folder, None, [], None, None, None, True)
-        order = [rows[i] for i in newest]
-        if which == "latest":
-            lost = [row for row in rows if row["state"] in ("damaged", "future") and _would_be_newest(row, order, self._is_named)]
-            for row in lost:
-                self._warn_of([f"{row['path']} is passed over: {row['why']}"])
-            if lost and not order:
-                error = UnsupportedError if all(row["state"] == "future" for row in lost) else CorruptError
-                raise error(f"none of {len(lost)} checkpoints is whole; {lost[-1]['path']}: {lost[-1]['why']}", path=self.folder)
-            return order
-        if isinstance(which, str):
-            word, _, metric = which.partition(":")
-            if word != "best":
-                raise ValueError(f"{which!r} is neither 'latest' nor 'best' nor a step")
-            if not metric and not self._rules.best:
-                raise ValueError("which is the best? give keep_best=, or restore('best:METRIC')")
-            modes = {name: mode for name, mode, _ in self._rules.best}
-            metric = metric or self._rules.best[0][0]
-            return [rows[i] for i in _native.best_checkpoints(self.folder, metric, modes.get(metric, "min"))]
-        if isinstance(which, bool) or not isinstance(which, int):
-            raise TypeError(f"a checkpoint is 'latest', 'best' or a step, not {type(which).__name__}")
-        return [row for row in order if row["step"] == which]
+        return _files.candidates(self.folder, which, self._rules.best, self._is_named, self._warn_of)
 
     def _take_up(self, order: list[dict[str, Any]], targets: Targets) -> Start:
         failures: list[BaseException | None] = []
@@ -433,12 +413,18 @@ class Checkpointer:
             state["environment"] = self._here()
             stamp = writer.stamp(step, epoch, metrics)
             with _state.staged(self._staging) as staging:
-                native = _save.build(state, {**self._metadata, _STAMP: stamp}, self._trusted, framework=_framework(), staging=staging)
+                native = _save.build(state, {**self._metadata, _files.STAMP: stamp}, self._trusted, framework=_framework(), staging=staging)
+        return self._behind(lambda: writer.save(native, step, epoch, metrics, "", {}, []), last)
+
+    def _behind(self, save: Callable[[], str], last: bool) -> str | None:
+        """What was made of the states is handed to the thread. Of a save that failed before is told first, so that this one is made all the same."""
+        writer = self._writer
+        assert writer is not None
         if self._waits or last:
             writer.wait_for_room()
         self._told(writer.check)
         path: list[str] = []
-        self._told(lambda: path.append(writer.save(native, step, epoch, metrics, "", self._waits or last, {}, [])))
+        self._told(lambda: path.append(save()))
         return path[0] or None if path else None
 
     def _make_ready(self) -> None:
@@ -451,6 +437,7 @@ class Checkpointer:
             self._writer.prepare(_save.build(state, None, self._trusted, framework=_framework()))
 
     def _note_best(self, step: int, metrics: dict[str, float]) -> None:
+        self._has_saved = True
         for name, mode, _ in self._rules.best:
             value = metrics.get(name)
             best = self._best.get(name)
@@ -514,6 +501,9 @@ class Checkpointer:
         self._signals.remove()
         if os.getpid() != self._process:  # all of it is the parent's
             return
+        never = [name for name, _, _ in self._rules.best if self._has_saved and name not in self._best]
+        if never:
+            self._warn_of([f"keep_best looks for {', '.join(never)}, and no checkpoint has a number under that name"])
         self._gradients.close()
         try:
             self._settle(wait, alone)
@@ -566,11 +556,9 @@ class Checkpointer:
         self._progress.end_feed(feed)
 
 
-def _would_be_newest(row: dict[str, Any], order: list[dict[str, Any]], is_named: Callable[[str], object]) -> bool:
-    """Of one that is not whole: whether it would come first, as far as its stamp, or without one its name, tells."""
-    if row["step"] is None:
-        return bool(is_named(os.path.basename(row["path"])))
-    return not order or row["step"] > order[0]["step"]
+def options_but(*own: str) -> list[str]:
+    """The names of a Checkpointer's arguments, for callbacks that hand them on, but for those that are the callback's own business."""
+    return [name for name in inspect.signature(Checkpointer).parameters if name not in own]
 
 
 def _failure_of(act: Callable[[], None]) -> Exception | None:

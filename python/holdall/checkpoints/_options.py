@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import _native
@@ -73,6 +73,16 @@ def busy_of(when_busy: str, in_flight: int | None) -> int:
 def memory_of(memory: int | str | None) -> int:
     """Bytes; 0 for as many as it takes."""
     return 0 if memory is None else _positive("memory", size_of(memory))
+
+
+def of_callback(callback: str, given: Mapping[str, Any], taken: Sequence[str], beside: str) -> Rules:
+    """Checks what a callback is to hand on to a Checkpointer, before there is one. Raises TypeError, ValueError."""
+    unknown = [name for name in given if name not in taken]
+    if unknown:
+        raise TypeError(f"{callback} takes no {', '.join(unknown)}; beside {beside} it takes {', '.join(taken)}")
+    busy_of(given.get("when_busy", "wait"), given.get("in_flight"))
+    memory_of(given.get("memory"))
+    return rules_of(*(given.get(name) for name in ("keep_last", "keep_best", "keep_every", "max_age", "max_bytes")))
 
 
 def native_writer(folder: str, name: str, rules: Rules, busy: str, in_flight: int, memory: int, sync: bool, threads: int) -> _native.Checkpointer:

@@ -150,7 +150,8 @@ class Start:
 
         The first time after a resume amid an epoch, what comes behind the batches that were trained on: the same batches, the same random
         states, as if nothing had happened. A torch DataLoader is not asked to load what it passes over; other iterables are drawn from again.
-        Of several loops in one epoch those that had ended give nothing. Raises MismatchError where the place in the data is one in another loader (batch size, number of workers, length).
+        Of several loops in one epoch those that had ended give nothing. Raises MismatchError where the place in the data is one in another loader
+        (batch size, number of workers, length).
         """
         checkpointer = self._checkpointer
         feed = checkpointer._feeds.of(loader)

@@ -19,7 +19,9 @@ _NAMES_SHOWN = 8
 # Bytes of a state that is kept until all others have been put back.
 _SMALL = 64 << 20
 # What optimizers keep for each element of a parameter.
-_BY_ELEMENT = ("exp_avg", "momentum_buffer", "square_avg", "sum")
+_BY_ELEMENT = ("exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "sum")
+# Options that schedulers and torch's own savers add to an optimizer's.
+_BESIDE = {"initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "param_names"}
 
 
 def bare(target: Any) -> Any:
@@ -138,15 +140,15 @@ def put(target: Any, state: Any) -> None:
         bare(target).load_state_dict(state)
 
 
-def put_all(targets: Mapping[str, Any], states: Mapping[str, Any], path: str) -> None:
+def put_all(targets: Mapping[str, Any], states: Mapping[str, Any], path: str, most: float = _SMALL) -> None:
     """Each its own, modules last: what takes no state says so while they are as they were, and then the others are too, but for those with a
-    state of more than `_SMALL` bytes. Raises MismatchError."""
+    state of more than `most` bytes. Raises MismatchError."""
     order = sorted(targets, key=lambda name: (is_module(targets[name]), hasattr(targets[name], "param_groups")))
     before: dict[str, Any] = {}
     for name in order:
         target = targets[name]
         try:
-            if not is_module(target) and _bytes(own := taken(target)) <= _SMALL:
+            if not is_module(target) and (adapter_of(target) or hasattr(target, "state_dict")) and _bytes(own := taken(target)) <= most:
                 before[name] = copy.deepcopy(own)
             put(target, states[name])
         except Exception as error:
@@ -189,25 +191,30 @@ def _check_module(name: str, module: Any, state: Any, path: str) -> None:
         for key, entry in own.items()
         if key in state and hasattr(entry, "shape") and hasattr(state[key], "shape") and entry.shape != state[key].shape
     ]
-    faults = [f"{what}: {_some(found)}" for what, found in (("missing", missing), ("unexpected", unexpected), ("of another shape", other)) if found]
+    faults = [f"{what}: {some(found)}" for what, found in (("missing", missing), ("unexpected", unexpected), ("of another shape", other)) if found]
     if faults:
         raise MismatchError(f"the state of {name} is another module's: {'; '.join(faults)}", path=path)
 
 
 def _check_optimizer(name: str, optimizer: Any, state: Any, path: str) -> None:
-    groups = state.get("param_groups") if isinstance(state, Mapping) else None
-    if not isinstance(groups, list) or not isinstance(state.get("state"), Mapping):
-        raise MismatchError(f"the state of {name} is no optimizer's", path=path)
+    if not isinstance(state, Mapping):
+        raise CorruptError(f"the state of {name} is a {type(state).__name__}, not a dict", path=path)
+    groups, kept, is_a = state.get("param_groups"), state.get("state"), f"the state of {name} does not fit: it is a {type(optimizer).__name__}"
+    if not isinstance(groups, list) or not isinstance(kept, Mapping) or not all(
+        isinstance(group, Mapping) and isinstance(group.get("params"), list) for group in groups
+    ):
+        raise MismatchError(f"{is_a}, what was kept is no optimizer's state", path=path)
     was = [len(group["params"]) for group in groups]
     now = [len(group["params"]) for group in optimizer.param_groups]
     if was != now:
-        raise MismatchError(f"the state of {name} is for {was} parameters by group; the optimizer has {now}", path=path)
-    for group, own in zip(groups, optimizer.param_groups, strict=True):
-        strange = [key for key in group if key not in own and key not in ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "param_names")]
-        if strange:
-            raise MismatchError(f"the state of {name} is another optimizer's: it has the options {_some(strange)}, which this one has not", path=path)
-        for number, entry in zip(group["params"], own["params"], strict=True):
-            _check_parameter(name, number, entry, state["state"].get(number), path)
+        raise MismatchError(f"the state of {name} does not fit: it has groups of {now} parameters, those of {was} were kept", path=path)
+    said, own = {str(key) for group in groups for key in group}, {key for group in optimizer.param_groups for key in group}
+    strange, lacking = sorted(said - own - _BESIDE), sorted(set(getattr(optimizer, "defaults", own)) - said)
+    if strange and lacking:  # another version's has some more, or some less
+        raise MismatchError(f"{is_a}, the state that was kept is another's: it has {some(strange)} and lacks {some(lacking)}", path=path)
+    for group, owned in zip(groups, optimizer.param_groups, strict=True):
+        for number, entry in zip(group["params"], owned["params"], strict=True):
+            _check_parameter(name, number, entry, kept.get(number) if isinstance(number, int | str) else None, path)
 
 
 def _check_scheduler(name: str, scheduler: Any, state: Mapping[str, Any], path: str) -> None:
@@ -215,18 +222,18 @@ def _check_scheduler(name: str, scheduler: Any, state: Mapping[str, Any], path: 
     own = scheduler.state_dict()
     lacking, strange = ([key for key in one if key not in other and not key.startswith("_")] for one, other in ((own, state), (state, own)))
     if lacking and strange:
-        raise MismatchError(f"the state of {name} is another scheduler's: it has {_some(strange)} and lacks {_some(lacking)}", path=path)
+        raise MismatchError(f"the state of {name} is another scheduler's: it has {some(strange)} and lacks {some(lacking)}", path=path)
 
 
-def _check_parameter(name: str, number: int, entry: Any, state: Any, path: str) -> None:
+def _check_parameter(name: str, number: Any, entry: Any, state: Any, path: str) -> None:
+    """What an optimizer keeps for each element of a parameter has the parameter's shape."""
     for key in _BY_ELEMENT if isinstance(state, Mapping) else ():
         found = getattr(state.get(key), "shape", entry.shape)
         if found != entry.shape:
-            raise MismatchError(
-                f"the state of {name} is for other parameters: {key} of number {number} is {list(found)}, the parameter {list(entry.shape)}", path=path
-            )
+            raise MismatchError(f"the state of {name} does not fit: {key} of parameter {number} is {list(found)}, the parameter is {list(entry.shape)}", path=path)
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """The first of very many, for a message."""
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return ", ".join(names[:_NAMES_SHOWN]) + more

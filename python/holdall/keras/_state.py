@@ -11,10 +11,10 @@ import numpy
 
 from .._values import Object
 from ..checkpoints import _arrays as _stored
+from ..checkpoints._state import some
 from ..errors import CorruptError, MismatchError
 
 State = dict[str, Any]
-_NAMES_SHOWN = 8
 
 
 def taken(target: Any) -> State:
@@ -108,11 +108,11 @@ def _matched(part: str, variables: Sequence[Any], arrays: Mapping[str, Any], pat
     else:
         missing = [key for key in paths if key not in arrays]
         unexpected = [str(key) for key in arrays if key not in paths]
-        faults = [f"{what}: {_some(names)}" for what, names in (("missing", missing), ("unexpected", unexpected)) if names]
+        faults = [f"{what}: {some(names)}" for what, names in (("missing", missing), ("unexpected", unexpected)) if names]
         raise MismatchError(f"{part} is another one's: {'; '.join(faults) or 'its variables are numbered otherwise'}", path=path)
     other = [fault for key, variable, array in zip(paths, variables, found, strict=True) for fault in _differing(key, variable, array)]
     if other:
-        raise MismatchError(f"{part} is another one's: {_some(other)}", path=path)
+        raise MismatchError(f"{part} is another one's: {some(other)}", path=path)
     return found
 
 
@@ -122,11 +122,6 @@ def _differing(key: str, variable: Any, array: Any) -> list[str]:
     shape, dtype = list(array.shape), str(array.dtype).removeprefix("torch.")
     here = list(variable.shape), str(keras.backend.standardize_dtype(variable.dtype))
     return [] if (shape, dtype) == here else [f"{key} is {dtype} {shape} in the file and {here[1]} {here[0]} in the model"]
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _given(array: Any) -> Any:

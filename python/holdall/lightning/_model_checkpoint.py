@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import time
@@ -11,8 +10,9 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import _collector, _documents, _native, _random, _save
-from ..checkpoints import Checkpointer, History, _options
+from .. import _collector, _random, _save
+from ..checkpoints import Checkpointer, History, _files, _options
+from ..checkpoints._checkpointer import options_but
 from ..errors import Error, HoldallWarning, UnsupportedError
 from . import _package
 from ._loader import Loader
@@ -21,9 +21,7 @@ _Base: Any = _package.pytorch("callbacks").ModelCheckpoint
 _Torch: Any = _package.fabric("plugins.io.torch_io").TorchCheckpointIO
 
 _KEY = "holdall"
-_STAMP = "holdall.checkpoint"
-_OWN = ("folder", "name", "every_steps", "every_epochs", "every_minutes", "keep_best", "distributed", "self")
-_OPTIONS = [name for name in inspect.signature(Checkpointer.__init__).parameters if name not in _OWN]
+_OPTIONS = options_but("folder", "name", "every_steps", "every_epochs", "every_minutes", "keep_best", "distributed")
 _FIELD = re.compile(r"\{([^:{}]+)(:[^{}]*)?\}")
 
 
@@ -41,9 +39,9 @@ class _Files(Checkpointer):
         if taken is None:
             raise UnsupportedError("the strategy writes checkpoints of its own, of which each process has a part; use Lightning's ModelCheckpoint")
         with _collector.put_off():
-            metadata = {**self._metadata, _STAMP: writer.stamp(step, epoch, metrics)}
+            metadata = {**self._metadata, _files.STAMP: writer.stamp(step, epoch, metrics)}
             native = _save.build(taken, metadata, self._trusted, framework="pt")
-        return writer.save(native, step, epoch, metrics, "pytorch", self._waits or last, {}, []) or None
+        return self._behind(lambda: writer.save(native, step, epoch, metrics, "pytorch", {}, []), last)
 
 
 class _Taken(_Torch):  # type: ignore[misc]
@@ -101,12 +99,7 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
             dirpath, filename, monitor, verbose, save_last, save_top_k, save_on_exception, save_weights_only, mode, auto_insert_metric_name,
             every_n_train_steps, train_time_interval, every_n_epochs, save_on_train_epoch_end,
         )  # fmt: skip
-        unknown = [name for name in options if name not in _OPTIONS]
-        if unknown:
-            raise TypeError(f"ModelCheckpoint takes no {', '.join(unknown)}; beside Lightning's arguments it takes {', '.join(_OPTIONS)}")
-        _options.rules_of(*(options.get(name) for name in ("keep_last", "none", "keep_every", "max_age", "max_bytes")))
-        _options.busy_of(options.get("when_busy", "wait"), options.get("in_flight"))
-        _options.memory_of(options.get("memory"))
+        _options.of_callback("ModelCheckpoint", options, _OPTIONS, "Lightning's arguments")
         self._options = options
         self._name, self._fields = _name_of(filename, auto_insert_metric_name)
         self._files: _Files | None = None
@@ -130,11 +123,12 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
         if self._files is not None:
             self._files.wait()
 
+    @property
     def history(self) -> History:
-        """What is in the folder, by step, as Checkpointer.history()."""
+        """What is in the folder, by step, as Checkpointer.history."""
         if self._files is None:
             raise ValueError("the training has not begun")
-        return self._files.history()
+        return self._files.history
 
     # --- What Lightning calls -----------------------------------------------------------------------------------------------------------
 
@@ -270,16 +264,8 @@ class ModelCheckpoint(_Base):  # type: ignore[misc]
         """The newest always stays: there is nothing more to save."""
 
     def _find_last_checkpoints(self, trainer: Any) -> set[str]:
-        folder = self.dirpath
-        if folder is None or not os.path.isdir(folder):
-            return set()
-        rows, order = _native.read_checkpoints(folder, None, [], None, None, None, True)
-        for row in (rows[i] for i in order):
-            faults = _documents.verify(row["path"])["faults"]
-            if not faults:
-                return {row["path"]}
-            warnings.warn(f"{row['path']} is passed over: {faults[0]['what']}", HoldallWarning, stacklevel=2)
-        return set()
+        path = None if self.dirpath is None else _files.newest_whole(self.dirpath)
+        return set() if path is None else {path}
 
     # --- Within ---------------------------------------------------------------------------------------------------------------------
 

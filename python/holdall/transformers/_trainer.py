@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import types
@@ -11,13 +10,12 @@ from typing import Any
 
 import transformers
 
-from .. import _documents, _native
-from ..checkpoints import Checkpointer, History, _options
+from ..checkpoints import History, _files, _options
+from ..checkpoints._checkpointer import options_but
 from ..errors import HoldallWarning, UnsupportedError
 from ._trainer_files import Folders, metrics_of, refuse_unsupported
 
-_OWN = ("folder", "name", "every_steps", "every_epochs", "distributed", "self")
-_OPTIONS = [name for name in inspect.signature(Checkpointer.__init__).parameters if name not in _OWN]
+_OPTIONS = options_but("folder", "name", "every_steps", "every_epochs", "distributed")
 # Keeps all that there are.
 _ALL = (1 << 63) - 1
 
@@ -43,15 +41,9 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(self, *, every_steps: int | None = None, every_epochs: int | None = None, **options: Any) -> None:
-        unknown = [name for name in options if name not in _OPTIONS]
-        if unknown:
-            raise TypeError(f"CheckpointCallback takes no {', '.join(unknown)}; it takes every_steps, every_epochs, {', '.join(_OPTIONS)}")
         # Checked here, where they are written down, and not when the training begins.
-        rules = _options.rules_of(*(options.get(name) for name in ("keep_last", "keep_best", "keep_every", "max_age", "max_bytes")))
+        self._rules = _options.of_callback("CheckpointCallback", options, _OPTIONS, "every_steps, every_epochs")
         _options.when_of(every_steps, every_epochs, options.get("every_minutes"))
-        _options.busy_of(options.get("when_busy", "wait"), options.get("in_flight"))
-        _options.memory_of(options.get("memory"))
-        self._rules = rules
         self._every_steps = every_steps
         self._every_epochs = every_epochs
         self._given = options
@@ -67,11 +59,12 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc]
         if self._checkpoints is not None:
             self._checkpoints.wait()
 
+    @property
     def history(self) -> History:
-        """What is in output_dir, by step, as Checkpointer.history()."""
+        """What is in output_dir, by step, as Checkpointer.history."""
         if self._checkpoints is None:
             raise ValueError("the training has not begun")
-        return self._checkpoints.history()
+        return self._checkpoints.history
 
     # --- What Trainer calls -----------------------------------------------------------------------------------------------------------
 
@@ -174,7 +167,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc]
         """The best so far, of what is there; what stands behind the step at which this training begins is another run's."""
         checkpoints = self._checkpoints
         assert checkpoints is not None
-        rows = checkpoints._ranks.shared(checkpoints.history() if checkpoints._ranks.rank == 0 else History())
+        rows = checkpoints._ranks.shared(checkpoints.history if checkpoints._ranks.rank == 0 else History())
         ours = [row for row in rows if row["state"] == "complete"]
         later = [row for row in ours if row["step"] > state.global_step]
         if later and checkpoints._ranks.rank == 0:
@@ -229,21 +222,7 @@ def last_checkpoint(output_dir: str | os.PathLike[str], *, check: bool = True) -
 
     ``resume_from_checkpoint=True`` takes the one with the highest number, unchecked. `check=False` does not read the files through.
     """
-    folder = os.path.abspath(os.fsdecode(output_dir))
-    if not os.path.isdir(folder):
-        return None
-    rows, order = _native.read_checkpoints(folder, None, [], None, None, None, True)
-    newest = rows[order[0]]["step"] if order else -1
-    for row in rows:
-        if row["state"] in ("damaged", "future") and row["step"] is not None and row["step"] > newest:
-            warnings.warn(f"{row['path']} is passed over: {row['why']}", HoldallWarning, stacklevel=2)
-    for row in (rows[i] for i in order):
-        path: str = row["path"]
-        faults = _documents.verify(path)["faults"] if check else []
-        if not faults:
-            return path
-        warnings.warn(f"{path} is passed over: {faults[0]['where']}: {faults[0]['what']}", HoldallWarning, stacklevel=2)
-    return None
+    return _files.newest_whole(os.path.abspath(os.fsdecode(output_dir)), check)
 
 
 def _metric_of(args: Any) -> tuple[str, str] | None:

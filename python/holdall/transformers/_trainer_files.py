@@ -14,13 +14,13 @@ import transformers
 from .. import _collector, _native
 from .. import _save as _plain
 from ..checkpoints import Checkpointer
+from ..checkpoints._files import STAMP_FILE
 from ..errors import UnsupportedError
 from . import _adapter, _preprocessing, _save, _unit
 
 Files = dict[str, bytes]
 
 _NAME = "checkpoint-{step}"
-_STAMP = "holdall_checkpoint.json"
 _METRICS_LEFT_OUT = ("epoch", "step", "total_flos")
 
 
@@ -50,8 +50,8 @@ class Folders(Checkpointer):
             native, beside = self._contents(files)
         there = pathlib.Path(self.folder, _NAME.format(step=step))
         # A checkpoint of this step that is written once more, after an evaluation or by an earlier run; others are refused.
-        may_go = [str(path.relative_to(there)) for path in there.rglob("*")] if (there / _STAMP).is_file() else []
-        return writer.save(native, step, epoch, metrics, "huggingface", self._waits or last, beside, may_go) or None
+        may_go = [str(path.relative_to(there)) for path in there.rglob("*")] if (there / STAMP_FILE).is_file() else []
+        return self._behind(lambda: writer.save(native, step, epoch, metrics, "huggingface", beside, may_go), last)
 
     def _contents(self, files: Files) -> tuple[_native.Model, dict[str, _native.Model]]:
         """The model with all small files, and what holds more tensors."""
