@@ -286,23 +286,25 @@ class Field:
         folder = self.at("checkpoints")
         state = (folder, self.tensors, self.floats)
         clean = lambda: remove(folder)  # noqa: E731
-        of = lambda name, work: self.training(name, work, *state, before=clean)  # noqa: E731
+        of = lambda name, work, *what: self.training(name, work, *state, *what, before=clean)  # noqa: E731
         # A Python with torch, the state, and one copy of it.
         yield Race("checkpoint-waits", "a checkpoint of 1 GB behind a training: the step waits", [
-            of("Holdall", "holdall-waits"), of("memcpy", "memcpy"), of("DCP async_save", "dcp-waits"), of("torch.save", "torch-waits"),
+            of("Holdall", "holdall", "waited"), of("memcpy", "memcpy"), of("DCP async_save", "dcp", "waited"), of("torch.save", "torch-waits"),
             of("safetensors", "safetensors-waits"),
         ], [Bar("memcpy", 1.2, below=True)], None, 2 * self.bytes + 600_000_000)
         yield Race("checkpoint-steps", "the same: a step meanwhile", [
-            of("Holdall", "holdall-steps"), of("no checkpoint", "steps-alone"), of("DCP async_save", "dcp-steps"),
+            of("Holdall", "holdall", "slowed"), of("no checkpoint", "steps-alone"), of("DCP async_save", "dcp", "slowed"),
         ], [Bar("no checkpoint", 1.15, below=True)])
         yield Race("checkpoint-whole", "the same: until it is on disk", [
-            of("Holdall", "holdall-whole"), of("Holdall with no step beside it", "holdall-now"), of("DCP async_save", "dcp-whole"),
+            of("Holdall", "holdall", "whole"), of("Holdall with no step beside it", "holdall-now"), of("DCP async_save", "dcp", "whole"),
         ], [Bar("Holdall with no step beside it", 1.5, below=True)])
         restored = self.at("restored")
         if not os.path.isdir(restored):
             measure(self.training("restored", "make-restorable", restored, self.bytes))
+        ready = lambda: [warm(path) for path in glob.glob(restored + "/*.pt*")]  # noqa: E731
         yield Race("checkpoint-restore", "restore a module and AdamW's state, 1 GB, warm", [
-            self.training("Holdall", "holdall-restore", restored, self.bytes), self.training("torch.load", "torch-restore", restored, self.bytes),
+            self.training("Holdall", "holdall-restore", restored, self.bytes, before=ready),
+            self.training("torch.load", "torch-restore", restored, self.bytes, before=ready),
         ], [Bar("torch.load", 2)])
         many = self.at("many-checkpoints")
         if not os.path.isdir(many):

@@ -6,13 +6,12 @@ FLOATS elements beside it, which every step changes a little; each work saves fo
 
 import os
 import statistics
-import sys
 import time
 
 import rivals
 
 SAVES = 4
-# Steps that are timed without a save, and at least while one is written.
+# Steps between two saves, and that are timed without one.
 STEPS = 20
 THREADS = len(os.sched_getaffinity(0))
 
@@ -36,15 +35,12 @@ class Training:
         for tensor in self.state.values():
             tensor[:1] += 1
 
-    def steps(self, until):
-        """Seconds of a step, on average, until `until()` holds, or of STEPS of them."""
-        begin, count = time.perf_counter(), 0
-        while count < STEPS or not until():
+    def steps(self):
+        """Seconds of a step, on average, with nothing beside it."""
+        begin = time.perf_counter()
+        for _ in range(STEPS):
             self.step()
-            count += 1
-            if count >= STEPS and until():
-                break
-        return (time.perf_counter() - begin) / count
+        return (time.perf_counter() - begin) / STEPS
 
     def state_dict(self):
         return dict(self.state)
@@ -62,7 +58,7 @@ class Saves:
 
     def of(self, training, save, is_done):
         for number in range(SAVES):
-            training.steps(lambda: True)
+            training.steps()
             begin = time.perf_counter()
             save(number)
             waited = time.perf_counter() - begin
@@ -77,17 +73,18 @@ class Saves:
                 if count:
                     self.slowed.append((time.perf_counter() - before) / count)
 
+    def median(self, what):
+        return rivals.Taken(statistics.median(getattr(self, what)))
 
-def _told(saves, what):
-    return rivals.Taken(statistics.median(getattr(saves, what)))
 
-
-def _holdall(folder, count, floats, what):
+def holdall(folder, count, floats, what):
+    """`what`: waited, slowed or whole, of Saves."""
     import holdall
 
     training = Training(count, floats)
     done = []
     saves = Saves()
+    yield
     with holdall.Checkpointer(folder, keep_last=1, signals=(), on_event=lambda event: done.append(event.kind)) as checkpointer:
         checkpointer.track(state=training)
 
@@ -100,22 +97,7 @@ def _holdall(folder, count, floats, what):
             return "saved" in done
 
         saves.of(training, save, is_done)
-    return _told(saves, what)
-
-
-def holdall_waits(folder, count, floats):
-    yield
-    return _holdall(folder, count, floats, "waited")
-
-
-def holdall_steps(folder, count, floats):
-    yield
-    return _holdall(folder, count, floats, "slowed")
-
-
-def holdall_whole(folder, count, floats):
-    yield
-    return _holdall(folder, count, floats, "whole")
+    return saves.median(what)
 
 
 def holdall_now(folder, count, floats):
@@ -134,7 +116,8 @@ def holdall_now(folder, count, floats):
     return rivals.Taken(statistics.median(times[1:]))
 
 
-def _dcp(folder, count, floats, what):
+def dcp(folder, count, floats, what):
+    """torch.distributed.checkpoint.async_save with its stager kept, files synced."""
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 
@@ -148,56 +131,38 @@ def _dcp(folder, count, floats, what):
         future = dcp.async_save(training.state_dict(), storage_writer=writer, async_stager=stager, no_dist=True)
         futures.append(getattr(future, "upload_completion", future))
 
+    yield
     saves.of(training, save, lambda: futures[-1].done())
     stager.close()
-    return _told(saves, what)
+    return saves.median(what)
 
 
-def dcp_waits(folder, count, floats):
-    yield
-    return _dcp(folder, count, floats, "waited")
-
-
-def dcp_steps(folder, count, floats):
-    yield
-    return _dcp(folder, count, floats, "slowed")
-
-
-def dcp_whole(folder, count, floats):
-    yield
-    return _dcp(folder, count, floats, "whole")
+def _at_once(folder, count, floats, save):
+    """Seconds that the training waits for a file that is on disk then."""
+    os.makedirs(folder, exist_ok=True)
+    training = Training(count, floats)
+    times = []
+    for number in range(2):
+        path = os.path.join(folder, str(number))
+        begin = time.perf_counter()
+        save(training.state_dict(), path)
+        rivals.durable(path)
+        times.append(time.perf_counter() - begin)
+    return rivals.Taken(statistics.median(times))
 
 
 def torch_waits(folder, count, floats):
     import torch
 
-    os.makedirs(folder, exist_ok=True)
-    training = Training(count, floats)
     yield
-    times = []
-    for number in range(2):
-        path = os.path.join(folder, f"{number}.pt")
-        begin = time.perf_counter()
-        torch.save(training.state_dict(), path)
-        rivals.durable(path)
-        times.append(time.perf_counter() - begin)
-    return rivals.Taken(statistics.median(times))
+    return _at_once(folder, count, floats, torch.save)
 
 
 def safetensors_waits(folder, count, floats):
     from safetensors.torch import save_file
 
-    os.makedirs(folder, exist_ok=True)
-    training = Training(count, floats)
     yield
-    times = []
-    for number in range(2):
-        path = os.path.join(folder, f"{number}.safetensors")
-        begin = time.perf_counter()
-        save_file(training.state_dict(), path)
-        rivals.durable(path)
-        times.append(time.perf_counter() - begin)
-    return rivals.Taken(statistics.median(times))
+    return _at_once(folder, count, floats, save_file)
 
 
 def memcpy(folder, count, floats):
@@ -223,9 +188,9 @@ def memcpy(folder, count, floats):
 
 def steps_alone(folder, count, floats):
     training = Training(count, floats)
-    training.steps(lambda: True)
+    training.steps()
     yield
-    return rivals.Taken(training.steps(lambda: True))
+    return rivals.Taken(training.steps())
 
 
 def _optimized(bytes_):
@@ -300,6 +265,4 @@ def make_many(folder, count):
 
 
 if __name__ == "__main__":
-    rivals.main((holdall_waits, holdall_steps, holdall_whole, holdall_now, dcp_waits, dcp_steps, dcp_whole, torch_waits, safetensors_waits, memcpy,
-                 steps_alone, make_restorable, holdall_restore, torch_restore, make_many))
-    sys.stdout.flush()
+    rivals.main((holdall, holdall_now, dcp, torch_waits, safetensors_waits, memcpy, steps_alone, make_restorable, holdall_restore, torch_restore, make_many))
