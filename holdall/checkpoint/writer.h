@@ -48,7 +48,7 @@ class CheckpointWriter {
 
  private:
   // How much later than the training it gets a processor that both want, in steps of nice(2).
-  static constexpr int kPatience = 15;
+  static constexpr int kPatience = 17;
 
   void run();
   Status write(CheckpointJob& job);
