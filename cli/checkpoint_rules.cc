@@ -8,18 +8,6 @@
 namespace holdall::cli {
 namespace {
 
-// "loss:min"; a metric's name may hold colons itself.
-Result<BestRule> metric_of(std::string_view spelled) {
-  BestRule rule;
-  const std::size_t colon = spelled.rfind(':');
-  const std::string_view mode = colon == std::string_view::npos ? std::string_view() : spelled.substr(colon + 1);
-  const bool said = mode == "min" || mode == "max";
-  rule.metric = std::string(said ? spelled.substr(0, colon) : spelled);
-  rule.mode = mode == "max" ? BestRule::Mode::kMax : BestRule::Mode::kMin;
-  if (rule.metric.empty()) return invalid_argument("--metric needs a metric's name: NAME, NAME:min or NAME:max");
-  return rule;
-}
-
 // A folder without a complete checkpoint has nothing to hold a name against.
 Status require_metric(const CheckpointFolder& folder, const BestRule& rule) {
   std::vector<std::string> known;
@@ -42,7 +30,9 @@ Status require_metric(const CheckpointFolder& folder, const BestRule& rule) {
 Result<std::vector<BestRule>> metrics_of(const Arguments& arguments, const CheckpointFolder& folder) {
   std::vector<BestRule> rules;
   for (const std::string& spelled : arguments.values(Flag::kMetric)) {
-    HOLDALL_ASSIGN(BestRule rule, metric_of(spelled));
+    auto parsed = parse_best_rule(spelled);
+    if (!parsed) return invalid_argument(text("--metric: {}", parsed.error().message()));
+    BestRule rule = *std::move(parsed);
     HOLDALL_TRY(require_metric(folder, rule));
     rules.push_back(std::move(rule));
   }

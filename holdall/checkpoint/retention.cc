@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "holdall/base/text.h"
 
@@ -168,18 +169,27 @@ void write_checkpoint(JsonWriter& writer, const Fate& fate, std::string_view fol
 }
 
 Result<BestRule> parse_best_rule(std::string_view spelled) {
+  // From its end: a metric's name may hold colons itself.
+  std::string_view left = spelled;
+  const auto last_part = [&left] {
+    const std::size_t colon = left.rfind(':');
+    const std::string_view part = colon == std::string_view::npos ? std::string_view() : left.substr(colon + 1);
+    left = left.substr(0, std::min(colon, left.size()));
+    return part;
+  };
+  const auto is_mode = [](std::string_view part) { return part == "min" || part == "max"; };
   BestRule rule;
-  const std::size_t colon = spelled.find(':');
-  rule.metric = std::string(spelled.substr(0, colon));
-  if (rule.metric.empty()) return invalid_argument(text("'{}' names no metric: NAME, NAME:min or NAME:max", spelled));
-  if (colon == std::string_view::npos) return rule;
-  std::string_view mode = spelled.substr(colon + 1);
-  if (const std::size_t second = mode.find(':'); second != std::string_view::npos) {
-    HOLDALL_ASSIGN(rule.keep, count_of(mode.substr(second + 1)));
-    mode = mode.substr(0, second);
+  if (spelled.find(':') != std::string_view::npos) {
+    std::string_view mode = last_part();
+    if (!is_mode(mode)) {
+      const std::string_view count = std::exchange(mode, last_part());
+      if (!is_mode(mode)) return invalid_argument(text("'{}' is neither min nor max", count));
+      HOLDALL_ASSIGN(rule.keep, count_of(count));
+    }
+    rule.mode = mode == "max" ? BestRule::Mode::kMax : BestRule::Mode::kMin;
   }
-  if (mode != "min" && mode != "max") return invalid_argument(text("'{}' is neither min nor max", mode));
-  rule.mode = mode == "max" ? BestRule::Mode::kMax : BestRule::Mode::kMin;
+  rule.metric = std::string(left);
+  if (rule.metric.empty()) return invalid_argument(text("'{}' needs a metric's name: NAME, NAME:min or NAME:max", spelled));
   return rule;
 }
 
@@ -262,15 +272,8 @@ Rules parse_rules(std::string_view object) {
       if (key == "age") rules.age = *value;
       if (key == "bytes") rules.bytes = static_cast<std::uint64_t>(*value);
     } else if (item->token == Token::kString && key == "best") {
-      // A metric's name may hold colons: mode and count are the last two parts.
-      const std::string spelled(item->text);
-      const std::size_t count_at = spelled.rfind(':');
-      const std::size_t mode_at = count_at == std::string::npos || count_at == 0 ? count_at : spelled.rfind(':', count_at - 1);
-      if (mode_at == std::string::npos || mode_at == 0) continue;
-      BestRule rule{spelled.substr(0, mode_at), BestRule::Mode::kMin, 1};
-      if (spelled.substr(mode_at + 1, count_at - mode_at - 1) == "max") rule.mode = BestRule::Mode::kMax;
-      rule.keep = count_of(std::string_view(spelled).substr(count_at + 1)).value_or(1);
-      rules.best.push_back(std::move(rule));
+      if (item->text.find(':') == std::string_view::npos) continue;  // no writer's
+      if (auto rule = parse_best_rule(item->text)) rules.best.push_back(*std::move(rule));
     }
   }
   return rules;

@@ -41,7 +41,7 @@ struct Rules {
 // "last 3, best 2 by loss (min), every 1000, age 7 days, 50000000000 bytes"; empty where nothing goes.
 std::string to_string(const Rules& rules);
 
-// "loss:min", "loss:min:3" or "loss" (min). Errors: invalid argument.
+// "loss:min", "loss:min:3" or "loss" (min); a name with colons in it says its mode. Errors: invalid argument.
 Result<BestRule> parse_best_rule(std::string_view spelled);
 
 struct Fate {

@@ -170,6 +170,7 @@ TEST(Rules, ForTheBestAreSpelledInThreeWays) {
   EXPECT_EQ(parse_best_rule("loss")->mode, Mode::kMin);
   EXPECT_EQ(parse_best_rule("acc:max")->mode, Mode::kMax);
   EXPECT_EQ(parse_best_rule("acc:max:3")->keep, 3u);
+  EXPECT_EQ(parse_best_rule("val:loss:min:2")->metric, "val:loss");
   for (const char* wrong : {"", ":min", "loss:low", "loss:min:0", "loss:min:x", "loss:min:3:4", "loss:"})
     EXPECT_FALSE(parse_best_rule(wrong)) << wrong;
 }
