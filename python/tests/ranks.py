@@ -89,6 +89,8 @@ def with_checkpoints(rank, named, loader, order):
             for step, batch in start.steps(loader):
                 train(named, batch, step)
                 failing.step = step
+                if step == at and do == "kill":
+                    ckpt.wait()
                 if step == at and rank == who:
                     act(do)
                 ckpt.step(epoch=epoch, step=step, metrics={"loss": 1 / step})

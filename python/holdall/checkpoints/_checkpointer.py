@@ -108,11 +108,8 @@ class Checkpointer:
         self._feeds = Feeds()
         self._loaders: Targets = {}
         self._process = os.getpid()
-        self._is_ready = False
         self._staging: list[Any] = []
-        self._ends = False
-        self._has_saved = False
-        self._is_closed = False
+        self._is_ready = self._ends = self._has_saved = self._is_closed = False
         self._writer: _native.Checkpointer | None = None
         self._ranks = _ranks.ranks_of(distributed)
         with self._agreed():
