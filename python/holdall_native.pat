@@ -50,6 +50,16 @@ Model\.load_storages$:
     ) -> tuple[list[Memory], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
         """Storages, each once, and for each entry (storage, strides or None, offset, dtype, shape), strides and offset in elements."""
 
+Model\.check_cached$:
+    \from collections.abc import Sequence
+    def check_cached(self, entries: Sequence[int]) -> bool:
+        """Whether all have checksums and the system has them in memory: then they were read, and compared. Raises CorruptError."""
+
+Model\.load_into$:
+    \from collections.abc import Sequence
+    def load_into(self, entries: Sequence[int], buffers: list[Any]) -> None:
+        """The elements of each entry into a writable buffer of as many bytes."""
+
 Model\.stage$:
     \from collections.abc import Callable, Sequence
     def stage(

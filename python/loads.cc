@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -67,25 +68,57 @@ nb::list memories_of(std::vector<Bytes> loaded) {
   return memories;
 }
 
+Result<std::vector<Blob>> data_of(const OpenedModel& opened, const std::vector<std::size_t>& entries) {
+  std::vector<Blob> blobs;
+  blobs.reserve(entries.size());
+  for (const std::size_t entry : entries) {
+    HOLDALL_ASSIGN(Blob data, opened.model->tensors().at(entry).tensor.data());
+    blobs.push_back(std::move(data));
+  }
+  return blobs;
+}
+
 // The elements of each entry, dense, in memory of its own.
 nb::list load_elements(const OpenedModel& opened, const std::vector<std::size_t>& entries, bool check, bool mapped,
                        nb::handle progress) {
   Listener listener(progress);
   Result<std::vector<Bytes>> loaded = [&]() -> Result<std::vector<Bytes>> {
     const nb::gil_scoped_release released;
-    std::vector<Blob> blobs;
+    HOLDALL_ASSIGN(const std::vector<Blob> blobs, data_of(opened, entries));
     std::vector<std::uint64_t> alignments;
-    blobs.reserve(entries.size());
-    for (const std::size_t entry : entries) {
-      const Tensor& tensor = opened.model->tensors().at(entry).tensor;
-      HOLDALL_ASSIGN(Blob data, tensor.data());
-      blobs.push_back(std::move(data));
-      alignments.push_back(alignment_of(tensor));
-    }
+    alignments.reserve(entries.size());
+    for (const std::size_t entry : entries) alignments.push_back(alignment_of(opened.model->tensors().at(entry).tensor));
     return load_blobs(blobs, alignments, check, mapped, listener);
   }();
   listener.finish();
   return memories_of(checked(std::move(loaded)));
+}
+
+// Reads what is in memory as far as the system knows, and has checksums of its own; false where that is not so of all.
+bool check_cached(const OpenedModel& opened, const std::vector<std::size_t>& entries) {
+  return checked([&]() -> Result<bool> {
+    const nb::gil_scoped_release released;
+    HOLDALL_ASSIGN(const std::vector<Blob> blobs, data_of(opened, entries));
+    const auto has_sum = [](const Blob& blob) { return blob.crc32() || blob.xxh3() != nullptr; };
+    if (!std::all_of(blobs.begin(), blobs.end(), has_sum) || !are_cached(blobs)) return false;
+    HOLDALL_TRY(check_all(blobs));
+    return true;
+  }());
+}
+
+// The elements of each entry into a buffer of its own.
+void load_into_buffers(const OpenedModel& opened, const std::vector<std::size_t>& entries, const nb::list& buffers) {
+  std::vector<std::unique_ptr<WritableBuffer>> writable;
+  for (const nb::handle buffer : buffers) writable.push_back(std::make_unique<WritableBuffer>(buffer));
+  const Status status = [&]() -> Status {
+    const nb::gil_scoped_release released;
+    HOLDALL_ASSIGN(const std::vector<Blob> blobs, data_of(opened, entries));
+    if (blobs.size() != writable.size()) return invalid_argument("as many buffers as entries are wanted");
+    std::vector<LoadRequest> requests;
+    for (std::size_t i = 0; i < blobs.size(); ++i) requests.push_back({blobs[i], writable[i]->span()});
+    return load_into(requests);
+  }();
+  checked(status);
 }
 
 // A tensor in one storage of a framework's.
@@ -216,6 +249,8 @@ void bind_loads(nb::module_& module, nb::class_<OpenedModel>& model) {
       .def("next", &Staging::next, nb::arg("buffer"));
   model.def("load_elements", load_elements, nb::arg("entries"), nb::arg("check"), nb::arg("mapped"), nb::arg("progress").none())
       .def("load_storages", load_storages, nb::arg("entries"), nb::arg("check"), nb::arg("mapped"), nb::arg("progress").none())
+      .def("check_cached", check_cached, nb::arg("entries"))
+      .def("load_into", load_into_buffers, nb::arg("entries"), nb::arg("buffers"))
       .def("stage", stage, nb::arg("entries"), nb::arg("check"), nb::arg("progress").none());
 }
 

@@ -1,6 +1,7 @@
 #include "holdall/io/load.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <map>
@@ -356,6 +357,29 @@ Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptio
   }
   HOLDALL_TRY(load(requests, options, Memory::kFresh));
   return loaded;
+}
+
+bool are_cached(std::span<const Blob> blobs) {
+  return std::all_of(blobs.begin(), blobs.end(), [](const Blob& blob) {
+    if (blob.size() == 0 || blob.source()->resident()) return true;
+    std::uint64_t at = 0;
+    const int descriptor = blob.source()->descriptor(blob.offset(), &at);
+    if (descriptor < 0) return false;
+    const FileReader file(descriptor);
+    std::array<std::byte, 1> byte;
+    const auto has = [&](std::uint64_t offset) { return file.read_cached(at + offset, byte) == byte.size(); };
+    return has(0) && has(blob.size() / 2) && has(blob.size() - 1);
+  });
+}
+
+Status check_all(std::span<const Blob> blobs, const LoadOptions& options) {
+  const unsigned threads = options.threads == 0 ? disk_worker_count() : options.threads;
+  return parallel_for(blobs.size(), threads, [&](std::uint64_t i) {
+    return for_each_tile(blobs[i], kStep, [&](std::uint64_t, std::span<const std::byte> piece) -> Status {
+      if (!options.loaded || options.loaded(piece.size())) return {};
+      return Error(Code::kCancelled, "cancelled while reading");
+    });
+  });
 }
 
 }  // namespace holdall

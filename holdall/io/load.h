@@ -1,4 +1,5 @@
 // load_into(), load_all(): many ranges into memory at once, by several threads, their stored checksums verified in passing.
+// check_all(): their checksums alone, for those who must not touch memory before all of it is known to be whole.
 //
 // Requests are served in the order of their places on disk: large ones in tiles, what lies close together in common reads,
 // what the page cache does not hold past it. Thread-safety: free functions. Ownership: results own their memory.
@@ -35,5 +36,12 @@ Status load_into(std::span<const LoadRequest> requests, const LoadOptions& optio
 // at a multiple of 64 bytes, or, from 1 MiB on, as far from a page's start as in its file if that is a multiple of 64.
 // Errors: those of load_into(), out of memory.
 Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptions& options = {});
+
+// Whether all can be read without waiting for a disk, as far as both ends and the middle of each tell.
+bool are_cached(std::span<const Blob> blobs);
+
+// Reads all and compares the stored checksums. Memory: 256 KiB a thread. `options.checks` is not looked at.
+// Errors: those of load_into().
+Status check_all(std::span<const Blob> blobs, const LoadOptions& options = {});
 
 }  // namespace holdall

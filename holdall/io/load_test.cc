@@ -72,6 +72,24 @@ TEST_F(Load, AnyRangesFromWarmAndColdFiles) {
   }
 }
 
+// Without memory for what is read: whichever byte is another, the check says so.
+TEST_F(Load, ChecksumsAloneAreCompared) {
+  const SourceRef source = *open_file(path());
+  std::vector<Blob> blobs;
+  for (std::uint64_t at = 0; at < content_.size(); at += 5u << 20) {
+    const std::uint64_t size = std::min<std::uint64_t>(5u << 20, content_.size() - at);
+    blobs.push_back(Blob::range(source, at, size)->with_xxh3(xxh3_128(as_bytes(bytes(at, size)))));
+  }
+  EXPECT_TRUE(check_all(blobs));
+  EXPECT_TRUE(are_cached(blobs));
+  EXPECT_EQ(check_all(blobs, {.loaded = [](std::uint64_t) { return false; }}).error().code(), Code::kCancelled);
+  std::fstream(path(), std::ios::binary | std::ios::in | std::ios::out)
+      .seekp(17u << 20)
+      .put(static_cast<char>(content_[17u << 20] + 1));
+  EXPECT_EQ(check_all(blobs).error().code(), Code::kCorrupt);
+  EXPECT_TRUE(check_all(std::span(blobs).first(3)));
+}
+
 TEST_F(Load, AWholeFileIntoMemoryOfTheCaller) {
   for (const std::size_t shift : {0u, 1u}) {
     make_cold();

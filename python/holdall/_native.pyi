@@ -38,6 +38,12 @@ class Model:
     ) -> tuple[list[Memory], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:
         """Storages, each once, and for each entry (storage, strides or None, offset, dtype, shape), strides and offset in elements."""
 
+    def check_cached(self, entries: Sequence[int]) -> bool:
+        """Whether all have checksums and the system has them in memory: then they were read, and compared. Raises CorruptError."""
+
+    def load_into(self, entries: Sequence[int], buffers: list[Any]) -> None:
+        """The elements of each entry into a writable buffer of as many bytes."""
+
     def stage(
         self, entries: Sequence[int], check: bool, progress: Callable[[int, int], object] | None
     ) -> tuple[Staging, list[int], list[tuple[int, tuple[int, ...] | None, int, str, tuple[int, ...]]]]:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import _collector, _native, _random, _ranks, _save
-from .._load import load
 from ..errors import CorruptError, Error, HoldallWarning, LimitError, MissingError, StorageError, UnsupportedError
 from . import _environment, _files, _options, _state
 from ._events import Event, History
@@ -276,32 +275,33 @@ class Checkpointer:
     def _take_up(self, order: list[dict[str, Any]], targets: Targets) -> Start:
         failures: list[BaseException | None] = []
         for row in order:
-            state, failure = self._loaded(row["path"], targets)
+            state, before_each, failure = self._loaded(row["path"], targets)
             self._ranks.together(failure if failure is not None and not isinstance(failure, _DAMAGE) else None)
             if self._ranks.any(failure is not None):
                 failures.append(failure)
                 self._warn_of([f"{row['path']} is passed over: {failure or 'another rank cannot read it'}"])
                 continue
-            return self._put(row["path"], state, targets)
+            return self._put(row["path"], state, targets, before_each)
         if len(failures) == 1 and failures[0] is not None:
             raise failures[0]
         raise CorruptError(f"none of {len(failures)} checkpoints can be loaded; the newest: {failures[0]}", path=self.folder)
 
-    def _loaded(self, path: str, targets: Targets) -> tuple[dict[str, Any], Exception | None]:
-        framework = "torch" if any(_state.is_torch(target) for target in targets.values()) or "torch" in sys.modules else "numpy"
+    def _loaded(self, path: str, targets: Targets) -> tuple[dict[str, Any], Callable[[str], None], Exception | None]:
+        failure: Exception | None = None
+        state, before_each = None, lambda _: None
         try:
             with _collector.put_off():
-                state = load(path, framework=framework, trusted=self._trusted)
+                state, before_each = _state.read(path, targets, self._trusted)
+            if not isinstance(state, Mapping) or "step" not in state:
+                raise CorruptError("this is no state of a training: it has no step", path=path)
         except Exception as error:
-            return {}, error
-        if not isinstance(state, Mapping) or "step" not in state:
-            return {}, CorruptError("this is no state of a training: it has no step", path=path)
-        return dict(state), None
+            failure, state = error, {}
+        return dict(state), before_each, failure
 
-    def _put(self, path: str, state: dict[str, Any], targets: Targets) -> Start:
+    def _put(self, path: str, state: dict[str, Any], targets: Targets, before_each: Callable[[str], None]) -> Start:
         self._ranks.together(_failure_of(lambda: _state.check_all(path, state, targets)))
         states = {name: state.pop(name + _STATE) for name in targets}
-        self._ranks.together(_failure_of(lambda: _state.put_all(targets, states, path)))
+        self._ranks.together(_failure_of(lambda: _state.put_all(targets, states, path, before_each=before_each)))
         self._own(state)
         grads = state.pop("gradients", None) or {}
         for name, target in targets.items():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .. import _model
+from .._load import load
 from ..errors import CorruptError, Error, MismatchError
 
 State = dict[str, Any]
@@ -140,7 +142,26 @@ def put(target: Any, state: Any) -> None:
         bare(target).load_state_dict(state)
 
 
-def put_all(targets: Mapping[str, Any], states: Mapping[str, Any], path: str, most: float = _SMALL) -> None:
+def read(path: str, targets: Mapping[str, Any], trusted: Any) -> tuple[Any, Callable[[str], None]]:
+    """What a file holds, verified, and what to call with the name of a target before its state is put. Large states of torch whose files are in
+    memory are read into the targets' own tensors, and only then. Raises what load() raises."""
+    model = _model.open(path)
+    bares = {name: bare(target) for name, target in targets.items() if is_torch(target)}
+    if not bares and "torch" not in sys.modules:
+        return load(model, trusted=trusted), lambda _: None
+    from ..torch import _in_place, _load
+
+    live = _in_place.InPlace(model, bares, STATE)
+    if live.tensors:
+        state = _load.load(model, trusted=trusted, live=live.tensors)
+        if live.stands(state):
+            return state, live.fill
+    return load(model, framework="torch", trusted=trusted), lambda _: None
+
+
+def put_all(
+    targets: Mapping[str, Any], states: Mapping[str, Any], path: str, most: float = _SMALL, before_each: Callable[[str], None] = lambda _: None
+) -> None:
     """Each its own, modules last: what takes no state says so while they are as they were, and then the others are too, but for those with a
     state of more than `most` bytes. Raises MismatchError."""
     order = sorted(targets, key=lambda name: (is_module(targets[name]), hasattr(targets[name], "param_groups")))
@@ -150,6 +171,7 @@ def put_all(targets: Mapping[str, Any], states: Mapping[str, Any], path: str, mo
         try:
             if not is_module(target) and (adapter_of(target) or hasattr(target, "state_dict")) and _bytes(own := taken(target)) <= most:
                 before[name] = copy.deepcopy(own)
+            before_each(name)
             put(target, states[name])
         except Exception as error:
             for other, state in before.items():

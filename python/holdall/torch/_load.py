@@ -54,7 +54,9 @@ def load(
     trusted: Trusted = (),
     builder: TorchBuilder | None = None,
     progress: bool | Callback | None = None,
+    live: Mapping[int, torch.Tensor] | None = None,
 ) -> Any:
+    """`live`: tensors that stand for entries, which are not read."""
     names = list(model)
     target, place = place_of(device)
     with reporting(progress, "loading") as tell:
@@ -67,10 +69,11 @@ def load(
         by_index = native.entries_by_index()
         entries = [entry for entry in by_index if entry is not None]
         strings = {entry for entry in entries if native.facts(entry)[0] in ("string", "record")}
-        numbers = [entry for entry in entries if entry not in strings]
+        stand_in = live or {}
+        numbers = [entry for entry in entries if entry not in strings and entry not in stand_in]
         with _collector.put_off():
             tensors = _tensors.load(native, numbers, device=target, dtype=dtype, check=check, mapped=mmap, tell=tell, place=place)
-    loaded: dict[int, Any] = dict(zip(numbers, tensors, strict=True))
+    loaded: dict[int, Any] = {**stand_in, **dict(zip(numbers, tensors, strict=True))}
     loaded.update((entry, model[names[entry]].numpy(check=check)) for entry in strings)
     builder = builder or TorchBuilder(trusted, model.path)
     with _collector.put_off():
