@@ -302,10 +302,11 @@ class Field:
         if not os.path.isdir(restored):
             measure(self.training("restored", "make-restorable", restored, self.bytes))
         ready = lambda: [warm(path) for path in glob.glob(restored + "/*.pt*")]  # noqa: E731
-        yield Race("checkpoint-restore", "restore a module and AdamW's state, 1 GB, warm", [
-            self.training("Holdall", "holdall-restore", restored, self.bytes, before=ready),
-            self.training("torch.load", "torch-restore", restored, self.bytes, before=ready),
-        ], [Bar("torch.load", 2)])
+        for name, what in (("resumes", "a new module and AdamW take up 1 GB, warm"), ("goes-back", "those of a training that has begun go back to it")):
+            yield Race(f"checkpoint-{name}", what, [
+                self.training("Holdall", f"holdall-{name}", restored, self.bytes, before=ready),
+                self.training("torch.load", f"torch-{name}", restored, self.bytes, before=ready),
+            ], [Bar("torch.load", 2)])
         many = self.at("many-checkpoints")
         if not os.path.isdir(many):
             measure(self.training("many", "make-many", many, 10_000))

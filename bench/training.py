@@ -193,27 +193,34 @@ def steps_alone(folder, count, floats):
     return rivals.Taken(training.steps())
 
 
-def _optimized(bytes_):
-    """A module and AdamW's state of it: together that many bytes."""
+def _new(bytes_):
+    """A module and its AdamW, whose states will be that many bytes together once it has made a step."""
     import torch
 
     torch.manual_seed(1)
     size = int((int(bytes_) / 4 / 3 / 12) ** 0.5)
     module = torch.nn.Sequential(*[torch.nn.Linear(size, size) for _ in range(12)])
-    optimizer = torch.optim.AdamW(module.parameters())
+    return module, torch.optim.AdamW(module.parameters())
+
+
+def _running(bytes_):
+    import torch
+
+    module, optimizer = _new(bytes_)
     for parameter in module.parameters():
         parameter.grad = torch.randn_like(parameter)
     optimizer.step()
+    optimizer.zero_grad()
     return module, optimizer
 
 
 def make_restorable(folder, bytes_):
-    """What the two below restore."""
+    """What those below restore."""
     import torch
 
     import holdall
 
-    module, optimizer = _optimized(bytes_)
+    module, optimizer = _running(bytes_)
     yield
     with holdall.Checkpointer(folder, signals=()) as checkpointer:
         checkpointer.track(model=module, optimizer=optimizer)
@@ -222,24 +229,38 @@ def make_restorable(folder, bytes_):
     torch.save({"model": module.state_dict(), "optimizer": optimizer.state_dict()}, path)
 
 
-def holdall_restore(folder, bytes_):
+def _by_holdall(folder, module, optimizer):
     import holdall
 
-    module, optimizer = _optimized(bytes_)
     with holdall.Checkpointer(folder, signals=()) as checkpointer:
         yield
-        checkpointer.resume(model=module, optimizer=optimizer)
+        checkpointer.restore("latest", model=module, optimizer=optimizer)
 
 
-def torch_restore(folder, bytes_):
+def _by_torch(folder, module, optimizer):
     import torch
 
-    module, optimizer = _optimized(bytes_)
     path = os.path.join(folder, "torch.pth")
     yield
     state = torch.load(path, weights_only=True)
     module.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+
+
+def holdall_resumes(folder, bytes_):
+    yield from _by_holdall(folder, *_new(bytes_))
+
+
+def torch_resumes(folder, bytes_):
+    yield from _by_torch(folder, *_new(bytes_))
+
+
+def holdall_goes_back(folder, bytes_):
+    yield from _by_holdall(folder, *_running(bytes_))
+
+
+def torch_goes_back(folder, bytes_):
+    yield from _by_torch(folder, *_running(bytes_))
 
 
 def make_many(folder, count):
@@ -265,4 +286,5 @@ def make_many(folder, count):
 
 
 if __name__ == "__main__":
-    rivals.main((holdall, holdall_now, dcp, torch_waits, safetensors_waits, memcpy, steps_alone, make_restorable, holdall_restore, torch_restore, make_many))
+    saves = (holdall, holdall_now, dcp, torch_waits, safetensors_waits, memcpy, steps_alone)
+    rivals.main((*saves, make_restorable, holdall_resumes, torch_resumes, holdall_goes_back, torch_goes_back, make_many))
