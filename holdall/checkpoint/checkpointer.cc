@@ -100,9 +100,12 @@ class Saver final : public Checkpointer {
     for (const Checkpoint& checkpoint : contents.all()) sequence_ = std::max(sequence_, checkpoint.sequence);
     if (run_.empty() && contents.latest() != nullptr) run_ = contents.latest()->run;
     if (run_.empty()) run_ = random_run();
-    HOLDALL_TRY(mend_journal(system_, contents, run_, options_.rules, options_.durable));
+    const Status mended = mend_journal(system_, contents, run_, options_.rules, options_.durable);
+    if (!mended && !is_lack_of_room(mended.error())) return mended;
     try {
-      writer_ = std::make_unique<CheckpointWriter>(system_, folder_, run_, options_, std::move(lease));
+      writer_ =
+          std::make_unique<CheckpointWriter>(system_, folder_, run_, options_, std::move(lease),
+                                             mended ? CheckpointWriter::Journal::kMended : CheckpointWriter::Journal::kToMend);
     } catch (const std::system_error& error) {
       return io_error("cannot start the thread that writes checkpoints", error.code().value()).in(folder_);
     }

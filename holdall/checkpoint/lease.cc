@@ -1,6 +1,7 @@
 #include "holdall/checkpoint/lease.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <utility>
 
@@ -99,6 +100,8 @@ std::optional<Error> alive(System& system, const Holder& holder, bool locks, con
 
 }  // namespace
 
+bool is_lack_of_room(const Error& error) noexcept { return error.system_code() == ENOSPC || error.system_code() == EDQUOT; }
+
 Result<Lease> Lease::take(System& system, const std::string& folder) {
   const std::string path = text("{}/{}", folder, kLeaseFile);
   HOLDALL_ASSIGN(const System::Locked locked, system.open_locked(path));
@@ -112,7 +115,10 @@ Result<Lease> Lease::take(System& system, const std::string& folder) {
   std::string owner = system.owner();
   Lease lease(system, std::exchange(opened.handle, -1), std::move(owner));
   lease.previous_ = std::move(holder.owner);
-  if (Status written = lease.write(); !written) return std::move(written).error().in(path);
+  // The lock alone keeps others of this machine away, and a full disk is when a run most needs what it has saved.
+  const bool needs_words = locked.held != System::Held::kOurs;
+  if (Status written = lease.write(); !written && (needs_words || !is_lack_of_room(written.error())))
+    return std::move(written).error().in(path);
   return lease;
 }
 

@@ -15,8 +15,12 @@ namespace holdall {
 
 constexpr std::string_view kLeaseFile = ".holdall.lease";
 
+// Whether a disk, or what one may have of it, is full.
+bool is_lack_of_room(const Error& error) noexcept;
+
 class Lease {
  public:
+  // A disk that has no room for its words is no reason to refuse it where the lock could be had.
   // Errors: conflict, naming the owner's host and process, where the folder is in use; those of the file.
   static Result<Lease> take(System& system, const std::string& folder);
   ~Lease();

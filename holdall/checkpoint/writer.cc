@@ -34,8 +34,13 @@ std::uint64_t bytes_of(const Plan& plan) {
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(System& system, std::string folder, std::string run, const CheckpointerOptions& options,
-                                   Lease lease)
-    : system_(system), folder_(std::move(folder)), run_(std::move(run)), options_(options), lease_(std::move(lease)) {
+                                   Lease lease, Journal journal)
+    : system_(system),
+      folder_(std::move(folder)),
+      run_(std::move(run)),
+      options_(options),
+      lease_(std::move(lease)),
+      journal_(journal) {
   free_.reserve(options_.in_flight + 2);  // so that memory is given back without needing any
   thread_ = std::thread([this] { this->run(); });
 }
@@ -139,7 +144,12 @@ Status CheckpointWriter::execute_and_note(CheckpointJob& job, const std::string&
   HOLDALL_TRY(execute(job.plan, path, options));
   job.checkpoint.bytes = bytes_of(job.plan);
   job.checkpoint.frame = frame_in_memory(job.plan);
-  return append_journal(system_, folder_, saved_line(job.checkpoint), options_.durable);
+  HOLDALL_TRY(append_journal(system_, folder_, saved_line(job.checkpoint), options_.durable));
+  if (journal_ == Journal::kMended) return {};
+  HOLDALL_ASSIGN(const CheckpointFolder contents, CheckpointFolder::read(folder_, system_));
+  HOLDALL_TRY(mend_journal(system_, contents, run_, options_.rules, options_.durable));
+  journal_ = Journal::kMended;
+  return {};
 }
 
 // Precondition: mutex_ is locked. The first failure is the one that is told.

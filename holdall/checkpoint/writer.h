@@ -23,8 +23,12 @@ struct CheckpointJob {
 
 class CheckpointWriter {
  public:
+  // Whether the journal says what is in the folder; else that is to be done behind the first save.
+  enum class Journal : std::uint8_t { kMended, kToMend };
+
   // Errors: std::system_error where no thread can be had.
-  CheckpointWriter(System& system, std::string folder, std::string run, const CheckpointerOptions& options, Lease lease);
+  CheckpointWriter(System& system, std::string folder, std::string run, const CheckpointerOptions& options, Lease lease,
+                   Journal journal);
   // Precondition: close() was called.
   ~CheckpointWriter() = default;
 
@@ -87,6 +91,7 @@ class CheckpointWriter {
   std::mutex renewing_;
   std::chrono::steady_clock::time_point renewed_ = std::chrono::steady_clock::now();
   Lease lease_;
+  Journal journal_;  // of the thread that writes
   std::thread thread_;
 };
 

@@ -1,6 +1,7 @@
 """A Checkpointer where something is in its way: another run, a full disk, a folder that is gone, writing that takes long, little memory, processes
 and threads; and how it ends."""
 
+import contextlib
 import errno
 import multiprocessing
 import os
@@ -85,6 +86,23 @@ def test_a_full_disk_is_told_at_close(made, small_disk):
     assert told.value.errno == errno.ENOSPC
     ckpt.close()
     assert os.listdir(small_disk / "runs") == [] or not [name for name in os.listdir(small_disk / "runs") if not name.startswith(".")]
+
+
+def test_a_run_goes_on_from_what_is_on_a_full_disk(made, small_disk):
+    """Full to the last byte, where not even who goes on can be noted."""
+    saved = big()
+    with holdall.Checkpointer(small_disk / "runs", signals=()) as ckpt:
+        ckpt.track(**saved)
+        ckpt.save(step=1)
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    own = big()
+    ckpt = made(small_disk / "runs")
+    assert ckpt.resume(**own).step == 1 and own["model"].weight.equal(saved["model"].weight)
+    filler.unlink()
+    ckpt.save(step=2, wait=True)
 
 
 def test_what_ended_the_training_is_what_is_raised(small_disk):

@@ -250,21 +250,22 @@ TEST_F(FullDisk, FailsTheSaveClearlyAndCostsNothing) {
   }
 }
 
-// Opening on a full disk tells so, or works: it never hangs or harms.
-TEST_F(FullDisk, IsNoReasonToLoseTheFolder) {
+// A run that goes on has what it saved, keeps others away, and saves again as soon as there is room.
+TEST_F(FullDisk, IsNoReasonToRefuseARunItsFolder) {
   save_steps(*opened(folder_), {1});
   spill(folder_ + "/filler", std::string(5'000'000, 'f'));
   {
-    auto checkpointer = Checkpointer::open(folder_, {.rules = {.last = 3}});
-    if (!checkpointer) {
-      EXPECT_EQ(checkpointer.error().system_code(), ENOSPC) << checkpointer.error().to_string();
-    }
+    auto checkpointer = opened(folder_, {.rules = {.last = 3}});
+    ASSERT_NE(checkpointer, nullptr);
     EXPECT_TRUE(is_state_of(*open_newest(folder_), 1));
+    EXPECT_EQ(Checkpointer::open(folder_, {}).error().code(), Code::kConflict);
+    ASSERT_TRUE(checkpointer->save(state_of(2), {.step = 2}));
+    EXPECT_EQ(checkpointer->wait().error().system_code(), ENOSPC);
+    std::filesystem::remove(folder_ + "/filler");
+    save_steps(*checkpointer, {2});
   }
-  std::filesystem::remove(folder_ + "/filler");
-  save_steps(*opened(folder_, {.rules = {.last = 3}}), {2});
   EXPECT_EQ(CheckpointFolder::read(folder_)->latest()->label.step, 2);
-  EXPECT_EQ(CheckpointFolder::read(folder_)->rules().last, 3u);
+  EXPECT_EQ(CheckpointFolder::read(folder_)->rules().last, 3u) << "what the journal lacked is put in behind the first save";
 }
 
 }  // namespace
