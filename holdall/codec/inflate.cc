@@ -65,15 +65,18 @@ std::unique_ptr<Decoder> inflate_decoder(SourceRef source, std::uint64_t offset,
   return std::make_unique<InflateDecoder>(std::move(source), offset, size, wrap);
 }
 
-Status inflate_whole(std::span<const std::byte> encoded, std::span<std::byte> out) {
+Status inflate_whole(std::span<const std::byte> encoded, std::span<std::byte> out, DeflateWrap wrap) {
   const std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)> decompressor(
       libdeflate_alloc_decompressor(), &libdeflate_free_decompressor);
   if (!decompressor) return Error(Code::kOutOfMemory, "libdeflate cannot start");
   std::byte none{};
   std::size_t used = 0;
   std::size_t made = 0;
-  const libdeflate_result code = libdeflate_deflate_decompress_ex(decompressor.get(), encoded.data(), encoded.size(),
-                                                                  out.empty() ? &none : out.data(), out.size(), &used, &made);
+  const auto decompress = wrap == DeflateWrap::kNone   ? libdeflate_deflate_decompress_ex
+                          : wrap == DeflateWrap::kZlib ? libdeflate_zlib_decompress_ex
+                                                       : libdeflate_gzip_decompress_ex;
+  const libdeflate_result code = decompress(decompressor.get(), encoded.data(), encoded.size(),
+                                            out.empty() ? &none : out.data(), out.size(), &used, &made);
   if (code == LIBDEFLATE_INSUFFICIENT_SPACE) {
     return corrupt(text("the data decodes to more than the {} bytes that were declared", out.size()));
   }

@@ -19,8 +19,8 @@ enum class DeflateWrap : std::uint8_t { kNone, kZlib, kGzip };
 // it. Memory: about 110 KB. Precondition: the range lies within the source.
 std::unique_ptr<Decoder> inflate_decoder(SourceRef source, std::uint64_t offset, std::uint64_t size, DeflateWrap wrap);
 
-// Decodes a bare stream that fills `out` exactly and uses `encoded` up. Errors: corrupt.
-Status inflate_whole(std::span<const std::byte> encoded, std::span<std::byte> out);
+// Decodes a stream that fills `out` exactly and uses `encoded` up; of gzip, one member. Errors: corrupt.
+Status inflate_whole(std::span<const std::byte> encoded, std::span<std::byte> out, DeflateWrap wrap = DeflateWrap::kNone);
 
 // Encodes the blobs one behind another at `level` (1 to 9) and hands the stream to `sink` piece by piece; `watch`, where given,
 // sees the plain bytes. Memory: about 1.3 MB.

@@ -55,6 +55,12 @@ struct Work {
   std::span<const LoadRequest* const> small;
 };
 
+// Source::unit() for a blob that begins with one.
+std::uint64_t blob_unit(const Blob& blob) noexcept {
+  const std::uint64_t unit = blob.source()->unit();
+  return blob.offset() % unit == 0 ? unit : 1;
+}
+
 // Whether the memory of large requests was never touched.
 enum class Memory : std::uint8_t { kAny, kFresh };
 
@@ -169,7 +175,11 @@ class Loader {
     // where there is enough else to do, one thread takes all of it.
     large->edges.push_back(0);
     const bool is_one_tile = is_hashed && request.blob.size() <= most_hashed_at_once_;
-    for (std::uint64_t edge = kTile - at % kTile; edge < request.blob.size() && !is_one_tile; edge += kTile) {
+    // So do those of what is decoded by units, and there are as many as keep every thread busy.
+    const std::uint64_t unit = blob_unit(request.blob);
+    const std::uint64_t tile_bytes = unit == 1 ? kTile : std::max(kLarge / unit, std::uint64_t{1}) * unit;
+    for (std::uint64_t edge = tile_bytes - (unit == 1 ? at % kTile : 0); edge < request.blob.size() && !is_one_tile;
+         edge += tile_bytes) {
       large->edges.push_back(edge);
     }
     large->edges.push_back(request.blob.size());
@@ -193,8 +203,9 @@ class Loader {
     bool cold = false;
     // Steps are hashed while the processor's cache has them, except behind a tile that another thread is at.
     const bool hash_by_step = large.hash != nullptr && tile == 0;
+    const std::uint64_t unit = blob_unit(blob);
     while (done < out.size()) {
-      auto step = out.subspan(done, cold ? out.size() - done : std::min(kStep, out.size() - done));
+      auto step = out.subspan(done, cold || unit != 1 ? out.size() - done : std::min(kStep, out.size() - done));
       if (is_fresh_ && done + step.size() > populated) {
         const std::size_t next = std::min(out.size(), std::max(done + step.size(), populated + kPopulated));
         populate(out.subspan(populated, next - populated));

@@ -113,6 +113,7 @@ class SwappedSource final : public Source {
   std::uint64_t size() const noexcept override { return whole_->size(); }
   const std::string& name() const noexcept override { return whole_->name(); }
   bool random_access() const noexcept override { return whole_->random_access(); }
+  std::uint64_t unit() const noexcept override { return whole_->unit(); }
 
   // Whole units are swapped in place; a unit that the range cuts is read apart.
   Status read_at(std::uint64_t offset, std::span<std::byte> out) const override {

@@ -44,6 +44,8 @@ class Source {
   virtual int descriptor(std::uint64_t offset, std::uint64_t* at) const noexcept;
   // False when a read at a far offset decodes everything before it (a deflated member).
   virtual bool random_access() const noexcept { return true; }
+  // Bytes that are decoded together: reads of whole multiples of it, or of as many to the end, decode nothing twice. 1: any.
+  virtual std::uint64_t unit() const noexcept { return 1; }
 };
 
 using SourceRef = std::shared_ptr<const Source>;
