@@ -1,0 +1,222 @@
+#include "holdall/formats/keras_config.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+
+#include "holdall/base/printable.h"
+#include "holdall/base/text.h"
+#include "holdall/objects/globals.h"
+
+namespace holdall {
+namespace {
+
+struct ClassRow {
+  std::string_view name;
+  Verdict verdict;
+};
+
+constexpr ClassRow kClasses[] = {
+#define HOLDALL_KERAS_CLASS(name, verdict) {name, Verdict::verdict},
+#define HOLDALL_KERAS_FUNCTION(name)
+#include "holdall/formats/keras_names.inc"
+#undef HOLDALL_KERAS_CLASS
+#undef HOLDALL_KERAS_FUNCTION
+};
+
+constexpr std::string_view kFunctions[] = {
+#define HOLDALL_KERAS_CLASS(name, verdict)
+#define HOLDALL_KERAS_FUNCTION(name) name,
+#include "holdall/formats/keras_names.inc"
+#undef HOLDALL_KERAS_CLASS
+#undef HOLDALL_KERAS_FUNCTION
+};
+
+static_assert(std::is_sorted(std::begin(kClasses), std::end(kClasses),
+                             [](const ClassRow& a, const ClassRow& b) { return a.name < b.name; }));
+static_assert(std::is_sorted(std::begin(kFunctions), std::end(kFunctions)));
+
+// Values that the config itself spells: arrays, bytes, tuples and the like.
+constexpr std::string_view kSpelled[] = {"CompositeTensor",  "TypeSpec",  "__bytes__",   "__complex__", "__ellipsis__",
+                                         "__keras_tensor__", "__numpy__", "__scalar__",  "__set__",     "__slice__",
+                                         "__tensor__",       "__tuple__", "__typespec__"};
+// TensorFlow functions that the graphs of Keras 2 name and that only compute.
+constexpr std::string_view kComputing[] = {"__operators__", "math.",  "nn.",      "linalg.",
+                                           "signal.",       "image.", "strings.", "keras.backend."};
+constexpr std::string_view kComputingWhole[] = {"argmax",
+                                                "argmin",
+                                                "boolean_mask",
+                                                "broadcast_to",
+                                                "cast",
+                                                "clip_by_value",
+                                                "compat.v1.shape",
+                                                "compat.v1.transpose",
+                                                "concat",
+                                                "expand_dims",
+                                                "eye",
+                                                "fill",
+                                                "gather",
+                                                "identity",
+                                                "norm",
+                                                "one_hot",
+                                                "ones",
+                                                "ones_like",
+                                                "pad",
+                                                "range",
+                                                "repeat",
+                                                "reshape",
+                                                "reverse",
+                                                "shape",
+                                                "slice",
+                                                "split",
+                                                "squeeze",
+                                                "stack",
+                                                "strided_slice",
+                                                "tile",
+                                                "transpose",
+                                                "unstack",
+                                                "where",
+                                                "zeros",
+                                                "zeros_like",
+                                                "stop_gradient"};
+// Parts of Keras whose classes only compute, though not all of them are known here.
+constexpr std::string_view kComputingParts[] = {"activations", "constraints", "dtype_policies", "initializers", "layers",
+                                                "losses",      "metrics",     "models",         "ops",          "optimizers",
+                                                "quantizers",  "random",      "regularizers"};
+// Keys whose text is a file that Keras opens.
+constexpr std::string_view kFileKeys[] = {"filepath", "idf_weights", "vocabulary"};
+constexpr std::string_view kSchemes[] = {"file://", "ftp://", "gs://", "hdfs://", "hf://", "http://", "https://", "s3://"};
+
+template <class Range>
+bool is_in(const Range& range, std::string_view text) noexcept {
+  return std::find(std::begin(range), std::end(range), text) != std::end(range);
+}
+
+std::optional<Verdict> verdict_of_class(std::string_view name) noexcept {
+  const auto found = std::lower_bound(std::begin(kClasses), std::end(kClasses), name,
+                                      [](const ClassRow& row, std::string_view wanted) { return row.name < wanted; });
+  if (found == std::end(kClasses) || found->name != name) return std::nullopt;
+  return found->verdict;
+}
+
+bool is_function(std::string_view name) noexcept {
+  return std::binary_search(std::begin(kFunctions), std::end(kFunctions), name);
+}
+
+// The part of a module behind the package, where it is Keras under any of its names: "layers" of "keras.src.layers.core".
+std::optional<std::string_view> keras_part(std::string_view module) noexcept {
+  if (module.empty() || module == "builtins") return std::string_view();
+  for (const std::string_view package : {"keras.src", "keras.api", "keras_core.src", "keras_core", "tensorflow.python.keras",
+                                         "tensorflow.keras", "tf_keras.src", "tf_keras", "keras"}) {
+    if (module == package) return std::string_view();
+    if (!module.starts_with(package) || module[package.size()] != '.') continue;
+    const std::string_view part = module.substr(package.size() + 1);
+    return part.substr(0, part.find('.'));
+  }
+  return std::nullopt;
+}
+
+bool only_computes(std::string_view function) noexcept {
+  const auto begins = [&](std::string_view prefix) { return function.starts_with(prefix); };
+  return std::any_of(std::begin(kComputing), std::end(kComputing), begins) || is_in(kComputingWhole, function);
+}
+
+class Judge {
+ public:
+  Judge(std::string_view where, Findings& findings) : where_(where), findings_(findings) {}
+
+  void value(Value value, const std::string& path) {
+    if (value.is(ValueKind::kDict)) {
+      named(value, path);
+      for (std::size_t i = 0; i < value.size(); ++i) {
+        const std::string_view key = value.key(i).is(ValueKind::kString) ? value.key(i).as_string() : std::string_view();
+        const std::string own = path.empty() ? std::string(key) : text("{}.{}", path, key);
+        if (value.mapped(i).is(ValueKind::kString)) said(key, value.mapped(i).as_string(), own);
+        this->value(value.mapped(i), own);
+      }
+    } else if (value.is(ValueKind::kList)) {
+      for (std::size_t i = 0; i < value.size(); ++i) this->value(value.item(i), text("{}.{}", path, i));
+    }
+  }
+
+ private:
+  void tell(Verdict verdict, std::string_view rule, const std::string& path, std::string what) {
+    findings_.push_back(
+        {verdict, std::string(rule), path.empty() ? where_ : text("{} ({})", where_, printable(path)), std::move(what)});
+  }
+
+  // A text that Keras would open as a file or an address.
+  void said(std::string_view key, std::string_view text_said, const std::string& path) {
+    const auto begins = [&](std::string_view scheme) { return text_said.starts_with(scheme); };
+    const bool is_address = std::any_of(std::begin(kSchemes), std::end(kSchemes), begins);
+    if (is_address) tell(Verdict::kCode, "keras-address", path, text("it names the address {}", printable(text_said)));
+    if (!is_address && is_in(kFileKeys, key) && !text_said.empty())
+      tell(Verdict::kCode, "keras-file", path, text("it has Keras read the file {}", printable(text_said)));
+  }
+
+  void named(Value dict, const std::string& path) {
+    const auto name = dict.find_string("class_name");
+    if (!name) return;
+    const std::string_view module = dict.find_string("module").value_or("");
+    const std::string_view registered = dict.find_string("registered_name").value_or("");
+    if (is_in(kSpelled, *name)) return;
+    if (*name == "__lambda__" || *name == "Lambda") {
+      return tell(Verdict::kCode, "keras-lambda", path, "it runs Python code that the file holds (Lambda)");
+    }
+    if (*name == "function") return function(dict, module, path);
+    if (*name == "TFOpLambda" || *name == "TensorFlowOpLayer") {
+      const auto called = dict.find("config").find_string("function");
+      if (called && only_computes(*called)) return;
+      return tell(Verdict::kCode, "keras-class", path,
+                  text("it calls TensorFlow's {}", printable(called.value_or("operators"))));
+    }
+    class_named(*name, module, registered, path);
+  }
+
+  void class_named(std::string_view name, std::string_view module, std::string_view registered, const std::string& path) {
+    const auto part = keras_part(module);
+    const auto known = verdict_of_class(name);
+    if (part && known) {
+      if (*known != Verdict::kInert) tell(*known, "keras-class", path, text("its class {} runs what the file names", name));
+      return;
+    }
+    const std::string full = module.empty() ? std::string(name) : text("{}.{}", module, name);
+    if (part && (part->empty() || is_in(kComputingParts, *part))) {
+      return tell(Verdict::kCode, "keras-custom", path, text("its class {} is not one of Keras's", printable(full)));
+    }
+    if (part) return tell(Verdict::kMalicious, "keras-import", path, text("it has Keras call {}", printable(full)));
+    import(full, module, name, registered, path);
+  }
+
+  void function(Value dict, std::string_view module, const std::string& path) {
+    const auto name = dict.find_string("config");
+    if (!name) return;
+    const auto part = keras_part(module);
+    if (part && is_function(*name)) return;
+    const std::string full = module.empty() ? std::string(*name) : text("{}.{}", module, *name);
+    if (part && !part->empty() && !is_in(kComputingParts, *part)) {
+      return tell(Verdict::kMalicious, "keras-import", path, text("it has Keras call {}", printable(full)));
+    }
+    if (part) return tell(Verdict::kCode, "keras-custom", path, text("its function {} is not one of Keras's", printable(full)));
+    import(full, module, *name, dict.find_string("registered_name").value_or(""), path);
+  }
+
+  // Keras imports a module to find a class that nobody registered.
+  void import(const std::string& full, std::string_view module, std::string_view name, std::string_view registered,
+              const std::string& path) {
+    const Verdict verdict = verdict_of_global(module, name);
+    const std::string known = registered.empty() ? "" : text(" (registered as {})", printable(registered));
+    tell(verdict == Verdict::kMalicious ? verdict : Verdict::kCode, "keras-import", path,
+         text("it has Keras import {}{}", printable(full), known));
+  }
+
+  std::string where_;
+  Findings& findings_;
+};
+
+}  // namespace
+
+void judge_keras_config(Value config, std::string_view where, Findings& findings) { Judge(where, findings).value(config, ""); }
+
+}  // namespace holdall

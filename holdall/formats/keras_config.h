@@ -1,0 +1,18 @@
+// What Keras would do to build what a config describes: every class, function, file and address that it names.
+//
+// keras_names.inc lists what Keras itself has; a config of nothing else is data. Thread-safety: pure functions over constant
+// tables. Ownership: findings own their texts.
+#pragma once
+
+#include <string_view>
+
+#include "holdall/core/value.h"
+#include "holdall/objects/verdict.h"
+
+namespace holdall {
+
+// Judges a config at any depth: nested models, wrapped layers, losses, optimizers. `where` is its place
+// ("model.keras!config.json").
+void judge_keras_config(Value config, std::string_view where, Findings& findings);
+
+}  // namespace holdall
