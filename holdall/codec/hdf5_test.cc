@@ -58,7 +58,7 @@ TEST(Hdf5, EveryVersionOpens) {
     ASSERT_NE(file, nullptr);
     EXPECT_EQ(file->superblock(), superblocks[i]);
     EXPECT_EQ(file->user_block(), i == 1 ? 512u : 0u);
-    EXPECT_EQ(file->checked() > 0, i != 0);
+    EXPECT_GT(file->checked(), i == 0 ? 0u : 100u);
     const Hdf5Object* many = at(*file, "many");
     ASSERT_NE(many, nullptr);
     EXPECT_EQ(many->links.size(), 60u);
@@ -91,7 +91,7 @@ TEST(Hdf5, LinksWithinTheFileAreFollowed) {
     EXPECT_EQ(at(*file, "soft"), at(*file, "types/i4"));
     EXPECT_EQ(at(*file, "types/beside"), at(*file, "types/scalar"));
     EXPECT_EQ(at(*file, "nowhere"), nullptr);
-    EXPECT_EQ(at(*file, "ordered")->links.front().name, std::string(name) == "earliest.h5" ? "x" : "z");
+    EXPECT_EQ(at(*file, "ordered")->links.front().name, "z");
   }
 }
 
