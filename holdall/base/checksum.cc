@@ -7,6 +7,7 @@
 #include <array>
 
 #include "holdall/base/crc32_fold.h"
+#include "holdall/base/crc32c.h"
 
 namespace holdall {
 
@@ -22,6 +23,14 @@ std::uint32_t crc32(std::span<const std::byte> data, std::uint32_t seed) noexcep
 std::uint32_t crc32_join(std::uint32_t a, std::uint32_t b, std::uint64_t b_size) noexcept {
   if (a == 0) return b;  // as behind nothing
   return static_cast<std::uint32_t>(::crc32_combine64(a, b, static_cast<z_off64_t>(b_size)));
+}
+
+std::uint32_t Crc::of(std::span<const std::byte> data, std::uint32_t seed) const noexcept {
+  return kind == Kind::kCrc32 ? crc32(data, seed) : kind == Kind::kCrc32c ? crc32c(data, seed) : 0;
+}
+
+std::uint32_t Crc::join(std::uint32_t a, std::uint32_t b, std::uint64_t b_size) const noexcept {
+  return kind == Kind::kCrc32 ? crc32_join(a, b, b_size) : kind == Kind::kCrc32c ? crc32c_join(a, b, b_size) : 0;
 }
 
 std::string to_hex(const Xxh128& hash) {

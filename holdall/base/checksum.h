@@ -1,4 +1,5 @@
-// Checksums against accidents: CRC-32 (ZIP; by libdeflate's carry-less multiplication) and XXH3-128 (what Holdall stores).
+// Checksums against accidents: CRC-32 (ZIP; by libdeflate's carry-less multiplication), CRC-32C (TensorFlow; crc32c.h) and
+// XXH3-128 (what Holdall stores).
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,17 @@ namespace holdall {
 std::uint32_t crc32(std::span<const std::byte> data, std::uint32_t seed = 0) noexcept;
 // The CRC of A followed by B, from crc(A), crc(B) and B's length in bytes.
 std::uint32_t crc32_join(std::uint32_t a, std::uint32_t b, std::uint64_t b_size) noexcept;
+
+// A stored CRC of either polynomial, and how one like it is taken.
+struct Crc {
+  enum class Kind : std::uint8_t { kNone, kCrc32, kCrc32c } kind = Kind::kNone;
+  std::uint32_t value = 0;
+
+  explicit operator bool() const noexcept { return kind != Kind::kNone; }
+  // Of this kind; 0 for none.
+  std::uint32_t of(std::span<const std::byte> data, std::uint32_t seed = 0) const noexcept;
+  std::uint32_t join(std::uint32_t a, std::uint32_t b, std::uint64_t b_size) const noexcept;
+};
 
 struct Xxh128 {
   std::uint64_t low = 0;

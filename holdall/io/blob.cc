@@ -13,8 +13,9 @@ const std::string kNoName;
 
 }  // namespace
 
-Blob::Blob(SourceRef source, std::optional<std::uint32_t> crc32)
-    : source_(std::move(source)), size_(source_->size()), crc32_(crc32) {}
+Blob::Blob(SourceRef source, std::optional<std::uint32_t> crc32) : source_(std::move(source)), size_(source_->size()) {
+  if (crc32) crc_ = {Crc::Kind::kCrc32, *crc32};
+}
 
 Result<Blob> Blob::range(SourceRef source, std::uint64_t offset, std::uint64_t size) {
   return Blob(std::move(source)).slice(offset, size);
@@ -22,9 +23,9 @@ Result<Blob> Blob::range(SourceRef source, std::uint64_t offset, std::uint64_t s
 
 Blob Blob::memory(Bytes bytes, std::string name) { return Blob(memory_source(std::move(bytes), std::move(name))); }
 
-Blob Blob::with_crc32(std::uint32_t crc) const {
+Blob Blob::with_crc(const Crc& crc) const {
   Blob blob = *this;
-  blob.crc32_ = crc;
+  blob.crc_ = crc;
   return blob;
 }
 
@@ -36,7 +37,7 @@ Blob Blob::with_xxh3(const Xxh128& hash) const {
 
 Blob Blob::without_checks() const {
   Blob blob = *this;
-  blob.crc32_.reset();
+  blob.crc_ = {};
   blob.xxh3_.reset();
   return blob;
 }
@@ -71,12 +72,13 @@ Result<Bytes> Blob::read(std::uint64_t most) const {
 }
 
 Status Blob::check(std::span<const std::byte> bytes) const {
-  return compare(crc32_ ? holdall::crc32(bytes) : 0, xxh3_ ? xxh3_128(bytes) : Xxh128());
+  return compare(crc_.of(bytes), xxh3_ ? xxh3_128(bytes) : Xxh128());
 }
 
 Status Blob::compare(std::uint32_t crc, const Xxh128& hash) const {
-  if (crc32_ && *crc32_ != crc) {
-    return corrupt(text("CRC-32 is {:08x}, {:08x} was stored", crc, *crc32_)).at(offset_).in(name());
+  if (crc_ && crc_.value != crc) {
+    const char* const kind = crc_.kind == Crc::Kind::kCrc32 ? "CRC-32" : "CRC-32C";
+    return corrupt(text("{} is {:08x}, {:08x} was stored", kind, crc, crc_.value)).at(offset_).in(name());
   }
   if (xxh3_ && *xxh3_ != hash) {
     return corrupt(text("XXH3-128 is {}, {} was stored", to_hex(hash), to_hex(*xxh3_))).at(offset_).in(name());
@@ -96,7 +98,7 @@ Status for_each_tile(const Blob& blob, std::size_t tile,
   std::uint32_t crc = 0;
   Xxh3 hasher;
   const auto take = [&](std::uint64_t offset, std::span<const std::byte> part) -> Status {
-    if (blob.crc32()) crc = crc32(part, crc);
+    if (blob.crc()) crc = blob.crc().of(part, crc);
     if (blob.xxh3()) hasher.update(part);
     return use(offset, part);
   };

@@ -1,4 +1,4 @@
-// Blob: a range of a source, still on disk, and the CRC-32 its container stored for it, if any.
+// Blob: a range of a source, still on disk, and the checksums its container stored for it, if any.
 //
 // Thread-safety: immutable. Ownership: shares its source.
 #pragma once
@@ -27,10 +27,15 @@ class Blob {
   std::uint64_t offset() const noexcept { return offset_; }
   const SourceRef& source() const noexcept { return source_; }
   // The stored CRC-32 of exactly these bytes; checked by read() and by the executor of a Plan in passing.
-  std::optional<std::uint32_t> crc32() const noexcept { return crc32_; }
+  std::optional<std::uint32_t> crc32() const noexcept {
+    return crc_.kind == Crc::Kind::kCrc32 ? std::optional(crc_.value) : std::nullopt;
+  }
+  // The same, or a CRC-32C in its place: a container has one of them.
+  const Crc& crc() const noexcept { return crc_; }
   // The stored XXH3-128 of exactly these bytes, likewise; nullptr where there is none.
   const Xxh128* xxh3() const noexcept { return xxh3_.get(); }
-  Blob with_crc32(std::uint32_t crc) const;
+  Blob with_crc32(std::uint32_t crc) const { return with_crc({Crc::Kind::kCrc32, crc}); }
+  Blob with_crc(const Crc& crc) const;
   Blob with_xxh3(const Xxh128& hash) const;
   Blob without_checks() const;
 
@@ -41,7 +46,8 @@ class Blob {
   Result<Bytes> read(std::uint64_t most = UINT64_MAX) const;
   // Compares the stored checksums with those of `bytes`, which are all of the blob's. Errors: corrupt.
   Status check(std::span<const std::byte> bytes) const;
-  // Likewise with checksums that were taken of all the bytes; one that is not stored is not looked at. Errors: corrupt.
+  // Likewise with checksums that were taken of all the bytes, the CRC as crc() takes it; one that is not stored is not looked
+  // at. Errors: corrupt.
   Status compare(std::uint32_t crc, const Xxh128& hash) const;
   // Where the bytes lie verbatim in a local file; empty for decoded bytes.
   std::optional<Location> locate() const;
@@ -51,7 +57,7 @@ class Blob {
   SourceRef source_;
   std::uint64_t offset_ = 0;
   std::uint64_t size_ = 0;
-  std::optional<std::uint32_t> crc32_;
+  Crc crc_;
   std::shared_ptr<const Xxh128> xxh3_;  // few have one, and a model may have millions of blobs
 };
 

@@ -60,9 +60,12 @@ Result<Bundle> Bundle::open(const std::string& path, const Limits& limits) {
   bundle.path_ = path;
   std::error_code error;
   if (!fs::is_directory(path, error)) {
-    HOLDALL_ASSIGN(bundle.main_, open_file(path));
-    bundle.folder_ = folder_of(path);
-    bundle.names_ = {fs::path(path).filename().string()};
+    // A prefix of several files, as TensorFlow names a checkpoint, stands for the one that knows the others.
+    const bool is_prefix = !fs::exists(path, error) && fs::is_regular_file(path + ".index", error);
+    const std::string file = is_prefix ? path + ".index" : path;
+    HOLDALL_ASSIGN(bundle.main_, open_file(file));
+    bundle.folder_ = folder_of(file);
+    bundle.names_ = {fs::path(file).filename().string()};
     return bundle;
   }
   bundle.kind_ = Kind::kFolder;

@@ -21,7 +21,8 @@ class Bundle {
  public:
   enum class Kind : std::uint8_t { kFile, kFolder };
 
-  // Opens a path of this machine. Errors: not found, denied, io, limit (more entries than Limits::members).
+  // Opens a path of this machine; where there is no file of that name, but one with ".index" behind it, that one. Errors: not
+  // found, denied, io, limit (more entries than Limits::members).
   static Result<Bundle> open(const std::string& path, const Limits& limits);
   // One part in memory or inside another file; it reaches nothing beside it.
   static Bundle of(SourceRef source);

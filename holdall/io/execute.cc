@@ -137,8 +137,9 @@ class Execution {
   // A file that is one range of another file, unchecked, is copied without passing through this process where that works.
   Result<bool> copy_in_kernel(const PlannedFile& file, const WriteTarget& target) {
     const auto* data = file.parts.size() == 1 ? std::get_if<Part::Data>(&file.parts.front().content) : nullptr;
-    if (data == nullptr || data->blob.size() == 0 || wants_crc32(file.parts.front()) || wants_xxh3(file.parts.front()))
-      return false;
+    if (data == nullptr || data->blob.size() == 0) return false;
+    const Part& part = file.parts.front();
+    if (wants_crc32(part) || wants_crc32c(part) || wants_xxh3(part)) return false;
     std::uint64_t from = 0;
     const int source = data->blob.source()->descriptor(data->blob.offset(), &from);
     if (source < 0) return false;

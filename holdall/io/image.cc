@@ -35,7 +35,7 @@ Blob in_image(const Blob& blob, const SourceRef& image, std::uint64_t offset) {
   Result<Blob> made = Blob::range(image, offset, blob.size());
   if (!made) return blob;  // cannot be: the layout gave it its place
   Blob placed = std::move(*made);
-  if (blob.crc32()) placed = placed.with_crc32(*blob.crc32());
+  if (blob.crc()) placed = placed.with_crc(blob.crc());
   if (blob.xxh3() != nullptr) placed = placed.with_xxh3(*blob.xxh3());
   return placed;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "holdall/base/checked.h"
+#include "holdall/base/crc32c.h"
 #include "holdall/base/text.h"
 
 namespace holdall {
@@ -47,7 +48,7 @@ Result<Layout> place_parts(const PlannedFile& file) {
   for (const Part& part : file.parts) {
     HOLDALL_ASSIGN(const auto size, part_size(part, layout.size));
     if (!size) return invalid_argument("the size of a stream is not known in advance");
-    layout.written.push_back({layout.size, *size, 0, {}});
+    layout.written.push_back({layout.size, *size, 0, {}, 0});
     layout.size += *size;
   }
   return layout;
@@ -63,21 +64,28 @@ bool wants_crc32(const Part& part) noexcept {
   return part.checks.crc32 || (blob != nullptr && blob->crc32());
 }
 
+bool wants_crc32c(const Part& part) noexcept {
+  const Blob* blob = blob_of(part);
+  return part.checks.crc32c || (blob != nullptr && blob->crc().kind == Crc::Kind::kCrc32c);
+}
+
 bool wants_xxh3(const Part& part) noexcept {
   const Blob* blob = blob_of(part);
   return part.checks.xxh3 || (blob != nullptr && blob->xxh3());
 }
 
 PartSums PartSums::of(const Part& part, std::span<const std::byte> data) noexcept {
-  return {wants_crc32(part) ? holdall::crc32(data) : 0, wants_xxh3(part) ? xxh3_128(data) : Xxh128()};
+  return {wants_crc32(part) ? holdall::crc32(data) : 0, wants_crc32c(part) ? holdall::crc32c(data) : 0,
+          wants_xxh3(part) ? xxh3_128(data) : Xxh128()};
 }
 
 Status settle_sums(const Part& part, const PartSums& sums, Written& written) {
   if (part.checks.crc32) written.crc32 = sums.crc32;
+  if (part.checks.crc32c) written.crc32c = sums.crc32c;
   if (part.checks.xxh3) written.xxh3 = sums.xxh3;
   const Blob* blob = blob_of(part);
   if (blob == nullptr) return {};
-  return blob->compare(sums.crc32, sums.xxh3);
+  return blob->compare(blob->crc32() ? sums.crc32 : sums.crc32c, sums.xxh3);
 }
 
 PartCheck::PartCheck(const Part& part) : part_(&part) {
@@ -86,11 +94,12 @@ PartCheck::PartCheck(const Part& part) : part_(&part) {
 
 void PartCheck::update(std::span<const std::byte> data) noexcept {
   if (wants_crc32(*part_)) crc32_ = holdall::crc32(data, crc32_);
+  if (wants_crc32c(*part_)) crc32c_ = holdall::crc32c(data, crc32c_);
   if (hash_) hash_->update(data);
 }
 
 Status PartCheck::finish(Written& written) const {
-  return settle_sums(*part_, {crc32_, hash_ ? hash_->finish() : Xxh128()}, written);
+  return settle_sums(*part_, {crc32_, crc32c_, hash_ ? hash_->finish() : Xxh128()}, written);
 }
 
 }  // namespace holdall

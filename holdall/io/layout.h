@@ -26,10 +26,12 @@ bool has_stream(const PlannedFile& file) noexcept;
 
 // The checksums that are taken of a part: those that the plan asks for and those that its source has stored.
 bool wants_crc32(const Part& part) noexcept;
+bool wants_crc32c(const Part& part) noexcept;
 bool wants_xxh3(const Part& part) noexcept;
 
 struct PartSums {
   std::uint32_t crc32 = 0;
+  std::uint32_t crc32c = 0;
   Xxh128 xxh3;
   // Of all bytes of a part at once.
   static PartSums of(const Part& part, std::span<const std::byte> data) noexcept;
@@ -49,6 +51,7 @@ class PartCheck {
  private:
   const Part* part_;
   std::uint32_t crc32_ = 0;
+  std::uint32_t crc32c_ = 0;
   std::optional<Xxh3> hash_;
 };
 

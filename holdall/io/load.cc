@@ -196,7 +196,7 @@ class Loader {
     const std::uint64_t begin = large.edges[tile];
     const auto out =
         large.request->out.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(large.edges[tile + 1] - begin));
-    const bool wants_crc = verify_ && blob.crc32();
+    const bool wants_crc = verify_ && blob.crc();
     std::uint32_t crc = 0;
     std::size_t done = 0;
     std::size_t populated = 0;
@@ -212,7 +212,7 @@ class Loader {
         populated = next;
       }
       HOLDALL_TRY(read(large, begin + done, step, cold, scratch));
-      if (wants_crc) crc = crc32(step, crc);
+      if (wants_crc) crc = blob.crc().of(step, crc);
       if (hash_by_step) large.hash->update(step);
       HOLDALL_TRY(tell(step.size()));
       done += step.size();
@@ -226,7 +226,7 @@ class Loader {
     if (large.left.fetch_sub(1) > 1 || !verify_) return {};
     std::uint32_t whole = 0;
     for (std::size_t i = 0; i < large.sums.size() && wants_crc; ++i) {
-      whole = crc32_join(whole, large.sums[i], large.edges[i + 1] - large.edges[i]);
+      whole = blob.crc().join(whole, large.sums[i], large.edges[i + 1] - large.edges[i]);
     }
     return blob.compare(whole, large.hash != nullptr ? large.hash->finish() : Xxh128());
   }

@@ -25,14 +25,16 @@ namespace holdall {
 struct Checks {
   bool crc32 = false;
   bool xxh3 = false;
+  bool crc32c = false;
 };
 
 // What became of a part, for late parts behind or before it.
 struct Written {
   std::uint64_t offset = 0;  // in its file
   std::uint64_t size = 0;
-  std::uint32_t crc32 = 0;  // when asked for
-  Xxh128 xxh3;              // when asked for
+  std::uint32_t crc32 = 0;   // when asked for
+  Xxh128 xxh3;               // when asked for
+  std::uint32_t crc32c = 0;  // when asked for
 };
 
 // Receives the bytes of a stream part in order.

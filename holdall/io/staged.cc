@@ -50,7 +50,7 @@ Status StagedLoad::check(const StagedPiece& piece, std::span<const std::byte> by
     crc_ = 0;
     hash_ = Xxh3();
   }
-  if (blob.crc32()) crc_ = crc32(bytes, crc_);
+  crc_ = blob.crc().of(bytes, crc_);
   if (blob.xxh3() != nullptr) hash_.update(bytes);
   if (piece.offset + piece.size < blob.size()) return {};
   return blob.compare(crc_, blob.xxh3() != nullptr ? hash_.finish() : Xxh128());

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "holdall/base/crc32c.h"
 #include "holdall/base/text.h"
 #include "holdall/io/gather.h"
 #include "holdall/io/late.h"
@@ -27,6 +28,7 @@ constexpr std::uint64_t kBlock = 4096;
 struct Crossing {
   std::uint64_t first_tile = 0;
   std::vector<std::uint32_t> sums;   // CRC-32 of each tile's piece
+  std::vector<std::uint32_t> csums;  // CRC-32C likewise
   std::vector<std::uint64_t> sizes;  // of each tile's piece
   std::uint64_t left = 0;            // pieces not yet checked
   Turn hash_turn;
@@ -105,6 +107,7 @@ class TileWriter {
         crossing.first_tile = first;
         crossing.left = last - first + 1;
         crossing.sums.resize(crossing.left);
+        crossing.csums.resize(crossing.left);
         crossing.sizes.resize(crossing.left);
         if (wants_xxh3(part)) crossing.hash = std::make_unique<Xxh3>();
       }
@@ -269,6 +272,7 @@ class TileWriter {
     const Part& part = file_.parts[piece.id];
     const std::uint64_t number = tile - crossing->first_tile;
     if (wants_crc32(part)) crossing->sums[number] = crc32(piece.out);
+    if (wants_crc32c(part)) crossing->csums[number] = crc32c(piece.out);
     if (crossing->hash) {
       HOLDALL_TRY(wait(worker, crossing->hash_turn, number));
       crossing->hash->update(piece.out);
@@ -279,6 +283,9 @@ class TileWriter {
     PartSums sums;
     for (std::size_t i = 0; i < crossing->sums.size() && wants_crc32(part); ++i) {
       sums.crc32 = crc32_join(sums.crc32, crossing->sums[i], crossing->sizes[i]);
+    }
+    for (std::size_t i = 0; i < crossing->csums.size() && wants_crc32c(part); ++i) {
+      sums.crc32c = crc32c_join(sums.crc32c, crossing->csums[i], crossing->sizes[i]);
     }
     if (crossing->hash) sums.xxh3 = crossing->hash->finish();
     late_.done(piece.id);

@@ -1,0 +1,62 @@
+// The input as a V1 checkpoint, and cut in two as the index and the data of a V2 bundle: what opens has tensors of their size,
+// and an object graph that is described and becomes a tree.
+#include <cstdint>
+#include <cstdlib>
+
+#include "holdall/formats/tf_checkpoint/bundle.h"
+#include "holdall/formats/tf_checkpoint/object_graph.h"
+#include "holdall/formats/tf_checkpoint/tf_checkpoint.h"
+
+namespace holdall {
+extern const Format k_tf_checkpoint_format;
+}
+
+namespace {
+
+using namespace holdall;
+
+void check(const Tensor& tensor) {
+  if (tensor.bytes() > (1u << 22)) return;
+  const auto bytes = tensor.read_bytes();
+  if (bytes && bytes->size() != tensor.bytes()) std::abort();
+}
+
+void try_bundle(std::span<const std::byte> index, std::span<const std::byte> data) {
+  Limits limits;
+  limits.value_bytes = 1u << 22;
+  auto table = SortedTable::open(memory_source(Bytes::copy(index), "fuzz.index"), limits);
+  if (!table) return;
+  auto read = tf_checkpoint::read_index(*table, limits);
+  if (!read || read->shards > 100) return;
+  tf_checkpoint::OpenedBundle bundle{std::move(*table), std::move(*read), {}};
+  bundle.files.resize(static_cast<std::size_t>(bundle.index.shards), {memory_source(Bytes::copy(data), "fuzz.data"), {}});
+  std::vector<std::string> keys;
+  for (const auto& entry : bundle.index.entries) {
+    keys.push_back(entry.key);
+    const auto tensor = tf_checkpoint::entry_tensor(bundle, entry, limits);
+    if (tensor) check(*tensor);
+  }
+  const auto graph = tf_checkpoint::read_object_graph(Blob::memory(Bytes::copy(data), "graph"), limits);
+  if (!graph) return;
+  (void)tf_checkpoint::describe(*graph, limits);
+  Arena arena;
+  (void)tf_checkpoint::tree_of(*graph, arena, keys, limits);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto input = std::span(reinterpret_cast<const std::byte*>(data), size);
+  if (size < 2) return 0;
+  const std::size_t cut = std::min<std::size_t>(load_le<std::uint16_t>(data), size - 2);
+  try_bundle(input.subspan(2, cut), input.subspan(2 + cut));
+  const Bundle bundle = Bundle::of(memory_source(Bytes::copy(input), "fuzz.ckpt"));
+  const auto model = k_tf_checkpoint_format.read(bundle, {});
+  Faults faults;
+  (void)k_tf_checkpoint_format.verify(bundle, {}, faults);
+  if (!model) return 0;
+  for (const NamedTensor& entry : model->tensors()) check(entry.tensor);
+  const auto plan = k_tf_checkpoint_format.plan(*model, {});
+  if (!plan && plan.error().code() == Code::kInternal) std::abort();
+  return 0;
+}
