@@ -7,6 +7,7 @@
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
+#include "holdall/codec/protobuf.h"
 #include "holdall/formats/format.h"
 #include "holdall/io/blob.h"
 #include "holdall/io/cursor.h"
@@ -191,6 +192,24 @@ bool is_sentencepiece(std::span<const std::byte> data) {
   return pieces > 0;
 }
 
+// What stands beside the graph of a SavedModel: fingerprint.pb (FingerprintDef: hashes = 1 to 5, version = 6) and
+// keras_metadata.pb (SavedMetadata: nodes = 1, whose texts the SavedModel's own verdict is about).
+bool is_beside_graph(const Source& source, std::string_view name, const Limits& limits) {
+  const bool is_fingerprint = base_name(name) == "fingerprint.pb";
+  if (!is_fingerprint && base_name(name) != "keras_metadata.pb") return false;
+  const Result<Bytes> bytes = read_all(source, limits.header_bytes);
+  if (!bytes) return false;
+  ProtoReader message(Blob::memory(*bytes, std::string(name)));
+  while (true) {
+    const auto field = message.next();
+    if (!field) return false;
+    if (!*field) return true;
+    const std::uint32_t most = is_fingerprint ? 7 : 1;
+    const bool is_known = (*field)->number <= most && (is_fingerprint || (*field)->wire == ProtoWire::kBytes);
+    if (!is_known) return false;
+  }
+}
+
 std::optional<SideFile> native_code(std::span<const std::byte> head, std::string_view name) {
   std::string_view what;
   if (starts_with(head,
@@ -225,6 +244,7 @@ std::optional<SideFile> side_file(const Source& source, std::string_view name, c
     if (starts_with(head, "version https://git-lfs.github.com/spec/")) return SideFile{"git-lfs pointer", {}};
     return judge_text(source, name, limits);
   }
+  if (is_beside_graph(source, name, limits)) return SideFile{"protobuf", {}};
   const bool may_be_media = starts_with(head, "\x89PNG") || starts_with(head, "\xff\xd8\xff") || starts_with(head, "GIF8") ||
                             starts_with(head, "RIFF");
   const bool may_be_pieces = std::to_integer<int>(head[0]) == 0x0a;

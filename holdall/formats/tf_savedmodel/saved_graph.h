@@ -1,0 +1,60 @@
+// saved_model.pb: meta graphs with their nodes, functions and signatures.
+//
+//   SavedModel { meta_graphs = 2 { meta_info_def = 1 { tags = 4, tensorflow_version = 5 }, graph_def = 2 GraphDef,
+//                                  signature_def = 5 { key = 1, value = 2 { inputs = 1, outputs = 2 { key = 1, value = 2
+//                                      TensorInfo { name = 1, dtype = 2, tensor_shape = 3 } }, method_name = 3 } },
+//                                  asset_file_def = 6 { filename = 2 } } }
+//   GraphDef   { node = 1 NodeDef, library = 2 { function = 1 { signature = 1 { name = 1, input_arg = 2 { name = 1 } },
+//   node_def = 3 } } } NodeDef    { name = 1, op = 2, input = 3, attr = 5 { key = 1, value = 2 { s = 2, tensor = 8, func = 10 {
+//   name = 1 } } } }
+// Specification: saved_model.proto, meta_graph.proto, graph.proto, function.proto, node_def.proto, attr_value.proto of
+// TensorFlow.
+//
+// Thread-safety: value types. Ownership: values own their texts; constants share the source.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdall/base/limits.h"
+#include "holdall/codec/protobuf.h"
+
+namespace holdall::tf_savedmodel {
+
+struct Node {
+  std::string name, op;
+  std::vector<std::string> inputs = {};
+  std::vector<std::pair<std::string, std::string>> texts = {};      // attributes that are texts
+  std::vector<std::pair<std::string, std::string>> functions = {};  // attributes that are functions, by name
+  std::optional<Blob> constant = {};                                // the TensorProto of a Const
+};
+
+// The graph itself (no name), or a function of its library.
+struct Scope {
+  std::string name;
+  std::vector<std::string> arguments;
+  std::vector<Node> nodes;
+};
+
+struct TensorInfo {
+  std::string key, name, shape;
+  std::uint64_t dtype = 0;
+};
+struct Signature {
+  std::string name, method;
+  std::vector<TensorInfo> inputs, outputs;
+};
+
+struct MetaGraph {
+  std::vector<std::string> tags, assets;
+  std::string version;
+  std::vector<Scope> scopes;
+  std::vector<Signature> signatures;
+};
+
+// Of saved_model.pb, or of the single MetaGraphDef of a `.meta` file. Errors: corrupt, limit (Limits::members of nodes,
+// Limits::value_bytes of texts).
+Result<std::vector<MetaGraph>> read_saved_graph(Blob file, const Limits& limits);
+
+}  // namespace holdall::tf_savedmodel

@@ -1,0 +1,264 @@
+#include "holdall/formats/tf_savedmodel/tf_savedmodel.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "holdall/base/text.h"
+#include "holdall/formats/tensorflow_types.h"
+#include "holdall/formats/tf_savedmodel/graph_acts.h"
+
+namespace holdall {
+namespace tf_savedmodel {
+namespace {
+
+// The folder that the graph lies in, seen from it or from saved_model.pb itself.
+struct Place {
+  Bundle bundle;
+  SourceRef graph;
+};
+
+Result<Place> place_of(const Bundle& bundle) {
+  HOLDALL_ASSIGN(SourceRef graph,
+                 bundle.kind() == Bundle::Kind::kFile ? Result<SourceRef>(bundle.main()) : bundle.open_part(kGraphFile));
+  return Place{bundle, std::move(graph)};
+}
+
+Match match(Peek& peek) {
+  if (peek.is_folder()) return peek.bundle().has(kGraphFile) ? Match::kCertain : Match::kNo;
+  const auto head = peek.head();
+  const bool begins = head.size() > 3 && head[0] == std::byte{0x08} && head[1] == std::byte{0x01} && head[2] == std::byte{0x12};
+  const std::string& name = peek.bundle().names().front();
+  // TensorFlow 1's graph beside a checkpoint: a MetaGraphDef, which begins with its meta_info_def.
+  const bool is_meta = !head.empty() && head[0] == std::byte{0x0a} && name.ends_with(".meta");
+  if (is_meta) return Match::kLikely;
+  return !begins ? Match::kNo : name == kGraphFile ? Match::kCertain : Match::kMaybe;
+}
+
+NodeId described(Arena& arena, const std::vector<TensorInfo>& tensors) {
+  const NodeId all = arena.dict();
+  for (const TensorInfo& each : tensors) {
+    const NodeId about = arena.dict();
+    const TensorFlowType* type = tensorflow_type(each.dtype);
+    arena.set_item(about, "name", arena.string(each.name));
+    arena.set_item(about, "dtype", arena.string(type != nullptr ? name(type->dtype) : tensorflow_type_name(each.dtype)));
+    arena.set_item(about, "shape", arena.string(each.shape));
+    arena.set_item(all, each.key, about);
+  }
+  return all;
+}
+
+NodeId texts(Arena& arena, const std::vector<std::string>& all) {
+  const NodeId list = arena.list();
+  for (const std::string& each : all) arena.append(list, arena.string(each));
+  return list;
+}
+
+NodeId described(Arena& arena, const MetaGraph& graph) {
+  const NodeId about = arena.dict();
+  arena.set_item(about, "tags", texts(arena, graph.tags));
+  arena.set_item(about, "tensorflow_version", arena.string(graph.version));
+  const NodeId signatures = arena.dict();
+  for (const Signature& signature : graph.signatures) {
+    const NodeId one = arena.dict();
+    arena.set_item(one, "inputs", described(arena, signature.inputs));
+    arena.set_item(one, "outputs", described(arena, signature.outputs));
+    arena.set_item(one, "method", arena.string(signature.method));
+    arena.set_item(signatures, signature.name, one);
+  }
+  arena.set_item(about, "signatures", signatures);
+  std::map<std::string, std::int64_t> ops;
+  const NodeId functions = arena.list();
+  for (const Scope& scope : graph.scopes) {
+    if (!scope.name.empty()) arena.append(functions, arena.string(scope.name));
+    for (const Node& node : scope.nodes) ++ops[node.op];
+  }
+  arena.set_item(about, "functions", functions);
+  const NodeId counts = arena.dict();
+  for (const auto& [op, count] : ops) arena.set_item(counts, op, arena.integer(count));
+  arena.set_item(about, "ops", counts);
+  arena.set_item(about, "assets", texts(arena, graph.assets));
+  return about;
+}
+
+// FingerprintDef: five hashes as numbers, by field. They are Fingerprint64's, which are not compared here.
+NodeId fingerprint(Arena& arena, const Blob& file) {
+  static constexpr std::string_view kNames[] = {"saved_model_checksum", "graph_def_program_hash", "signature_def_hash",
+                                                "saved_object_graph_hash", "checkpoint_hash"};
+  const NodeId about = arena.dict();
+  ProtoReader message(file);
+  while (true) {
+    const auto field = message.next();
+    if (!field || !*field) return about;
+    if ((*field)->wire != ProtoWire::kVarint || (*field)->number > std::size(kNames)) continue;
+    arena.set_item(about, kNames[(*field)->number - 1], arena.big_integer(std::to_string((*field)->value)));
+  }
+}
+
+class FolderReader {
+ public:
+  FolderReader(const Bundle& bundle, const Context& context) : bundle_(bundle), context_(context) {}
+
+  Result<Model> run() {
+    HOLDALL_ASSIGN(const Place place, place_of(bundle_));
+    HOLDALL_ASSIGN(const auto graphs, read_saved_graph(Blob(place.graph), context_.limits));
+    if (graphs.empty()) return corrupt("the file holds no meta graph").in(place.graph->name());
+    const bool is_file = bundle_.kind() == Bundle::Kind::kFile;
+    files_ = {is_file ? bundle_.names().front() : std::string(kGraphFile)};
+    bytes_ = place.graph->size();
+    ModelBuilder builder;
+    std::vector<NamedTensor> tensors;
+    if (files_.front() == kGraphFile && bundle_.has(kIndexFile)) {
+      HOLDALL_ASSIGN(builder, variables(tensors));
+    } else {
+      builder.tree = builder.arena->dict();
+      builder.metadata = builder.arena->dict();
+    }
+    HOLDALL_ASSIGN(const std::vector<Constant> constants, constants_of(graphs, context_.limits));
+    add_constants(constants, builder, tensors);
+    add_metadata(graphs, builder);
+    HOLDALL_TRY(add_side_files(place.graph, builder));
+    std::sort(files_.begin(), files_.end());
+    builder.origin = {"tf-savedmodel", text("TensorFlow {}", graphs.front().version), bundle_.path(), files_, bytes_};
+    return std::move(builder).with_named(std::move(tensors));
+  }
+
+ private:
+  // The checkpoint beside the graph, whose tree and metadata become the model's.
+  Result<ModelBuilder> variables(std::vector<NamedTensor>& tensors) {
+    HOLDALL_ASSIGN(const Bundle part, bundle_.part(kIndexFile));
+    HOLDALL_ASSIGN(const Model model, context_.open(part));
+    ModelBuilder builder(model.arena().clone());
+    builder.tree = model.tree().id();
+    builder.metadata = model.metadata().id();
+    builder.warnings = model.warnings();
+    builder.left_out = model.left_out();
+    tensors = model.tensors();
+    for (NamedTensor& entry : tensors) {
+      if (!entry.file.empty()) entry.file = SharedText(std::string(kVariables) + entry.file.str());
+    }
+    for (const std::string& file : model.origin().files) files_.push_back(std::string(kVariables) + file);
+    bytes_ += model.origin().bytes;
+    return builder;
+  }
+
+  static void add_constants(const std::vector<Constant>& constants, ModelBuilder& builder, std::vector<NamedTensor>& tensors) {
+    if (constants.empty()) return;
+    std::map<std::string_view, bool> taken;
+    for (const NamedTensor& entry : tensors) taken.emplace(entry.name, true);
+    const NodeId dict = builder.arena->dict();
+    const SharedText file{std::string(kGraphFile)};
+    std::vector<NamedTensor> added;
+    for (const Constant& constant : constants) {
+      const std::string name = taken.contains(constant.name) ? constant.name + "@constant" : constant.name;
+      const auto index = static_cast<std::uint32_t>(tensors.size() + added.size());
+      builder.arena->set_item(dict, name, builder.arena->tensor({index}));
+      added.push_back({name, constant.tensor, index, file});
+    }
+    std::move(added.begin(), added.end(), std::back_inserter(tensors));
+    builder.arena->set_item(builder.tree, kConstants, dict);
+  }
+
+  void add_metadata(const std::vector<MetaGraph>& graphs, ModelBuilder& builder) const {
+    Arena& arena = *builder.arena;
+    const NodeId list = arena.list();
+    for (const MetaGraph& graph : graphs) arena.append(list, described(arena, graph));
+    arena.set_item(builder.metadata, "meta_graphs", list);
+    if (!bundle_.has(kFingerprint)) return;
+    const auto part = bundle_.open_part(kFingerprint);
+    if (part) arena.set_item(builder.metadata, "fingerprint", fingerprint(arena, Blob(*part)));
+  }
+
+  // Assets and whatever else lies in the folder, the graph among them: what a write with other weights needs.
+  Status add_side_files(const SourceRef& graph, ModelBuilder& builder) {
+    builder.side_files.emplace(kGraphFile, Blob(graph));
+    if (bundle_.kind() == Bundle::Kind::kFile) return {};
+    for (const std::string& name : bundle_.names()) {
+      if (name == kGraphFile || name.starts_with(kVariables)) continue;
+      HOLDALL_ASSIGN(SourceRef source, bundle_.open_part(name));
+      bytes_ += source->size();
+      builder.side_files.emplace(name, Blob(std::move(source)));
+      files_.push_back(name);
+    }
+    return {};
+  }
+
+  const Bundle& bundle_;
+  const Context& context_;
+  std::vector<std::string> files_;
+  std::uint64_t bytes_ = 0;
+};
+
+Result<Model> read(const Bundle& bundle, const Context& context) { return FolderReader(bundle, context).run(); }
+
+Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
+  HOLDALL_ASSIGN(const Place place, place_of(bundle));
+  HOLDALL_ASSIGN(const auto graphs, read_saved_graph(Blob(place.graph), context.limits));
+  for (const MetaGraph& graph : graphs) {
+    for (const std::string& asset : graph.assets) {
+      const std::string name = "assets/" + asset;
+      if (!is_contained(name)) {
+        faults.list.push_back({place.graph->name(), std::nullopt, text("the asset '{}' leads out of the folder", asset)});
+      } else if (!bundle.has(name)) {
+        faults.list.push_back({place.graph->name(), std::nullopt, text("the asset '{}' is missing", name)});
+      }
+    }
+  }
+  if (bundle.has(kIndexFile)) {
+    HOLDALL_ASSIGN(const Bundle part, bundle.part(kIndexFile));
+    HOLDALL_TRY(context.verify(part, faults));
+  }
+  auto model = read(bundle, context);
+  if (!model) faults.add(model.error());
+  return {};
+}
+
+// Lambda layers are functions in the file, which Keras makes of it.
+Status judge_keras(const Bundle& bundle, const Context& context, Findings& findings) {
+  if (!bundle.has(kKerasFile)) return {};
+  HOLDALL_ASSIGN(SourceRef source, bundle.open_part(kKerasFile));
+  HOLDALL_ASSIGN(const std::vector<KerasNode> nodes, read_keras_nodes(Blob(std::move(source)), context.limits));
+  for (const KerasNode& node : nodes) {
+    Arena arena;
+    JsonOptions options;
+    options.depth = context.limits.depth;
+    options.value_bytes = context.limits.value_bytes;
+    const auto json = parse_json(arena, node.metadata, options);
+    const std::string where = text("{}/{}: {}", bundle.path(), kKerasFile, node.path);
+    if (!json) {
+      findings.push_back({Verdict::kUnreadable, "keras-metadata", where, "what Keras wrote of a layer is no sound JSON"});
+      continue;
+    }
+    for (NodeId id = 0; id < arena.size(); ++id) {
+      if (arena.at(id).find_string("class_name") != "Lambda") continue;
+      findings.push_back({Verdict::kCode, "keras-lambda", where, "a Lambda layer, whose function Keras makes of the file"});
+      break;
+    }
+  }
+  return {};
+}
+
+Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
+  HOLDALL_ASSIGN(const Place place, place_of(bundle));
+  HOLDALL_ASSIGN(const auto graphs, read_saved_graph(Blob(place.graph), context.limits));
+  for (const MetaGraph& graph : graphs) judge_graph(graph, place.graph->name(), context.limits, findings);
+  HOLDALL_TRY(judge_keras(bundle, context, findings));
+  auto model = read(bundle, context);
+  return model ? Status() : Status(std::move(model).error());
+}
+
+}  // namespace
+}  // namespace tf_savedmodel
+
+extern const Format k_tf_savedmodel_format;
+const Format k_tf_savedmodel_format = {"tf-savedmodel",
+                                       "TensorFlow SavedModels: variables, constants, signatures, functions, assets",
+                                       {},
+                                       true,
+                                       tf_savedmodel::match,
+                                       tf_savedmodel::read,
+                                       tf_savedmodel::verify,
+                                       tf_savedmodel::acts,
+                                       tf_savedmodel::plan};
+
+}  // namespace holdall

@@ -1,0 +1,187 @@
+#include "holdall/formats/tf_savedmodel/tf_savedmodel.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "holdall/formats/tf_savedmodel/graph_acts.h"
+#include "holdall/io/execute.h"
+
+namespace holdall {
+
+extern const Format k_tf_savedmodel_format;
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+namespace fs = std::filesystem;
+
+const std::string kData = HOLDALL_SOURCE_DIR "/holdall/formats/tf_savedmodel/testdata/";
+const std::string kKernel = "kernel/.ATTRIBUTES/VARIABLE_VALUE";
+const std::string kBias = "layers/0/.ATTRIBUTES/VARIABLE_VALUE";
+
+class Scratch {
+ public:
+  Scratch() : path_(fs::temp_directory_path() / ("holdall-tf-savedmodel-" + std::to_string(::getpid()))) {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+  }
+  ~Scratch() { fs::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+Result<Model> open(const std::string& path) {
+  HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(path, Limits()));
+  HOLDALL_ASSIGN(const Format* format, detect(bundle, {}));
+  EXPECT_EQ(format->id, "tf-savedmodel");
+  return format->read(bundle, Context());
+}
+
+std::string slurp(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Findings acts(const std::string& path) {
+  const auto bundle = Bundle::open(path, {});
+  Findings findings;
+  const Status judged = k_tf_savedmodel_format.acts(*bundle, {}, findings);
+  EXPECT_TRUE(judged) << judged.error().to_string();
+  return findings;
+}
+
+Tensor floats(Shape shape, const std::vector<float>& values) {
+  const auto* bytes = reinterpret_cast<const char*>(values.data());
+  return *Tensor::dense(DType::kFloat32, std::move(shape),
+                        Blob::memory(Bytes::copy(std::string_view(bytes, 4 * values.size())), "new"));
+}
+
+// The model with these tensors instead of its own.
+Model with(const Model& model, std::vector<NamedTensor> tensors) {
+  ModelBuilder builder(model.arena().clone());
+  builder.tree = model.tree().id();
+  builder.metadata = model.metadata().id();
+  builder.side_files = model.side_files();
+  builder.origin = model.origin();
+  return *std::move(builder).with_named(std::move(tensors));
+}
+
+TEST(TfSavedModel, VariablesConstantsSignaturesAndFilesAreRead) {
+  for (const char* name : {"module", "module/saved_model.pb"}) {
+    const auto model = open(kData + name);
+    ASSERT_TRUE(model) << model.error().to_string();
+    ASSERT_EQ(model->tensors().size(), 3u);
+    EXPECT_EQ(model->tensor(kKernel)->read<float>().value(), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+    EXPECT_EQ(model->tensor(kBias)->read<float>().value(), (std::vector<float>{1, 2}));
+    EXPECT_EQ(model->tensors()[2].tensor.read<float>().value(), (std::vector<float>{0.5, 0.25}));
+    EXPECT_EQ(model->tree().find("kernel").as_tensor().index, 0u);
+    const Value graph = model->metadata().find("meta_graphs").item(0);
+    const Value signature = graph.find("signatures").find("serving_default");
+    EXPECT_EQ(signature.find("inputs").find("x").find_string("dtype"), "float32");
+    EXPECT_EQ(signature.find("inputs").find("x").find_string("shape"), "[?, 3]");
+    EXPECT_EQ(signature.find("outputs").find("y").find_string("shape"), "[?, 2]");
+    EXPECT_EQ(graph.find("ops").find_int("MatMul"), 1);
+    EXPECT_GT(graph.find("functions").size(), 2u);
+    EXPECT_EQ(graph.find("assets").item(0).as_string(), "words.txt");
+  }
+  const auto model = open(kData + "module");
+  EXPECT_TRUE(model->side_files().contains("assets/words.txt"));
+  EXPECT_TRUE(model->metadata().find("fingerprint").find("saved_model_checksum"));
+}
+
+TEST(TfSavedModel, AModelThatSavesWhereItsLoaderSaysIsInert) { EXPECT_THAT(acts(kData + "module"), IsEmpty()); }
+
+TEST(TfSavedModel, AFunctionThatWritesToAPathOfItsOwnIsMalicious) {
+  const Findings findings = acts(kData + "writes");
+  ASSERT_EQ(findings.size(), 2u);
+  const auto worst =
+      std::find_if(findings.begin(), findings.end(), [](const Finding& f) { return f.severity == Verdict::kMalicious; });
+  ASSERT_NE(worst, findings.end());
+  EXPECT_THAT(worst->what, HasSubstr("WriteFile writes a file that the graph chooses: '/tmp/holdall-was-here'"));
+  const auto other =
+      std::find_if(findings.begin(), findings.end(), [](const Finding& f) { return f.severity == Verdict::kCode; });
+  ASSERT_NE(other, findings.end());
+  EXPECT_THAT(other->what, HasSubstr("ReadFile reads a file that is named when the graph runs"));
+}
+
+TEST(TfSavedModel, APathIsFollowedThroughTheFunctionsThatItIsGivenTo) {
+  using namespace tf_savedmodel;
+  const std::string path = ProtoWriter().varint(1, 7).bytes(8, "/etc/cron.d/x").take();
+  MetaGraph graph;
+  graph.scopes.emplace_back();
+  graph.scopes[0].nodes = {
+      {.name = "path", .op = "Const", .constant = Blob::memory(Bytes::copy(path), "c")},
+      {.name = "saver", .op = "Placeholder"},
+      {.name = "good", .op = "StatefulPartitionedCall", .inputs = {"saver"}, .functions = {{"f", "save"}}},
+      {.name = "bad", .op = "StatefulPartitionedCall", .inputs = {"path:0"}, .functions = {{"f", "save"}}}};
+  graph.scopes.push_back({"save", {"prefix"}, {{.name = "s", .op = "SaveV2", .inputs = {"prefix", "names", "slices", "x"}}}});
+  Findings findings;
+  judge_graph(graph, "m", {}, findings);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].where, "m: bad");
+  EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
+}
+
+TEST(TfSavedModel, TheSameGraphIsWrittenWithNewWeights) {
+  const Scratch scratch;
+  const auto model = open(kData + "module");
+  ASSERT_TRUE(model);
+  std::vector<NamedTensor> tensors = model->tensors();
+  tensors[0].tensor = floats({3, 2}, {9, 8, 7, 6, 5, 4});
+  tensors[2].tensor = floats({1, 2}, {3, 4});
+  const auto plan = k_tf_savedmodel_format.plan(with(*model, tensors), {});
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_THAT(plan->losses, IsEmpty());
+  ASSERT_TRUE(execute(*plan, scratch / "out", {.durable = false}));
+  const auto again = open(scratch / "out");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->tensor(kKernel)->read<float>().value(), (std::vector<float>{9, 8, 7, 6, 5, 4}));
+  EXPECT_EQ(again->tensor(kBias)->read<float>().value(), (std::vector<float>{1, 2}));
+  EXPECT_EQ(again->tensors()[2].tensor.read<float>().value(), (std::vector<float>{3, 4}));
+  EXPECT_EQ(fs::file_size(scratch / "out/saved_model.pb"), fs::file_size(kData + "module/saved_model.pb"));
+  EXPECT_EQ(slurp(scratch / "out/assets/words.txt"), "a\nb\n");
+  EXPECT_FALSE(fs::exists(scratch / "out/fingerprint.pb"));
+}
+
+TEST(TfSavedModel, AConstantOfAnotherShapeIsALoss) {
+  const auto model = open(kData + "module");
+  std::vector<NamedTensor> tensors = model->tensors();
+  tensors[2].tensor = floats({3}, {1, 2, 3});
+  const auto plan = k_tf_savedmodel_format.plan(with(*model, tensors), {});
+  ASSERT_TRUE(plan);
+  ASSERT_EQ(plan->losses.size(), 1u);
+  EXPECT_EQ(plan->losses[0].where, model->tensors()[2].name);
+}
+
+TEST(TfSavedModel, AMissingAssetAndADamagedVariableAreFaults) {
+  const Scratch scratch;
+  fs::copy(kData + "module", scratch / "m", fs::copy_options::recursive);
+  fs::remove(scratch / "m/assets/words.txt");
+  std::string data = slurp(scratch / "m/variables/variables.data-00000-of-00001");
+  data[3] ^= 1;
+  std::ofstream(scratch / "m/variables/variables.data-00000-of-00001", std::ios::binary) << data;
+  const auto bundle = Bundle::open(scratch / "m", {});
+  Faults faults;
+  ASSERT_TRUE(k_tf_savedmodel_format.verify(*bundle, {}, faults));
+  std::vector<std::string> what;
+  for (const Fault& fault : faults.list) what.push_back(fault.what);
+  EXPECT_THAT(what, ElementsAre(HasSubstr("'assets/words.txt' is missing"), HasSubstr("CRC-32C")));
+}
+
+TEST(TfSavedModel, ATreeFromElsewhereHasNoGraphToBeWrittenWith) {
+  ModelBuilder builder;
+  const auto plan = k_tf_savedmodel_format.plan(*std::move(builder).named({}), {});
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code(), Code::kUnsupported);
+}
+
+}  // namespace
+}  // namespace holdall
