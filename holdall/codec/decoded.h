@@ -55,4 +55,9 @@ class DecoderPool {
 // when the data is shorter or longer than `size`, those of the decoder.
 SourceRef decoded_source(Decoding decoding, std::uint64_t size, std::string name, std::shared_ptr<DecoderPool> pool);
 
+// The same bytes, read from `source` by whole blocks of which the last few are kept: whoever reads here and there among small
+// things, and large ones between them, in rising order on the whole, has them decoded once. Memory: 2 MiB. A source with
+// random access is given back as it is.
+SourceRef blockwise_source(SourceRef source);
+
 }  // namespace holdall

@@ -111,12 +111,18 @@ PickleProgram run_pickle(Arena& arena, const SourceRef& source, std::uint64_t of
 bool is_pickle_opcode(unsigned char byte) noexcept;
 inline constexpr int kHighestPickleProtocol = 5;
 
+// A pickle in pieces: bytes that are in memory, or a blob.
+using PicklePiece = std::variant<std::string, Blob>;
+
 struct PickleWriteOptions {
   int protocol = 2;  // 2 or 4; only 4 says globals whose names have dots
   // Writes a tensor node in place (torch's persistent ids, NumPy's _reconstruct): returns a node to write instead, made in
   // `scratch`, whose globals and objects are written as such. A persistent id is an object with the callee ("",
   // "persistent_id").
   std::function<Result<NodeId>(Arena& scratch, Value tensor)> tensor = {};
+  // Beside `tensor`: what stands raw behind the finished object that it made, given the offset in the file at which that
+  // begins, as joblib has its arrays. The object goes into the memo behind it, where joblib has put the array in its place.
+  std::function<std::vector<PicklePiece>(NodeId made, std::uint64_t offset)> behind = {};
   // Instead: emits a tensor node's opcodes, which must leave one value; globals, keys and shapes are fetched from the memo
   // where they repeat. It is called once for a node that is met several times.
   std::function<Status(PickleEmitter&, Value tensor)> spell = {};
@@ -126,9 +132,6 @@ struct PickleWriteOptions {
   // Protocol 4: bytes from this size on become pieces of their own, which are not read. Below 4: nothing does.
   std::uint64_t apart_from = UINT64_MAX;
 };
-
-// A pickle in pieces: bytes that are in memory, or a blob.
-using PicklePiece = std::variant<std::string, Blob>;
 
 // Writes `root` (plain values, globals, objects; shared nodes are memoised, cycles through containers kept) as one pickle.
 // Errors: unsupported for what pickle's opcodes cannot say, unless it may be lost, and for a cycle that no container closes;

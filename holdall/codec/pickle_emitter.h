@@ -53,7 +53,8 @@ class PickleEmitter {
   void get(std::uint32_t slot);
   std::uint32_t memo_size() const noexcept { return memo_; }
 
-  // What has been emitted since the last call.
+  // Bytes emitted since the last call of take(), which gives them.
+  std::size_t pending() const noexcept { return out_.size(); }
   std::string take();
 
  private:

@@ -36,6 +36,7 @@ Status PickleWriter::stand_in(Spot at, const std::vector<Place>& open) {
     if (!options_.tensor || at.arena != 0) return unsupported("a tensor has no form in a plain pickle");
     HOLDALL_ASSIGN(const NodeId made, options_.tensor(scratch_, of));
     note(at).instead = made;
+    if (options_.behind && scratch_.at(made).is(ValueKind::kObject)) behind_.insert(made);
   } else if (std::string fault = fault_of(of); !fault.empty()) {
     if (!options_.lost) return unsupported(text("{}: {}", path_of(open), fault));
     options_.lost(path_of(open), std::move(fault));
@@ -129,7 +130,7 @@ Result<std::vector<PicklePiece>> PickleWriter::write() {
   HOLDALL_TRY(begin(root_));
   while (!frames_.empty()) HOLDALL_TRY(resume());
   code_.op(kSTOP);
-  pieces_.emplace_back(code_.take());
+  add_piece(code_.take());
   return std::move(pieces_);
 }
 
@@ -197,8 +198,8 @@ Status PickleWriter::bytes(const Value& of) {
   const std::uint64_t size = of.bytes_size();
   if (code_.newer() && size >= options_.apart_from) {
     code_.bytes_header(size);
-    pieces_.emplace_back(code_.take());
-    pieces_.emplace_back(of.as_blob());
+    add_piece(code_.take());
+    add_piece(of.as_blob());
     return {};
   }
   HOLDALL_ASSIGN(const Bytes data, of.as_blob().read());
@@ -245,6 +246,18 @@ Status PickleWriter::begin_container(Spot at, const Value& of) {
 void PickleWriter::memoise_if_shared(Spot at) {
   Note& known = note(at);
   if (known.memo == kNoNode && (known.shared || memoise_all_)) known.memo = code_.memoise();
+}
+
+void PickleWriter::put_behind(Spot at) {
+  add_piece(code_.take());
+  for (PicklePiece& piece : options_.behind(at.node, written_)) add_piece(std::move(piece));
+  memoise_if_shared(at);
+}
+
+void PickleWriter::add_piece(PicklePiece piece) {
+  const auto* said = std::get_if<std::string>(&piece);
+  written_ += said != nullptr ? said->size() : std::get<Blob>(piece).size();
+  pieces_.push_back(std::move(piece));
 }
 
 void PickleWriter::leave(Spot at) {
@@ -356,6 +369,7 @@ Status PickleWriter::resume_object(Frame& frame, const Value& of) {
     if (frames_.size() != depth) return {};
   }
   if (parts.state != kNoNode) code_.op(kBUILD);
+  if (has_behind(frame.spot)) put_behind(frame.spot);
   leave(frame.spot);
   return {};
 }
@@ -397,7 +411,8 @@ Status PickleWriter::resume_call(Frame& frame, const Value& of) {
 
 Status PickleWriter::finish_object(Frame& frame, const Value& of) {
   const ObjectParts& parts = of.as_object();
-  const bool is_made = finish(frame.spot);  // and filled and given its state further in
+  // And filled and given its state further in.
+  const bool is_made = !has_behind(frame.spot) && finish(frame.spot);
   if (is_made || (parts.items.empty() && parts.pairs.empty() && parts.state == kNoNode)) {
     leave(frame.spot);
     return {};

@@ -7,6 +7,8 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "holdall/codec/pickle.h"
@@ -93,6 +95,9 @@ class PickleWriter {
 
   Status bytes(const Value& of);
   void memoise_if_shared(Spot at);
+  bool has_behind(Spot at) const { return at.arena == 1 && behind_.contains(at.node); }
+  void put_behind(Spot at);
+  void add_piece(PicklePiece piece);
 
   const PickleWriteOptions& options_;
   PickleEmitter code_;
@@ -101,7 +106,9 @@ class PickleWriter {
   Spot root_;
   std::array<std::vector<Note>, 2> notes_;
   std::vector<Frame> frames_;
-  std::vector<PicklePiece> pieces_;  // finished ones
+  std::vector<PicklePiece> pieces_;    // finished ones
+  std::uint64_t written_ = 0;          // bytes in them
+  std::unordered_set<NodeId> behind_;  // objects of the scratch arena that something stands raw behind
   bool memoise_all_ = false;
 };
 

@@ -89,7 +89,7 @@ bool is_wanted(Takes takes, const GlobalRow& row) noexcept {
 // Objects that carry out what their attributes say, or could be anything.
 bool could_act(Builder builder) noexcept {
   return builder == Builder::kModule || builder == Builder::kNamespace || builder == Builder::kFunction ||
-         builder == Builder::kReconstructor || builder == Builder::kNewObject;
+         builder == Builder::kReconstructor || builder == Builder::kNewObject || builder == Builder::kSklearn;
 }
 
 std::string spelled(Value global) { return text("{}.{}", global.global_module(), global.global_name()); }

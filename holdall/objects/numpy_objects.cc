@@ -174,26 +174,6 @@ Result<NodeId> record_dtype(Arena& arena, const Tensor& tensor) {
   return typed.dtype;
 }
 
-// A tensor's elements and their type.
-struct Items {
-  NodeId dtype = kNoNode;
-  Blob data;
-};
-
-Result<Items> items_of(Arena& arena, const Tensor& tensor, std::uint64_t most) {
-  Items items;
-  if (tensor.dtype() == DType::kRecord) {
-    HOLDALL_ASSIGN(items.dtype, record_dtype(arena, tensor));
-    HOLDALL_ASSIGN(items.data, tensor.data());
-    return items;
-  }
-  const bool has_width = tensor.dtype() != DType::kString || !tensor.logical().empty();
-  HOLDALL_ASSIGN(const std::string typestr, has_width ? npy_typestr(tensor.dtype(), tensor.logical()) : string_typestr(tensor));
-  HOLDALL_ASSIGN(items.data, tensor.dtype() == DType::kString ? padded_strings(tensor, typestr, most) : tensor.data());
-  items.dtype = plain_dtype(arena, typestr);
-  return items;
-}
-
 }  // namespace
 
 bool is_numpy_array(Value tensor) {
@@ -211,8 +191,22 @@ bool has_numpy_dtype(const Tensor& tensor) {
   return tensor.dtype() == DType::kString || npy_typestr(tensor.dtype(), tensor.logical());
 }
 
+Result<NumpyItems> numpy_items(Arena& arena, const Tensor& tensor, std::uint64_t most) {
+  NumpyItems items;
+  if (tensor.dtype() == DType::kRecord) {
+    HOLDALL_ASSIGN(items.dtype, record_dtype(arena, tensor));
+    HOLDALL_ASSIGN(items.data, tensor.data());
+    return items;
+  }
+  const bool has_width = tensor.dtype() != DType::kString || !tensor.logical().empty();
+  HOLDALL_ASSIGN(const std::string typestr, has_width ? npy_typestr(tensor.dtype(), tensor.logical()) : string_typestr(tensor));
+  HOLDALL_ASSIGN(items.data, tensor.dtype() == DType::kString ? padded_strings(tensor, typestr, most) : tensor.data());
+  items.dtype = plain_dtype(arena, typestr);
+  return items;
+}
+
 Result<NodeId> numpy_object(Arena& arena, const Tensor& tensor, std::uint64_t most) {
-  HOLDALL_ASSIGN(Items items, items_of(arena, tensor, most));
+  HOLDALL_ASSIGN(NumpyItems items, numpy_items(arena, tensor, most));
   std::vector<NodeId> sizes;
   for (const std::uint64_t size : tensor.shape()) sizes.push_back(size_node(arena, size));
   const NodeId array = call(arena, "numpy.core.multiarray", "_reconstruct",

@@ -20,4 +20,11 @@ bool has_numpy_dtype(const Tensor& tensor);
 // bytes).
 Result<NodeId> numpy_object(Arena& arena, const Tensor& tensor, std::uint64_t most);
 
+// The same in parts: the dtype object, and the elements in row-major order.
+struct NumpyItems {
+  NodeId dtype = kNoNode;
+  Blob data;
+};
+Result<NumpyItems> numpy_items(Arena& arena, const Tensor& tensor, std::uint64_t most);
+
 }  // namespace holdall
