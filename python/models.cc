@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "file_source.h"
 #include "holdall/base/text.h"
+#include "holdall/objects/numpy_objects.h"
 #include "holdall/ops/convert.h"
 #include "holdall/ops/fit.h"
 #include "holdall/ops/inspect.h"
@@ -208,6 +209,9 @@ void bind_models(nb::module_& module) {
   model.def("__len__", [](const OpenedModel& m) { return m.model->tensors().size(); })
       .def("names", names)
       .def("facts", facts, nb::arg("entry"))
+      .def(
+          "is_fortran", [](const OpenedModel& m, std::size_t entry) { return is_fortran(entry_of(m, entry).tensor); },
+          nb::arg("entry"))
       .def("location", location, nb::arg("entry"))
       .def("entries_by_index", entries_by_index)
       .def("read_range", read_range, nb::arg("entry"), nb::arg("begin"), nb::arg("end"))

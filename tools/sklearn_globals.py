@@ -86,6 +86,9 @@ def of_others():
         found.add(("scipy.sparse._" + kind, kind + "_array"))
     found |= {("scipy.interpolate._bsplines", "BSpline"), ("scipy.interpolate.interpolate", "BSpline"), ("scipy.interpolate._interpolate", "BSpline")}
     found |= {("_loss", name) for name in LOSSES} | {("sklearn.utils.deprecation", "DeprecationDict")}
+    # Functions that estimators keep as attributes.
+    found |= {("sklearn.utils.validation", "check_array"), ("scipy._lib.array_api_compat.numpy._aliases", "asarray")}
+    found |= {("sklearn.cluster._kmeans", "_kmeans_single_" + kind) for kind in ("lloyd", "elkan")}
     found |= {("sklearn.metrics.scorer", "_passthrough_scorer"), ("sklearn.metrics._scorer", "_passthrough_scorer")}
     for name, value in vars(numpy).items():
         if isinstance(value, numpy.ufunc) and not name.startswith("_"):

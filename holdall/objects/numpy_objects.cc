@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -174,6 +175,20 @@ Result<NodeId> record_dtype(Arena& arena, const Tensor& tensor) {
   return typed.dtype;
 }
 
+// The tensor whose row-major form is how this one lies in memory, where that is NumPy's Fortran order.
+std::optional<Tensor> transposed(const Tensor& tensor) {
+  if (tensor.shape().size() < 2 || tensor.dtype() == DType::kString || tensor.dtype() == DType::kRecord) return std::nullopt;
+  if (tensor.is_dense() || tensor.elements() == 0) return std::nullopt;
+  Tensor::View view = tensor.layout();
+  view.strides = tensor.strides();
+  std::reverse(view.strides.begin(), view.strides.end());
+  std::vector<std::uint64_t> sizes(tensor.shape().begin(), tensor.shape().end());
+  std::reverse(sizes.begin(), sizes.end());
+  auto made = Tensor::view(tensor.dtype(), Shape(sizes.begin(), sizes.end()), tensor.storage(), std::move(view));
+  if (!made || !made->is_dense()) return std::nullopt;
+  return *std::move(made);
+}
+
 }  // namespace
 
 bool is_numpy_array(Value tensor) {
@@ -182,6 +197,8 @@ bool is_numpy_array(Value tensor) {
   const Value said = tensor.of(attributes);
   return said.is(ValueKind::kDict) && said.size() == 1 && said.find("class").is_global("numpy", "ndarray");
 }
+
+bool is_fortran(const Tensor& tensor) { return transposed(tensor).has_value(); }
 
 bool has_numpy_dtype(const Tensor& tensor) {
   if (tensor.dtype() == DType::kRecord) {
@@ -200,7 +217,11 @@ Result<NumpyItems> numpy_items(Arena& arena, const Tensor& tensor, std::uint64_t
   }
   const bool has_width = tensor.dtype() != DType::kString || !tensor.logical().empty();
   HOLDALL_ASSIGN(const std::string typestr, has_width ? npy_typestr(tensor.dtype(), tensor.logical()) : string_typestr(tensor));
-  HOLDALL_ASSIGN(items.data, tensor.dtype() == DType::kString ? padded_strings(tensor, typestr, most) : tensor.data());
+  const auto turned = transposed(tensor);
+  items.fortran = turned.has_value();
+  HOLDALL_ASSIGN(items.data, tensor.dtype() == DType::kString ? padded_strings(tensor, typestr, most)
+                             : turned                         ? turned->data()
+                                                              : tensor.data());
   items.dtype = plain_dtype(arena, typestr);
   return items;
 }
@@ -211,8 +232,8 @@ Result<NodeId> numpy_object(Arena& arena, const Tensor& tensor, std::uint64_t mo
   for (const std::uint64_t size : tensor.shape()) sizes.push_back(size_node(arena, size));
   const NodeId array = call(arena, "numpy.core.multiarray", "_reconstruct",
                             {arena.global("numpy", "ndarray"), arena.tuple({arena.integer(0)}), arena.bytes("b")});
-  const NodeId state = arena.tuple(
-      {arena.integer(1), arena.tuple(std::move(sizes)), items.dtype, arena.boolean(false), arena.bytes(std::move(items.data))});
+  const NodeId state = arena.tuple({arena.integer(1), arena.tuple(std::move(sizes)), items.dtype, arena.boolean(items.fortran),
+                                    arena.bytes(std::move(items.data))});
   arena.object_parts(array).state = state;
   return array;
 }

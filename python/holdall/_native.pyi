@@ -56,6 +56,8 @@ class Model:
     def facts(self, entry: int) -> tuple[str, tuple[int, ...], int, str, str]:
         """(dtype, shape, bytes, logical, file)"""
 
+    def is_fortran(self, entry: int) -> bool: ...
+
     def location(self, entry: int) -> tuple[str, int] | None:
         """(path, offset in bytes) of elements that lie verbatim in a file."""
 

@@ -25,7 +25,7 @@ class Wrappers {
     const NodeId state = arena.dict();
     arena.set_item(state, "subclass", arena.global("numpy", "ndarray"));
     arena.set_item(state, "shape", arena.tuple(std::move(sizes)));
-    arena.set_item(state, "order", arena.string("C"));
+    arena.set_item(state, "order", arena.string(items.fortran ? "F" : "C"));
     arena.set_item(state, "dtype", items.dtype);
     arena.set_item(state, "allow_mmap", arena.boolean(true));
     arena.set_item(state, "numpy_array_alignment_bytes", arena.integer(kAlignment));

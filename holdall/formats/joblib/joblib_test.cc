@@ -184,7 +184,7 @@ TEST(Joblib, AFileThatLiesElsewhereIsMalicious) {
 }
 
 TEST(Joblib, AZFileIsAsLargeAsItSays) {
-  std::string file = slurp(kData + "old_0.11_zf.pkl");
+  std::string file = slurp(kData + "old_0.9.4_zf.pkl");
   ASSERT_TRUE(file.starts_with("ZF0x"));
   file[4] = file[4] == '1' ? '2' : '1';
   EXPECT_THAT(fault(file), HasSubstr("declared"));

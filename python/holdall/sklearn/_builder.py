@@ -6,8 +6,9 @@ import functools
 import warnings
 from typing import Any
 
-from .. import _build
+from .. import _build, _native
 from .._build import Builder
+from .._values import Global
 from ..errors import HoldallWarning, UnsafeError
 from . import _mend, _names, _parts
 
@@ -50,6 +51,17 @@ class EstimatorBuilder(Builder):
         self.versions: set[str] = set()
         self.notes: dict[str, None] = {}
 
+    def knows_call(self, module: str, name: str, args: tuple[Any, ...]) -> bool:
+        """functools.partial of a function that the table lists for scikit-learn."""
+        if (module, name) != ("functools", "partial") or len(args) != 1:
+            return False
+        of = args[0]
+        named = (of.module, of.name) if isinstance(of, Global) else (getattr(of, "__module__", ""), getattr(of, "__name__", ""))
+        return _native.judged(*named) == ("sklearn", "inert")
+
+    def called(self, args: tuple[Any, ...]) -> Any:
+        return functools.partial(args[0])
+
     def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:
         if builder == "sklearn" and is_new:
             return self.new(_names.found(module, name), args)
@@ -66,6 +78,10 @@ class EstimatorBuilder(Builder):
         of = type(made)
         if of is dict or (of.__module__ == "sklearn._loss._loss" and state in ((), None)):
             return made
+        if of is functools.partial:
+            if not isinstance(state, tuple) or len(state) != 4 or state[0] is not made.func or state[3]:
+                raise UnsafeError("a functools.partial becomes another")
+            return functools.partial(made.func, *state[1], **(state[2] or {}))
         if isinstance(made, _names.Retired):
             vars(made).update(state if isinstance(state, dict) else {})
             return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 from collections.abc import Sequence
@@ -37,7 +38,9 @@ def save(estimator: Any, path: _model.PathLike, *, format: str | None = None, co
         _save.save(opened, path, format=wanted, compress=compress, sync=sync)
     else:
         tree = _spelled(opened)
-        _save.save({"estimator": tree}, path, format=wanted, metadata={_KEY: {"version": sklearn.__version__}}, trusted=_Named(trusted), sync=sync)
+        fortran = [f"estimator.{name}" for entry, name in enumerate(opened) if opened._native.is_fortran(entry)]
+        about = {"version": sklearn.__version__, "fortran": fortran}
+        _save.save({"estimator": tree}, path, format=wanted, metadata={_KEY: about}, trusted=[*builder.trusted.values(), functools.partial], sync=sync)
 
 
 def load(path: _model.PathLike, *, trusted: _build.Trusted = ()) -> Any:
@@ -53,10 +56,8 @@ def load(path: _model.PathLike, *, trusted: _build.Trusted = ()) -> Any:
     model = path if isinstance(path, _model.Model) else _model.open(path)
     builder = EstimatorBuilder(trusted, model.path)
     builder.check(model._native)
-    names = list(model)
-    entries = model._native.entries_by_index()
-    arrays = _load._arrays(model, [names[entry] for entry in entries if entry is not None], True, False, None, None)
-    tensors = [None if entry is None else next(arrays) for entry in entries]
+    arrays = _arrays(model)
+    tensors = [None if entry is None else arrays[entry] for entry in model._native.entries_by_index()]
     made = builder.tree(model._native, tensors, None)
     if isinstance(model.metadata.get(_KEY), dict) and isinstance(made, dict):
         made = made["estimator"]
@@ -72,19 +73,23 @@ def _format_of(path: _model.PathLike) -> str:
     raise UnsupportedError(f"{path}: an estimator is written as .pkl, .joblib or .safetensors")
 
 
-class _Named(list[Any]):
-    """What is trusted, as save() takes it."""
-
-    def __init__(self, trusted: Sequence[Any]) -> None:
-        super().__init__(_build.named(trusted).values())
-
-
 def _spelled(model: _model.Model) -> Any:
     """The tree with inert objects; arrays whose elements safetensors has no type for are their bytes and their type."""
-    arrays = _load._arrays(model, list(model), True, False, None, None)
-    by_entry = {entry: array for entry, array in enumerate(arrays)}
-    tensors = [None if entry is None else _numbers(by_entry[entry]) for entry in model._native.entries_by_index()]
+    arrays = _arrays(model)
+    tensors = [None if entry is None else _numbers(arrays[entry]) for entry in model._native.entries_by_index()]
     return model._native.tree("tree", tensors, None, Global, inert, fill)
+
+
+def _arrays(model: _model.Model) -> list[Any]:
+    """By entry, in the memory order in which they were saved."""
+    about = model.metadata.get(_KEY)
+    fortran = set(about.get("fortran", ())) if isinstance(about, dict) else set()
+    names = list(model)
+    found = _load._arrays(model, names, True, False, None, None)
+    return [
+        numpy.asfortranarray(array) if name in fortran or model._native.is_fortran(entry) else array
+        for entry, (name, array) in enumerate(zip(names, found, strict=True))
+    ]
 
 
 def _numbers(array: Any) -> Any:

@@ -321,7 +321,7 @@ def _support(made: Any, own: State, notes: Notes) -> Any:
     if counts is not None:
         own["_n_support"] = numpy.ascontiguousarray(counts, dtype=numpy.int32)
         dual = own["_dual_coef_"]
-        _parts._require(
+        _parts.require(
             int(counts.sum()) in (vectors.shape[0], 2 * vectors.shape[0]) and dual.shape[1] == vectors.shape[0] and bool((counts >= 0).all()),
             f"{type(made).__name__} has {vectors.shape[0]} support vectors, {dual.shape[1]} coefficients",
         )
@@ -352,7 +352,7 @@ def _histogram(made: Any, own: State, notes: Notes) -> Any:
     if mapper is not None and "n_features_in_" not in own and "n_bins_non_missing_" in vars(mapper):
         own["n_features_in_"] = len(mapper.n_bins_non_missing_)
     most = max((int(tree.nodes["feature_idx"].max()) for row in predictors for tree in row), default=-1)
-    _parts._require(most < int(own.get("n_features_in_", 0)), f"a predictor asks for feature {most}")
+    _parts.require(most < int(own.get("n_features_in_", 0)), f"a predictor asks for feature {most}")
     return None
 
 

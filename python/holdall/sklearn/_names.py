@@ -79,7 +79,7 @@ def _member(module: str, name: str) -> Any:
 
 
 def _is_part(value: Any) -> bool:
-    return isinstance(value, type | numpy.ufunc) or (callable(value) and getattr(value, "__module__", "").startswith("sklearn."))
+    return isinstance(value, type | numpy.ufunc) or (callable(value) and getattr(value, "__module__", "").startswith(("sklearn.", "scipy.")))
 
 
 def _elsewhere(module: str, name: str) -> Any:

@@ -61,9 +61,9 @@ def _tree(made: Any, state: Any) -> Any:
     from sklearn.tree._tree import NODE_DTYPE
 
     nodes, values = state["nodes"], state["values"]
-    _require(isinstance(nodes, numpy.ndarray) and nodes.dtype.names is not None and nodes.ndim == 1 and len(nodes), "the nodes of a tree are none")
+    require(isinstance(nodes, numpy.ndarray) and nodes.dtype.names is not None and nodes.ndim == 1 and len(nodes) > 0, "the nodes of a tree are none")
     given = nodes.dtype.names
-    _require({"left_child", "right_child", "feature", "threshold"} <= set(given), f"the nodes of a tree have the fields {', '.join(given)}")
+    require({"left_child", "right_child", "feature", "threshold"} <= set(given), f"the nodes of a tree have the fields {', '.join(given)}")
     whole = numpy.zeros(len(nodes), dtype=NODE_DTYPE)
     for name in NODE_DTYPE.names or ():
         if name in given:
@@ -72,9 +72,9 @@ def _tree(made: Any, state: Any) -> Any:
         whole["weighted_n_node_samples"] = whole["n_node_samples"]
     left, right, place = whole["left_child"], whole["right_child"], numpy.arange(len(whole))
     inner = left != _LEAF
-    _require(bool(((left > place) & (left < len(whole)) & (right > place) & (right < len(whole)))[inner].all()), "a node of a tree has no such child")
-    _require(bool(((whole["feature"] >= 0) & (whole["feature"] < made.n_features))[inner].all()), "a node of a tree asks for no such feature")
-    _require(int(state["node_count"]) == len(whole), f"a tree of {state['node_count']} nodes has {len(whole)}")
+    require(bool(((left > place) & (left < len(whole)) & (right > place) & (right < len(whole)))[inner].all()), "a node of a tree has no such child")
+    require(bool(((whole["feature"] >= 0) & (whole["feature"] < made.n_features))[inner].all()), "a node of a tree asks for no such feature")
+    require(int(state["node_count"]) == len(whole), f"a tree of {state['node_count']} nodes has {len(whole)}")
     values = numpy.ascontiguousarray(values, dtype=numpy.float64)
     made.__setstate__({"max_depth": int(state["max_depth"]), "node_count": len(whole), "nodes": whole, "values": values})
     return made
@@ -85,7 +85,7 @@ def _search_tree(of: Any, state: Any) -> Any:
     data, leaf_size, metric = state[0], int(state[4]), state[11]
     points = numpy.array(data, dtype=of(numpy.zeros((1, 1))).__getstate__()[0].dtype)
     weights = state[12] if len(state) > 12 else None
-    _require(points.ndim == 2 and leaf_size > 0, "the points of a search tree are none")
+    require(points.ndim == 2 and leaf_size > 0, "the points of a search tree are none")
     return of(points, leaf_size=leaf_size, metric=metric, sample_weight=weights if isinstance(weights, numpy.ndarray) and len(weights) == len(points) else None)
 
 
@@ -94,7 +94,7 @@ def _predictor(state: dict[str, Any]) -> dict[str, Any]:
     from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
 
     nodes = state["nodes"]
-    _require(isinstance(nodes, numpy.ndarray) and nodes.dtype.names is not None and nodes.ndim == 1 and len(nodes), "the nodes of a predictor are none")
+    require(isinstance(nodes, numpy.ndarray) and nodes.dtype.names is not None and nodes.ndim == 1 and len(nodes) > 0, "the nodes of a predictor are none")
     whole = numpy.zeros(len(nodes), dtype=PREDICTOR_RECORD_DTYPE)
     for name in PREDICTOR_RECORD_DTYPE.names or ():
         old = "threshold" if name == "num_threshold" and name not in nodes.dtype.names else name
@@ -102,12 +102,12 @@ def _predictor(state: dict[str, Any]) -> dict[str, Any]:
             whole[name] = nodes[old]
     inner, place = whole["is_leaf"] == 0, numpy.arange(len(whole))
     children = (whole["left"] > place) & (whole["left"] < len(whole)) & (whole["right"] > place) & (whole["right"] < len(whole))
-    _require(bool(children[inner].all()), "a node of a predictor has no such child")
+    require(bool(children[inner].all()), "a node of a predictor has no such child")
     empty = numpy.zeros((0, 8), dtype=numpy.uint32)
     sets = {name: numpy.ascontiguousarray(state.get(name, empty), dtype=numpy.uint32) for name in ("binned_left_cat_bitsets", "raw_left_cat_bitsets")}
     for bits in sets.values():
-        _require(bits.ndim == 2 and bits.shape[1] == 8, "the categories of a predictor are none")
-        _require(bool((whole["bitset_idx"] < max(len(bits), 1))[inner & (whole["is_categorical"] != 0)].all()), "a node of a predictor has no categories")
+        require(bits.ndim == 2 and bits.shape[1] == 8, "the categories of a predictor are none")
+        require(bool((whole["bitset_idx"] < max(len(bits), 1))[inner & (whole["is_categorical"] != 0)].all()), "a node of a predictor has no categories")
     return {**state, "nodes": whole, **sets}
 
 
@@ -122,6 +122,6 @@ def _sparse(made: Any, state: dict[str, Any]) -> Any:
     return made
 
 
-def _require(good: bool, fault: str) -> None:
+def require(good: bool, fault: str) -> None:
     if not good:
         raise CorruptError(fault)
