@@ -6,6 +6,7 @@
 
 #include "checkpoints.h"
 #include "documents.h"
+#include "hdf5.h"
 #include "holdall/core/dtype.h"
 #include "holdall/holdall.h"
 #include "holdall/objects/globals.h"
@@ -55,5 +56,6 @@ NB_MODULE(_native, module) {
   python::bind_memory(module);
   python::bind_models(module);
   python::bind_documents(module);
+  python::bind_hdf5(module);
   python::bind_checkpoints(module);
 }

@@ -177,6 +177,8 @@ def convert(
 
 def formats() -> str: ...
 
+def write_hdf5(path: object, objects: list, members: object | None, alignment: int, deflate_level: int, durable: bool, replace: bool, progress: object | None) -> None: ...
+
 class Checkpointer:
     """The writer of a folder of checkpoints, and its lease."""
 
