@@ -132,7 +132,10 @@ def attribute(value: Any) -> Value:
         return ("text", "utf8", (), [value.encode("utf-8")])
     if type(value) is bytes:
         return ("text", "ascii", (), [value])
-    return elements(numpy.asarray(value))
+    array = numpy.asarray(value)
+    if array.dtype.kind == "S" and not isinstance(value, numpy.bytes_):
+        return ("text", "ascii", tuple(array.shape), [bytes(text) for text in array.reshape(-1)])
+    return elements(array)
 
 
 def elements(array: numpy.ndarray[Any, Any]) -> Value:

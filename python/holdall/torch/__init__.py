@@ -6,7 +6,8 @@ modules are saved and loaded by ``save_model`` and ``load_model``, and built onl
 
 from __future__ import annotations
 
-from ._into import Report, load_into
+from .._report import Report
+from ._into import load_into
 from ._load import load_path as load
 from ._models import ModelReport, load_model, report_of, save_model
 from ._recorded import recorded

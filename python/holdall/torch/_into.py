@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from .. import _model
+from .._report import Report
 from .._values import Object
 from ..errors import Error, HoldallWarning, MismatchError, UnsupportedError
 from . import _load, _tensors
@@ -20,47 +20,6 @@ from ._builders import TorchBuilder
 _EXTRA = "_extra_state"
 _OWN_CLASSES = (torch.Tensor, torch.nn.Parameter)
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))
-
-
-@dataclasses.dataclass
-class Report:
-    """What load_into() did: lists of names of the module's entries, but `unexpected`: the file's."""
-
-    loaded: list[str] = dataclasses.field(default_factory=list)
-    missing: list[str] = dataclasses.field(default_factory=list)
-    unexpected: list[str] = dataclasses.field(default_factory=list)
-    #: (name, shape in the file, shape in the module)
-    mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = dataclasses.field(default_factory=list)
-    #: Copied into another dtype than the file's.
-    cast: list[str] = dataclasses.field(default_factory=list)
-    #: Found under another name; `found_as` says under which.
-    renamed: list[str] = dataclasses.field(default_factory=list)
-    #: Of those whose dtypes differ, name to (dtype in the file, dtype in the module): they were cast, or where tensors are assigned took the file's.
-    dtypes: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
-    #: Of those that were renamed: name to name in the file.
-    found_as: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        """Every entry of the module was loaded and every tensor of the file was used."""
-        return not (self.missing or self.unexpected or self.mismatched)
-
-    def __str__(self) -> str:
-        lines = [f"{len(self.loaded)} loaded"]
-        casts = set(self.cast)
-        for title, names in (
-            ("missing in the file", self.missing),
-            ("not in the module", self.unexpected),
-            ("of another shape", [f"{name}: {list(file)} in the file, {list(own)} in the module" for name, file, own in self.mismatched]),
-            ("cast", [f"{name}: {file} to {own}" for name, (file, own) in self.dtypes.items() if name in casts]),
-            ("of the file's dtype now", [f"{name}: {file}, was {own}" for name, (file, own) in self.dtypes.items() if name not in casts]),
-            ("renamed", [f"{file} to {own}" for own, file in self.found_as.items()]),
-        ):
-            if names:
-                lines.append(f"{len(names)} {title}:")
-                lines += [f"  {name}" for name in names[:20]] + ([f"  and {len(names) - 20} more"] if len(names) > 20 else [])
-        return "\n".join(lines)
-
 
 # A device, or what brings each storage to where it is to be.
 Where = tuple[torch.device | None, _tensors.Place | None]

@@ -14,6 +14,7 @@ from .. import _model
 from .._build import Trusted
 from .._origin import version_of
 from .._progress import Callback
+from .._report import Report
 from ..errors import CorruptError, HoldallWarning, MismatchError, UnsafeError, UnsupportedError
 from . import _into, _load, _provenance
 from ._builders import TorchBuilder
@@ -40,7 +41,7 @@ class ModelReport:
     unlike: dict[str, tuple[list[str], list[str]]] = dataclasses.field(default_factory=dict)
     #: Commit of the code, when saved: {"commit", "dirty"}; None: not known.
     commit: dict[str, Any] | None = None
-    weights: _into.Report | None = None
+    weights: Report | None = None
 
     def differences(self) -> list[str]:
         """A line each; empty where nothing differs."""

@@ -1,0 +1,205 @@
+"""Configs of Keras 2 as Keras 3 takes them: arguments that were renamed or went, modules that moved, policies and losses that are spelled otherwise."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+import keras
+
+from ..errors import UnsupportedError
+from . import _judge
+
+# Arguments that Keras 3 no longer takes, by class: the value with which they say nothing. Others change what a layer computes.
+_GONE: dict[str, dict[str, tuple[Any, ...]]] = {
+    **dict.fromkeys(
+        ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), {"groups": (1,)},
+    ),
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), {"time_major": (False, None)}),
+    "InputLayer": {"ragged": (False, None)},
+    "BatchNormalization": {
+        "renorm": (False, None), "fused": (True, False, None), "virtual_batch_size": (None,), "adjustment": (None,), "renorm_clipping": (None,),
+        "renorm_momentum": (0.99, None),
+    },
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"), {
+        "groups": (1,), "kernel_initializer": (), "kernel_regularizer": (None,), "kernel_constraint": (None,),
+    }),
+    "Embedding": {"input_length": ()},
+    "TextVectorization": {"sparse": (False, None)},
+    "RandomFlip": {}, "StringLookup": {"vocabulary_size": ()}, "IntegerLookup": {"vocabulary_size": ()},
+}  # fmt: skip
+# Those that say nothing about what is computed, whatever they are.
+_IDLE: dict[str, tuple[str, ...]] = {
+    "LSTM": ("implementation",), "GRU": ("implementation",), "SimpleRNN": ("implementation",), "ConvLSTM2D": ("implementation",),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"), ("kernel_initializer",)),
+    "Embedding": ("input_length",), "StringLookup": ("vocabulary_size",), "IntegerLookup": ("vocabulary_size",),
+}  # fmt: skip
+_RENAMED: dict[str, dict[str, str]] = {"InputLayer": {"batch_input_shape": "batch_shape"}, "Dropout": {"p": "rate"}}
+_CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
+_OF_OPTIMIZERS = ("jit_compile", "is_legacy_optimizer", "experimental_aggregate_gradients", "dynamic", "initial_scale", "dynamic_growth_steps")
+_LEGACY = "Custom>"
+
+
+def mended(config: Any, known: _judge.Known, path: str) -> tuple[Any, list[str]]:
+    """The config, changed in place, and what was changed, a line each. Raises UnsupportedError for what Keras 3 cannot compute."""
+    said: dict[str, None] = {}
+    for node in _judge.nodes(config, path):
+        name, inner = node.get("class_name"), node.get("config")
+        if isinstance(compiled := node.get("compile_config"), dict):
+            for idle in ("run_eagerly", "steps_per_execution", "jit_compile"):
+                if compiled.get(idle, 0) is None:
+                    del compiled[idle]
+        if not isinstance(name, str):
+            continue
+        if name.startswith(_LEGACY) and _judge.class_of({"class_name": name[len(_LEGACY) :]}) is not None:
+            node["class_name"] = name = name[len(_LEGACY) :]
+        if name == "Sequential" and isinstance(inner, list):
+            node["config"] = inner = {"name": node.get("name", "sequential"), "layers": inner}
+        if known.find(node.get("registered_name"), name) is not None or not isinstance(inner, dict):
+            continue
+        if name == "Sequential":
+            _begin(inner)
+        elif isinstance(inner.get("layers"), list) and "output_layers" in inner:
+            _links(inner, said)
+        _moved(node, name, said)
+        name = node["class_name"]
+        _arguments(name, inner, said, path)
+        if name == "Policy" or (isinstance(inner.get("name"), str) and name == "PolicyV1"):
+            node.update({"module": "keras", "class_name": "DTypePolicy", "config": {"name": inner.get("name")}, "registered_name": None})
+            said["dtype policies are those of Keras 3"] = None
+        if inner.get("reduction") == "auto":
+            inner["reduction"] = "sum_over_batch_size"
+            said[f"{name}: reduction 'auto' is 'sum_over_batch_size'"] = None
+    return config, list(said)
+
+
+_MODELS = ("Functional", "Model", "Sequential")
+
+
+def _begin(inner: dict[str, Any]) -> None:
+    """Before TensorFlow 2.2 the first layer said the shape of the input; now a layer of its own does."""
+    layers = inner.get("layers")
+    first = layers[0] if isinstance(layers, list) and layers else None
+    config = first.get("config") if isinstance(first, dict) else None
+    shape = config.get("batch_input_shape") if isinstance(config, dict) else None
+    if first is None or config is None or first.get("class_name") == "InputLayer" or not isinstance(shape, list):
+        return
+    dtype = config.get("dtype") if isinstance(config.get("dtype"), str) else "float32"
+    begin = {"batch_shape": shape, "dtype": dtype, "name": f"{config.get('name', 'layer')}_input"}
+    layers.insert(0, {**({"module": "keras.layers"} if "module" in first else {}), "class_name": "InputLayer", "config": begin})
+
+
+def _links(inner: dict[str, Any], said: dict[str, None]) -> None:
+    """In Keras 2 a model within a model counted a call of itself, of when it was made: what came from its first call has the number 1."""
+    layers = [layer for layer in inner["layers"] if isinstance(layer, dict)]
+    nested = {layer.get("name") for layer in layers if layer.get("class_name") in _MODELS}
+    links: list[list[Any]] = []
+    for layer in layers:
+        for node in layer.get("inbound_nodes") or []:
+            if isinstance(node, dict):
+                return  # of Keras 3
+            _collect(node, nested, links, 0)
+    _collect([inner["output_layers"], inner.get("input_layers")], nested, links, 0)
+    for name in nested:
+        own = [link for link in links if link[0] == name]
+        if own and min(link[1] for link in own) >= 1:
+            said["calls of models within the model are counted from 0"] = None
+            for link in own:
+                link[1] -= 1
+
+
+def _collect(value: Any, names: set[Any], links: list[list[Any]], level: int) -> None:
+    """All [name, call, output] of these names."""
+    if level > 20:
+        return
+    if isinstance(value, list):
+        if len(value) >= 3 and isinstance(value[0], str) and all(type(number) is int for number in value[1:3]):
+            if value[0] in names:
+                links.append(value)
+            value = value[3:]
+        for item in value:
+            _collect(item, names, links, level + 1)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _collect(item, names, links, level + 1)
+
+
+def _moved(node: dict[str, Any], name: str, said: dict[str, None]) -> None:
+    """Classes of Keras's own whose modules are others today."""
+    module = node.get("module")
+    if name in _CUDNN and _judge.class_of(node) is None:
+        node["class_name"] = _CUDNN[name]
+        node["config"].setdefault("recurrent_activation", "sigmoid")
+        if name == "CuDNNGRU":
+            node["config"].setdefault("reset_after", True)
+        said[f"{name} is {_CUDNN[name]}"] = None
+    if isinstance(module, str) and "optimizers.legacy" in module and name.lower() in _judge._optimizers():
+        node["module"] = "keras.optimizers"
+        said[f"{name} is no longer in {module}"] = None
+        return
+    if not isinstance(module, str) or _judge.class_of(node) is not None or name.startswith("__") or name == "function":
+        return
+    if module.partition(".")[0] in ("keras", "tensorflow", "tf_keras") and name in _judge.classes():
+        node["module"] = {"Functional": "keras.src.models.functional", "Sequential": "keras", "Model": "keras"}.get(name) or _public(name)
+        node["registered_name"] = None if node.get("registered_name") in (name, None) else node["registered_name"]
+        said[f"{name} is no longer in {module}"] = None
+
+
+@functools.lru_cache(maxsize=None)
+def _taken(name: str) -> frozenset[str]:
+    """Arguments that Keras's class takes by name: what went may come back, as renorm did."""
+    found = _judge.classes().get(name)
+    return frozenset(() if found is None else inspect.signature(found.__init__).parameters)
+
+
+def _public(name: str) -> str:
+    found = _judge.classes()[name]
+    for part in ("layers", "optimizers", "losses", "metrics", "initializers", "regularizers", "constraints"):
+        if vars(getattr(keras, part)).get(name) is found:
+            return f"keras.{part}"
+    return "keras"
+
+
+def _arguments(name: str, inner: dict[str, Any], said: dict[str, None], path: str) -> None:
+    for old, new in _RENAMED.get(name, {}).items():
+        if old in inner:
+            value = inner.pop(old)
+            inner.setdefault(new, value)
+            said[f"{name}: {old} is {new}"] = None
+    idle = _IDLE.get(name, ())
+    for gone, neutral in _GONE.get(name, {}).items():
+        if gone not in inner or gone in _taken(name):
+            continue
+        value = inner.pop(gone)
+        if gone not in idle and value not in neutral:
+            raise UnsupportedError(f"{name}: {gone}={value!r} has no place in Keras 3", path=path)
+        said[f"{name}: {gone} is gone"] = None
+    if name == "BatchNormalization" and isinstance(inner.get("axis"), list) and len(inner["axis"]) == 1:
+        inner["axis"] = inner["axis"][0]
+    if name != "InputLayer":
+        inner.pop("batch_input_shape", None)
+    own = _judge.class_of({"class_name": name})
+    if isinstance(own, type) and issubclass(own, keras.Loss) and "fn" not in _taken(name):
+        inner.pop("fn", None)
+    if "lr" in inner or "decay" in inner:
+        _optimizer(name, inner, said)
+    if own in _judge._optimizers().values():
+        for gone in _OF_OPTIMIZERS:
+            if name != "LossScaleOptimizer" and gone in inner:
+                del inner[gone]
+
+
+def _optimizer(name: str, inner: dict[str, Any], said: dict[str, None]) -> None:
+    """`lr` is `learning_rate`; `decay` was a schedule."""
+    if "lr" in inner:
+        inner.setdefault("learning_rate", inner["lr"])
+        del inner["lr"]
+        said[f"{name}: lr is learning_rate"] = None
+    decay = inner.pop("decay", None)
+    if decay and isinstance(inner.get("learning_rate"), float | int):
+        inner["learning_rate"] = {
+            "module": "keras.optimizers.schedules", "class_name": "InverseTimeDecay", "registered_name": None,
+            "config": {"initial_learning_rate": inner["learning_rate"], "decay_steps": 1, "decay_rate": decay, "staircase": False},
+        }  # fmt: skip
+        said[f"{name}: decay is a schedule"] = None
