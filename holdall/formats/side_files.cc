@@ -12,6 +12,7 @@ std::string_view config_file(const Model& model) noexcept {
 }
 
 void add_side_files(const Model& model, Plan& plan) {
+  if (plan.holds_side_files) return;
   if (!plan.folder) {
     const bool has_config = model.config() && !model.config().is_null();
     for (const auto& [name, blob] : model.side_files()) {

@@ -97,6 +97,7 @@ struct Plan {
   bool folder = false;  // false: exactly one file, whose place is the path given to execute()
   std::vector<PlannedFile> files;
   std::vector<Loss> losses;
+  bool holds_side_files = false;  // of the model: they are parts of the file
 };
 
 }  // namespace holdall
