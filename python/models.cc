@@ -100,6 +100,22 @@ nb::typed<nb::list, nb::str> warnings(const OpenedModel& opened) {
   return list;
 }
 
+nb::typed<nb::list, nb::str> side_files(const OpenedModel& opened) {
+  nb::list list;
+  for (const auto& [name, blob] : opened.model->side_files()) list.append(text_of(name));
+  return list;
+}
+
+Memory side_file(const OpenedModel& opened, const std::string& name) {
+  Result<Bytes> bytes = [&]() -> Result<Bytes> {
+    const nb::gil_scoped_release released;
+    const auto found = opened.model->side_files().find(name);
+    if (found == opened.model->side_files().end()) return not_found(text("there is no side file '{}'", name));
+    return found->second.read();
+  }();
+  return {checked(std::move(bytes))};
+}
+
 std::vector<std::string> names(const OpenedModel& opened) {
   std::vector<std::string> list;
   list.reserve(opened.model->tensors().size());
@@ -214,6 +230,7 @@ void bind_models(nb::module_& module) {
           nb::arg("entry"))
       .def("location", location, nb::arg("entry"))
       .def("entries_by_index", entries_by_index)
+      .def("side_file", side_file, nb::arg("name"))
       .def("read_range", read_range, nb::arg("entry"), nb::arg("begin"), nb::arg("end"))
       .def("tree", tree, nb::arg("part"), nb::arg("tensors"), nb::arg("tensor").none(), nb::arg("global_"), nb::arg("make"),
            nb::arg("fill"))
@@ -226,6 +243,7 @@ void bind_models(nb::module_& module) {
       .def_prop_ro("detail", [](const OpenedModel& m) { return m.model->origin().detail; })
       .def_prop_ro("path", [](const OpenedModel& m) { return text_of(m.model->origin().path); })
       .def_prop_ro("files", files)
+      .def_prop_ro("side_files", side_files)
       .def_prop_ro("bytes", [](const OpenedModel& m) { return m.model->origin().bytes; })
       .def_prop_ro("warnings", warnings)
       .def_prop_ro("has_config", [](const OpenedModel& m) { return bool(m.model->config()); });

@@ -81,7 +81,7 @@ class File:
     @property
     def weights(self) -> Node:
         """The group that lists layers, of a legacy file."""
-        return self.root if "layer_names" in self.root.attrs or "layer_names0" in self.root.attrs else self.root.group("model_weights")
+        return self.root if "layer_names" in self.root.attrs else self.root.group("model_weights")
 
 
 class Store:

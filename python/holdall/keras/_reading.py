@@ -22,11 +22,12 @@ def opened(source: _model.Source | _model.Model) -> _file.File:
     for warning in model.warnings:
         warnings.warn(f"{model.path}: {warning}", HoldallWarning, stacklevel=3)
     root = _groups(model)
-    is_legacy = "layer_names" in root.attrs or "layer_names0" in root.attrs or isinstance(root.find("model_weights"), _file.Node)
+    is_legacy = model.format != "keras" and (isinstance(root.attrs.get("layer_names"), list) or isinstance(root.find("model_weights"), _file.Node))
     kind = "legacy" if is_legacy else "archive" if model.config is not None else "weights"
     training = model.metadata.get("training_config")
     file = _file.File(model, kind, root, _dict(model.config, "config", model.path), _dict(training, "training_config", model.path))
-    file.assets = {name.removeprefix(_ASSETS): content for name, content in model._native.side_files().items() if name.startswith(_ASSETS)}
+    native = model._native
+    file.assets = {name.removeprefix(_ASSETS): bytes(memoryview(native.side_file(name))) for name in native.side_files if name.startswith(_ASSETS)}
     return file
 
 
@@ -53,6 +54,11 @@ def _groups(model: _model.Model) -> _file.Node:
             continue
         if not isinstance(root.find(name), _file.Lazy):
             _group(root, name[1:].split("/"), name).attrs.update(attributes)
+    # Keras 3's files, whose only attributes are the names of layers, have them together.
+    names = metadata.get("layer_names")
+    for path, name in names.items() if isinstance(names, dict) else ():
+        if isinstance(path, str) and not isinstance(root.find(f"{path}/vars"), _file.Lazy):
+            _group(root, [*path.split("/"), "vars"] if path else ["vars"], path).attrs["name"] = name
     return root
 
 

@@ -1,0 +1,185 @@
+"""What a Keras file's config may ask for: Keras 2's spelling, classes of one's own, code that stays where it is."""
+
+import json
+import os
+import pathlib
+import shutil
+import warnings
+import zipfile
+
+import h5py
+import numpy
+import pytest
+
+import holdall
+
+KERAS_2 = pathlib.Path(__file__).parent / "keras2"
+
+
+@pytest.fixture(scope="module")
+def keras():
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+
+    import holdall.keras
+
+    return keras
+
+
+def inputs(name):
+    """As generate.py made them."""
+    rng = numpy.random.default_rng(0)
+    if name == "text":
+        return numpy.random.default_rng(1).integers(0, 11, size=(8, 5)).astype("int32")
+    values = rng.normal(size=(8, 8, 8, 3)).astype("float32")
+    return values if name == "conv" else values[:, 0, 0, :1].repeat(4, 1)
+
+
+@pytest.mark.parametrize("file", ["conv.h5", "conv.keras", "text.h5", "text.keras", "mixed.h5"])
+def test_files_of_keras_2_load_and_predict_as_they_did(keras, file):
+    expected = json.loads((KERAS_2 / "expected.json").read_text())[file]
+    with pytest.warns(holdall.HoldallWarning, match="mended"):
+        model = holdall.keras.load(KERAS_2 / file)
+    found = model.predict(inputs(file.partition(".")[0]), verbose=0)
+    found = numpy.concatenate([numpy.asarray(part).astype("float32") for part in (found if isinstance(found, list | tuple) else [found])], -1)
+    assert numpy.allclose(found, numpy.array(expected["outputs"], "float32"), rtol=1e-2 if "mixed" in file else 1e-5, atol=1e-6)
+    assert type(model.optimizer).__name__ == expected["optimizer"]
+    if expected["iterations"]:
+        assert int(model.optimizer.iterations) == expected["iterations"]
+        slots = [numpy.abs(numpy.asarray(v.value)).sum() for v in model.optimizer.variables if v.path.endswith(("momentum", "velocity"))]
+        assert numpy.isclose(sum(slots), expected["slots"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("file", ["conv.h5", "text.keras"])
+def test_weights_of_keras_2_go_into_a_model_of_keras_3(keras, file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = holdall.keras.load(KERAS_2 / file)
+    other = keras.models.clone_model(model)
+    assert not numpy.array_equal(other.get_weights()[0], model.get_weights()[0])
+    report = holdall.keras.load_into(other, KERAS_2 / file)
+    assert report.complete and all(numpy.array_equal(a, b) for a, b in zip(other.get_weights(), model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_layer_of_ones_own_saves_and_loads(keras, tmp_path, suffix):
+    class Scale(keras.layers.Layer):
+        def __init__(self, start, **options):
+            super().__init__(**options)
+            self.start = start
+
+        def build(self, shape):
+            self.scale = self.add_weight(shape=(shape[-1],), initializer=keras.initializers.Constant(self.start), name="scale")
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, dtype="int32", name="count")
+
+        def call(self, values):
+            return values * self.scale
+
+        def get_config(self):
+            return {**super().get_config(), "start": self.start}
+
+    model = keras.Sequential([keras.Input((3,)), Scale(2.0), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    x = numpy.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    model.fit(x, x[:, :1], verbose=0)
+    model.layers[0].count.assign(5)
+    path = tmp_path / f"model{suffix}"
+    holdall.keras.save(model, path, sync=False)
+    with pytest.raises(holdall.UnsafeError, match="Scale"):
+        holdall.keras.load(path)
+    for loaded in (holdall.keras.load(path, custom_objects={"Scale": Scale}), holdall.keras.load(path, trusted=[Scale])):
+        assert numpy.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0)) and int(loaded.layers[0].count.value) == 5
+    stand_in = holdall.keras.load(path, placeholders=True)
+    unknown = stand_in.layers[0]
+    assert isinstance(unknown, holdall.keras.Placeholder) and unknown.class_name == "Scale" and unknown.config["start"] == 2.0
+    assert {tuple(weight.shape) for weight in unknown.weights} == {(3,), ()}
+    with pytest.raises(holdall.UnsupportedError, match="Scale"):
+        stand_in.predict(x, verbose=0)
+
+
+def edited(path, out, change):
+    """A .keras or .h5 file with another config."""
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
+            for name in old.namelist():
+                content = old.read(name)
+                if name == "config.json":
+                    config = json.loads(content)
+                    change(config)
+                    content = json.dumps(config).encode()
+                new.writestr(name, content)
+        return
+    shutil.copy(path, out)
+    with h5py.File(out, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        change(config)
+        file.attrs["model_config"] = json.dumps(config).encode()
+
+
+def layer_of(config, number=1):
+    return config["config"]["layers"][number]
+
+
+LAMBDA = {"class_name": "Lambda", "config": {"name": "l", "function": {"class_name": "__lambda__", "config": {"value": ["4wAA", None, None]}}}}
+CODE = {
+    "a Lambda": lambda config: config["config"]["layers"].insert(1, {"module": "keras.layers", **LAMBDA}),
+    "a Lambda of Keras 2": lambda config: config["config"]["layers"].insert(1, {"class_name": "Lambda", "config": {"function": ["4wAA", None, None]}}),
+    "a lambda as activation": lambda config: layer_of(config)["config"].update(activation=LAMBDA["config"]["function"]),
+    "a TFSMLayer": lambda config: config["config"]["layers"].insert(1, {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "/x"}}),
+    "a torch module": lambda config: layer_of(config).update(class_name="TorchModuleWrapper", config={"module": "AAAA"}),
+    "a file as vocabulary": lambda config: config["config"]["layers"].insert(
+        1, {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}}
+    ),
+    "a class of another module": lambda config: layer_of(config).update(module="os", class_name="system"),
+    "a function of Keras's that is none of a layer": lambda config: layer_of(config)["config"].update(
+        activation={"module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "get_file"}
+    ),
+    "a class deep in a wrapper": lambda config: layer_of(config)["config"].update(kernel_initializer={"class_name": "Evil", "config": {"a": [LAMBDA]}}),
+}
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("what", CODE)
+def test_a_config_that_asks_for_code_is_refused_before_anything_is_built(keras, tmp_path, monkeypatch, what, suffix):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    holdall.keras.save(model, tmp_path / f"good{suffix}", sync=False)
+    edited(tmp_path / f"good{suffix}", tmp_path / f"bad{suffix}", CODE[what])
+    monkeypatch.setattr(keras.layers.Layer, "from_config", lambda *_: pytest.fail("something was built"))
+    monkeypatch.setattr(keras.Sequential, "from_config", lambda *_, **__: pytest.fail("something was built"))
+    with pytest.raises(holdall.UnsafeError):
+        holdall.keras.load(tmp_path / f"bad{suffix}")
+
+
+def test_a_lambda_runs_where_it_is_trusted(keras, tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda values: values * 2, output_shape=(3,))])
+    path = tmp_path / "model.keras"
+    with pytest.raises(holdall.UnsafeError, match="Lambda"):
+        holdall.keras.save(model, path)
+    holdall.keras.save(model, path, trusted=[keras.layers.Lambda], sync=False)
+    with pytest.raises(holdall.UnsafeError, match="Lambda"):
+        holdall.keras.load(path)
+    loaded = holdall.keras.load(path, trusted=[keras.layers.Lambda])
+    assert loaded.predict(numpy.ones((1, 3)), verbose=0).tolist() == [[2.0, 2.0, 2.0]]
+
+
+def test_configs_that_keras_cannot_build_are_corrupt(keras, tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    holdall.keras.save(model, tmp_path / "good.keras", sync=False)
+    for number, change in enumerate((
+        lambda config: layer_of(config)["config"].update(units="many"),
+        lambda config: layer_of(config)["config"].update(nonsense=1),
+        lambda config: config.update(config=7),
+        lambda config: layer_of(config)["config"].update(units=2),
+    )):  # fmt: skip
+        path = tmp_path / f"bad{number}.keras"
+        edited(tmp_path / "good.keras", path, change)
+        with pytest.raises((holdall.CorruptError, holdall.MismatchError)):
+            holdall.keras.load(path)
+
+
+def test_weights_alone_are_no_model(keras, tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    holdall.keras.save(model, tmp_path / "model.weights.h5", sync=False)
+    with pytest.raises(holdall.UnsupportedError, match="load_into"):
+        holdall.keras.load(tmp_path / "model.weights.h5")
