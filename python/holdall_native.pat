@@ -191,3 +191,7 @@ _native\.convert$:
         durable: bool,
         progress: Callable[[int, int], object] | None,
     ) -> str: ...
+
+_native\.write_hdf5$:
+    def write_hdf5(path: object, objects: list[Any], members: list[tuple[str, Any]] | None, alignment: int, deflate_level: int, durable: bool, replace: bool, progress: object | None) -> None:
+        """An HDF5 file of [(path, elements or None for a group, attributes)], alone or as the member without bytes of an archive."""

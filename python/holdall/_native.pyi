@@ -63,6 +63,8 @@ class Model:
 
     def entries_by_index(self) -> list[int | None]: ...
 
+    def side_file(self, name: str) -> Memory: ...
+
     def read_range(self, entry: int, begin: int, end: int) -> Memory: ...
 
     def tree(
@@ -115,6 +117,9 @@ class Model:
 
     @property
     def files(self) -> list[str]: ...
+
+    @property
+    def side_files(self) -> list[str]: ...
 
     @property
     def bytes(self) -> int: ...
@@ -177,7 +182,8 @@ def convert(
 
 def formats() -> str: ...
 
-def write_hdf5(path: object, objects: list, members: object | None, alignment: int, deflate_level: int, durable: bool, replace: bool, progress: object | None) -> None: ...
+def write_hdf5(path: object, objects: list[Any], members: list[tuple[str, Any]] | None, alignment: int, deflate_level: int, durable: bool, replace: bool, progress: object | None) -> None:
+    """An HDF5 file of [(path, elements or None for a group, attributes)], alone or as the member without bytes of an archive."""
 
 class Checkpointer:
     """The writer of a folder of checkpoints, and its lease."""

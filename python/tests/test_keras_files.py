@@ -116,7 +116,7 @@ def test_a_report_says_what_does_not_fit_and_nothing_has_changed(keras, tmp_path
         holdall.keras.load_into(other, path)
     report = error.value.report
     assert [name.rpartition("/")[2] for name, _, _ in report.mismatched] == ["kernel", "bias"] and len(report.missing) == 2
-    assert report.mismatched[0][1:] == ((30, 2), (30, 3)) and any("seed_generator" in name for name in report.unexpected)
+    assert report.mismatched[0][1:] == ((30, 2), (30, 3)) and not report.unexpected
     assert same(before, other.get_weights())
     report = holdall.keras.load_into(other, path, strict=False)
     assert len(report.loaded) == 6 and same(other.get_weights()[:6], model.get_weights()[:6]) and same(before[6:], other.get_weights()[6:])

@@ -87,7 +87,7 @@ def _begin(inner: dict[str, Any]) -> None:
         return
     dtype = config.get("dtype") if isinstance(config.get("dtype"), str) else "float32"
     begin = {"batch_shape": shape, "dtype": dtype, "name": f"{config.get('name', 'layer')}_input"}
-    layers.insert(0, {**({"module": "keras.layers"} if "module" in first else {}), "class_name": "InputLayer", "config": begin})
+    inner["layers"].insert(0, {**({"module": "keras.layers"} if "module" in first else {}), "class_name": "InputLayer", "config": begin})
 
 
 def _links(inner: dict[str, Any], said: dict[str, None]) -> None:
@@ -150,7 +150,7 @@ def _moved(node: dict[str, Any], name: str, said: dict[str, None]) -> None:
 def _taken(name: str) -> frozenset[str]:
     """Arguments that Keras's class takes by name: what went may come back, as renorm did."""
     found = _judge.classes().get(name)
-    return frozenset(() if found is None else inspect.signature(found.__init__).parameters)
+    return frozenset(() if found is None else inspect.signature(found).parameters)
 
 
 def _public(name: str) -> str:

@@ -38,7 +38,8 @@ class Placeholder(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_spec(self, *inputs: Any, **more: Any) -> Any:
         """The first input's: what it really gives is not known."""
-        return inputs[0] if inputs else next(iter(more.values()))
+        given = inputs[0] if inputs else next(iter(more.values()))
+        return keras.tree.map_structure(lambda each: keras.KerasTensor(each.shape, dtype=each.dtype), given)
 
     def call(self, *inputs: Any, **more: Any) -> Any:
         """Raises UnsupportedError."""

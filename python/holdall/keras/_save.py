@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -13,6 +12,7 @@ from keras.src.legacy.saving import json_utils, legacy_h5_format, saving_options
 from keras.src.saving import saving_lib
 
 from .. import _model, _native
+from .._build import Trusted
 from .._progress import Callback, reporting
 from ..errors import UnsupportedError
 from . import _judge, _recorded
@@ -30,8 +30,8 @@ class _Store(saving_lib.H5IOStore):  # type: ignore[misc]
         self.archive = None
         self.io_file = None
         self.h5_file = file
-        self._h5_entry_path = None
-        self._h5_entry_group = {}
+        self._h5_entry_path: Any = None
+        self._h5_entry_group: Any = {}
         self._h5_entry_metadata = None
         self._h5_entry_initialized = False
 
@@ -44,7 +44,7 @@ def save(
     path: _model.PathLike,
     *,
     include_optimizer: bool = True,
-    trusted: Iterable[Any] = (),
+    trusted: Trusted = (),
     sync: bool = True,
     compress: bool = False,
     alignment: int = 0,
@@ -79,7 +79,7 @@ def save(
         _native.write_hdf5(name, list(file.objects()), members, alignment, 4 if compress else 0, sync, True, tell)
 
 
-def _archive(model: Any, file: _recorded.Group, include_optimizer: bool, trusted: Iterable[Any], path: str) -> list[tuple[str, Any]]:
+def _archive(model: Any, file: _recorded.Group, include_optimizer: bool, trusted: Trusted, path: str) -> list[tuple[str, Any]]:
     """The members of a .keras file; None is the HDF5 file's."""
     config, metadata = saving_lib._serialize_model_as_json(model)
     _judge.check(json.loads(config), _judge.Known(trusted), path, registered=True)
@@ -99,7 +99,7 @@ def _state(model: Any, file: _recorded.Group, assets: Any, include_optimizer: bo
     saving_lib._save_state(model, weights_store=_Store(file), assets_store=assets, inner_path="", visited_saveables=skipped)
 
 
-def _legacy(model: Any, file: _recorded.Group, include_optimizer: bool, trusted: Iterable[Any], path: str) -> None:
+def _legacy(model: Any, file: _recorded.Group, include_optimizer: bool, trusted: Trusted, path: str) -> None:
     with saving_options.keras_option_scope(use_legacy_config=True):
         for key, value in saving_utils.model_metadata(model, include_optimizer).items():
             is_tree = isinstance(value, dict | list | tuple)
