@@ -33,6 +33,9 @@ Result<ConvertOptions> options_of(const Arguments& arguments) {
   if (arguments.has(Flag::kAllowLoss)) options.save.losses = SaveOptions::Losses::kAllow;
   if (arguments.has(Flag::kDType)) options.dtype = dtype_named(arguments.value(Flag::kDType));
   if (arguments.has(Flag::kCheck)) options.check = ConvertOptions::Check::kDigests;
+  if (arguments.has(Flag::kNames)) {
+    HOLDALL_ASSIGN(options.names, names_named(arguments.value(Flag::kNames)));
+  }
   options.save.execute.durable = !arguments.has(Flag::kNoSync);
   options.select = arguments.values(Flag::kSelect);
   for (const std::string& given : arguments.values(Flag::kRename)) {

@@ -121,9 +121,9 @@ std::string scan_file_document(nb::handle file) {
 
 std::string convert_document(nb::handle source, nb::handle target, const std::string& to,
                              const std::optional<std::string>& dtype, std::vector<std::string> select,
-                             std::vector<std::pair<std::string, std::string>> rename, bool allow_loss, bool check,
-                             std::uint64_t shard_bytes, std::uint64_t alignment, bool compress, bool durable,
-                             nb::handle progress) {
+                             std::vector<std::pair<std::string, std::string>> rename, const std::optional<std::string>& names,
+                             bool allow_loss, bool check, std::uint64_t shard_bytes, std::uint64_t alignment, bool compress,
+                             bool durable, nb::handle progress) {
   const Bundle bundle = bundle_of(source);
   const std::string output = path_of(target);
   Listener listener(progress);
@@ -136,6 +136,9 @@ std::string convert_document(nb::handle source, nb::handle target, const std::st
     }
     options.select = std::move(select);
     options.rename = std::move(rename);
+    if (names) {
+      HOLDALL_ASSIGN(options.names, names_named(*names));
+    }
     if (allow_loss) options.save.losses = SaveOptions::Losses::kAllow;
     if (check) options.check = ConvertOptions::Check::kDigests;
     options.save.write.shard_bytes = shard_bytes;
@@ -167,8 +170,8 @@ void bind_documents(nb::module_& module) {
   module.def("scan", scan_document, nb::arg("paths"), nb::arg("progress").none());
   module.def("scan_file", scan_file_document, nb::arg("file"));
   module.def("convert", convert_document, nb::arg("source"), nb::arg("output"), nb::arg("to"), nb::arg("dtype").none(),
-             nb::arg("select"), nb::arg("rename"), nb::arg("allow_loss"), nb::arg("check"), nb::arg("shard_bytes"),
-             nb::arg("alignment"), nb::arg("compress"), nb::arg("durable"), nb::arg("progress").none());
+             nb::arg("select"), nb::arg("rename"), nb::arg("names").none(), nb::arg("allow_loss"), nb::arg("check"),
+             nb::arg("shard_bytes"), nb::arg("alignment"), nb::arg("compress"), nb::arg("durable"), nb::arg("progress").none());
   module.def("formats", formats_document);
 }
 

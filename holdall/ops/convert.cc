@@ -9,6 +9,7 @@
 #include "holdall/ops/digest.h"
 #include "holdall/ops/edit.h"
 #include "holdall/ops/glob.h"
+#include "holdall/ops/pytorch_names.h"
 
 namespace holdall {
 namespace {
@@ -164,12 +165,21 @@ Status compare_with(const Model& meant, const std::string& output, const Convert
 
 }  // namespace
 
+Result<ConvertOptions::Names> names_named(std::string_view name) {
+  constexpr std::string_view kPyTorch = "pytorch";
+  if (name == kPyTorch) return ConvertOptions::Names::kPyTorch;
+  return invalid_argument(text("names are those of '{}', not '{}'", kPyTorch, name));
+}
+
 Result<ConvertReport> convert_model(const Bundle& input, const std::string& output, const ConvertOptions& options) {
   HOLDALL_TRY(check_options(options));
   ConvertReport report;
   report.input = input.path();
   report.output = output;
   HOLDALL_ASSIGN(Model opened, open_model(input, options.open));
+  if (options.names == ConvertOptions::Names::kPyTorch) {
+    HOLDALL_ASSIGN(opened, with_pytorch_names(opened, report.renamed));
+  }
   HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, report));
   report.from = model.origin().format;
   report.warnings = model.warnings();

@@ -93,6 +93,7 @@ def convert(
     dtype: str | None = None,
     select: Iterable[str] = (),
     rename: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    names: str | None = None,
     allow_loss: bool = False,
     check: bool = False,
     shard_size: int | str = 0,
@@ -104,7 +105,8 @@ def convert(
     """The same model in another format, in one pass and bounded memory; written whole or not at all.
 
     `format`: an id of formats(); without it the extension chooses. `dtype`: for every floating-point tensor. `select`: globs
-    over names. `rename`: old to new, with at most one ``*`` each. `shard_size`: bytes, or a text like ``"5GB"``; `alignment`: of
+    over names. `rename`: old to new, with at most one ``*`` each. `names="pytorch"`: those of PyTorch, and its
+    shapes, for a TensorFlow model of transformers, Google's BERT or OpenAI's GPT-2. `shard_size`: bytes, or a text like ``"5GB"``; `alignment`: of
     each tensor's bytes, a power of two. `compress` deflates where the format can. `sync=False` does not wait for the disk. `check`
     reads the result back and compares every digest. `progress`: as inspect() has it.
 
@@ -113,7 +115,7 @@ def convert(
     pairs = list(rename.items() if isinstance(rename, Mapping) else rename)
     with reporting(progress, "converting") as tell:
         text = _native.convert(
-            source_of(source), os.fsdecode(output), format or "", dtype, _list(select), pairs, allow_loss, check, size_of(shard_size),
+            source_of(source), os.fsdecode(output), format or "", dtype, _list(select), pairs, names, allow_loss, check, size_of(shard_size),
             alignment, compress, sync, tell,
         )
     return _document(text)
