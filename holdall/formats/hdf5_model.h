@@ -39,7 +39,7 @@ bool looks_like_hdf5(Peek& peek);
 // Names of layers by the path of the group that holds their "vars", as Keras 3 notes them.
 NodeId keras_layer_names(Arena& arena, Value attributes);
 
-// Decodes every data set: chunks are there, their checksums hold.
+// Decodes every chunk: it is there, and its checksums hold.
 Status verify_hdf5(const Hdf5File& file, const Context& context, Faults& faults);
 
 // Tells of links out of the file, of data in other files and of virtual data sets.

@@ -71,17 +71,28 @@ Result<Arrays> read_arrays(const Blob& file, const Context& context) {
   HOLDALL_ASSIGN(const Model model, context.open(Bundle::of(file.source())));
   Arrays arrays;
   arrays.warnings = model.warnings();
+  std::size_t variables = 0;
+  for (NodeId id = 0; id < model.arena().size(); ++id) {
+    const Value node = model.arena().at(id);
+    if (node.is(ValueKind::kObject)) variables += node.of(node.as_object().callee).is_global("keras.src.backend", "Variable");
+  }
   walk_tensors(model.arena(), model.tree().id(), [&](const TensorPlace& place, std::vector<std::string> path) {
     if (path.empty()) return;
-    // {"layers/dense": an array of one dict {"0": array}}; the model's own are under "__root__".
+    // {"layers/dense": an array of one dict {"0": array}}, the array within a variable's "_value" where Keras pickled that; the
+    // model's own are under "__root__".
+    const bool is_variable = path.size() > 2 && path.back() == "_value";
     std::string name = path.front() == "__root__" ? "" : path.front() + "/";
-    if (path.size() > 1) name += "vars/" + path.back();
+    if (path.size() > 1) name += "vars/" + (is_variable ? path[1] : path.back());
     if (path.size() == 1) name = path.front();
     const auto is = [&](const NamedTensor& entry) { return entry.index == place.index; };
     const auto found = std::find_if(model.tensors().begin(), model.tensors().end(), is);
     if (found == model.tensors().end()) return;
     arrays.tensors.push_back({std::move(name), found->tensor, static_cast<std::uint32_t>(arrays.tensors.size()), {}});
   });
+  if (variables > 0) {
+    arrays.warnings.push_back(
+        text("{} weights are pickled variables of Keras's backend: those that are no arrays are not shown", variables));
+  }
   return arrays;
 }
 
