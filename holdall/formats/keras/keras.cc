@@ -239,6 +239,6 @@ const Format k_keras_format = {"keras",
                                keras::read,
                                keras::verify,
                                keras::acts,
-                               nullptr};
+                               keras::plan};
 
 }  // namespace holdall

@@ -50,4 +50,8 @@ Result<Arrays> read_arrays(const Blob& file, const Context& context);
 // Dicts of dicts of the tensors, by the components of their names.
 NodeId tree_of(Arena& arena, const std::vector<StoredTensor>& tensors);
 
+// .keras or .weights.h5 by the name that is written. Errors: unsupported where the tensors do not have the names of Keras 3's
+// variables, or a .keras file would have no config.
+Result<Plan> plan(const Model& model, const WriteOptions& options);
+
 }  // namespace holdall::keras

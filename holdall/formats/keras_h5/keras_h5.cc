@@ -1,3 +1,5 @@
+#include "holdall/formats/keras_h5/keras_h5.h"
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -10,9 +12,8 @@ namespace holdall {
 namespace {
 
 constexpr std::string_view kExtensions[] = {".h5", ".hdf5", ".keras.h5"};
-// Attributes of the root that hold JSON.
-constexpr std::string_view kModelConfig = "model_config";
-constexpr std::string_view kTrainingConfig = "training_config";
+using keras_h5::kModelConfig;
+using keras_h5::kTrainingConfig;
 
 Match match(Peek& peek) {
   if (!looks_like_hdf5(peek)) return Match::kNo;
@@ -165,6 +166,6 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
 
 extern const Format k_keras_h5_format;
 const Format k_keras_h5_format = {
-    "keras-h5", "Keras 1, 2 and 3 in HDF5; other HDF5 files", kExtensions, false, match, read, verify, acts, nullptr};
+    "keras-h5", "Keras 1, 2 and 3 in HDF5; other HDF5 files", kExtensions, false, match, read, verify, acts, keras_h5::plan};
 
 }  // namespace holdall

@@ -47,9 +47,13 @@ class Placeholder(keras.layers.Layer):  # type: ignore[misc]
 
     def take(self, arrays: dict[str, Any]) -> None:
         """The weights, by name."""
+        locked = self._tracker.locked
+        self._tracker.unlock()
         for name, array in arrays.items():
             weight = self.add_weight(shape=array.shape, dtype=str(array.dtype), name=name.replace("/", "_").replace(":", "_"), initializer="zeros")
             weight.assign(array)
+        if locked:
+            self._tracker.lock()
 
     def load_own_variables(self, store: Any) -> None:
         """All that is there."""
