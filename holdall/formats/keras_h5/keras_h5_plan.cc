@@ -27,7 +27,7 @@ Status add_config(Hdf5Planner& planner, std::string_view name, Value config) {
 // of a .keras file belongs to other groups than those that Keras looks for in such a file.
 bool is_native(const Model& model) {
   return is_hdf5_tree(model) && are_hdf5_attributes(model.metadata(), kConfigs) &&
-         (!has_config(model) || model.tree().find("model_weights"));
+         (!has_config(model) || model.tree().find("model_weights") || model.tensors().empty());
 }
 
 }  // namespace
