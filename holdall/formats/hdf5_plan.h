@@ -14,8 +14,8 @@
 
 namespace holdall {
 
-// Whether the tree is groups (dicts) of groups and tensors whose paths, divided by '/', are the tensors' names: what a reader
-// makes of an HDF5 file, which can be written as one without a word beside it.
+// Whether the tree is groups (dicts) of groups and tensors, each in the order of its names, whose paths, divided by '/', are
+// the tensors' names: what a reader makes of an HDF5 file, which can be written as one without a word beside it.
 bool is_hdf5_tree(const Model& model);
 
 // A value as an attribute: texts and lists of them as Keras writes them, numbers, booleans, rectangular lists. Empty where it

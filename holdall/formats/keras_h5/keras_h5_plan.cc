@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "holdall/base/utf8.h"
