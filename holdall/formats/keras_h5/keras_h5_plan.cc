@@ -25,8 +25,12 @@ Status add_config(Hdf5Planner& planner, std::string_view name, Value config) {
 }
 
 // Whether it can be written with Keras's own groups and attributes: those of a file of Keras, or of any HDF5 file. The config
-// of a .keras file belongs to other groups than those that Keras looks for in such a file.
+// of a .keras file belongs to other groups than those that Keras looks for in such a file; a flat list of tensors keeps its
+// order, and gains checksums, by holdall.tree.
 bool is_native(const Model& model) {
+  const auto& tensors = model.tensors();
+  const auto is_flat = [](const NamedTensor& entry) { return entry.name.find('/') == std::string::npos; };
+  if (!tensors.empty() && std::all_of(tensors.begin(), tensors.end(), is_flat)) return false;
   return is_hdf5_tree(model) && are_hdf5_attributes(model.metadata(), kConfigs) &&
          (!has_config(model) || model.tree().find("model_weights") || model.tensors().empty());
 }
