@@ -17,6 +17,7 @@ Result<int> diff_verb(const Arguments& arguments, Console& console);
 Result<int> verify_verb(const Arguments& arguments, Console& console);
 Result<int> scan_verb(const Arguments& arguments, Console& console);
 Result<int> formats_verb(const Arguments& arguments, Console& console);
+Result<int> update_verb(const Arguments& arguments, Console& console);
 Result<int> checkpoint_verb(const Arguments& arguments, Console& console);
 
 // What diff_verb() does, with the flags that it has, for two paths.

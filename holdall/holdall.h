@@ -31,6 +31,7 @@
 #include "holdall/ops/inspect.h"
 #include "holdall/ops/open.h"
 #include "holdall/ops/page.h"
+#include "holdall/ops/update.h"
 #include "holdall/ops/verify.h"
 #include "holdall/trust/scan.h"
 

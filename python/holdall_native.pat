@@ -92,6 +92,10 @@ Model\.fit$:
     ) -> tuple[dict[str, list[Any]], list[tuple[int, int]]]:
         """{list of FitReport (ops/fit.h): what is in it}, and (entry of the module, entry of the model) of equal shapes."""
 
+Model\.updated$:
+    def updated(self, weights: Model) -> tuple[Model, dict[str, Any]]:
+        """The model with the tensors of another where they fit, and {list of FitReport (ops/fit.h): what is in it}."""
+
 Model\.with_metadata$:
     \from collections.abc import Callable
     \from typing import Any

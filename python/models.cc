@@ -16,6 +16,7 @@
 #include "holdall/ops/convert.h"
 #include "holdall/ops/fit.h"
 #include "holdall/ops/inspect.h"
+#include "holdall/ops/update.h"
 #include "listener.h"
 #include "loads.h"
 #include "memory.h"
@@ -132,6 +133,34 @@ OpenedModel with_other_metadata(const OpenedModel& opened, nb::handle describe, 
   return {opened.bundle, with_metadata(*opened.model, describe, metadata, Limits{}.depth)};
 }
 
+// {what: names} as FitReport has them.
+nb::dict lists_of(const FitReport& report) {
+  nb::list mismatched, cast, renamed;
+  for (const FitReport::Mismatch& m : report.mismatched)
+    mismatched.append(nb::make_tuple(m.name, tuple_of(m.file), tuple_of(m.module)));
+  for (const FitReport::Cast& c : report.cast) cast.append(nb::make_tuple(c.name, c.from, c.to));
+  for (const FitReport::Renamed& r : report.renamed) renamed.append(nb::make_tuple(r.name, r.found_as));
+  nb::dict lists;
+  lists["loaded"] = report.loaded;
+  lists["missing"] = report.missing;
+  lists["unexpected"] = report.unexpected;
+  lists["mismatched"] = mismatched;
+  lists["cast"] = cast;
+  lists["renamed"] = renamed;
+  return lists;
+}
+
+// The model with the tensors of another where they fit, and what fitted.
+nb::tuple updated(const OpenedModel& graph, const OpenedModel& weights) {
+  Result<Updated> made = [&] {
+    const nb::gil_scoped_release released;
+    return update_model(*graph.model, *weights.model);
+  }();
+  Updated result = checked(std::move(made));
+  const nb::dict lists = lists_of(result.report);
+  return nb::make_tuple(OpenedModel{graph.bundle, std::make_shared<const Model>(std::move(result.model))}, lists);
+}
+
 // {what: names} as FitReport has them, and the pairs (entry of the module, entry of the model). `entries`: [(name, shape, dtype
 // or None)]; `rename`: a callable, or pairs of names.
 nb::tuple fit_entries(const OpenedModel& opened, const nb::list& entries, nb::handle rename, const std::string& prefix) {
@@ -150,21 +179,9 @@ nb::tuple fit_entries(const OpenedModel& opened, const nb::list& entries, nb::ha
     options.rename = nb::cast<std::vector<std::pair<std::string, std::string>>>(rename);
   }
   const Fit found = checked(fit(*opened.model, own, options));
-  const FitReport& report = found.report;
-  nb::list mismatched, cast, renamed, pairs;
-  for (const FitReport::Mismatch& m : report.mismatched)
-    mismatched.append(nb::make_tuple(m.name, tuple_of(m.file), tuple_of(m.module)));
-  for (const FitReport::Cast& c : report.cast) cast.append(nb::make_tuple(c.name, c.from, c.to));
-  for (const FitReport::Renamed& r : report.renamed) renamed.append(nb::make_tuple(r.name, r.found_as));
+  nb::list pairs;
   for (const Fit::Pair& pair : found.pairs) pairs.append(nb::make_tuple(pair.entry, pair.tensor));
-  nb::dict lists;
-  lists["loaded"] = report.loaded;
-  lists["missing"] = report.missing;
-  lists["unexpected"] = report.unexpected;
-  lists["mismatched"] = mismatched;
-  lists["cast"] = cast;
-  lists["renamed"] = renamed;
-  return nb::make_tuple(lists, pairs);
+  return nb::make_tuple(lists_of(found.report), pairs);
 }
 
 void save(const OpenedModel& opened, nb::handle to, const std::string& format, bool allow_loss, bool durable,
@@ -237,6 +254,7 @@ void bind_models(nb::module_& module) {
       .def("save", save, nb::arg("path"), nb::arg("format"), nb::arg("allow_loss"), nb::arg("durable"), nb::arg("shard_bytes"),
            nb::arg("alignment"), nb::arg("compress"), nb::arg("progress").none(), nb::arg("beside"), nb::arg("may_go"))
       .def("fit", fit_entries, nb::arg("entries"), nb::arg("rename").none(), nb::arg("prefix"))
+      .def("updated", updated, nb::arg("weights"))
       .def("with_metadata", with_other_metadata, nb::arg("describe"), nb::arg("metadata"))
       .def_prop_ro("parameters", [](const OpenedModel& m) { return m.model->parameters(); })
       .def_prop_ro("format", [](const OpenedModel& m) { return m.model->origin().format; })

@@ -100,6 +100,9 @@ class Model:
     ) -> tuple[dict[str, list[Any]], list[tuple[int, int]]]:
         """{list of FitReport (ops/fit.h): what is in it}, and (entry of the module, entry of the model) of equal shapes."""
 
+    def updated(self, weights: Model) -> tuple[Model, dict[str, Any]]:
+        """The model with the tensors of another where they fit, and {list of FitReport (ops/fit.h): what is in it}."""
+
     def with_metadata(self, describe: Callable[[Any], tuple[Any, ...]], metadata: dict[str, Any]) -> Model:
         """The same model with other metadata."""
 

@@ -74,7 +74,8 @@ Result<ObjectGraph::Node> read_node(ProtoReader message) {
   }
 }
 
-// Where the walk from the root, broad first, met each object.
+// Where the walk from the root, broad first, met each object; by names that start with '_' (an optimizer's
+// _trainable_variables) only what no others lead to.
 struct Walk {
   struct Met {
     std::uint64_t parent = kNoParent;
@@ -92,18 +93,28 @@ Walk walk(const ObjectGraph& graph, const Limits& limits) {
   if (graph.nodes.empty()) return walk;
   walk.nodes[0].is_met = true;
   walk.order.push_back(0);
-  for (std::size_t i = 0; i < walk.order.size(); ++i) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> inner;  // node and child, in the order in which they were met
+  const auto meet = [&](std::uint64_t node, std::size_t c) {
+    const std::uint64_t child = graph.nodes[node].children[c].node;
+    Walk::Met& met = walk.nodes[child];
+    if (std::exchange(met.is_met, true)) return;
+    met.parent = node;
+    met.child = c;
+    met.depth = walk.nodes[node].depth + 1;
+    walk.order.push_back(child);
+  };
+  for (std::size_t i = 0, next = 0; i < walk.order.size(); ++i) {
     const std::uint64_t node = walk.order[i];
-    if (walk.nodes[node].depth + 4 > limits.depth) continue;
     const auto& children = graph.nodes[node].children;
-    for (std::size_t c = 0; c < children.size(); ++c) {
-      Walk::Met& met = walk.nodes[children[c].node];
-      if (std::exchange(met.is_met, true)) continue;
-      met.parent = node;
-      met.child = c;
-      met.depth = walk.nodes[node].depth + 1;
-      walk.order.push_back(children[c].node);
+    const bool is_deep = walk.nodes[node].depth + 4 > limits.depth;
+    for (std::size_t c = 0; c < children.size() && !is_deep; ++c) {
+      if (children[c].name.starts_with('_')) {
+        inner.emplace_back(node, c);
+      } else {
+        meet(node, c);
+      }
     }
+    for (; i + 1 == walk.order.size() && next < inner.size(); ++next) meet(inner[next].first, inner[next].second);
   }
   return walk;
 }

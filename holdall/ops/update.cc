@@ -1,0 +1,106 @@
+#include "holdall/ops/update.h"
+
+#include <map>
+
+#include "holdall/base/text.h"
+#include "holdall/core/cast.h"
+#include "holdall/ops/edit.h"
+#include "holdall/ops/glob.h"
+
+namespace holdall {
+namespace {
+
+// What else the graph's tensors are called: attribute paths first, then full names; none that two of them have.
+std::map<std::string, std::string, std::less<>> aliases_of(const Model& graph) {
+  std::map<std::string, std::string, std::less<>> aliases;
+  const Value variables = graph.metadata().find("variables");
+  for (const std::string_view kind : {"path", "full_name"}) {
+    for (std::size_t i = 0; variables.is(ValueKind::kDict) && i < variables.size(); ++i) {
+      const auto alias = variables.mapped(i).find_string(kind);
+      if (!alias || !variables.key(i).is(ValueKind::kString) || graph.find(*alias) != nullptr) continue;
+      const auto [place, is_new] = aliases.emplace(*alias, variables.key(i).as_string());
+      if (!is_new && kind == "path") place->second.clear();
+    }
+  }
+  return aliases;
+}
+
+}  // namespace
+
+Result<Updated> update_model(const Model& graph, const Model& weights,
+                             const std::vector<std::pair<std::string, std::string>>& rename) {
+  std::vector<FitEntry> entries;
+  for (const NamedTensor& entry : graph.tensors()) entries.push_back({entry.name, entry.tensor.shape(), entry.tensor.dtype()});
+  const auto aliases = aliases_of(graph);
+  FitOptions options;
+  options.renamer = [&](const std::string& name) {
+    std::string wanted = renamed(rename, name).value_or(name);
+    if (graph.find(wanted) != nullptr) return wanted;
+    const auto alias = aliases.find(wanted);
+    return alias == aliases.end() || alias->second.empty() ? wanted : alias->second;
+  };
+  HOLDALL_ASSIGN(Fit found, fit(weights, entries, options));
+  Edits edits = Edits::none(graph);
+  for (const Fit::Pair& pair : found.pairs) {
+    const Tensor& given = weights.tensors()[pair.tensor].tensor;
+    const DType wanted = graph.tensors()[pair.entry].tensor.dtype();
+    edits.tensors[pair.entry] = given;
+    if (given.dtype() == wanted) continue;
+    Result<Tensor> made = cast(given, wanted);
+    if (!made) return std::move(made).error().with(text("tensor '{}'", weights.tensors()[pair.tensor].name));
+    edits.tensors[pair.entry] = std::move(*made);
+  }
+  HOLDALL_ASSIGN(Model model, edit_model(graph, std::move(edits)));
+  return Updated{std::move(model), std::move(found.report)};
+}
+
+Result<UpdateReport> update_file(const std::string& graph, const std::string& weights, const std::string& output,
+                                 const UpdateOptions& options) {
+  HOLDALL_ASSIGN(const Model own, open_model(graph, options.open));
+  HOLDALL_ASSIGN(const Model given, open_model(weights, options.open));
+  HOLDALL_ASSIGN(Updated updated, update_model(own, given, options.rename));
+  UpdateReport report{graph, weights, output, own.origin().format, false, std::move(updated.report)};
+  if (!report.fit.unexpected.empty() || !report.fit.mismatched.empty()) return report;
+  SaveOptions save = options.save;
+  save.to = report.format;
+  HOLDALL_TRY(refuse_own_input(given, output));
+  HOLDALL_TRY(save_model(updated.model, output, save));
+  report.written = true;
+  return report;
+}
+
+void write_update(JsonWriter& writer, const UpdateReport& report) {
+  const auto list = [&](std::string_view key, const std::vector<std::string>& names) {
+    writer.key(key).begin_array();
+    for (const std::string& each : names) writer.string(each);
+    writer.end_array();
+  };
+  const auto sizes = [&](std::string_view key, const Shape& shape) {
+    writer.key(key).begin_array();
+    for (const std::uint64_t size : shape) writer.unsigned_integer(size);
+    writer.end_array();
+  };
+  writer.begin_object().key("graph").string(report.graph).key("weights").string(report.weights);
+  writer.key("output").string(report.output).key("format").string(report.format).key("written").boolean(report.written);
+  list("loaded", report.fit.loaded);
+  list("missing", report.fit.missing);
+  list("unexpected", report.fit.unexpected);
+  writer.key("mismatched").begin_array();
+  for (const auto& each : report.fit.mismatched) {
+    writer.begin_object().key("name").string(each.name);
+    sizes("file", each.file);
+    sizes("graph", each.module);
+    writer.end_object();
+  }
+  writer.end_array().key("cast").begin_array();
+  for (const auto& each : report.fit.cast) {
+    writer.begin_object().key("name").string(each.name).key("from").string(each.from).key("to").string(each.to).end_object();
+  }
+  writer.end_array().key("renamed").begin_array();
+  for (const auto& each : report.fit.renamed) {
+    writer.begin_object().key("name").string(each.name).key("found_as").string(each.found_as).end_object();
+  }
+  writer.end_array().end_object();
+}
+
+}  // namespace holdall

@@ -1,0 +1,53 @@
+// Update: the same graph with other weights. The model of a graph (a SavedModel, a checkpoint with its object graph) keeps its
+// names, tree, metadata and side files and gets its tensors' values from another model.
+//
+// Thread-safety and ownership: pure; the result shares the storages of both models.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "holdall/codec/json.h"
+#include "holdall/core/model.h"
+#include "holdall/ops/convert.h"
+#include "holdall/ops/fit.h"
+
+namespace holdall {
+
+struct Updated {
+  Model model;
+  // `module` is the graph: missing are tensors of the graph that keep their values, unexpected the weights' that it has no
+  // place for.
+  FitReport report;
+  bool complete() const noexcept { return report.unexpected.empty() && report.mismatched.empty(); }
+};
+
+// A tensor of the weights goes where the graph has its name, the path of the attribute that the graph's metadata tells of a
+// variable ("layers.0.kernel"), or the variable's full name; under prefixes as fit() finds them. It is cast to the graph's
+// dtype. `rename`: names of the weights to such names. Errors: those of fit(); unsupported for a dtype that cannot be cast.
+Result<Updated> update_model(const Model& graph, const Model& weights,
+                             const std::vector<std::pair<std::string, std::string>>& rename = {});
+
+struct UpdateOptions {
+  OpenOptions open = {};
+  SaveOptions save = {};
+  std::vector<std::pair<std::string, std::string>> rename = {};
+};
+
+struct UpdateReport {
+  std::string graph, weights, output, format;
+  bool written = false;  // false: the weights do not fit, nothing was touched
+  FitReport fit;
+};
+
+// Writes the graph at `graph` with the weights at `weights` to `output`, in the graph's format. Errors: those of
+// update_model(), of opening and of save_model().
+Result<UpdateReport> update_file(const std::string& graph, const std::string& weights, const std::string& output,
+                                 const UpdateOptions& options = {});
+
+// {"graph","weights","output","format","written","loaded","missing","unexpected","mismatched":[{"name","file","graph"}],
+//  "cast":[{"name","from","to"}],"renamed":[{"name","found_as"}]}
+void write_update(JsonWriter& writer, const UpdateReport& report);
+
+}  // namespace holdall
