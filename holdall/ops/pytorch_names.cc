@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <numeric>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "holdall/base/text.h"
@@ -118,6 +118,14 @@ Result<Tensor> changed(const Tensor& tensor, Change change) {
   return axes == as_they_are ? tensor : with_axes(tensor, axes);
 }
 
+// Keras writes a layer that several share once for each.
+Result<bool> are_equal(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
+  HOLDALL_ASSIGN(const Digest digest, a.digest());
+  HOLDALL_ASSIGN(const Digest other, b.digest());
+  return digest == other;
+}
+
 const Rule* rule_for(Source source, std::string_view name, Runs& runs) {
   const auto rule = std::find_if(kRules.begin(), kRules.end(),
                                  [&](const Rule& r) { return r.source == source && fits(r.pattern, name, runs); });
@@ -142,7 +150,7 @@ Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& r
   builder.warnings = model.warnings();
   builder.left_out = model.left_out();
   std::vector<std::string> names;
-  std::set<std::string> taken;
+  std::map<std::string, const NamedTensor*> taken;
   std::size_t left_out = 0;
   for (const NamedTensor& entry : model.tensors()) {
     Runs runs;
@@ -155,7 +163,10 @@ Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& r
       continue;
     }
     std::string name = filled(rule->name, runs);
-    if (!taken.insert(name).second) {
+    const auto [before, is_new] = taken.emplace(name, &entry);
+    if (!is_new) {
+      HOLDALL_ASSIGN(const bool same, are_equal(before->second->tensor, entry.tensor));
+      if (same) continue;
       return invalid_argument(text("'{}' and a tensor before it would both be called '{}'", entry.name, name))
           .in(model.origin().path);
     }

@@ -70,6 +70,14 @@ TEST(PyTorchNames, OfTransformersHdf5) {
               ElementsAre(0, 3, 1, 4, 2, 5));
 }
 
+// T5's embeddings stand in tf_model.h5 for the encoder, for the decoder, and for themselves.
+TEST(PyTorchNames, OfASharedLayerAreOne) {
+  const Model model =
+      renamed_of({{"decoder/shared/shared/embeddings:0", {7, 3}}, {"shared/shared/shared/embeddings:0", {7, 3}}});
+  EXPECT_EQ(model.tensors().size(), 1u);
+  EXPECT_EQ(shape_of(model, "shared.weight"), Shape({7, 3}));
+}
+
 TEST(PyTorchNames, OfGooglesBert) {
   const Model model = renamed_of({
       {"bert/embeddings/word_embeddings", {7, 3}},
@@ -108,7 +116,7 @@ TEST(PyTorchNames, OfWhatNobodyKnowsAreRefusedByName) {
   EXPECT_EQ(with_pytorch_names(model_of({{"w", {1}}}), renamed).error().code(), Code::kUnsupported);
   const auto strange = with_pytorch_names(model_of({{"model/wte", {1}}, {"model/wpe", {1}}, {"model/h0/odd", {1}}}), renamed);
   EXPECT_THAT(strange.error().to_string(), HasSubstr("model/h0/odd"));
-  const auto twice = with_pytorch_names(model_of({{"a/m/x/kernel:0", {1, 1}}, {"a/m/x/embeddings:0", {1, 1}}}), renamed);
+  const auto twice = with_pytorch_names(model_of({{"a/m/x/kernel:0", {1, 1}}, {"a/m/x/embeddings:0", {1, 2}}}), renamed);
   EXPECT_EQ(twice.error().code(), Code::kInvalidArgument);
 }
 

@@ -1,0 +1,69 @@
+"""TensorFlow's models under PyTorch's names: transformers' PyTorch classes load what TensorFlow kept, and give what TensorFlow gave."""
+
+import json
+import os
+import zipfile
+
+import numpy
+import pytest
+import torch
+import transformers
+
+import holdall
+
+HERE = os.path.join(os.path.dirname(__file__), "tensorflow_names")
+CLASSES = {
+    "bert": ("BertForQuestionAnswering", "start_logits"),
+    "roberta": ("RobertaForMaskedLM", "logits"),
+    "distilbert": ("DistilBertForSequenceClassification", "logits"),
+    "gpt2": ("GPT2LMHeadModel", "logits"),
+    "t5": ("T5ForConditionalGeneration", "logits"),
+    "vit": ("ViTForImageClassification", "logits"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def unpacked(name):
+        with zipfile.ZipFile(os.path.join(HERE, name + ".zip")) as archive:
+            archive.extractall(tmp_path / name)
+        return tmp_path / name
+
+    return unpacked
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_tensorflow_folder_runs_in_pytorch(name, folder, tmp_path):
+    source, out = folder(name), tmp_path / "out"
+    report = holdall.convert(source, out, format="huggingface", names="pytorch", check=True)
+    assert report["differing"] == [] and len(report["renamed"]) >= report["tensors"]
+    of, what = CLASSES[name]
+    model, info = getattr(transformers, of).from_pretrained(out, output_loading_info=True)
+    assert [list(info[key]) for key in ("missing_keys", "unexpected_keys", "mismatched_keys")] == [[], [], []]
+    known = numpy.load(source / "io.npz")
+    inputs = {key: torch.from_numpy(known[key]) for key in known.files if key != "output"}
+    with torch.no_grad():
+        output = model.eval()(**inputs)[what]
+    # Products of other libraries, in another order.
+    torch.testing.assert_close(output, torch.from_numpy(known["output"]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "tied"), [("google-bert", {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}), ("openai-gpt2", set())])
+def test_an_original_checkpoint_is_what_transformers_made_of_it(name, tied, folder, tmp_path):
+    source, out = folder(name), tmp_path / "model.safetensors"
+    report = holdall.convert(source, out, names="pytorch")
+    state = holdall.load(out)
+    known = numpy.load(source / "state.npz")
+    assert set(known.files) - tied == set(state)
+    for key, value in state.items():
+        assert value.dtype == known[key].dtype and value.shape == known[key].shape and (value == known[key]).all(), key
+    assert ("optimizer" in json.dumps(report["warnings"])) == (name == "google-bert")
+
+
+def test_names_of_no_known_model_are_refused(tmp_path):
+    holdall.save({"w": numpy.zeros(3, numpy.float32)}, tmp_path / "w.safetensors")
+    with pytest.raises(holdall.UnsupportedError, match="Google"):
+        holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="pytorch")
+    with pytest.raises(ValueError, match="pytorch"):
+        holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="flax")
+    assert not os.path.exists(tmp_path / "out.safetensors")
