@@ -82,9 +82,9 @@ def _paired(model: _model.Model, own: Mapping[str, Any], rename: Rename | None, 
             best = made
     if best is not None:
         return best
-    error = MismatchError(str(last), path=model.path)
-    error.report = Report(missing=list(own))
-    raise error from last
+    refused = MismatchError(str(last), path=model.path)
+    refused.report = Report(missing=list(own))
+    raise refused from last
 
 
 def _fitted(
