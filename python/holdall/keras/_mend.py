@@ -27,13 +27,12 @@ _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
     }),
     "Embedding": {"input_length": ()},
     "TextVectorization": {"sparse": (False, None)},
-    "RandomFlip": {}, "StringLookup": {"vocabulary_size": ()}, "IntegerLookup": {"vocabulary_size": ()},
 }  # fmt: skip
 # Those that say nothing about what is computed, whatever they are.
 _IDLE: dict[str, tuple[str, ...]] = {
     "LSTM": ("implementation",), "GRU": ("implementation",), "SimpleRNN": ("implementation",), "ConvLSTM2D": ("implementation",),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"), ("kernel_initializer",)),
-    "Embedding": ("input_length",), "StringLookup": ("vocabulary_size",), "IntegerLookup": ("vocabulary_size",),
+    "Embedding": ("input_length",),
 }  # fmt: skip
 _RENAMED: dict[str, dict[str, str]] = {"InputLayer": {"batch_input_shape": "batch_shape"}, "Dropout": {"p": "rate"}}
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
