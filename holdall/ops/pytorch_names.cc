@@ -12,17 +12,17 @@
 namespace holdall {
 namespace {
 
-enum class Source : std::uint8_t { kTransformers, kGoogleBert, kOpenAiGpt2 };
+enum class Writer : std::uint8_t { kTransformers, kGoogleBert, kOpenAiGpt2 };
 enum class Change : std::uint8_t { kNone, kTransposed, kSqueezed, kLeftOut };
 
 struct Rule {
-  Source source;
+  Writer source;
   std::string_view pattern, name;
   Change change;
 };
 
 constexpr std::array kRules = {
-#define HOLDALL_NAME(source, pattern, name, change) Rule{Source::source, pattern, name, Change::change},
+#define HOLDALL_NAME(source, pattern, name, change) Rule{Writer::source, pattern, name, Change::change},
 #include "holdall/ops/pytorch_names.inc"
 #undef HOLDALL_NAME
 };
@@ -80,15 +80,15 @@ std::string of_transformers(std::string_view name) {
   return result;
 }
 
-std::optional<Source> source_of(const Model& model) {
+std::optional<Writer> source_of(const Model& model) {
   const auto has = [&](std::string_view name) { return model.find(name) != nullptr; };
-  if (has("model/wte") && has("model/wpe")) return Source::kOpenAiGpt2;
-  if (has("bert/embeddings/word_embeddings")) return Source::kGoogleBert;
+  if (has("model/wte") && has("model/wpe")) return Writer::kOpenAiGpt2;
+  if (has("bert/embeddings/word_embeddings")) return Writer::kGoogleBert;
   const auto is_keras = [](const NamedTensor& entry) {
     return entry.name.ends_with(":0") && std::count(entry.name.begin(), entry.name.end(), '/') >= 2;
   };
   const auto& tensors = model.tensors();
-  if (!tensors.empty() && std::all_of(tensors.begin(), tensors.end(), is_keras)) return Source::kTransformers;
+  if (!tensors.empty() && std::all_of(tensors.begin(), tensors.end(), is_keras)) return Writer::kTransformers;
   return std::nullopt;
 }
 
@@ -126,7 +126,7 @@ Result<bool> are_equal(const Tensor& a, const Tensor& b) {
   return digest == other;
 }
 
-const Rule* rule_for(Source source, std::string_view name, Runs& runs) {
+const Rule* rule_for(Writer source, std::string_view name, Runs& runs) {
   const auto rule = std::find_if(kRules.begin(), kRules.end(),
                                  [&](const Rule& r) { return r.source == source && fits(r.pattern, name, runs); });
   return rule == kRules.end() ? nullptr : &*rule;
@@ -135,14 +135,14 @@ const Rule* rule_for(Source source, std::string_view name, Runs& runs) {
 }  // namespace
 
 Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& renamed) {
-  const std::optional<Source> source = source_of(model);
+  const std::optional<Writer> source = source_of(model);
   if (!source) {
     return unsupported("the names are not those of transformers' TensorFlow models, Google's BERT or OpenAI's GPT-2")
         .in(model.origin().path);
   }
   ModelBuilder builder(model.arena().clone());
   // What Keras notes beside its weights is about that file: its groups and their names.
-  if (source != Source::kTransformers) builder.metadata = model.metadata().id();
+  if (source != Writer::kTransformers) builder.metadata = model.metadata().id();
   builder.config = model.config() ? model.config().id() : kNoNode;
   builder.side_files = model.side_files();
   builder.origin = model.origin();
@@ -154,7 +154,7 @@ Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& r
   std::size_t left_out = 0;
   for (const NamedTensor& entry : model.tensors()) {
     Runs runs;
-    const std::string plain = source == Source::kTransformers ? of_transformers(entry.name) : entry.name;
+    const std::string plain = source == Writer::kTransformers ? of_transformers(entry.name) : entry.name;
     const Rule* rule = rule_for(*source, plain, runs);
     if (rule == nullptr)
       return unsupported(text("no rule says what '{}' is called in PyTorch", entry.name)).in(model.origin().path);
