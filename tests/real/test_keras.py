@@ -7,7 +7,7 @@ import zipfile
 import numpy
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ["KERAS_BACKEND"] = "tensorflow"
 h5py = pytest.importorskip("h5py")
 keras = pytest.importorskip("keras")
 
