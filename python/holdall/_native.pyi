@@ -174,6 +174,7 @@ def convert(
     dtype: str | None,
     select: Sequence[str],
     rename: Sequence[tuple[str, str]],
+    names: str | None,
     allow_loss: bool,
     check: bool,
     shard_bytes: int,

@@ -90,7 +90,7 @@ def test_a_full_disk_is_told_at_close(made, small_disk):
 
 def test_a_run_goes_on_from_what_is_on_a_full_disk(made, small_disk):
     """Full to the last byte, where not even who goes on can be noted."""
-    saved = big()
+    saved = big(1_000_000)
     with holdall.Checkpointer(small_disk / "runs", signals=()) as ckpt:
         ckpt.track(**saved)
         ckpt.save(step=1)
@@ -98,7 +98,7 @@ def test_a_run_goes_on_from_what_is_on_a_full_disk(made, small_disk):
     with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
         while file.write(bytes(4096)):
             pass
-    own = big()
+    own = big(1_000_000)
     ckpt = made(small_disk / "runs")
     assert ckpt.resume(**own).step == 1 and own["model"].weight.equal(saved["model"].weight)
     filler.unlink()

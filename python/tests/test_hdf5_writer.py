@@ -17,7 +17,7 @@ DTYPES = "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 float32
 OPAQUE = {"bfloat16": ml_dtypes.bfloat16, "float8_e4m3fn": ml_dtypes.float8_e4m3fn}
 SHAPES = {"matrix": (3, 4), "scalar": (), "empty": (0, 2), "large": (300, 70)}
 ATTRIBUTES = {
-    "text": "hé", "bytes": b"by", "fixed": [b"ab", b"cde"], "texts": ["ab", "ç", ""], "integer": 3, "real": 1.5, "flag": True, "élan": numpy.float32(2),
+    "text": "hé", "bytes": b"by", "fixed": numpy.array([b"ab", b"cde"]), "texts": ["ab", "ç", ""], "integer": 3, "real": 1.5, "flag": True, "élan": numpy.float32(2),
     "json": b"x" * 300_000, "none": [], "numpy": numpy.bytes_(b"abc"), "array": numpy.arange(6).reshape(2, 3),
 }  # fmt: skip
 
@@ -124,7 +124,7 @@ def test_chunks_of_every_shape(tmp_path, shape):
 
 
 def test_what_no_header_holds_is_refused_and_nothing_is_written(tmp_path):
-    for name, value in (("long", [b"n" * 40_000] * 2), ("", 1), ("a\0b", 1)):
+    for name, value in (("long", numpy.array([b"n" * 40_000] * 2)), ("", 1), ("a\0b", 1)):
         group = _recorded.Group()
         group.attrs[name] = value
         with pytest.raises(holdall.Error):

@@ -64,6 +64,6 @@ def test_names_of_no_known_model_are_refused(tmp_path):
     holdall.save({"w": numpy.zeros(3, numpy.float32)}, tmp_path / "w.safetensors")
     with pytest.raises(holdall.UnsupportedError, match="Google"):
         holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="pytorch")
-    with pytest.raises(ValueError, match="pytorch"):
+    with pytest.raises(holdall.Error, match="pytorch"):
         holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="flax")
     assert not os.path.exists(tmp_path / "out.safetensors")

@@ -127,13 +127,13 @@ def _names(path: str | bytes) -> list[str]:
 
 
 def attribute(value: Any) -> Value:
-    """What h5py makes of it: a text of any length of str and bytes, NumPy's own of all else."""
+    """What h5py makes of it: texts of any length of str, bytes and lists of bytes, NumPy's own of all else."""
     if type(value) is str:
         return ("text", "utf8", (), [value.encode("utf-8")])
     if type(value) is bytes:
         return ("text", "ascii", (), [value])
     array = numpy.asarray(value)
-    if array.dtype.kind == "S" and not isinstance(value, numpy.bytes_):
+    if array.dtype.kind == "S" and not isinstance(value, numpy.bytes_ | numpy.ndarray):
         return ("text", "ascii", tuple(array.shape), [bytes(text) for text in array.reshape(-1)])
     return elements(array)
 
