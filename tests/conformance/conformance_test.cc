@@ -20,11 +20,9 @@ namespace fs = std::filesystem;
 struct Traits {
   std::string_view id;
   std::string_view extension = {};  // of the files to try, where the format has several; empty: its first
-  bool keeps_tree = true;           // nesting, sharing and plain values come back
   bool finds_flips = true;          // every flipped bit that changes what is read is refused, or found by verify
-  bool counts_tensors = true;       // Limits::tensors holds
   bool keeps_views = true;          // a tensor that is a view of another's memory is one again
-  bool writes_any = true;           // models from anywhere, not only those that it has read
+  std::string_view unwritten = {};  // why models from elsewhere are not written; its own tests write those that it has read
 };
 
 // The promises that a format does not make, and why.
@@ -32,12 +30,10 @@ constexpr Traits kTraits[] = {
     // A pickle has no checksum, and NumPy pickles views as copies.
     {.id = "pickle", .finds_flips = false, .keeps_views = false},
     {.id = "joblib", .finds_flips = false, .keeps_views = false},
-    // A graph is written with other weights, never made.
-    {.id = "tf-savedmodel", .writes_any = false},
+    {.id = "tf-savedmodel", .unwritten = "a graph is written with other weights, never made"},
     // A .npy file holds one array.
     {.id = "numpy", .extension = ".npz"},
-    // Variables of Keras's layers alone.
-    {.id = "keras", .writes_any = false},
+    {.id = "keras", .unwritten = "its files hold variables of Keras's layers alone"},
     // The metadata that every version of HDF5 reads have no checksums.
     {.id = "keras-h5", .finds_flips = false},
 };
@@ -58,7 +54,8 @@ class EveryFormat : public ::testing::TestWithParam<const Format*> {
 
   const Format& format() const { return *GetParam(); }
   Traits traits() const { return traits_of(format()); }
-  bool is_written() const { return format().plan != nullptr && traits().writes_any; }
+  bool is_written() const { return unwritten().empty(); }
+  std::string_view unwritten() const { return format().plan == nullptr ? "it is read only" : traits().unwritten; }
 
   std::string file_name() const {
     if (format().extensions.empty()) return "model";
@@ -117,7 +114,7 @@ class EveryFormat : public ::testing::TestWithParam<const Format*> {
 };
 
 TEST_P(EveryFormat, PlainTensorsComeBackEqual) {
-  if (!is_written()) GTEST_SKIP() << "read only, or declared in kTraits";
+  if (!is_written()) GTEST_SKIP() << unwritten();
   const Model model = plain();
   const auto path = written(model);
   ASSERT_TRUE(path) << path.error().to_string();
@@ -131,7 +128,7 @@ TEST_P(EveryFormat, PlainTensorsComeBackEqual) {
 }
 
 TEST_P(EveryFormat, ACheckpointComesBackWithItsTree) {
-  if (!is_written() || !traits().keeps_tree) GTEST_SKIP() << "declared in kTraits";
+  if (!is_written()) GTEST_SKIP() << unwritten();
   const Model model = specimen();
   const auto path = written(model);
   ASSERT_TRUE(path) << path.error().to_string();
@@ -141,7 +138,7 @@ TEST_P(EveryFormat, ACheckpointComesBackWithItsTree) {
 }
 
 TEST_P(EveryFormat, AConfigIsKeptOrALoss) {
-  if (!is_written()) GTEST_SKIP() << "read only, or declared in kTraits";
+  if (!is_written()) GTEST_SKIP() << unwritten();
   const Model model = ModelBuilder::amended(plain(), "", [](ModelBuilder& builder) {
     builder.config = builder.arena->dict();
     builder.arena->set_item(builder.config, "hidden_size", builder.arena->integer(384));
@@ -161,7 +158,7 @@ TEST_P(EveryFormat, AConfigIsKeptOrALoss) {
 }
 
 TEST_P(EveryFormat, ACheckpointInShardsComesBackWithItsTreeOrShardsAreRefused) {
-  if (!is_written() || !traits().keeps_tree) GTEST_SKIP() << "declared in kTraits";
+  if (!is_written()) GTEST_SKIP() << unwritten();
   WriteOptions options;
   options.shard_bytes = 40;
   options.name = file_name();
@@ -184,7 +181,7 @@ TEST_P(EveryFormat, ACheckpointInShardsComesBackWithItsTreeOrShardsAreRefused) {
 }
 
 TEST_P(EveryFormat, AnEmptyModelIsHeldOrRefused) {
-  if (!is_written()) GTEST_SKIP() << "read only, or declared in kTraits";
+  if (!is_written()) GTEST_SKIP() << unwritten();
   ModelBuilder builder;
   builder.tree = builder.arena->dict();
   const Model model = *std::move(builder).named_by_tree();
@@ -196,7 +193,7 @@ TEST_P(EveryFormat, AnEmptyModelIsHeldOrRefused) {
 }
 
 TEST_P(EveryFormat, EveryDTypeIsHeldOrALoss) {
-  if (!is_written()) GTEST_SKIP() << "read only, or declared in kTraits";
+  if (!is_written()) GTEST_SKIP() << unwritten();
   for (std::size_t i = 0; i < all_dtypes().size(); ++i) {
     const auto dtype = static_cast<DType>(i);
     const Model model = of_dtype(dtype);
@@ -212,7 +209,7 @@ TEST_P(EveryFormat, EveryDTypeIsHeldOrALoss) {
 }
 
 TEST_P(EveryFormat, WhatIsWrittenIsSound) {
-  if (!is_written()) GTEST_SKIP() << "read only, or declared in kTraits";
+  if (!is_written()) GTEST_SKIP() << unwritten();
   const auto path = written(specimen());
   ASSERT_TRUE(path) << path.error().to_string();
   const auto bundle = Bundle::open(*path, {});
@@ -227,7 +224,7 @@ TEST_P(EveryFormat, WhatIsWrittenIsSound) {
 }
 
 TEST_P(EveryFormat, TruncationAtAnyByteIsNeverAnotherModel) {
-  if (!is_written() || format().folder) GTEST_SKIP() << "needs a file to cut";
+  if (!is_written() || format().folder) GTEST_SKIP() << (is_written() ? "needs a file to cut" : unwritten());
   const Model model = plain();
   const auto path = written(model);
   ASSERT_TRUE(path) << path.error().to_string();
@@ -242,7 +239,7 @@ TEST_P(EveryFormat, TruncationAtAnyByteIsNeverAnotherModel) {
 }
 
 TEST_P(EveryFormat, AFileOfAFolderThatIsCutOrMissingIsNeverAnotherModel) {
-  if (!is_written() || !format().folder) GTEST_SKIP() << "is no folder";
+  if (!is_written() || !format().folder) GTEST_SKIP() << (is_written() ? "is no folder" : unwritten());
   const Model model = plain();
   const auto path = written(model);
   ASSERT_TRUE(path) << path.error().to_string();
@@ -267,7 +264,7 @@ TEST_P(EveryFormat, AFileOfAFolderThatIsCutOrMissingIsNeverAnotherModel) {
 }
 
 TEST_P(EveryFormat, AFlippedBitIsRefusedOrFoundOrHarmless) {
-  if (!is_written() || format().folder) GTEST_SKIP() << "needs a file to damage";
+  if (!is_written() || format().folder) GTEST_SKIP() << (is_written() ? "needs a file to damage" : unwritten());
   const Model model = specimen();
   const auto path = written(model);
   ASSERT_TRUE(path) << path.error().to_string();
@@ -284,10 +281,9 @@ TEST_P(EveryFormat, AFlippedBitIsRefusedOrFoundOrHarmless) {
 }
 
 TEST_P(EveryFormat, LimitsHold) {
-  if (!is_written()) GTEST_SKIP() << "read only, or declared in kTraits";
+  if (!is_written()) GTEST_SKIP() << unwritten();
   const auto path = written(plain());
   ASSERT_TRUE(path) << path.error().to_string();
-  if (!traits().counts_tensors) GTEST_SKIP() << "declared in kTraits";
   Limits limits;
   limits.tensors = 2;
   limits.members = format().folder ? limits.members : 2;
@@ -314,7 +310,7 @@ class CountingSource final : public Source {
 };
 
 TEST_P(EveryFormat, OpeningReadsNoTensorBytes) {
-  if (!is_written() || format().folder) GTEST_SKIP() << "needs a file to watch";
+  if (!is_written() || format().folder) GTEST_SKIP() << (is_written() ? "needs a file to watch" : unwritten());
   constexpr std::uint64_t kBytes = 32u << 20;
   const auto path = written(large(kBytes));
   ASSERT_TRUE(path) << path.error().to_string();

@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <numeric>
 
 #include "holdall/base/text.h"
 #include "holdall/codec/compress.h"
 #include "holdall/formats/format.h"
+#include "holdall/formats/format_test_files.h"
 #include "holdall/io/execute.h"
 #include "holdall/objects/verdict.h"
 
@@ -25,11 +25,6 @@ using namespace std::string_literals;
 namespace fs = std::filesystem;
 
 const std::string kData = HOLDALL_SOURCE_DIR "/holdall/formats/joblib/testdata/";
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 Bundle in_memory(std::string bytes) { return Bundle::of(memory_source(Bytes::adopt(std::move(bytes)), "m.joblib")); }
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 
 #include "holdall/formats/format.h"
+#include "holdall/formats/format_test_files.h"
 
 namespace holdall {
 
@@ -21,12 +21,6 @@ Result<Model> open_path(const std::string& path) {
   HOLDALL_ASSIGN(const Format* found, detect(bundle, {}));
   EXPECT_EQ(found, &k_keras_format) << path;
   return k_keras_format.read(bundle, {});
-}
-
-std::string digest_of(const Tensor& tensor) {
-  const auto digest = tensor.digest();
-  EXPECT_TRUE(digest) << digest.error().to_string();
-  return digest ? to_hex(*digest) : "";
 }
 
 Findings acts_of(const std::string& file) {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include "holdall/formats/format.h"
+#include "holdall/formats/format_test_files.h"
 
 namespace holdall {
 
@@ -20,29 +20,6 @@ std::string golden(const std::string& name) {
 Result<Model> open_path(const std::string& path) {
   HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(path, {}));
   return k_keras_h5_format.read(bundle, {});
-}
-
-std::string digest_of(const Tensor& tensor) {
-  const auto digest = tensor.digest();
-  EXPECT_TRUE(digest) << digest.error().to_string();
-  return digest ? to_hex(*digest) : "";
-}
-
-std::vector<std::vector<std::string>> rows_of(const std::string& path) {
-  std::ifstream file(path);
-  std::vector<std::vector<std::string>> rows;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream cells(line);
-    rows.emplace_back();
-    for (std::string cell; std::getline(cells, cell, '\t');) rows.back().push_back(cell);
-  }
-  return rows;
-}
-
-std::string shape_text(const Shape& shape) {
-  std::string text;
-  for (const std::uint64_t size : shape) text += (text.empty() ? "" : ",") + std::to_string(size);
-  return text;
 }
 
 Verdict worst_of(const Findings& findings) {

@@ -1,15 +1,13 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <sstream>
 
 #include "holdall/codec/document.h"
 #include "holdall/codec/npy.h"
 #include "holdall/codec/zip.h"
 #include "holdall/formats/format.h"
+#include "holdall/formats/format_test_files.h"
 #include "holdall/io/execute.h"
 
 namespace holdall {
@@ -22,11 +20,6 @@ namespace fs = std::filesystem;
 
 std::string golden(const std::string& name) {
   return std::string(HOLDALL_SOURCE_DIR) + "/holdall/formats/numpy/testdata/" + name;
-}
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 class Numpy : public testing::Test {
@@ -62,12 +55,6 @@ Result<Model> open_bytes(std::string bytes) {
   return k_numpy_format.read(Bundle::of(memory_source(Bytes::adopt(std::move(bytes)), "file")), {});
 }
 
-std::string digest_of(const Tensor& tensor) {
-  const auto digest = tensor.digest();
-  EXPECT_TRUE(digest) << digest.error().to_string();
-  return digest ? to_hex(*digest) : "";
-}
-
 std::string tree_of(const Model& model) {
   JsonWriter writer;
   const auto name = [&](std::uint32_t index) -> std::string_view {
@@ -79,25 +66,8 @@ std::string tree_of(const Model& model) {
   return std::move(writer).take();
 }
 
-std::vector<std::vector<std::string>> golden_rows() {
-  std::ifstream file(golden("digests.tsv"));
-  std::vector<std::vector<std::string>> rows;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream cells(line);
-    rows.emplace_back();
-    for (std::string cell; std::getline(cells, cell, '\t');) rows.back().push_back(cell);
-  }
-  return rows;
-}
-
-std::string shape_text(const Shape& shape) {
-  std::string text;
-  for (const std::uint64_t size : shape) text += (text.empty() ? "" : ",") + std::to_string(size);
-  return text;
-}
-
 TEST_F(Numpy, ArraysOfEveryTypeAreReadAsNumPyReadsThem) {
-  const auto rows = golden_rows();
+  const auto rows = rows_of(golden("digests.tsv"));
   ASSERT_GT(rows.size(), 60u);
   for (const auto& row : rows) {
     const auto model = open_path(golden(row[0]));

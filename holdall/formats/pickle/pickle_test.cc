@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 
 #include "holdall/codec/document.h"
 #include "holdall/formats/format.h"
+#include "holdall/formats/format_test_files.h"
 #include "holdall/io/execute.h"
 
 namespace holdall {
@@ -23,11 +23,6 @@ using namespace std::string_literals;
 namespace fs = std::filesystem;
 
 const std::string kData = HOLDALL_SOURCE_DIR "/holdall/formats/pickle/testdata/";
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 Bundle in_memory(std::string bytes) { return Bundle::of(memory_source(Bytes::adopt(std::move(bytes)), "m.pkl")); }
 

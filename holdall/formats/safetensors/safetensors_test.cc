@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <sstream>
 
 #include "holdall/base/endian.h"
+#include "holdall/formats/format_test_files.h"
 #include "holdall/io/execute.h"
 
 namespace holdall {
@@ -23,20 +23,6 @@ using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
 const std::string kData = HOLDALL_SOURCE_DIR "/holdall/formats/safetensors/testdata/";
-
-// A folder that goes with the test.
-class Scratch {
- public:
-  Scratch() : path_(fs::temp_directory_path() / ("holdall-safetensors-" + std::to_string(::getpid()))) {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
-  }
-  ~Scratch() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
 
 Result<Model> open(const std::string& path) {
   HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(path, Limits()));
@@ -54,11 +40,6 @@ std::string file_of(const std::string& header, std::size_t data) {
 std::string fault(std::string bytes) {
   const auto model = k_safetensors_format.read(in_memory(std::move(bytes)), Context());
   return model ? "" : model.error().to_string();
-}
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 Tensor dense(DType dtype, Shape shape, std::string data) {

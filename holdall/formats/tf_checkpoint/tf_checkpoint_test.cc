@@ -2,14 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "holdall/codec/sstable.h"
 #include "holdall/core/state_dict.h"
+#include "holdall/formats/format_test_files.h"
 #include "holdall/formats/tf_checkpoint/slice_key.h"
 #include "holdall/io/execute.h"
 
@@ -26,29 +25,11 @@ namespace fs = std::filesystem;
 
 const std::string kData = HOLDALL_SOURCE_DIR "/holdall/formats/tf_checkpoint/testdata/";
 
-class Scratch {
- public:
-  Scratch() : path_(fs::temp_directory_path() / ("holdall-tf-checkpoint-" + std::to_string(::getpid()))) {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
-  }
-  ~Scratch() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
-
 Result<Model> open(const std::string& path) {
   HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(path, Limits()));
   HOLDALL_ASSIGN(const Format* format, detect(bundle, {}));
   EXPECT_EQ(format->id, "tf-checkpoint");
   return format->read(bundle, Context());
-}
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 // The lines of a .tsv, made of a model.

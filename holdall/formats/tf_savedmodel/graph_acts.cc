@@ -45,7 +45,7 @@ struct Sink {
 struct Origins {
   std::set<std::size_t> arguments = {};     // of the function that it is in
   std::vector<std::string> constants = {};  // texts
-  bool from_caller = false;                 // a placeholder: whoever runs the graph gives it
+  bool from_caller = false;                 // whoever runs the graph gives it
 };
 
 class Judge {

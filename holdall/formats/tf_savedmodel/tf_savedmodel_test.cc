@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "holdall/formats/format_test_files.h"
 #include "holdall/formats/tf_savedmodel/graph_acts.h"
 #include "holdall/io/execute.h"
 
@@ -25,29 +25,11 @@ const std::string kData = HOLDALL_SOURCE_DIR "/holdall/formats/tf_savedmodel/tes
 const std::string kKernel = "kernel/.ATTRIBUTES/VARIABLE_VALUE";
 const std::string kBias = "layers/0/.ATTRIBUTES/VARIABLE_VALUE";
 
-class Scratch {
- public:
-  Scratch() : path_(fs::temp_directory_path() / ("holdall-tf-savedmodel-" + std::to_string(::getpid()))) {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
-  }
-  ~Scratch() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
-
 Result<Model> open(const std::string& path) {
   HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(path, Limits()));
   HOLDALL_ASSIGN(const Format* format, detect(bundle, {}));
   EXPECT_EQ(format->id, "tf-savedmodel");
   return format->read(bundle, Context());
-}
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 Findings acts(const std::string& path) {
