@@ -187,12 +187,11 @@ class Hdf5Opener {
     const auto bytes = checked_multiply(elements, dataset->type->size);
     if (!bytes || *bytes > INT64_MAX) return corrupt("a data set of 2^63 bytes").at(metadata_.base() + header.address);
     dataset->bytes = *bytes;
-    const bool is_lazy = dataset->layout.kind == hdf5::Layout::Kind::kChunked || dataset->layout.address == kUndefined;
-    if (is_lazy) declared_ = checked_add(declared_, *bytes).value_or(UINT64_MAX);
+    declared_ = checked_add(declared_, *bytes).value_or(UINT64_MAX);
     return dataset;
   }
 
-  // What need not be in the file (chunks, data never written) is bounded by the bytes that are.
+  // What need not be in the file (chunks, data never written), or is in it once for several, is bounded by the bytes that are.
   Status judge_sizes() const {
     if (declared_ <= limits_.expansion_floor || declared_ / limits_.expansion <= file_->source_->size()) return {};
     return over_limit(text("data sets of {} bytes in a file of {}, {} times as much is allowed", declared_,
@@ -210,14 +209,14 @@ class Hdf5Opener {
   }
 
   // The object at a path from a group; kNowhere where the path leads nowhere or in circles.
-  std::uint32_t resolve(std::uint32_t from, std::string_view path, unsigned& hops) const {
+  std::uint32_t resolve(std::uint32_t from, std::string_view path, unsigned& hops) {
     if (++hops > kMostHops) return Hdf5Link::kNowhere;
     if (path.starts_with('/')) from = 0;
     while (!path.empty()) {
       const std::string_view part = path.substr(0, path.find('/'));
       path.remove_prefix(std::min(path.size(), part.size() + 1));
       if (part.empty() || part == ".") continue;
-      const Hdf5Link* link = file_->objects_[from].link(part);
+      const Hdf5Link* link = link_of(from, part);
       if (link == nullptr) return Hdf5Link::kNowhere;
       const std::uint32_t to = link->kind == Hdf5Link::Kind::kSoft ? resolve(from, link->target, hops) : link->object;
       if (to == Hdf5Link::kNowhere) return to;
@@ -226,12 +225,23 @@ class Hdf5Opener {
     return from;
   }
 
+  // The link of a name, found by it: a path may ask the same large group very often.
+  const Hdf5Link* link_of(std::uint32_t group, std::string_view name) {
+    const std::vector<Hdf5Link>& links = file_->objects_[group].links;
+    auto [known, is_new] = by_name_.try_emplace(group);
+    if (is_new)
+      for (const Hdf5Link& link : links) known->second.emplace(link.name, &link);
+    const auto found = known->second.find(name);
+    return found == known->second.end() ? nullptr : found->second;
+  }
+
   std::shared_ptr<Hdf5File> file_;
   hdf5::Metadata metadata_;
   hdf5::Headers headers_;
   const Limits& limits_;
   std::uint64_t root_ = kUndefined;
   NumberMap<std::uint32_t> by_address_;
+  NumberMap<TextViewMap<const Hdf5Link*>> by_name_;  // links of groups that paths lead through
   std::uint64_t links_ = 0;
   std::uint64_t declared_ = 0;
 };

@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,12 +73,10 @@ class Hdf5File : public std::enable_shared_from_this<Hdf5File> {
   // The elements as they are stored, row-major; texts of variable length as Tensor::strings() has them. `name` is for messages.
   // Errors: corrupt, unsupported (filters, external and virtual data, rows of variable length).
   Result<Blob> data(const Hdf5Dataset& dataset, std::string_view name) const;
-  // An attribute as values: numbers, booleans, texts (bytes where they are no UTF-8), lists of them by dimension; a compound is
-  // a dict, a null space is null. Errors: corrupt, limit.
-  Result<NodeId> value(Arena& arena, const hdf5::Attribute& attribute) const;
 
  private:
   friend class Hdf5Opener;
+  friend class Hdf5Values;
   Hdf5File(SourceRef source, const Limits& limits) : source_(std::move(source)), limits_(limits) {}
   hdf5::Metadata metadata() const;
   Result<Blob> texts(const Hdf5Dataset& dataset, std::string_view name) const;
@@ -92,6 +89,24 @@ class Hdf5File : public std::enable_shared_from_this<Hdf5File> {
   std::uint64_t checked_ = 0;
   std::vector<Hdf5Object> objects_;
   std::shared_ptr<hdf5::BandCache> cache_ = std::make_shared<hdf5::BandCache>();
+};
+
+// The attributes of a file's objects as values of an arena; heaps that several lie in are read once. Thread-safety: one thread.
+// Ownership: refers to the file and the arena.
+class Hdf5Values {
+ public:
+  Hdf5Values(const Hdf5File& file, Arena& arena);
+  ~Hdf5Values();
+  Hdf5Values(const Hdf5Values&) = delete;
+  Hdf5Values& operator=(const Hdf5Values&) = delete;
+
+  // Numbers, booleans, texts (bytes where they are no UTF-8), lists of them by dimension; a compound is a dict, a null space is
+  // null. Errors: corrupt, limit (Limits::value_bytes in the whole arena).
+  Result<NodeId> of(const hdf5::Attribute& attribute);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace holdall

@@ -5,6 +5,7 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/codec/hdf5_arrays.h"
+#include "holdall/codec/hdf5_tree1.h"
 #include "holdall/codec/hdf5_tree2.h"
 
 namespace holdall::hdf5 {
@@ -50,6 +51,11 @@ class TableReader {
       return corrupt(text("a chunk of {} bytes at {} passes the end of the file", chunk.stored, chunk.address))
           .at(metadata_.base() + chunk.address);
     }
+    // An entry of the table with what a hash table takes beside it.
+    constexpr std::uint64_t kEntryBytes = 64;
+    if (table_.chunks.size() >= metadata_.limits().value_bytes / kEntryBytes) {
+      return over_limit(text("more than {} chunks", metadata_.limits().value_bytes / kEntryBytes));
+    }
     if (!table_.chunks.emplace(number, chunk).second) {
       return corrupt(text("two chunks at the same place, number {}", number)).at(metadata_.base() + chunk.address);
     }
@@ -58,33 +64,24 @@ class TableReader {
   }
 
   Status node(std::uint64_t address, std::uint16_t below) {
-    const Widths widths = metadata_.widths;
-    const std::uint64_t prefix = 4 + 1 + 1 + 2 + 2 * std::uint64_t{widths.address};
-    HOLDALL_ASSIGN(Block head, metadata_.read(address, prefix));
-    Fields fields = metadata_.fields(std::move(head));
-    HOLDALL_TRY(fields.expect("TREE"));
-    HOLDALL_ASSIGN(const std::uint8_t type, fields.byte());
-    HOLDALL_ASSIGN(const std::uint8_t level, fields.byte());
-    HOLDALL_ASSIGN(const std::uint16_t used, fields.half());
-    if (type != 1 || level >= below) return fields.fault(text("a B-tree node of type {} and level {}", type, level));
     const std::uint64_t key = 4 + 4 + 8 * (std::uint64_t{rank_} + 1);
-    HOLDALL_ASSIGN(Block body, metadata_.read(address + prefix, used * (key + widths.address)));
-    Fields entries = metadata_.fields(std::move(body));
-    for (std::uint16_t i = 0; i < used; ++i) {
+    HOLDALL_ASSIGN(OldNode own, open_old_node(metadata_, address, 1, below, key + metadata_.widths.address));
+    Fields& entries = own.entries;
+    for (std::uint16_t i = 0; i < own.used; ++i) {
       Chunk chunk;
       HOLDALL_ASSIGN(chunk.stored, entries.word());
       HOLDALL_ASSIGN(chunk.mask, entries.word());
       Shape place(rank_);
       for (std::size_t d = 0; d < rank_; ++d) {
         HOLDALL_ASSIGN(const std::uint64_t offset, entries.number(8));
-        if (level == 0 && offset % layout_.chunk[d] != 0) {
+        if (own.level == 0 && offset % layout_.chunk[d] != 0) {
           return entries.fault(text("a chunk at {}, which is not a multiple of {}", offset, layout_.chunk[d]));
         }
         place[d] = offset / layout_.chunk[d];
       }
       HOLDALL_TRY(entries.skip(8));
       HOLDALL_ASSIGN(chunk.address, entries.address());
-      HOLDALL_TRY(level == 0 ? add(place, chunk) : node(chunk.address, level));
+      HOLDALL_TRY(own.level == 0 ? add(place, chunk) : node(chunk.address, own.level));
     }
     return {};
   }

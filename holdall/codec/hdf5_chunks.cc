@@ -87,7 +87,7 @@ class ChunkedSource final : public Source {
   }
 
   Status read_part(std::uint64_t band, std::uint64_t bytes, std::uint64_t offset, std::span<std::byte> out) const {
-    const BandCache::Key key(this, band);
+    const BandCache::Key key(owner_, band);
     auto decoded = facts_.cache->find(key);
     if (decoded == nullptr) {
       HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(bytes));
@@ -175,6 +175,11 @@ class ChunkedSource final : public Source {
       }
       return facts_.file->read_at(at, decoded);
     }
+    // What deflate and checksums may add to bytes that cannot be made fewer.
+    const std::uint64_t most = grid_.chunk_bytes + grid_.chunk_bytes / 64 + 1'024;
+    if (chunk.stored > most) {
+      return corrupt(text("a chunk of {} bytes is stored in {}, {} are allowed", grid_.chunk_bytes, chunk.stored, most)).at(at);
+    }
     scratch.stored.resize(static_cast<std::size_t>(chunk.stored));
     HOLDALL_TRY(facts_.file->read_at(at, scratch.stored));
     Status status = facts_.pipeline.decode(scratch.stored, chunk.mask, decoded, scratch.filters);
@@ -237,6 +242,7 @@ class ChunkedSource final : public Source {
   std::uint64_t row_bytes_ = 0;
   std::uint64_t band_bytes_ = 0;
   std::uint64_t chunks_in_band_ = 1;
+  std::uint64_t owner_ = facts_.cache->new_owner();
   mutable std::mutex mutex_;  // guards the three below until is_found_
   mutable bool is_found_ = false;
   mutable std::optional<Error> failure_;

@@ -6,6 +6,7 @@
 // Ownership: a source shares the file's source and the cache.
 #pragma once
 
+#include <atomic>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -19,7 +20,9 @@ namespace holdall::hdf5 {
 // Decoded bands, those used last.
 class BandCache {
  public:
-  using Key = std::pair<const void*, std::uint64_t>;  // whose band, and which
+  using Key = std::pair<std::uint64_t, std::uint64_t>;  // whose band, and which
+  // A number for whoever puts bands in, never given twice: bands outlive sources.
+  std::uint64_t new_owner() noexcept { return owners_.fetch_add(1); }
   std::shared_ptr<const Buffer> find(const Key& key);
   void put(const Key& key, std::shared_ptr<const Buffer> band);
   void drop(const Key& key);
@@ -32,6 +35,7 @@ class BandCache {
   std::mutex mutex_;
   std::list<Entry> entries_;  // used last first
   std::uint64_t bytes_ = 0;
+  std::atomic<std::uint64_t> owners_ = 0;
 };
 
 struct ChunkedFacts {

@@ -17,8 +17,6 @@ using hdf5::Class;
 using hdf5::Fields;
 using hdf5::Type;
 
-constexpr std::uint64_t kLargestTexts = 1u << 30;
-
 // A reference into the global heap: elements, address, number.
 struct Reference {
   std::uint32_t length = 0;
@@ -74,11 +72,15 @@ class Values {
       HOLDALL_ASSIGN(const NodeId item, nested(type, shape, dim + 1, data.subspan(static_cast<std::size_t>(i) * bytes, bytes)));
       items.push_back(item);
     }
-    if (arena_.memory() > metadata_.limits().value_bytes) return over_limit("attributes take too much memory");
     return arena_.list(items);
   }
 
-  NodeId said(std::string_view text) { return is_utf8(text) ? arena_.string(text) : arena_.bytes(text); }
+  // Many attributes may stand for the same bytes of a heap.
+  Result<NodeId> said(std::string_view text) {
+    const std::uint64_t most = metadata_.limits().value_bytes;
+    if (text.size() > most || arena_.memory() > most - text.size()) return over_limit("attributes take too much memory");
+    return is_utf8(text) ? arena_.string(text) : arena_.bytes(text);
+  }
 
   Result<NodeId> variable(const Type& type, std::span<const std::byte> data) {
     Fields fields = metadata_.fields({Bytes::copy(data), 0});
@@ -93,7 +95,8 @@ class Values {
     for (const hdf5::Member& member : type.members) {
       const auto field = data.subspan(static_cast<std::size_t>(member.offset), member.type->size);
       HOLDALL_ASSIGN(const NodeId value, element(*member.type, field));
-      arena_.set_item(dict, said(member.name), value);
+      HOLDALL_ASSIGN(const NodeId name, said(member.name));
+      arena_.set_item(dict, name, value);
     }
     return dict;
   }
@@ -158,11 +161,22 @@ class Values {
 
 }  // namespace
 
-Result<NodeId> Hdf5File::value(Arena& arena, const hdf5::Attribute& attribute) const {
-  if (attribute.space.is_null) return arena.null();
-  hdf5::Metadata reading = metadata();
-  auto value = Values(arena, reading).of(*attribute.type, attribute.space.shape, attribute.data);
-  if (!value) return std::move(value).error().in(source_->name()).with(text("attribute '{}'", attribute.name));
+struct Hdf5Values::State {
+  State(const Hdf5File& of, Arena& into, hdf5::Metadata reading)
+      : file(of), arena(into), metadata(std::move(reading)), values(into, metadata) {}
+  const Hdf5File& file;
+  Arena& arena;
+  hdf5::Metadata metadata;
+  Values values;
+};
+
+Hdf5Values::Hdf5Values(const Hdf5File& file, Arena& arena) : state_(std::make_unique<State>(file, arena, file.metadata())) {}
+Hdf5Values::~Hdf5Values() = default;
+
+Result<NodeId> Hdf5Values::of(const hdf5::Attribute& attribute) {
+  if (attribute.space.is_null) return state_->arena.null();
+  auto value = state_->values.of(*attribute.type, attribute.space.shape, attribute.data);
+  if (!value) return std::move(value).error().in(state_->file.source()->name()).with(text("attribute '{}'", attribute.name));
   return value;
 }
 
@@ -222,7 +236,8 @@ Result<Blob> Hdf5File::texts(const Hdf5Dataset& dataset, std::string_view name) 
     HOLDALL_ASSIGN(const Bytes object, referenced(heap, reference, 1));
     // The library writes a NUL behind a text that has it counted in.
     const std::string_view said = object.text().substr(0, object.text().find('\0'));
-    if (said.size() + 8 > kLargestTexts - out.size()) return over_limit(text("texts of more than {} bytes", kLargestTexts));
+    // Each lies in the file for itself.
+    HOLDALL_TRY(reading.charge(said.size(), reference.address));
     std::array<char, 8> length{};
     store_le<std::uint64_t>(length.data(), said.size());
     out.append(length.data(), length.size()).append(said);

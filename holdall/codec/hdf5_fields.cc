@@ -161,11 +161,16 @@ Result<Block> Metadata::read(std::uint64_t address, std::uint64_t size) {
   if (size > limits_.header_bytes) {
     return over_limit(text("a block of metadata has {} bytes, {} are allowed", size, limits_.header_bytes)).at(base_ + address);
   }
-  if (size > budget_) return corrupt("metadata leads back to itself").at(base_ + address);
-  budget_ -= size;
+  HOLDALL_TRY(charge(size, address));
   std::vector<std::byte> bytes(static_cast<std::size_t>(size));
   HOLDALL_TRY(copy(base_ + address, bytes));
   return Block{Bytes::adopt(std::move(bytes)), base_ + address};
+}
+
+Status Metadata::charge(std::uint64_t size, std::uint64_t address) {
+  if (size > budget_) return corrupt("metadata leads back to itself").at(checked_add(base_, address).value_or(UINT64_MAX));
+  budget_ -= size;
+  return {};
 }
 
 Result<Block> Metadata::read_at_most(std::uint64_t address, std::uint64_t size) {

@@ -99,6 +99,8 @@ class Metadata {
   Result<Block> read_at_most(std::uint64_t address, std::uint64_t size);
   // read(), with the last four bytes checked to be the lookup3 of those before, and left out. Errors: corrupt.
   Result<Block> read_checked(std::uint64_t address, std::uint64_t size);
+  // Counts bytes that were read already and are kept once more. Errors: corrupt when they pass the budget.
+  Status charge(std::uint64_t size, std::uint64_t address);
   Fields fields(Block block) const { return {std::move(block), widths}; }
   // Whether [address, address + size) lies in the file.
   bool holds(std::uint64_t address, std::uint64_t size) const noexcept;

@@ -80,10 +80,6 @@ std::uint32_t fletcher32(std::span<const std::byte> data) noexcept {
   return high << 16 | low;
 }
 
-bool Pipeline::has_checksums() const noexcept {
-  return std::any_of(filters_.begin(), filters_.end(), [](const Filter& filter) { return filter.id == kFletcher; });
-}
-
 Status Pipeline::check() const {
   for (const Filter& filter : filters_) {
     if (filter.id < kDeflate || filter.id > kFletcher) {

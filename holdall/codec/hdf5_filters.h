@@ -23,7 +23,6 @@ class Pipeline {
   explicit Pipeline(std::vector<Filter> filters) : filters_(std::move(filters)) {}
 
   bool empty() const noexcept { return filters_.empty(); }
-  bool has_checksums() const noexcept;
   // Errors: unsupported, with the name of the first filter that is not known here.
   Status check() const;
   // Undoes the filters, but for those whose bit is set in `mask`; fills `out` exactly. Errors: corrupt, unsupported.

@@ -16,8 +16,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto file = Hdf5File::open(memory_source(Bytes::copy({reinterpret_cast<const char*>(data), size}), "fuzz"), limits);
   if (!file) return 0;
   Arena arena;
+  Hdf5Values values(**file, arena);
   for (const Hdf5Object& object : (*file)->objects()) {
-    for (const hdf5::Attribute& attribute : object.attributes) (void)(*file)->value(arena, attribute);
+    for (const hdf5::Attribute& attribute : object.attributes) (void)values.of(attribute);
     if (object.dataset == nullptr || object.dataset->bytes > kMost) continue;
     (void)hdf5::npy_form(*object.dataset->type);
     const auto blob = (*file)->data(*object.dataset, "data");

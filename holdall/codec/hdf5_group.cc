@@ -5,6 +5,7 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/codec/hdf5_heaps.h"
+#include "holdall/codec/hdf5_tree1.h"
 #include "holdall/codec/hdf5_tree2.h"
 
 namespace holdall::hdf5 {
@@ -29,20 +30,11 @@ class SymbolTable {
  private:
   Status node(std::uint64_t address, std::uint16_t below) {
     const Widths widths = metadata_.widths;
-    const std::uint64_t prefix = 4 + 1 + 1 + 2 + 2 * std::uint64_t{widths.address};
-    HOLDALL_ASSIGN(Block head, metadata_.read(address, prefix));
-    Fields fields = metadata_.fields(std::move(head));
-    HOLDALL_TRY(fields.expect("TREE"));
-    HOLDALL_ASSIGN(const std::uint8_t type, fields.byte());
-    HOLDALL_ASSIGN(const std::uint8_t level, fields.byte());
-    HOLDALL_ASSIGN(const std::uint16_t used, fields.half());
-    if (type != 0 || level >= below) return fields.fault(text("a B-tree node of type {} and level {}", type, level));
-    HOLDALL_ASSIGN(Block body, metadata_.read(address + prefix, used * (std::uint64_t{widths.length} + widths.address)));
-    Fields entries = metadata_.fields(std::move(body));
-    for (std::uint16_t i = 0; i < used; ++i) {
-      HOLDALL_TRY(entries.skip(widths.length));
-      HOLDALL_ASSIGN(const std::uint64_t child, entries.address());
-      HOLDALL_TRY(level == 0 ? symbols(child) : node(child, level));
+    HOLDALL_ASSIGN(OldNode own, open_old_node(metadata_, address, 0, below, std::uint64_t{widths.length} + widths.address));
+    for (std::uint16_t i = 0; i < own.used; ++i) {
+      HOLDALL_TRY(own.entries.skip(widths.length));
+      HOLDALL_ASSIGN(const std::uint64_t child, own.entries.address());
+      HOLDALL_TRY(own.level == 0 ? symbols(child) : node(child, own.level));
     }
     return {};
   }
@@ -70,10 +62,15 @@ class SymbolTable {
     HOLDALL_TRY(entries.skip(4));
     HOLDALL_ASSIGN(const std::uint32_t target, entries.word());
     HOLDALL_TRY(entries.skip(12));
-    HOLDALL_ASSIGN(link.name, heap_.text_at(name));
+    // Names may lie within one another in the heap.
+    HOLDALL_ASSIGN(const std::string_view said, heap_.text_at(name));
+    HOLDALL_TRY(metadata_.charge(said.size(), link.address));
+    link.name = said;
     if (cached == 2) {
       link.kind = Link::Kind::kSoft;
-      HOLDALL_ASSIGN(link.target, heap_.text_at(target));
+      HOLDALL_ASSIGN(const std::string_view path, heap_.text_at(target));
+      HOLDALL_TRY(metadata_.charge(path.size(), link.address));
+      link.target = path;
     }
     if (links_.size() >= metadata_.limits().members) {
       return over_limit(text("a group has more than {} links", metadata_.limits().members));

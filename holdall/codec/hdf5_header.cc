@@ -117,7 +117,7 @@ Status Headers::add(ObjectHeader& header, std::uint16_t type, std::uint8_t flags
     HOLDALL_ASSIGN(const std::uint64_t size, fields.length());
     pending_.push_back({address, size});
   }
-  if (kind != MessageType::kNil && (flags & 2) != 0) {
+  if (kind != MessageType::kNil && type <= kLastKnown && (flags & 2) != 0) {
     HOLDALL_ASSIGN(data, shared(kind, data));
   }
   // Messages that say nothing count too: a header of version 1 tells how many there are.
@@ -135,8 +135,10 @@ Result<Block> Headers::shared(MessageType type, const Block& reference) {
     const auto serves = [&](const SharedIndex& index) { return (index.types >> static_cast<unsigned>(type) & 1) != 0; };
     const auto index = std::find_if(shared_.begin(), shared_.end(), serves);
     if (index == shared_.end()) return fields.fault("a shared message without a table of them");
-    HOLDALL_ASSIGN(FractalHeap heap, FractalHeap::open(metadata_, index->heap));
-    return heap.object(id.bytes);
+    if (!index->opened) {
+      HOLDALL_ASSIGN(index->opened, FractalHeap::open(metadata_, index->heap));
+    }
+    return index->opened->object(id.bytes);
   }
   HOLDALL_ASSIGN(const std::uint64_t address, fields.address());
   HOLDALL_ASSIGN(const ObjectHeader header, read(address));

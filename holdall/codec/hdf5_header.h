@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "holdall/codec/hdf5_heaps.h"
 #include "holdall/codec/hdf5_messages.h"
 
 namespace holdall::hdf5 {
@@ -20,6 +21,7 @@ struct Message {
 struct SharedIndex {
   std::uint16_t types = 0;  // bit n: messages of type n
   std::uint64_t heap = kUndefined;
+  std::optional<FractalHeap> opened = {};  // once asked
 };
 
 struct ObjectHeader {

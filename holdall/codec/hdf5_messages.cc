@@ -254,26 +254,24 @@ Result<Link> parse_link(Fields fields) {
   return link;
 }
 
-Result<Dense> parse_link_info(Fields fields) {
+namespace {
+
+// `order_bytes`: of the greatest creation order, which is passed over.
+Result<Dense> parse_dense(Fields fields, std::string_view of, std::uint64_t order_bytes) {
   Dense dense;
-  HOLDALL_ASSIGN(const std::uint8_t version, fields.version("link info", 0, 0));
+  HOLDALL_ASSIGN(const std::uint8_t version, fields.version(of, 0, 0));
   static_cast<void>(version);
   HOLDALL_ASSIGN(const std::uint8_t flags, fields.byte());
-  if ((flags & 1) != 0) HOLDALL_TRY(fields.skip(8));
+  if ((flags & 1) != 0) HOLDALL_TRY(fields.skip(order_bytes));
   HOLDALL_ASSIGN(dense.heap, fields.address());
   HOLDALL_ASSIGN(dense.by_name, fields.address());
   return dense;
 }
 
-Result<Dense> parse_attribute_info(Fields fields) {
-  Dense dense;
-  HOLDALL_ASSIGN(const std::uint8_t version, fields.version("attribute info", 0, 0));
-  static_cast<void>(version);
-  HOLDALL_ASSIGN(const std::uint8_t flags, fields.byte());
-  if ((flags & 1) != 0) HOLDALL_TRY(fields.skip(2));
-  HOLDALL_ASSIGN(dense.heap, fields.address());
-  HOLDALL_ASSIGN(dense.by_name, fields.address());
-  return dense;
-}
+}  // namespace
+
+Result<Dense> parse_link_info(Fields fields) { return parse_dense(std::move(fields), "link info", 8); }
+
+Result<Dense> parse_attribute_info(Fields fields) { return parse_dense(std::move(fields), "attribute info", 2); }
 
 }  // namespace holdall::hdf5

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 #include <iterator>
 #include <string>
 
 #include "holdall/codec/document.h"
+#include "holdall/codec/hdf5_header.h"
 
 namespace holdall {
 namespace {
@@ -42,7 +44,7 @@ std::string value_of(const Hdf5File& file, const Hdf5Object& object, std::string
   const hdf5::Attribute* attribute = object.attribute(name);
   if (attribute == nullptr) return "absent";
   Arena arena;
-  const auto value = file.value(arena, *attribute);
+  const auto value = Hdf5Values(file, arena).of(*attribute);
   if (!value) return value.error().to_string();
   JsonWriter writer;
   EXPECT_TRUE(write_document(writer, arena.at(*value), [](std::uint32_t) -> std::string_view { return ""; }));
@@ -127,6 +129,46 @@ TEST(Hdf5, ChunksAreReadFromAnyPlace) {
       }
     }
   }
+}
+
+// Decoded rows of chunks are kept by whose they are, and a source that is gone may have left its place to another.
+TEST(Hdf5, ADataSetIsNeverGivenAnothersBytes) {
+  const auto file = open_golden("latest.h5");
+  ASSERT_NE(file, nullptr);
+  const auto expected = file->data(*at(*file, "layouts/chunked")->dataset, "chunked")->read();
+  ASSERT_TRUE(expected);
+  for (int round = 0; round < 20; ++round) {
+    for (const char* path : {"types/f4", "layouts/growing", "layouts/gzip", "layouts/growing both", "layouts/shuffled"}) {
+      const Hdf5Object& object = *at(*file, path);
+      const auto data = file->data(*object.dataset, path);
+      ASSERT_TRUE(data) << data.error().to_string();
+      std::array<std::byte, 8> part{};
+      ASSERT_TRUE(data->read_at(0, part));
+      if (path != std::string_view("types/f4")) {
+        EXPECT_EQ(as_text(part), expected->text().substr(0, part.size())) << path;
+      }
+    }
+  }
+}
+
+// A type beyond those known, of which the file says that it is shared: the table of shared messages has a bit for each of 16.
+TEST(Hdf5, AMessageOfAnUnknownTypeIsNotLookedForAmongSharedOnes) {
+  std::string bytes = "SMTB" + std::string(30, '\0');
+  bytes[6] = static_cast<char>(0xff);  // serves messages of every type
+  bytes[7] = static_cast<char>(0xff);
+  std::array<char, 4> sum{};
+  store_le<std::uint32_t>(sum.data(), hdf5::lookup3(as_bytes(bytes)));
+  bytes += std::string(sum.data(), sum.size());
+  const std::uint64_t header = bytes.size();
+  bytes += std::string("\1\0\1\0\1\0\0\0\x18\0\0\0\0\0\0\0", 16);  // version 1: one message, one reference, 24 bytes
+  bytes += std::string("\x40\0\x10\0\2\0\0\0", 8) + std::string("\3\1", 2) + std::string(14, '\0');
+  hdf5::Metadata metadata(memory_source(Bytes::copy(bytes), "file.h5"), 0, Limits());
+  hdf5::Headers headers(metadata);
+  const std::string table("\0\0\0\0\0\0\0\0\0\1", 10);  // at address 0, of one index
+  ASSERT_TRUE(headers.read_shared_table({hdf5::MessageType::kSharedTable, {Bytes::copy(table), 0}}));
+  const auto read = headers.read(header);
+  ASSERT_TRUE(read) << read.error().to_string();
+  EXPECT_EQ(read->messages.size(), 1u);
 }
 
 TEST(Hdf5, WhatLeadsOutOfTheFileIsToldAndNotFollowed) {

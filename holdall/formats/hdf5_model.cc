@@ -38,7 +38,13 @@ bool is_left_out(const Hdf5Dataset& dataset) noexcept {
 class Reader {
  public:
   Reader(ModelBuilder& builder, const Hdf5File& file, const SharedText& name, const Limits& limits, std::uint32_t first)
-      : builder_(builder), arena_(*builder.arena), file_(file), name_(name), limits_(limits), first_(first) {
+      : builder_(builder),
+        arena_(*builder.arena),
+        file_(file),
+        values_(file, *builder.arena),
+        name_(name),
+        limits_(limits),
+        first_(first) {
     read_.resize(file.objects().size());
   }
 
@@ -104,6 +110,9 @@ class Reader {
       auto made = tensor_of(file_, *object.dataset, path);
       if (!made) return std::move(made).error().in(name_.str()).with(text("data set '{}'", path));
       HOLDALL_ASSIGN(read.tensor, marked(object, *std::move(made)));
+      // Texts of variable length are in memory from here on.
+      if (object.dataset->type->kind == hdf5::Class::kVariable) texts_ += read.tensor->bytes();
+      if (texts_ > limits_.value_bytes) return over_limit("texts take too much memory").in(name_.str());
     }
     if (contents_.tensors.size() >= limits_.tensors) return over_limit(text("more than {} data sets", limits_.tensors));
     const auto place = static_cast<std::uint32_t>(contents_.tensors.size());
@@ -121,7 +130,7 @@ class Reader {
     is_bfloat = is_bfloat || (attribute == nullptr && file_.root().attribute("keras_version") != nullptr);
     if (attribute != nullptr) {
       Arena scratch;
-      HOLDALL_ASSIGN(const NodeId said, file_.value(scratch, *attribute));
+      HOLDALL_ASSIGN(const NodeId said, Hdf5Values(file_, scratch).of(*attribute));
       is_bfloat = scratch.at(said).is(ValueKind::kString) && scratch.at(said).as_string() == "bfloat16";
     }
     return is_bfloat ? Tensor::dense(DType::kBFloat16, tensor.shape(), tensor.storage()) : tensor;
@@ -134,15 +143,14 @@ class Reader {
     for (const hdf5::Attribute& attribute : object.attributes) {
       const bool is_mark = object.dataset != nullptr && attribute.name == "dtype";
       if (is_mark && object.dataset->type->kind == hdf5::Class::kOpaque) continue;
-      HOLDALL_ASSIGN(const NodeId value, file_.value(arena_, attribute));
+      HOLDALL_ASSIGN(const NodeId value, values_.of(attribute));
       arena_.set_item(dict, key(attribute.name), value);
     }
     if (arena_.memory() > limits_.value_bytes) return over_limit("attributes take too much memory").in(name_.str());
     for (const std::string_view list : {"layer_names", "weight_names"}) {
-      if (object.attribute(list) != nullptr || object.attribute(text("{}0", list)) == nullptr) continue;
+      if (arena_.at(dict).find(list) || !arena_.at(dict).find(text("{}0", list))) continue;
       const NodeId joined = arena_.list();
-      for (std::size_t i = 0; object.attribute(text("{}{}", list, i)) != nullptr; ++i) {
-        const Value piece = arena_.at(dict).find(text("{}{}", list, i));
+      for (std::size_t i = 0; const Value piece = arena_.at(dict).find(text("{}{}", list, i)); ++i) {
         for (std::size_t j = 0; piece.is(ValueKind::kList) && j < piece.size(); ++j) arena_.append(joined, piece.item(j).id());
       }
       arena_.set_item(dict, list, joined);
@@ -153,10 +161,12 @@ class Reader {
   ModelBuilder& builder_;
   Arena& arena_;
   const Hdf5File& file_;
+  Hdf5Values values_;
   const SharedText& name_;
   const Limits& limits_;
   std::uint32_t first_;
-  std::vector<Read> read_;  // by object
+  std::vector<Read> read_;   // by object
+  std::uint64_t texts_ = 0;  // bytes
   Hdf5Contents contents_;
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "holdall/base/keyed_hash.h"
@@ -76,6 +77,8 @@ Result<Arrays> read_arrays(const Blob& file, const Context& context) {
     const Value node = model.arena().at(id);
     if (node.is(ValueKind::kObject)) variables += node.of(node.as_object().callee).is_global("keras.src.backend", "Variable");
   }
+  std::map<std::uint32_t, const NamedTensor*> by_index;
+  for (const NamedTensor& entry : model.tensors()) by_index.emplace(entry.index, &entry);
   walk_tensors(model.arena(), model.tree().id(), [&](const TensorPlace& place, std::vector<std::string> path) {
     if (path.empty()) return;
     // {"layers/dense": an array of one dict {"0": array}}, the array within a variable's "_value" where Keras pickled that; the
@@ -84,10 +87,9 @@ Result<Arrays> read_arrays(const Blob& file, const Context& context) {
     std::string name = path.front() == "__root__" ? "" : path.front() + "/";
     if (path.size() > 1) name += "vars/" + (is_variable ? path[1] : path.back());
     if (path.size() == 1) name = path.front();
-    const auto is = [&](const NamedTensor& entry) { return entry.index == place.index; };
-    const auto found = std::find_if(model.tensors().begin(), model.tensors().end(), is);
-    if (found == model.tensors().end()) return;
-    arrays.tensors.push_back({std::move(name), found->tensor, static_cast<std::uint32_t>(arrays.tensors.size()), {}});
+    const auto found = by_index.find(place.index);
+    if (found == by_index.end()) return;
+    arrays.tensors.push_back({std::move(name), found->second->tensor, static_cast<std::uint32_t>(arrays.tensors.size()), {}});
   });
   if (variables > 0) {
     arrays.warnings.push_back(

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/hdf5_model.h"
 #include "holdall/formats/keras_config.h"
@@ -35,12 +36,14 @@ Result<NodeId> json_attribute(Arena& arena, Value attributes, std::string_view n
 // Places of weights in the order of the model's layers: Keras lists layers, and in each layer's group its weights.
 std::map<std::string, std::size_t> order_of(Value attributes) {
   std::map<std::string, std::size_t> order;
+  TextSet seen;  // layers; a file may list one very often
   for (const std::string prefix : {"", "model_weights"}) {
     const Value owner = prefix.empty() ? attributes : attributes.find("/" + prefix);
     const Value layers = owner.find("layer_names");
     for (std::size_t i = 0; layers.is(ValueKind::kList) && i < layers.size(); ++i) {
       if (!layers.item(i).is(ValueKind::kString)) continue;
       const std::string layer = (prefix.empty() ? "" : prefix + "/") + std::string(layers.item(i).as_string());
+      if (!seen.insert(layer).second) continue;
       const Value weights = attributes.find("/" + layer).find("weight_names");
       for (std::size_t j = 0; weights.is(ValueKind::kList) && j < weights.size(); ++j) {
         if (weights.item(j).is(ValueKind::kString))
@@ -150,11 +153,12 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const auto file, Hdf5File::open(bundle, context.limits));
   judge_hdf5(*file, findings);
   Arena arena;
+  Hdf5Values values(*file, arena);
   const NodeId attributes = arena.dict();
   for (const std::string_view key : {kModelConfig, kTrainingConfig}) {
     const hdf5::Attribute* attribute = file->root().attribute(key);
     if (attribute == nullptr) continue;
-    HOLDALL_ASSIGN(const NodeId value, file->value(arena, *attribute));
+    HOLDALL_ASSIGN(const NodeId value, values.of(*attribute));
     arena.set_item(attributes, key, value);
     HOLDALL_ASSIGN(const NodeId json, json_attribute(arena, arena.at(attributes), key, context.limits));
     if (json != kNoNode) judge_keras_config(arena.at(json), text("{}:{}", bundle.main()->name(), key), findings);
