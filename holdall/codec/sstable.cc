@@ -135,12 +135,18 @@ Result<SortedTable> SortedTable::open(SourceRef source, const Limits& limits) {
   };
   auto entries = Entries::of(contents);
   if (!entries) return at_index(std::move(entries).error());
+  std::uint64_t end = 0, keys = 0;  // of the block before; bytes
   while (!entries->at_end()) {
     if (Status next = entries->next(); !next) return at_index(std::move(next).error());
     std::span<const std::byte> value = as_bytes(entries->value());
     const auto handle = take_handle(value);
     if (!handle || !value.empty()) return at_index(corrupt("an entry is no handle of a block"));
     if (table.blocks_.size() == limits.members) return at_index(over_limit(text("more than {} blocks", limits.members)));
+    if (handle->offset < end) return at_index(corrupt(text("a block at {} begins within the one before", handle->offset)));
+    if ((keys += sizeof(Block) + entries->key().size()) > limits.value_bytes) {
+      return at_index(over_limit(text("keys take more than {} bytes", limits.value_bytes)));
+    }
+    end = checked_add(handle->offset, handle->size).value_or(UINT64_MAX);
     table.blocks_.push_back({entries->key(), handle->offset, handle->size});
   }
   return table;

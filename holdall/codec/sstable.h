@@ -42,7 +42,7 @@ class SortedTable {
   using Visit = std::function<Status(std::string_view key, std::string_view value, std::uint64_t offset)>;
 
   // Reads footer and index. Errors: corrupt, with offset; unsupported (a compression); limit (a block of more bytes than
-  // Limits::header_bytes, more blocks than Limits::members).
+  // Limits::header_bytes, more blocks than Limits::members, keys of more than Limits::value_bytes).
   static Result<SortedTable> open(SourceRef source, const Limits& limits);
 
   const std::vector<Block>& blocks() const noexcept { return blocks_; }

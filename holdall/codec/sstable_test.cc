@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
+#include <functional>
 #include <map>
 
+#include "holdall/base/crc32c.h"
 #include "holdall/base/text.h"
+#include "holdall/codec/protobuf.h"
 
 namespace holdall {
 namespace {
@@ -83,6 +87,55 @@ TEST(SortedTable, HandlesOutsideOfTheFileAreCorrupt) {
   const auto shifted = read(whole);
   ASSERT_FALSE(shifted);
   EXPECT_EQ(shifted.error().code(), Code::kCorrupt);
+}
+
+void append_word(std::string& out, std::uint32_t number) {
+  std::array<char, 4> raw;
+  store_le(raw.data(), number);
+  out.append(raw.data(), raw.size());
+}
+
+// Appends a block of these entries, none of which shares bytes with the one before; its handle.
+std::string append_block(std::string& out, const std::vector<std::pair<std::string, std::string>>& entries) {
+  std::string block;
+  for (const auto& [key, value] : entries) {
+    for (const std::size_t number : {std::size_t{0}, key.size(), value.size()}) append_varint(block, number);
+    block += key + value;
+  }
+  append_word(block, 0);
+  append_word(block, 1);
+  std::string handle;
+  append_varint(handle, out.size());
+  append_varint(handle, block.size());
+  block += '\0';
+  append_word(block, mask_crc32c(crc32c(as_bytes(block))));
+  out += block;
+  return handle;
+}
+
+std::string table_of(const std::function<std::vector<std::pair<std::string, std::string>>(std::string& out)>& index) {
+  std::string out;
+  const auto entries = index(out);
+  std::string footer = append_block(out, {});
+  footer += append_block(out, entries);
+  footer.resize(40);
+  return out + footer + "\x57\xfb\x80\x8b\x24\x75\x47\xdb";
+}
+
+// A block without entries may be named by every entry of an index: what reading takes would be the square of the file.
+TEST(SortedTable, BlocksThatLieInEachOtherAreCorrupt) {
+  const auto sound = read(table_of([](std::string& out) {
+    const std::string first = append_block(out, {{"a", "1"}});
+    return std::vector<std::pair<std::string, std::string>>{{"a", first}, {"b", append_block(out, {{"b", "2"}})}};
+  }));
+  ASSERT_TRUE(sound) << sound.error().to_string();
+  EXPECT_EQ(*sound, (Entries{{"a", "1"}, {"b", "2"}}));
+  const auto twice = read(table_of([](std::string& out) {
+    const std::string handle = append_block(out, {});
+    return std::vector<std::pair<std::string, std::string>>{{"a", handle}, {"b", handle}};
+  }));
+  ASSERT_FALSE(twice);
+  EXPECT_THAT(twice.error().to_string(), HasSubstr("begins within the one before"));
 }
 
 TEST(SortedTable, MasksAreUndone) {

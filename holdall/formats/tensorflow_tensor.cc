@@ -33,10 +33,19 @@ class RepeatedSource final : public Source {
   Status read_at(std::uint64_t offset, std::span<std::byte> out) const override {
     if (!fits(offset, out.size(), size_))
       return corrupt(text("{} bytes are needed, the end is at {}", out.size(), size_)).at(offset).in(name_);
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      const std::uint64_t at = offset + i;
-      const std::uint64_t last = first_.size() - width_;
-      out[i] = static_cast<std::byte>(first_[static_cast<std::size_t>(at < first_.size() ? at : last + (at - last) % width_)]);
+    const auto first = as_bytes(first_);
+    if (offset < first.size()) {
+      const auto own = first.subspan(static_cast<std::size_t>(offset));
+      const std::size_t some = std::min(own.size(), out.size());
+      std::copy_n(own.begin(), some, out.begin());
+      offset += some;
+      out = out.subspan(some);
+    }
+    const auto last = first.last(width_);
+    for (std::size_t i = static_cast<std::size_t>((offset - (first.size() - width_)) % width_); !out.empty(); i = 0) {
+      const std::size_t some = std::min(width_ - i, out.size());
+      std::copy_n(last.begin() + static_cast<std::ptrdiff_t>(i), some, out.begin());
+      out = out.subspan(some);
     }
     return {};
   }

@@ -23,15 +23,6 @@ Result<DataFile> open_data(const Located& located, std::uint64_t shard, std::uin
   return not_found(text("the data file '{}' is missing", expected)).in(bundle.path());
 }
 
-// Pieces in the order of the machine that reads.
-Result<Blob> in_order(const OpenedBundle& bundle, Blob data, DType dtype) {
-  const std::size_t bytes = info(dtype).block_bytes;
-  const std::size_t width = info(dtype).kind == DTypeKind::kComplex ? bytes / 2 : bytes;
-  if (bundle.index.order == ByteOrder::kLittle || width == 1) return data;
-  HOLDALL_ASSIGN(SourceRef swapped, byte_swapped_source(checked_source(std::move(data)), width));
-  return Blob(std::move(swapped));
-}
-
 Result<Tensor> sliced_tensor(const OpenedBundle& bundle, const Entry& entry, const TensorFlowType& type) {
   if (!is_byte_sized(type.dtype)) return unsupported(text("slices of {}", type.name));
   std::vector<Piece> pieces;
@@ -40,12 +31,11 @@ Result<Tensor> sliced_tensor(const OpenedBundle& bundle, const Entry& entry, con
     const Entry& part = *bundle.index.find(slice_key(entry.key, slice));
     if (part.dtype != entry.dtype) return corrupt(text("a slice is {}", tensorflow_type_name(part.dtype)));
     HOLDALL_ASSIGN(Blob data, entry_bytes(bundle, part));
-    HOLDALL_ASSIGN(data, in_order(bundle, std::move(data), type.dtype));
     pieces.push_back({std::move(box), std::move(data)});
   }
   HOLDALL_ASSIGN(SourceRef whole,
                  assembled(entry.shape.sizes, info(type.dtype).block_bytes, std::move(pieces), bundle.table.source()->name()));
-  return tensorflow_tensor(type, entry.shape.sizes, Blob(std::move(whole)), ByteOrder::kLittle);
+  return tensorflow_tensor(type, entry.shape.sizes, Blob(std::move(whole)), bundle.index.order);
 }
 
 Result<Tensor> tensor_of(const OpenedBundle& bundle, const Entry& entry, const Limits& limits) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/tf_checkpoint/slices.h"
 
 namespace holdall::tf_checkpoint {
 namespace {
@@ -51,6 +52,7 @@ Result<Entry> read_entry(std::string_view value) {
       HOLDALL_ASSIGN(entry.shape, read_tensorflow_shape(std::move(shape)));
     }
     if (field->is_bytes(7)) {
+      if (entry.slices.size() == kMostPieces) return over_limit(text("more than {} slices", kMostPieces));
       HOLDALL_ASSIGN(ProtoReader slice, message.message(*field));
       HOLDALL_ASSIGN(Slice read, read_slice(std::move(slice)));
       entry.slices.push_back(std::move(read));
@@ -58,12 +60,15 @@ Result<Entry> read_entry(std::string_view value) {
   }
 }
 
-// Marks the entries of slices; each must be there.
+// Marks the entries of slices; each must be there, once, and have bytes of its own.
 Status link_slices(Index& index) {
   for (const Entry& whole : index.entries) {
+    const auto fault = [&](std::string_view what) { return corrupt(text("tensor '{}': {}", whole.key, what)).at(whole.at); };
     for (const Slice& slice : whole.slices) {
       const Entry* part = index.find(slice_key(whole.key, slice));
-      if (part == nullptr) return corrupt(text("tensor '{}': a slice has no entry", whole.key)).at(whole.at);
+      if (part == nullptr) return fault("a slice has no entry");
+      if (!part->slices.empty()) return fault("a slice has slices");
+      if (part->is_slice) return fault("two slices are the same");
       const_cast<Entry*>(part)->is_slice = true;
     }
   }
@@ -101,10 +106,11 @@ Result<Index> read_index(const SortedTable& table, const Limits& limits) {
       return read_header(value, index);
     }
     if (index.entries.size() == limits.tensors) return over_limit(text("more than the {} tensors allowed", limits.tensors));
-    bytes += key.size() + value.size();
-    if (bytes > limits.value_bytes) return over_limit(text("names and entries take more than {} bytes", limits.value_bytes));
     auto entry = read_entry(value);
     if (!entry) return Error(entry.error().code(), entry.error().message()).with(text("tensor '{}'", key));
+    bytes += sizeof(Entry) + key.size() + entry->shape.sizes.size() * sizeof(std::uint64_t) + entry->shape.text.size();
+    for (const Slice& slice : entry->slices) bytes += sizeof(Slice) + slice.size() * sizeof(Extent);
+    if (bytes > limits.value_bytes) return over_limit(text("names and entries take more than {} bytes", limits.value_bytes));
     if (entry->shard >= index.shards && entry->slices.empty()) {
       return corrupt(text("tensor '{}' lies in data file {} of {}", key, entry->shard, index.shards));
     }

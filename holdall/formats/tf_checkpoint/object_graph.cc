@@ -54,12 +54,16 @@ Result<ObjectGraph::Slot> read_slot(ProtoReader message) {
   }
 }
 
-Result<ObjectGraph::Node> read_node(ProtoReader message) {
+// `left`: bytes that the graph may still take; two bytes of a file make an attribute.
+Result<ObjectGraph::Node> read_node(ProtoReader message, std::uint64_t& left) {
   ObjectGraph::Node node;
   while (true) {
     HOLDALL_ASSIGN(const auto field, message.next());
     if (!field) return node;
     if (field->wire != ProtoWire::kBytes || field->number > 3) continue;
+    const std::uint64_t taken = sizeof(ObjectGraph::Attribute) + field->value;
+    if (taken > left) return over_limit("the object graph takes too much memory").at(field->at);
+    left -= taken;
     HOLDALL_ASSIGN(ProtoReader part, message.message(*field));
     if (field->number == 1) {
       HOLDALL_ASSIGN(ObjectGraph::Child child, read_child(std::move(part)));
@@ -218,13 +222,14 @@ class TreeMaker {
 Result<ObjectGraph> read_object_graph(Blob bytes, const Limits& limits) {
   ProtoReader message(std::move(bytes));
   ObjectGraph graph;
+  std::uint64_t left = limits.value_bytes;
   while (true) {
     HOLDALL_ASSIGN(const auto field, message.next());
     if (!field) break;
     if (!field->is_bytes(1)) continue;
     if (graph.nodes.size() == limits.tensors) return over_limit(text("more than {} objects", limits.tensors)).at(field->at);
     HOLDALL_ASSIGN(ProtoReader part, message.message(*field));
-    HOLDALL_ASSIGN(ObjectGraph::Node node, read_node(std::move(part)));
+    HOLDALL_ASSIGN(ObjectGraph::Node node, read_node(std::move(part), left));
     graph.nodes.push_back(std::move(node));
   }
   const auto is_there = [&](std::uint64_t node) { return node < graph.nodes.size(); };

@@ -46,7 +46,7 @@ struct ObjectGraph {
   std::vector<Node> nodes;
 };
 
-// Errors: corrupt (a node that is not there), limit (more nodes than `limits` allows tensors).
+// Errors: corrupt (a node that is not there), limit (more nodes than `limits` allows tensors, more memory than values).
 Result<ObjectGraph> read_object_graph(Blob bytes, const Limits& limits);
 
 // What the graph says of one tensor.

@@ -5,6 +5,7 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
+#include "holdall/core/strided.h"
 
 namespace holdall::tf_checkpoint {
 namespace {
@@ -48,6 +49,7 @@ Result<Slice> read_slice(ProtoReader message) {
     HOLDALL_ASSIGN(const auto field, message.next());
     if (!field) return slice;
     if (!field->is_bytes(1)) continue;
+    if (slice.size() == kMaxRank) return over_limit(text("a slice has more than {} dimensions", kMaxRank));
     Extent extent;
     HOLDALL_ASSIGN(ProtoReader part, message.message(*field));
     while (true) {

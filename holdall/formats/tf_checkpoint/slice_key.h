@@ -24,7 +24,7 @@ struct Extent {
 };
 using Slice = std::vector<Extent>;
 
-// A TensorSliceProto: extent = 1 { start = 1, length = 2 }. Errors: corrupt.
+// A TensorSliceProto: extent = 1 { start = 1, length = 2 }. Errors: corrupt; limit for more dimensions than kMaxRank.
 Result<Slice> read_slice(ProtoReader message);
 std::string slice_key(std::string_view tensor, const Slice& slice);
 // Starts and lengths within `shape`. Errors: corrupt where the slice has other dimensions or leaves it.

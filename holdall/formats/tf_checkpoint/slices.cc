@@ -11,8 +11,6 @@
 namespace holdall::tf_checkpoint {
 namespace {
 
-constexpr std::size_t kMostPieces = 4096;
-
 class CheckedSource final : public Source {
  public:
   explicit CheckedSource(Blob data) : data_(std::move(data)) {}

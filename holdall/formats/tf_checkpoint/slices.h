@@ -10,13 +10,16 @@
 
 namespace holdall::tf_checkpoint {
 
+inline constexpr std::size_t kMostPieces = 4096;
+
 struct Piece {
   Box box;    // in the whole
   Blob data;  // its elements, row-major
 };
 
 // The elements of the whole, row-major, `width` bytes each. A piece's checksum is compared before its bytes are first used.
-// Errors: corrupt where the pieces overlap, leave something out or have other bytes than their boxes; limit for more than 4096.
+// Errors: corrupt where the pieces overlap, leave something out or have other bytes than their boxes; limit for more than
+// kMostPieces.
 Result<SourceRef> assembled(const Shape& shape, std::uint64_t width, std::vector<Piece> pieces, std::string name);
 
 // The bytes of `data`, whose checksum is compared before they are first used: for what is not read as it is stored.

@@ -1,7 +1,8 @@
-// The input as a V1 checkpoint, and cut in two as the index and the data of a V2 bundle: what opens has tensors of their size,
-// and an object graph that is described and becomes a tree.
+// The input as a V1 checkpoint, cut in two as the index and the data of a V2 bundle, and as the entries of an index whose
+// checksums hold: what opens has tensors of their size, and an object graph that is described and becomes a tree.
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 
 #include "holdall/formats/tf_checkpoint/bundle.h"
 #include "holdall/formats/tf_checkpoint/object_graph.h"
@@ -21,10 +22,25 @@ void check(const Tensor& tensor) {
   if (bytes && bytes->size() != tensor.bytes()) std::abort();
 }
 
-void try_bundle(std::span<const std::byte> index, std::span<const std::byte> data) {
+// A table of the input's entries: a byte each for the sizes of a key and a value, then both. Mutation alone finds no checksum.
+std::string table_of(std::string_view input) {
+  std::map<std::string, std::string> entries;
+  while (input.size() >= 2) {
+    const auto key = static_cast<std::size_t>(static_cast<unsigned char>(input[0]));
+    const auto value = static_cast<std::size_t>(static_cast<unsigned char>(input[1]));
+    input.remove_prefix(2);
+    entries.emplace(input.substr(0, key), input.substr(std::min(key, input.size()), value));
+    input.remove_prefix(std::min(key + value, input.size()));
+  }
+  SortedTableWriter table;
+  for (const auto& [key, value] : entries) table.add(key, value);
+  return std::move(table).finish();
+}
+
+void try_bundle(const Bytes& index, std::span<const std::byte> data) {
   Limits limits;
   limits.value_bytes = 1u << 22;
-  auto table = SortedTable::open(memory_source(Bytes::copy(index), "fuzz.index"), limits);
+  auto table = SortedTable::open(memory_source(index, "fuzz.index"), limits);
   if (!table) return;
   auto read = tf_checkpoint::read_index(*table, limits);
   if (!read || read->shards > 100) return;
@@ -49,7 +65,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto input = std::span(reinterpret_cast<const std::byte*>(data), size);
   if (size < 2) return 0;
   const std::size_t cut = std::min<std::size_t>(load_le<std::uint16_t>(data), size - 2);
-  try_bundle(input.subspan(2, cut), input.subspan(2 + cut));
+  try_bundle(Bytes::copy(input.subspan(2, cut)), input.subspan(2 + cut));
+  try_bundle(Bytes::adopt(table_of(as_text(input.subspan(2, cut)))), input.subspan(2 + cut));
   const Bundle bundle = Bundle::of(memory_source(Bytes::copy(input), "fuzz.ckpt"));
   const auto model = k_tf_checkpoint_format.read(bundle, {});
   Faults faults;

@@ -30,7 +30,6 @@ struct Line {
   std::size_t shard = 0;
   std::uint64_t offset = 0, size = 0;
   std::uint32_t crc = 0;
-  PartId part = 0;
 };
 // By key, as the table wants it; the CRCs come as the data files are written.
 using Lines = std::map<std::string, Line>;

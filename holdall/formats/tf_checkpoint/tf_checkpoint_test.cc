@@ -3,13 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
+#include "holdall/base/crc32c.h"
 #include "holdall/codec/sstable.h"
 #include "holdall/core/state_dict.h"
 #include "holdall/formats/format_test_files.h"
-#include "holdall/formats/tf_checkpoint/slice_key.h"
+#include "holdall/formats/tf_checkpoint/bundle_index.h"
 #include "holdall/io/execute.h"
 
 namespace holdall {
@@ -117,6 +120,92 @@ TEST(TfCheckpoint, SlicesOfPartitionedVariablesAreOneTensor) {
   std::vector<float> some(3);  // 6, 7, 8: behind the end of a row
   ASSERT_TRUE(data->read_at(6 * 4, std::as_writable_bytes(std::span(some))));
   EXPECT_EQ(some, (std::vector<float>{wide.read<float>()->at(6), wide.read<float>()->at(7), wide.read<float>()->at(8)}));
+}
+
+// An index whose one tensor has these slices of its one dimension; `of_slice` stands in the slices' own entries.
+std::string sliced_index(const std::vector<std::int64_t>& lengths, const std::string& of_slice) {
+  const std::uint64_t sizes[] = {2};
+  ProtoWriter whole;
+  whole.varint(1, 1).message(2, write_tensorflow_shape(sizes));
+  std::map<std::string, std::string> entries = {{"", tf_checkpoint::write_header(1)}};
+  for (const std::int64_t length : lengths) {
+    const auto extent = ProtoWriter().varint(2, static_cast<std::uint64_t>(length));
+    whole.message(7, ProtoWriter().message(1, extent));
+    const std::string key = tf_checkpoint::slice_key("w", {{0, length}});
+    entries[key] = ProtoWriter().varint(1, 1).take() + of_slice;
+    entries[tf_checkpoint::slice_key(key, {})] = ProtoWriter().varint(1, 1).take();
+  }
+  entries["w"] = whole.take();
+  SortedTableWriter table;
+  for (const auto& [key, value] : entries) table.add(key, value);
+  return std::move(table).finish();
+}
+
+TEST(TfCheckpoint, ASliceHasBytesOfItsOwnAndIsNamedOnce) {
+  // The data file of a tensor with slices means nothing, and is not looked for.
+  const std::string nested = ProtoWriter().varint(3, 7'000'000).bytes(7, "").take();
+  for (const auto& [index, what] : {std::pair(sliced_index({2}, nested), "a slice has slices"),
+                                    std::pair(sliced_index({1, 1}, ""), "two slices are the same")}) {
+    const Scratch scratch;
+    std::ofstream(scratch / "s.index", std::ios::binary) << index;
+    std::ofstream(scratch / "s.data-00000-of-00001", std::ios::binary) << "12345678";
+    const auto model = open(scratch / "s.index");
+    ASSERT_FALSE(model);
+    EXPECT_EQ(model.error().code(), Code::kCorrupt);
+    EXPECT_THAT(model.error().to_string(), HasSubstr(what));
+  }
+}
+
+// A checkpoint as a machine with the other byte order would have written it, without its texts.
+void write_big_endian(const std::string& name, const std::string& to) {
+  const auto table = SortedTable::open(*open_file(kData + name + ".index"), {});
+  const auto index = tf_checkpoint::read_index(*table, {});
+  std::string data = slurp(kData + name + ".data-00000-of-00001");
+  SortedTableWriter written;
+  ASSERT_TRUE(table->for_each([&](std::string_view key, std::string_view value, std::uint64_t) -> Status {
+    if (key.empty()) {
+      written.add(key, ProtoWriter().varint(1, 1).varint(2, 1).take());
+      return {};
+    }
+    const tf_checkpoint::Entry& entry = *index->find(key);
+    const TensorFlowType* type = tensorflow_type(entry.dtype);
+    if (type == nullptr || type->dtype == DType::kString) return {};
+    if (!entry.slices.empty()) {
+      written.add(key, value);
+      return {};
+    }
+    const bool is_complex = info(type->dtype).kind == DTypeKind::kComplex;
+    const std::size_t width = std::max<std::size_t>(1, info(type->dtype).block_bytes / (is_complex ? 2 : 1));
+    for (std::uint64_t at = entry.offset; at < entry.offset + entry.size; at += width) {
+      const auto begin = data.begin() + static_cast<std::ptrdiff_t>(at);
+      std::reverse(begin, begin + static_cast<std::ptrdiff_t>(width));
+    }
+    const auto part = std::string_view(data).substr(entry.offset, entry.size);
+    written.add(key, tf_checkpoint::write_entry(static_cast<std::uint32_t>(entry.dtype), entry.shape.sizes, 0, entry.offset,
+                                                entry.size, crc32c(as_bytes(part))));
+    return {};
+  }));
+  std::ofstream(to + ".index", std::ios::binary) << std::move(written).finish();
+  std::ofstream(to + ".data-00000-of-00001", std::ios::binary) << data;
+}
+
+TEST(TfCheckpoint, BytesOfTheOtherOrderAreTheSameValues) {
+  for (const std::string name : {"dtypes", "sliced"}) {
+    const Scratch scratch;
+    write_big_endian(name, scratch / "big");
+    const auto model = open(scratch / "big.index");
+    ASSERT_TRUE(model) << model.error().to_string();
+    EXPECT_THAT(model->origin().detail, HasSubstr("big-endian"));
+    EXPECT_THAT(verified(scratch / "big.index").list, IsEmpty());
+    const std::string all = slurp(kData + name + ".tsv");
+    std::string numbers;
+    for (std::size_t at = 0; at < all.size();) {
+      const std::size_t end = all.find('\n', at) + 1;
+      if (all.substr(at, end - at).find("\tstring\t") == std::string::npos) numbers += all.substr(at, end - at);
+      at = end;
+    }
+    EXPECT_EQ(listed(*model), numbers);
+  }
 }
 
 TEST(TfCheckpoint, V1FilesHoldTheSame) {
