@@ -1,6 +1,7 @@
 #include "holdall/formats/tf_savedmodel/graph_acts.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 #include <set>
@@ -26,13 +27,85 @@ constexpr Op kOps[] = {
 #undef HOLDALL_GRAPH_OP
 };
 
-const Op* op_named(std::string_view name) {
-  const auto found = std::find_if(std::begin(kOps), std::end(kOps), [&](const Op& op) { return op.name == name; });
-  return found == std::end(kOps) ? nullptr : found;
+// An operator may have several lines, one an input.
+const std::multimap<std::string_view, const Op*>& ops_by_name() {
+  static const auto* const ops = [] {
+    auto* made = new std::multimap<std::string_view, const Op*>;
+    for (const Op& op : kOps) made->emplace(op.name, &op);
+    return made;
+  }();
+  return *ops;
 }
 
-// "node:out:0", "node:0", "node" → "node"; control inputs carry no values.
+// Operators that choose among whole texts, join them, or make numbers for those that do: what leaves them is made of what
+// enters.
+constexpr std::array kCarriers = std::to_array<std::string_view>({"Const",
+                                                                  "HostConst",
+                                                                  "Identity",
+                                                                  "IdentityN",
+                                                                  "StringJoin",
+                                                                  "ShardedFilename",
+                                                                  "ShardedFilespec",
+                                                                  "Select",
+                                                                  "SelectV2",
+                                                                  "Pack",
+                                                                  "Concat",
+                                                                  "ConcatV2",
+                                                                  "StaticRegexFullMatch",
+                                                                  "RegexFullMatch",
+                                                                  "ExpandDims",
+                                                                  "Reshape",
+                                                                  "Squeeze",
+                                                                  "Switch",
+                                                                  "Merge",
+                                                                  "Gather",
+                                                                  "GatherV2",
+                                                                  "Slice",
+                                                                  "StridedSlice",
+                                                                  "Shape",
+                                                                  "Fill",
+                                                                  "Equal",
+                                                                  "NotEqual",
+                                                                  "LogicalOr",
+                                                                  "LogicalAnd",
+                                                                  "LogicalNot",
+                                                                  "Range",
+                                                                  "Cast"});
+// Attributes whose text becomes part of what an operator returns.
+constexpr std::array kParts = std::to_array<std::string_view>({"template", "rewrite", "separator"});
+// Operators that call a function; how many inputs stand before its arguments.
+constexpr std::array kCalls = std::to_array<std::pair<std::string_view, std::size_t>>(
+    {{"PartitionedCall", 0}, {"StatefulPartitionedCall", 0}, {"If", 1}, {"StatelessIf", 1}, {"Case", 1}, {"StatelessCase", 1}});
+
+template <std::size_t N>
+bool is_among(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool is_placeholder(const Node& node) { return node.op.starts_with("Placeholder"); }
+
+bool is_text(const Blob& constant) {
+  ProtoReader message(constant);
+  while (true) {
+    const auto field = message.next();
+    if (!field || !*field) return false;
+    if ((*field)->is_varint(1)) return (*field)->value == kTensorFlowString;
+  }
+}
+
+// "node:out:0", "node:0", "node" → "node"; control inputs ("^node") carry no values.
 std::string_view node_of(std::string_view input) { return input.substr(0, input.find(':')); }
+
+bool leads_out(std::string_view path) {
+  return path.starts_with('/') || path.find("..") != std::string_view::npos || path.find("://") != std::string_view::npos ||
+         path.starts_with('~');
+}
+
+// Whether an attribute's text names a file: an output may be a stream, a descriptor may stand for itself.
+bool names_file(const Node& node, std::string_view text) {
+  if (node.op == "PrintV2") return text.starts_with("file:");
+  return !text.empty() && !text.starts_with("local://") && !text.starts_with("bytes://");
+}
 
 // A place that a path flows into: an argument of a function.
 struct Sink {
@@ -43,9 +116,10 @@ struct Sink {
 
 // Where a value comes from.
 struct Origins {
-  std::set<std::size_t> arguments = {};     // of the function that it is in
-  std::vector<std::string> constants = {};  // texts
-  bool from_caller = false;                 // whoever runs the graph gives it
+  std::set<std::size_t> arguments = {};          // of the function that it is in
+  std::vector<std::string_view> constants = {};  // texts
+  bool is_given = false;                         // by whoever runs the graph, in part at least
+  bool is_unknown = false;                       // in part at least: worked out, or read from somewhere
 };
 
 class Judge {
@@ -54,27 +128,26 @@ class Judge {
       : graph_(graph), where_(where), limits_(limits), findings_(findings), nodes_(graph.scopes.size()) {
     for (std::size_t scope = 0; scope < graph.scopes.size(); ++scope) {
       by_name_.emplace(graph.scopes[scope].name, scope);
-      for (std::size_t i = 0; i < graph.scopes[scope].nodes.size(); ++i)
-        nodes_[scope].emplace(graph.scopes[scope].nodes[i].name, i);
+      for (const Node& node : graph.scopes[scope].nodes) nodes_[scope].emplace(node.name, &node);
     }
+    for (const Asset& asset : graph.assets) assets_.insert(node_of(asset.tensor));
   }
 
   void run() {
     for (std::size_t scope = 0; scope < graph_.scopes.size(); ++scope) {
       for (const Node& node : graph_.scopes[scope].nodes) {
-        const Op* const op = op_named(node.op);
-        if (op != nullptr) judge(scope, node, *op);
-        for (const auto& [key, name] : node.functions) {
-          const auto called = by_name_.find(name);
-          if (called != by_name_.end()) callers_[called->second].emplace_back(scope, &node);
-        }
+        const auto [begin, end] = ops_by_name().equal_range(node.op);
+        for (auto op = begin; op != end; ++op) judge(scope, node, *op->second);
+        for_each_called(node, [&](std::size_t called) { callers_[called].emplace_back(scope, &node); });
       }
     }
+    for (const Captures& captures : graph_.captures) take_captures(captures);
     // Sinks in functions become sinks of whoever calls them.
     while (!waiting_.empty()) {
       const Sink sink = waiting_.front();
       waiting_.pop_front();
       for (const auto& [scope, node] : callers_[sink.scope]) follow_call(scope, *node, sink);
+      for (const Node* constant : captured_[{sink.scope, sink.argument}]) follow(0, *constant, constant->name, *sink.op);
     }
     if (steps_ <= kMostSteps) return;
     findings_.push_back(
@@ -82,93 +155,157 @@ class Judge {
   }
 
  private:
+  // Functions that a node calls: by its attributes, or by being named like one.
+  template <typename Use>
+  void for_each_called(const Node& node, const Use& use) const {
+    const auto call = [&](std::string_view name) {
+      const auto called = name.empty() ? by_name_.end() : by_name_.find(name);
+      if (called != by_name_.end()) use(called->second);
+    };
+    for (const std::string& name : node.functions) call(name);
+    call(node.op);
+  }
+
+  // What Python adds behind the arguments of a call.
+  void take_captures(const Captures& captures) {
+    const auto function = by_name_.find(captures.function);
+    if (function == by_name_.end()) return;
+    const std::size_t arguments = graph_.scopes[function->second].arguments.size();
+    const std::size_t count = std::min(arguments, captures.objects.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t object = captures.objects[captures.objects.size() - count + i];
+      if (object >= graph_.object_constants.size()) continue;
+      const auto constant = nodes_[0].find(graph_.object_constants[object]);
+      if (constant != nodes_[0].end()) captured_[{function->second, arguments - count + i}].push_back(constant->second);
+    }
+  }
+
   void judge(std::size_t scope, const Node& node, const Op& op) {
     if (op.effect == Effect::kForeign) {
       add(Verdict::kCode, scope, node, text("the operator {} runs code that is not in the graph", op.name));
       return;
     }
     for (const auto& [key, value] : node.texts) {
-      if (op.attribute.empty() || key != op.attribute) continue;
-      const bool is_stream = node.op == "PrintV2" && !value.starts_with("file:");
-      if (!is_stream) add(Verdict::kMalicious, scope, node, text("the operator {} uses the file '{}'", op.name, value));
+      if (op.attribute.empty() || key != op.attribute || !names_file(node, value)) continue;
+      add(Verdict::kMalicious, scope, node, text("the operator {} uses the file '{}'", op.name, value));
     }
-    if (op.path >= 0) follow(scope, node, static_cast<std::size_t>(op.path), op);
+    const auto path = static_cast<std::size_t>(op.path);
+    if (op.path >= 0 && path < node.inputs.size()) follow(scope, node, node.inputs[path], op);
     if (op.path < 0 && op.attribute.empty()) add(Verdict::kCode, scope, node, text("the operator {} reads files", op.name));
   }
 
-  // A call's inputs are the function's arguments, behind the condition of an If.
   void follow_call(std::size_t scope, const Node& node, const Sink& sink) {
-    const bool is_if = node.op == "If" || node.op == "StatelessIf" || node.op == "Case" || node.op == "StatelessCase";
-    const bool is_call = is_if || node.op == "PartitionedCall" || node.op == "StatefulPartitionedCall" || node.op == "While" ||
-                         node.op == "StatelessWhile";
-    if (!is_call) {
+    const bool is_by_name = node.op == graph_.scopes[sink.scope].name;
+    const auto is_it = [&](const auto& call) { return call.first == node.op; };
+    const auto call = std::find_if(kCalls.begin(), kCalls.end(), is_it);
+    const bool is_loop = node.op == "While" || node.op == "StatelessWhile";
+    if (is_loop || graph_.scopes[sink.scope].has_list_arguments) {
+      // A loop's arguments are what its body returned, too; a list stands for several inputs.
+      follow(scope, node, node.name, *sink.op);
+    } else if (is_by_name || call != kCalls.end()) {
+      const std::size_t input = sink.argument + (is_by_name ? 0 : call->second);
+      if (input < node.inputs.size()) follow(scope, node, node.inputs[input], *sink.op);
+    } else {
       add(Verdict::kCode, scope, node,
           text("the operator {} is reached through {}, whose paths are not followed", sink.op->name, node.op));
-      return;
     }
-    follow(scope, node, sink.argument + (is_if ? 1 : 0), *sink.op);
   }
 
-  void follow(std::size_t scope, const Node& node, std::size_t input, const Op& op) {
-    if (input >= node.inputs.size()) return;
-    const Origins origins = trace(scope, node.inputs[input]);
+  void follow(std::size_t scope, const Node& node, std::string_view input, const Op& op) {
+    const Origins origins = trace(scope, node_of(input));
     for (const std::size_t argument : origins.arguments) {
       const Sink sink{scope, argument, &op};
       if (seen_.insert(sink).second) waiting_.push_back(sink);
     }
-    const bool is_given = origins.from_caller || !origins.arguments.empty();
-    const bool leads_out = std::any_of(origins.constants.begin(), origins.constants.end(), [](const std::string& path) {
-      return path.starts_with('/') || path.find("..") != std::string::npos || path.find("://") != std::string::npos ||
-             path.starts_with('~');
-    });
-    if (leads_out || (!is_given && !origins.constants.empty())) {
-      const std::string what = op.effect == Effect::kReads ? "reads" : op.name.starts_with("Restore") ? "reads" : "writes";
-      const auto worst = std::max_element(origins.constants.begin(), origins.constants.end(),
-                                          [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    const bool reads =
+        op.effect == Effect::kReads || op.name.find("Restore") != std::string_view::npos || op.name.starts_with("Initialize");
+    const std::string_view what = reads ? "reads" : "writes";
+    const bool is_given = origins.is_given || !origins.arguments.empty();
+    const bool is_chosen = !is_given && !origins.is_unknown && !origins.constants.empty();
+    if (is_chosen || std::any_of(origins.constants.begin(), origins.constants.end(), leads_out)) {
+      const auto worst = std::max_element(origins.constants.begin(), origins.constants.end(), [](auto a, auto b) {
+        return std::pair(leads_out(a), a.size()) < std::pair(leads_out(b), b.size());
+      });
       add(Verdict::kMalicious, scope, node,
           text("the operator {} {} a file that the graph chooses: '{}'", op.name, what, *worst));
     } else if (op.effect != Effect::kOwnPath && node.op == op.name) {
-      add(Verdict::kCode, scope, node,
-          text("the operator {} {} a file that is named when the graph runs", op.name,
-               op.effect == Effect::kReads ? "reads" : "writes"));
+      add(Verdict::kCode, scope, node, text("the operator {} {} a file that is named when the graph runs", op.name, what));
+    } else if (op.effect == Effect::kOwnPath && (origins.is_unknown || !is_given)) {
+      add(Verdict::kCode, scope, node, text("the operator {} {} a file whose name the graph works out", op.name, what));
     }
   }
 
-  Origins trace(std::size_t scope, std::string_view input) const {
+  using Place = std::pair<std::size_t, std::string_view>;  // scope, node
+
+  Origins trace(std::size_t scope, std::string_view from) {
     Origins origins;
-    const Scope& in = graph_.scopes[scope];
-    std::set<std::string_view> met;
-    std::vector<std::string_view> waiting = {node_of(input)};
+    std::set<Place> met;
+    std::vector<Place> waiting = {{scope, from}};
     while (!waiting.empty()) {
-      const std::string_view name = waiting.back();
+      const Place place = waiting.back();
       waiting.pop_back();
-      if (name.starts_with('^') || !met.insert(name).second) continue;
-      if (++steps_ > kMostSteps) return {.from_caller = true};
-      const auto found = nodes_[scope].find(name);
-      if (found == nodes_[scope].end()) {
-        const auto argument = std::find(in.arguments.begin(), in.arguments.end(), name);
-        if (argument != in.arguments.end()) origins.arguments.insert(static_cast<std::size_t>(argument - in.arguments.begin()));
+      if (place.second.starts_with('^') || !met.insert(place).second) continue;
+      if (++steps_ > kMostSteps) return {.is_unknown = true};
+      const auto found = nodes_[place.first].find(place.second);
+      if (found != nodes_[place.first].end()) {
+        if (place.first == 0 && assets_.contains(place.second)) {
+          origins.is_given = true;  // by the loader: a file of the folder
+        } else {
+          pass(place.first, *found->second, origins, waiting);
+        }
         continue;
       }
-      const Node& node = in.nodes[found->second];
-      if (node.op.starts_with("Placeholder")) origins.from_caller = true;
-      if (node.constant) take_texts(*node.constant, origins.constants);
-      for (const std::string& each : node.inputs) waiting.push_back(node_of(each));
+      const auto& arguments = graph_.scopes[place.first].arguments;
+      const auto argument = std::find(arguments.begin(), arguments.end(), place.second);
+      if (argument == arguments.end()) {
+        origins.is_unknown = true;
+      } else if (place.first == scope) {
+        origins.arguments.insert(static_cast<std::size_t>(argument - arguments.begin()));
+      }  // else an input of the call that led here, which is followed too
     }
     return origins;
   }
 
-  void take_texts(const Blob& constant, std::vector<std::string>& texts) const {
-    const auto tensor = read_tensorflow_tensor(ProtoReader(constant), std::nullopt, limits_);
-    if (!tensor || tensor->dtype() != DType::kString || tensor->bytes() > (1u << 20)) return;
+  // From a node to what its value is made of.
+  void pass(std::size_t scope, const Node& node, Origins& origins, std::vector<Place>& waiting) {
+    if (node.constant) {
+      const std::vector<std::string>& texts = texts_of(node);
+      origins.constants.insert(origins.constants.end(), texts.begin(), texts.end());
+      steps_ += texts.size();
+    }
+    for (const auto& [key, value] : node.texts)
+      if (is_among(kParts, key)) origins.constants.emplace_back(value);
+    bool is_call = false;
+    for_each_called(node, [&](std::size_t called) {
+      is_call = true;
+      for (const std::string& value : graph_.scopes[called].returns) waiting.emplace_back(called, node_of(value));
+    });
+    if (is_placeholder(node)) {
+      origins.is_given = true;
+    } else if (!is_call && !is_among(kCarriers, node.op)) {
+      origins.is_unknown = true;
+    }
+    for (const std::string& input : node.inputs) waiting.emplace_back(scope, node_of(input));
+  }
+
+  // The texts of a constant, each once where it is repeated.
+  const std::vector<std::string>& texts_of(const Node& node) {
+    const auto [known, is_new] = texts_.try_emplace(&node);
+    std::vector<std::string>& texts = known->second;
+    if (!is_new || !is_text(*node.constant)) return texts;
+    const auto tensor = read_tensorflow_tensor(ProtoReader(*node.constant), std::nullopt, limits_);
+    if (!tensor || tensor->bytes() > (1u << 20)) return texts;
     const auto bytes = tensor->read_bytes();
-    if (!bytes) return;
+    if (!bytes) return texts;
+    steps_ += bytes->size() / 64;
     for (auto rest = bytes->span(); rest.size() >= 8;) {
       const auto size = static_cast<std::size_t>(load_le<std::uint64_t>(rest.data()));
-      if (size > rest.size() - 8) return;
-      texts.emplace_back(as_text(rest.subspan(8, size)));
+      if (size > rest.size() - 8) break;
+      const std::string_view one = as_text(rest.subspan(8, size));
+      if (texts.empty() || texts.back() != one) texts.emplace_back(one);
       rest = rest.subspan(8 + size);
     }
+    return texts;
   }
 
   void add(Verdict severity, std::size_t scope, const Node& node, std::string what) {
@@ -177,17 +314,20 @@ class Judge {
     findings_.push_back({severity, "tensorflow-operator", std::move(place), std::move(what)});
   }
 
-  static constexpr std::uint64_t kMostSteps = 50'000'000;
+  static constexpr std::uint64_t kMostSteps = 20'000'000;
   const MetaGraph& graph_;
   std::string_view where_;
   const Limits& limits_;
   Findings& findings_;
-  std::vector<std::map<std::string_view, std::size_t>> nodes_;  // by scope and name
+  std::vector<std::map<std::string_view, const Node*>> nodes_;  // by scope and name
   std::map<std::string_view, std::size_t> by_name_;             // scopes
+  std::set<std::string_view> assets_;                           // nodes of the graph itself
   std::map<std::size_t, std::vector<std::pair<std::size_t, const Node*>>> callers_;
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<const Node*>> captured_;  // by function and argument
+  std::map<const Node*, std::vector<std::string>> texts_;
   std::set<Sink> seen_;
   std::deque<Sink> waiting_;
-  mutable std::uint64_t steps_ = 0;
+  std::uint64_t steps_ = 0;
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
 // The constants of graphs, and what Keras wrote beside them.
+#include <map>
 #include <set>
 
 #include "holdall/base/text.h"
@@ -21,7 +22,8 @@ bool is_weight(const Tensor& tensor) {
 
 Result<std::vector<Constant>> constants_of(const std::vector<MetaGraph>& graphs, const Limits& limits) {
   std::vector<Constant> constants;
-  std::set<std::string> names;
+  std::set<std::string> taken;
+  std::map<std::string, unsigned> met;  // how often a name was
   for (const MetaGraph& graph : graphs) {
     for (const Scope& scope : graph.scopes) {
       for (const Node& node : scope.nodes) {
@@ -31,8 +33,9 @@ Result<std::vector<Constant>> constants_of(const std::vector<MetaGraph>& graphs,
         if (!tensor) return std::move(tensor).error().with(text("constant '{}'", node.name));
         if (!is_weight(*tensor)) continue;
         const std::string name = scope.name.empty() ? node.name : scope.name + "/" + node.name;
+        unsigned& times = met[name];
         std::string unique = name;
-        for (unsigned n = 2; !names.insert(unique).second; ++n) unique = text("{}@{}", name, n);
+        while (!taken.insert(unique).second) unique = text("{}@{}", name, ++times + 1);
         HOLDALL_ASSIGN(const Blob data, tensor->data());
         const bool is_verbatim = data.source() == node.constant->source();
         constants.push_back({std::move(unique), std::move(*tensor), is_verbatim ? std::optional(data) : std::nullopt});

@@ -51,10 +51,23 @@ class GraphReader {
     });
   }
 
+  // What a graph takes in memory; two bytes of the file make a node.
+  Status charge(std::uint64_t bytes) {
+    if (bytes > limits_.value_bytes - taken_)
+      return over_limit(text("the graph takes more than {} bytes", limits_.value_bytes));
+    taken_ += bytes;
+    return {};
+  }
+
+  template <typename T>
+  Result<T*> add(std::vector<T>& list) {
+    HOLDALL_TRY(charge(sizeof(T)));
+    return &list.emplace_back();
+  }
+
   Status take(std::string& into, const ProtoReader& whole) {
     const std::uint64_t size = whole.whole().size();
-    if (size > limits_.value_bytes - text_bytes_) return over_limit(text("texts take more than {} bytes", limits_.value_bytes));
-    text_bytes_ += size;
+    HOLDALL_TRY(charge(size));
     HOLDALL_ASSIGN(into, whole.text({0, ProtoWire::kBytes, size, 0, 0}, size));
     return {};
   }
@@ -65,24 +78,71 @@ class GraphReader {
                      [&](std::uint32_t field, ProtoReader& part) { return field == number ? take(into, part) : Status(); });
   }
 
+  // Adds a text to a list.
+  Status take_one(std::vector<std::string>& into, const ProtoReader& whole) {
+    HOLDALL_ASSIGN(std::string* const made, add(into));
+    return take(*made, whole);
+  }
+
   Result<MetaGraph> meta_graph(ProtoReader& message) {
     MetaGraph graph;
     graph.scopes.emplace_back();
+    HOLDALL_TRY(charge(sizeof(MetaGraph) + sizeof(Scope)));
     HOLDALL_TRY(each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
       if (number == 1) return meta_info(part, graph);
       if (number == 2) return graph_def(part, graph);
       if (number == 5) return signature(part, graph);
-      if (number != 6) return {};
-      return take_from(part, 2, graph.assets.emplace_back());
+      if (number == 6) return asset(part, graph);
+      return number == 7 ? object_graph(part, graph) : Status();
     }));
     return graph;
   }
 
   Status meta_info(ProtoReader& message, MetaGraph& graph) {
     return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
-      if (number == 4) return take(graph.tags.emplace_back(), part);
+      if (number == 4) return take_one(graph.tags, part);
       return number == 5 ? take(graph.version, part) : Status();
     });
+  }
+
+  Status asset(ProtoReader& message, MetaGraph& graph) {
+    HOLDALL_ASSIGN(Asset* const asset, add(graph.assets));
+    return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
+      if (number == 1) return take_from(part, 1, asset->tensor);
+      return number == 2 ? take(asset->file, part) : Status();
+    });
+  }
+
+  Status object_graph(ProtoReader& message, MetaGraph& graph) {
+    return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
+      if (number == 1) {
+        HOLDALL_ASSIGN(std::string* const constant, add(graph.object_constants));
+        return each_part(part, [&](std::uint32_t kind, ProtoReader& value) -> Status {
+          return kind == 9 ? take_from(value, 1, *constant) : Status();
+        });
+      }
+      if (number != 2) return {};
+      HOLDALL_ASSIGN(Captures* const captures, add(graph.captures));
+      return each_part(part, [&](std::uint32_t kind, ProtoReader& value) -> Status {
+        if (kind == 1) return take(captures->function, value);
+        return kind == 2 ? each(value, [&](const ProtoField& field) { return captured(value, field, *captures); }) : Status();
+      });
+    });
+  }
+
+  // bound_inputs, packed or not.
+  Status captured(const ProtoReader& message, const ProtoField& field, Captures& captures) {
+    if (field.is_varint(2)) {
+      HOLDALL_ASSIGN(std::uint64_t* const object, add(captures.objects));
+      *object = field.value;
+    }
+    if (!field.is_bytes(2)) return {};
+    HOLDALL_ASSIGN(ProtoReader packed, message.message(field));
+    while (!packed.at_end()) {
+      HOLDALL_ASSIGN(std::uint64_t* const object, add(captures.objects));
+      HOLDALL_ASSIGN(*object, packed.packed_varint());
+    }
+    return {};
   }
 
   Status graph_def(ProtoReader& message, MetaGraph& graph) {
@@ -90,7 +150,9 @@ class GraphReader {
       if (number == 1) return node(part, graph.scopes.front());
       if (number != 2) return {};
       return each_part(part, [&](std::uint32_t kind, ProtoReader& of_library) -> Status {
-        return kind == 1 ? function(of_library, graph.scopes.emplace_back()) : Status();
+        if (kind != 1) return {};
+        HOLDALL_ASSIGN(Scope* const scope, add(graph.scopes));
+        return function(of_library, *scope);
       });
     });
   }
@@ -98,24 +160,37 @@ class GraphReader {
   Status function(ProtoReader& message, Scope& scope) {
     return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
       if (number == 3) return node(part, scope);
+      if (number == 4) {
+        HOLDALL_ASSIGN(std::string* const value, add(scope.returns));
+        return take_from(part, 2, *value);
+      }
       if (number != 1) return {};
       return each_part(part, [&](std::uint32_t kind, ProtoReader& of_signature) -> Status {
         if (kind == 1) return take(scope.name, of_signature);
-        return kind == 2 ? take_from(of_signature, 1, scope.arguments.emplace_back()) : Status();
+        return kind == 2 ? argument(of_signature, scope) : Status();
       });
+    });
+  }
+
+  Status argument(ProtoReader& message, Scope& scope) {
+    HOLDALL_ASSIGN(std::string* const name, add(scope.arguments));
+    return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
+      if (number == 5 || number == 6) scope.has_list_arguments = true;  // number_attr, type_list_attr
+      return number == 1 ? take(*name, part) : Status();
     });
   }
 
   Status node(ProtoReader& message, Scope& scope) {
     if (++nodes_ > limits_.members) return over_limit(text("more than {} nodes", limits_.members));
+    HOLDALL_TRY(charge(sizeof(Node)));
     Node node;
     HOLDALL_TRY(each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
       if (number == 1) return take(node.name, part);
       if (number == 2) return take(node.op, part);
-      if (number == 3) return take(node.inputs.emplace_back(), part);
+      if (number == 3) return take_one(node.inputs, part);
       return number == 5 ? attribute(part, node) : Status();
     }));
-    if (node.op != "Const") node.constant.reset();
+    if (node.op != "Const" && node.op != "HostConst") node.constant.reset();
     scope.nodes.push_back(std::move(node));
     return {};
   }
@@ -127,21 +202,36 @@ class GraphReader {
       if (number != 2) return {};
       return each_part(part, [&](std::uint32_t kind, ProtoReader& value) -> Status {
         if (kind == 8 && key == "value") node.constant = value.whole();
-        if (kind == 2 && value.whole().size() <= kMostText) return take(node.texts.emplace_back(key, "").second, value);
-        return kind == 10 ? take_from(value, 1, node.functions.emplace_back(key, "").second) : Status();
+        if (kind == 2 && value.whole().size() <= kMostText) {
+          HOLDALL_ASSIGN(auto* const text, add(node.texts));
+          text->first = key;
+          return take(text->second, value);
+        }
+        if (kind == 10) return function_name(value, node);
+        if (kind != 1) return {};
+        return each_part(value, [&](std::uint32_t of_list, ProtoReader& item) -> Status {
+          return of_list == 9 ? function_name(item, node) : Status();
+        });
       });
     });
   }
 
+  Status function_name(ProtoReader& value, Node& node) {
+    HOLDALL_ASSIGN(std::string* const name, add(node.functions));
+    return take_from(value, 1, *name);
+  }
+
   Status signature(ProtoReader& message, MetaGraph& graph) {
-    Signature& signature = graph.signatures.emplace_back();
+    HOLDALL_ASSIGN(Signature* const made, add(graph.signatures));
+    Signature& signature = *made;
     return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
       if (number == 1) return take(signature.name, part);
       if (number != 2) return {};
       return each_part(part, [&](std::uint32_t kind, ProtoReader& value) -> Status {
         if (kind == 3) return take(signature.method, value);
         if (kind != 1 && kind != 2) return {};
-        return tensor_info(value, (kind == 1 ? signature.inputs : signature.outputs).emplace_back());
+        HOLDALL_ASSIGN(TensorInfo* const info, add(kind == 1 ? signature.inputs : signature.outputs));
+        return tensor_info(value, *info);
       });
     });
   }
@@ -157,14 +247,14 @@ class GraphReader {
         if (field.number == 1) return take(info.name, value);
         HOLDALL_ASSIGN(TensorFlowShape shape, read_tensorflow_shape(std::move(value)));
         info.shape = std::move(shape.text);
-        return {};
+        return charge(info.shape.size());
       });
     });
   }
 
   static constexpr std::uint64_t kMostText = 1u << 16;  // longer attributes are data
   const Limits& limits_;
-  std::uint64_t nodes_ = 0, text_bytes_ = 0;
+  std::uint64_t nodes_ = 0, taken_ = 0;
 };
 
 }  // namespace

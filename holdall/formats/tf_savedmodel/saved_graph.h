@@ -3,12 +3,15 @@
 //   SavedModel { meta_graphs = 2 { meta_info_def = 1 { tags = 4, tensorflow_version = 5 }, graph_def = 2 GraphDef,
 //                                  signature_def = 5 { key = 1, value = 2 { inputs = 1, outputs = 2 { key = 1, value = 2
 //                                      TensorInfo { name = 1, dtype = 2, tensor_shape = 3 } }, method_name = 3 } },
-//                                  asset_file_def = 6 { filename = 2 } } }
-//   GraphDef   { node = 1 NodeDef, library = 2 { function = 1 { signature = 1 { name = 1, input_arg = 2 { name = 1 } },
-//   node_def = 3 } } } NodeDef    { name = 1, op = 2, input = 3, attr = 5 { key = 1, value = 2 { s = 2, tensor = 8, func = 10 {
-//   name = 1 } } } }
-// Specification: saved_model.proto, meta_graph.proto, graph.proto, function.proto, node_def.proto, attr_value.proto of
-// TensorFlow.
+//                                  asset_file_def = 6 { tensor_info = 1, filename = 2 },
+//                                  object_graph_def = 7 { nodes = 1 { constant = 9 { operation = 1 } },
+//                                      concrete_functions = 2 { key = 1, value = 2 { bound_inputs = 2 } } } } }
+//   GraphDef { node = 1 NodeDef, library = 2 { function = 1 { signature = 1 { name = 1, input_arg = 2 { name = 1,
+//                                      number_attr = 5, type_list_attr = 6 } }, node_def = 3, ret = 4 { value = 2 } } } }
+//   NodeDef { name = 1, op = 2, input = 3, attr = 5 { key = 1, value = 2 { list = 1 { func = 9 }, s = 2, tensor = 8,
+//                                      func = 10 { name = 1 } } } }
+// Specification: saved_model.proto, meta_graph.proto, graph.proto, function.proto, node_def.proto, attr_value.proto,
+// saved_object_graph.proto of TensorFlow.
 //
 // Thread-safety: value types. Ownership: values own their texts; constants share the source.
 #pragma once
@@ -25,9 +28,9 @@ namespace holdall::tf_savedmodel {
 struct Node {
   std::string name, op;
   std::vector<std::string> inputs = {};
-  std::vector<std::pair<std::string, std::string>> texts = {};      // attributes that are texts
-  std::vector<std::pair<std::string, std::string>> functions = {};  // attributes that are functions, by name
-  std::optional<Blob> constant = {};                                // the TensorProto of a Const
+  std::vector<std::pair<std::string, std::string>> texts = {};  // attributes that are texts
+  std::vector<std::string> functions = {};                      // attributes that are functions
+  std::optional<Blob> constant = {};                            // the TensorProto of a constant
 };
 
 // The graph itself (no name), or a function of its library.
@@ -35,6 +38,8 @@ struct Scope {
   std::string name;
   std::vector<std::string> arguments;
   std::vector<Node> nodes;
+  std::vector<std::string> returns = {};
+  bool has_list_arguments = false;  // arguments that stand for several inputs of a call
 };
 
 struct TensorInfo {
@@ -46,8 +51,21 @@ struct Signature {
   std::vector<TensorInfo> inputs, outputs;
 };
 
+// A file of the folder, and the tensor of the graph whose value its path becomes.
+struct Asset {
+  std::string file, tensor;
+};
+// What a function's last arguments are when Python calls it: objects of the graph of objects.
+struct Captures {
+  std::string function;
+  std::vector<std::uint64_t> objects;
+};
+
 struct MetaGraph {
-  std::vector<std::string> tags, assets;
+  std::vector<std::string> tags;
+  std::vector<Asset> assets;
+  std::vector<Captures> captures;
+  std::vector<std::string> object_constants;  // by object: the node of the constant that it is, empty where it is none
   std::string version;
   std::vector<Scope> scopes;
   std::vector<Signature> signatures;

@@ -12,16 +12,23 @@ namespace holdall {
 namespace tf_savedmodel {
 namespace {
 
-// The folder that the graph lies in, seen from it or from saved_model.pb itself.
-struct Place {
-  Bundle bundle;
+// The file of the graph, by itself or in a folder, and what it holds.
+struct Opened {
   SourceRef graph;
+  std::vector<MetaGraph> graphs;
 };
 
-Result<Place> place_of(const Bundle& bundle) {
+// Read once for all who ask of a bundle.
+Result<std::shared_ptr<const Opened>> opened(const Bundle& bundle, const Limits& limits) {
+  static constexpr char kWhose = 0;
+  if (const auto kept = bundle.kept(&kWhose)) return std::static_pointer_cast<const Opened>(kept);
   HOLDALL_ASSIGN(SourceRef graph,
                  bundle.kind() == Bundle::Kind::kFile ? Result<SourceRef>(bundle.main()) : bundle.open_part(kGraphFile));
-  return Place{bundle, std::move(graph)};
+  HOLDALL_ASSIGN(auto graphs, read_saved_graph(Blob(graph), limits));
+  if (graphs.empty()) return corrupt("the file holds no meta graph").in(graph->name());
+  auto made = std::make_shared<const Opened>(Opened{std::move(graph), std::move(graphs)});
+  bundle.keep(&kWhose, made);
+  return made;
 }
 
 Match match(Peek& peek) {
@@ -77,7 +84,9 @@ NodeId described(Arena& arena, const MetaGraph& graph) {
   const NodeId counts = arena.dict();
   for (const auto& [op, count] : ops) arena.set_item(counts, op, arena.integer(count));
   arena.set_item(about, "ops", counts);
-  arena.set_item(about, "assets", texts(arena, graph.assets));
+  const NodeId assets = arena.list();
+  for (const Asset& asset : graph.assets) arena.append(assets, arena.string(asset.file));
+  arena.set_item(about, "assets", assets);
   return about;
 }
 
@@ -99,13 +108,11 @@ class FolderReader {
  public:
   FolderReader(const Bundle& bundle, const Context& context) : bundle_(bundle), context_(context) {}
 
-  Result<Model> run() {
-    HOLDALL_ASSIGN(const Place place, place_of(bundle_));
-    HOLDALL_ASSIGN(const auto graphs, read_saved_graph(Blob(place.graph), context_.limits));
-    if (graphs.empty()) return corrupt("the file holds no meta graph").in(place.graph->name());
+  Result<Model> run(const Opened& file) {
+    const std::vector<MetaGraph>& graphs = file.graphs;
     const bool is_file = bundle_.kind() == Bundle::Kind::kFile;
     files_ = {is_file ? bundle_.names().front() : std::string(kGraphFile)};
-    bytes_ = place.graph->size();
+    bytes_ = file.graph->size();
     ModelBuilder builder;
     std::vector<NamedTensor> tensors;
     if (files_.front() == kGraphFile && bundle_.has(kIndexFile)) {
@@ -117,7 +124,7 @@ class FolderReader {
     HOLDALL_ASSIGN(const std::vector<Constant> constants, constants_of(graphs, context_.limits));
     add_constants(constants, builder, tensors);
     add_metadata(graphs, builder);
-    HOLDALL_TRY(add_side_files(place.graph, builder));
+    HOLDALL_TRY(add_side_files(file.graph, builder));
     std::sort(files_.begin(), files_.end());
     builder.origin = {"tf-savedmodel", text("TensorFlow {}", graphs.front().version), bundle_.path(), files_, bytes_};
     return std::move(builder).with_named(std::move(tensors));
@@ -150,7 +157,7 @@ class FolderReader {
     const SharedText file{std::string(kGraphFile)};
     std::vector<NamedTensor> added;
     for (const Constant& constant : constants) {
-      const std::string name = taken.contains(constant.name) ? constant.name + "@constant" : constant.name;
+      const std::string name = taken.contains(constant.name) ? constant.name + std::string(kOfConstant) : constant.name;
       const auto index = static_cast<std::uint32_t>(tensors.size() + added.size());
       builder.arena->set_item(dict, name, builder.arena->tensor({index}));
       added.push_back({name, constant.tensor, index, file});
@@ -189,18 +196,20 @@ class FolderReader {
   std::uint64_t bytes_ = 0;
 };
 
-Result<Model> read(const Bundle& bundle, const Context& context) { return FolderReader(bundle, context).run(); }
+Result<Model> read(const Bundle& bundle, const Context& context) {
+  HOLDALL_ASSIGN(const auto file, opened(bundle, context.limits));
+  return FolderReader(bundle, context).run(*file);
+}
 
 Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
-  HOLDALL_ASSIGN(const Place place, place_of(bundle));
-  HOLDALL_ASSIGN(const auto graphs, read_saved_graph(Blob(place.graph), context.limits));
-  for (const MetaGraph& graph : graphs) {
-    for (const std::string& asset : graph.assets) {
-      const std::string name = "assets/" + asset;
+  HOLDALL_ASSIGN(const auto file, opened(bundle, context.limits));
+  for (const MetaGraph& graph : file->graphs) {
+    for (const Asset& asset : graph.assets) {
+      const std::string name = "assets/" + asset.file;
       if (!is_contained(name)) {
-        faults.list.push_back({place.graph->name(), std::nullopt, text("the asset '{}' leads out of the folder", asset)});
+        faults.list.push_back({file->graph->name(), std::nullopt, text("the asset '{}' leads out of the folder", asset.file)});
       } else if (!bundle.has(name)) {
-        faults.list.push_back({place.graph->name(), std::nullopt, text("the asset '{}' is missing", name)});
+        faults.list.push_back({file->graph->name(), std::nullopt, text("the asset '{}' is missing", name)});
       }
     }
   }
@@ -208,7 +217,7 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
     HOLDALL_ASSIGN(const Bundle part, bundle.part(kIndexFile));
     HOLDALL_TRY(context.verify(part, faults));
   }
-  auto model = read(bundle, context);
+  auto model = FolderReader(bundle, context).run(*file);
   if (!model) faults.add(model.error());
   return {};
 }
@@ -239,11 +248,10 @@ Status judge_keras(const Bundle& bundle, const Context& context, Findings& findi
 }
 
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
-  HOLDALL_ASSIGN(const Place place, place_of(bundle));
-  HOLDALL_ASSIGN(const auto graphs, read_saved_graph(Blob(place.graph), context.limits));
-  for (const MetaGraph& graph : graphs) judge_graph(graph, place.graph->name(), context.limits, findings);
+  HOLDALL_ASSIGN(const auto file, opened(bundle, context.limits));
+  for (const MetaGraph& graph : file->graphs) judge_graph(graph, file->graph->name(), context.limits, findings);
   HOLDALL_TRY(judge_keras(bundle, context, findings));
-  auto model = read(bundle, context);
+  auto model = FolderReader(bundle, context).run(*file);
   return model ? Status() : Status(std::move(model).error());
 }
 

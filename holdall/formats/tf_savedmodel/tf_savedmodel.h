@@ -17,6 +17,9 @@ inline constexpr std::string_view kKerasFile = "keras_metadata.pb";
 // The key of the tree under which constants stand.
 inline constexpr std::string_view kConstants = ".CONSTANTS";
 
+// What a constant's name ends with where a variable has the name.
+inline constexpr std::string_view kOfConstant = "@constant";
+
 // A constant of the graph as a tensor. Small integers (up to eight: shapes, axes) and texts are the graph's own business.
 struct Constant {
   std::string name;  // "node", of a function "function/node", of a further meta graph made unique with "@2"

@@ -1,5 +1,6 @@
 // The same graph with other weights: variables are written as a checkpoint, constants where they lay in saved_model.pb.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "holdall/base/text.h"
@@ -28,6 +29,7 @@ class Planner {
     }
     HOLDALL_ASSIGN(const auto graphs, read_saved_graph(graph->second, Limits()));
     HOLDALL_ASSIGN(constants_, constants_of(graphs, Limits()));
+    find_constants();
     plan_.folder = true;
     HOLDALL_TRY(add_graph(graph->second));
     HOLDALL_TRY(add_variables());
@@ -44,10 +46,24 @@ class Planner {
   }
 
  private:
-  // The place of a model's tensor among the constants; their number where it is a variable.
-  std::size_t constant_of(const NamedTensor& entry) const {
-    const auto is_it = [&](const Constant& each) { return each.name == entry.name || each.name + "@constant" == entry.name; };
-    return static_cast<std::size_t>(std::find_if(constants_.begin(), constants_.end(), is_it) - constants_.begin());
+  // Which of the model's tensors are constants: those that the tree has as such. A variable may have a constant's name.
+  void find_constants() {
+    std::map<std::string_view, const Constant*> by_name;
+    for (const Constant& constant : constants_) by_name.emplace(constant.name, &constant);
+    const Value dict = model_.tree().find(kConstants);
+    for (std::size_t i = 0; dict.is(ValueKind::kDict) && i < dict.size(); ++i) {
+      if (!dict.key(i).is(ValueKind::kString) || !dict.mapped(i).is(ValueKind::kTensor)) continue;
+      std::string_view name = dict.key(i).as_string();
+      if (!by_name.contains(name) && name.ends_with(kOfConstant)) name.remove_suffix(kOfConstant.size());
+      const auto found = by_name.find(name);
+      if (found != by_name.end()) by_tensor_.emplace(dict.mapped(i).as_tensor().index, found->second);
+    }
+  }
+
+  // nullptr where a tensor is a variable.
+  const Constant* constant_of(const NamedTensor& entry) const {
+    const auto found = by_tensor_.find(entry.index);
+    return found == by_tensor_.end() ? nullptr : found->second;
   }
 
   Status add_graph(const Blob& graph) {
@@ -56,9 +72,9 @@ class Planner {
     };
     std::vector<Patch> patches;
     for (const NamedTensor& entry : model_.tensors()) {
-      const std::size_t i = constant_of(entry);
-      if (i == constants_.size() || is_same(entry.tensor, constants_[i].tensor)) continue;
-      const Constant& constant = constants_[i];
+      const Constant* const own = constant_of(entry);
+      if (own == nullptr || is_same(entry.tensor, own->tensor)) continue;
+      const Constant& constant = *own;
       const bool fits =
           constant.bytes && entry.tensor.dtype() == constant.tensor.dtype() && entry.tensor.shape() == constant.tensor.shape();
       if (!fits) {
@@ -94,7 +110,7 @@ class Planner {
     ModelBuilder builder;
     std::vector<std::string> names;
     for (const NamedTensor& entry : model_.tensors()) {
-      if (constant_of(entry) != constants_.size()) continue;
+      if (constant_of(entry) != nullptr) continue;
       builder.add(entry.tensor);
       names.push_back(entry.name);
     }
@@ -119,6 +135,7 @@ class Planner {
   const Model& model_;
   const WriteOptions& options_;
   std::vector<Constant> constants_;
+  std::map<std::uint32_t, const Constant*> by_tensor_;  // by index in the model
   std::size_t variables_ = 0;
   Plan plan_;
 };

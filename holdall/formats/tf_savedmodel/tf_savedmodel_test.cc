@@ -99,17 +99,88 @@ TEST(TfSavedModel, APathIsFollowedThroughTheFunctionsThatItIsGivenTo) {
   const std::string path = ProtoWriter().varint(1, 7).bytes(8, "/etc/cron.d/x").take();
   MetaGraph graph;
   graph.scopes.emplace_back();
-  graph.scopes[0].nodes = {
-      {.name = "path", .op = "Const", .constant = Blob::memory(Bytes::copy(path), "c")},
-      {.name = "saver", .op = "Placeholder"},
-      {.name = "good", .op = "StatefulPartitionedCall", .inputs = {"saver"}, .functions = {{"f", "save"}}},
-      {.name = "bad", .op = "StatefulPartitionedCall", .inputs = {"path:0"}, .functions = {{"f", "save"}}}};
+  graph.scopes[0].nodes = {{.name = "path", .op = "Const", .constant = Blob::memory(Bytes::copy(path), "c")},
+                           {.name = "saver", .op = "Placeholder"},
+                           {.name = "good", .op = "StatefulPartitionedCall", .inputs = {"saver"}, .functions = {"save"}},
+                           {.name = "bad", .op = "StatefulPartitionedCall", .inputs = {"path:0"}, .functions = {"save"}}};
   graph.scopes.push_back({"save", {"prefix"}, {{.name = "s", .op = "SaveV2", .inputs = {"prefix", "names", "slices", "x"}}}});
   Findings findings;
   judge_graph(graph, "m", {}, findings);
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].where, "m: bad");
   EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
+}
+
+using tf_savedmodel::MetaGraph;
+using tf_savedmodel::Node;
+
+Node constant(const std::string& name, const std::string& value) {
+  const std::string proto = ProtoWriter().varint(1, 7).bytes(8, value).take();
+  return {.name = name, .op = "Const", .constant = Blob::memory(Bytes::copy(proto), "c")};
+}
+
+MetaGraph graph_of(std::vector<Node> nodes) {
+  MetaGraph graph;
+  graph.scopes.push_back({"", {}, std::move(nodes)});
+  return graph;
+}
+
+Findings judged(const MetaGraph& graph) {
+  Findings findings;
+  tf_savedmodel::judge_graph(graph, "m", {}, findings);
+  return findings;
+}
+
+// A function that saves where its argument says.
+const tf_savedmodel::Scope kSave = {"save", {"prefix"}, {{.name = "s", .op = "SaveV2", .inputs = {"prefix", "names"}}}};
+
+TEST(TfSavedModel, APathIsFollowedThroughEveryKindOfCall) {
+  for (Node call : {Node{.name = "n", .op = "Case", .inputs = {"i", "path"}, .functions = {"save"}},
+                    Node{.name = "n", .op = "save", .inputs = {"path"}},
+                    Node{.name = "n", .op = "While", .inputs = {"path"}, .functions = {"test", "save"}}}) {
+    MetaGraph graph = graph_of({constant("path", "/etc/cron.d/x"), call});
+    graph.scopes.push_back(kSave);
+    const Findings findings = judged(graph);
+    ASSERT_EQ(findings.size(), 1u) << call.op;
+    EXPECT_EQ(findings[0].severity, Verdict::kMalicious) << call.op;
+  }
+}
+
+TEST(TfSavedModel, APathThatAFunctionReturnsOrPythonAddsIsTheGraphsChoice) {
+  MetaGraph returned = graph_of({{.name = "path", .op = "PartitionedCall", .functions = {"f"}},
+                                 {.name = "s", .op = "SaveV2", .inputs = {"path:0", "names"}}});
+  returned.scopes.push_back({"f", {}, {constant("c", "/etc/x")}, {"c:output:0"}});
+  EXPECT_THAT(judged(returned), ElementsAre(::testing::Field(&Finding::severity, Verdict::kMalicious)));
+  MetaGraph bound = graph_of({constant("c", "/etc/x")});
+  bound.scopes.push_back(kSave);
+  bound.captures = {{"save", {1}}};
+  bound.object_constants = {"", "c"};
+  EXPECT_THAT(judged(bound), ElementsAre(::testing::Field(&Finding::severity, Verdict::kMalicious)));
+}
+
+TEST(TfSavedModel, APathThatIsWorkedOutIsNotTakenForTheLoaders) {
+  const Node saver = {.name = "saver", .op = "Placeholder"};
+  const Node save = {.name = "s", .op = "SaveV2", .inputs = {"path", "names"}};
+  for (const Node& path :
+       {Node{.name = "path", .op = "UnicodeEncode", .inputs = {"saver"}},
+        Node{.name = "path", .op = "ReadVariableOp", .inputs = {"saver"}}, Node{.name = "path", .op = "HostConst"}}) {
+    const Findings findings = judged(graph_of({saver, path, save}));
+    ASSERT_EQ(findings.size(), 1u) << path.op;
+    EXPECT_EQ(findings[0].severity, Verdict::kCode) << path.op;
+  }
+  const Node formatted = {.name = "path", .op = "StringFormat", .inputs = {"saver"}, .texts = {{"template", "/etc/{}"}}};
+  EXPECT_THAT(judged(graph_of({saver, formatted, save})),
+              ElementsAre(::testing::Field(&Finding::severity, Verdict::kMalicious)));
+  const Node joined = {.name = "path", .op = "StringJoin", .inputs = {"saver", "tail"}};
+  EXPECT_THAT(judged(graph_of({saver, constant("tail", "_temp/part"), joined, save})), IsEmpty());
+}
+
+TEST(TfSavedModel, AnAssetIsReadFromTheFolder) {
+  const Node table = {.name = "t", .op = "InitializeTableFromTextFileV2", .inputs = {"table", "path"}};
+  MetaGraph graph = graph_of({constant("path", "/srv/words.txt"), table});
+  EXPECT_THAT(judged(graph), ElementsAre(::testing::Field(&Finding::severity, Verdict::kMalicious)));
+  graph.assets = {{"words.txt", "path:0"}};
+  EXPECT_THAT(judged(graph), IsEmpty());
 }
 
 TEST(TfSavedModel, TheSameGraphIsWrittenWithNewWeights) {
@@ -131,6 +202,21 @@ TEST(TfSavedModel, TheSameGraphIsWrittenWithNewWeights) {
   EXPECT_EQ(fs::file_size(scratch / "out/saved_model.pb"), fs::file_size(kData + "module/saved_model.pb"));
   EXPECT_EQ(slurp(scratch / "out/assets/words.txt"), "a\nb\n");
   EXPECT_FALSE(fs::exists(scratch / "out/fingerprint.pb"));
+}
+
+TEST(TfSavedModel, AVariableMayHaveAConstantsName) {
+  const Scratch scratch;
+  const auto model = open(kData + "module");
+  ASSERT_TRUE(model);
+  std::vector<NamedTensor> tensors = model->tensors();
+  tensors[0].name = std::exchange(tensors[2].name, tensors[2].name + "@constant");
+  const auto plan = k_tf_savedmodel_format.plan(with(*model, tensors), {});
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  ASSERT_TRUE(execute(*plan, scratch / "out", {.durable = false}));
+  const auto again = open(scratch / "out");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->tensor("Const")->read<float>().value(), (std::vector<float>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(again->tensor("Const@constant")->read<float>().value(), (std::vector<float>{0.5, 0.25}));
 }
 
 TEST(TfSavedModel, AConstantOfAnotherShapeIsALoss) {
