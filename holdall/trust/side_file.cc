@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
@@ -146,50 +147,32 @@ std::string_view media_kind(std::span<const std::byte> data) {
   return {};
 }
 
-Result<std::uint64_t> varint(Cursor& cursor) {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    HOLDALL_ASSIGN(const std::uint8_t byte, cursor.read<std::uint8_t>());
-    value |= std::uint64_t{byte & 0x7fu} << shift;
-    if (byte < 0x80) return value;
+// Whether a message has these fields alone; `check` looks at each.
+bool has_only(ProtoReader message, const std::function<bool(const ProtoReader&, const ProtoField&)>& check) {
+  while (true) {
+    const auto field = message.next();
+    if (!field) return false;
+    if (!*field) return true;
+    if (!check(message, **field)) return false;
   }
-  return corrupt("a varint longer than 64 bits").at(cursor.position());
 }
 
-// One SentencePiece: { string piece = 1; float score = 2; Type type = 3; } of sentencepiece_model.proto.
-bool is_piece(std::span<const std::byte> data) {
-  Cursor cursor(data);
-  while (!cursor.at_end()) {
-    const Result<std::uint64_t> tag = varint(cursor);
-    if (!tag) return false;
-    if (*tag == (1 << 3 | 2)) {
-      const Result<std::uint64_t> size = varint(cursor);
-      if (!size || !cursor.skip(*size)) return false;
-    } else if (*tag == (2 << 3 | 5)) {
-      if (!cursor.skip(4)) return false;
-    } else if (*tag != (3 << 3 | 0) || !varint(cursor)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// ModelProto: pieces = 1, trainer_spec = 2, normalizer_spec = 3, self_test_data = 4, denormalizer_spec = 5.
-bool is_sentencepiece(std::span<const std::byte> data) {
-  Cursor cursor(data);
+// ModelProto of sentencepiece_model.proto: pieces = 1 { string piece = 1; float score = 2; Type type = 3 }, trainer_spec = 2,
+// normalizer_spec = 3, self_test_data = 4, denormalizer_spec = 5.
+bool is_sentencepiece(const Bytes& bytes) {
   std::size_t pieces = 0;
-  while (!cursor.at_end()) {
-    const Result<std::uint64_t> tag = varint(cursor);
-    if (!tag || (*tag & 7) != 2 || *tag >> 3 < 1 || *tag >> 3 > 5) return false;
-    const Result<std::uint64_t> size = varint(cursor);
-    if (!size) return false;
-    const auto part = cursor.take(*size);
-    if (!part) return false;
-    if (*tag >> 3 != 1) continue;
-    if (!is_piece(*part)) return false;
-    ++pieces;
-  }
-  return pieces > 0;
+  const auto of_piece = [](const ProtoReader&, const ProtoField& field) {
+    return field.is_bytes(1) || field.is(2, ProtoWire::kFixed32) || field.is_varint(3);
+  };
+  const bool is_known =
+      has_only(ProtoReader(Blob::memory(bytes, {})), [&](const ProtoReader& message, const ProtoField& field) {
+        if (field.wire != ProtoWire::kBytes || field.number > 5) return false;
+        if (field.number != 1) return true;
+        ++pieces;
+        const auto piece = message.message(field);
+        return piece && has_only(*piece, of_piece);
+      });
+  return is_known && pieces > 0;
 }
 
 // What stands beside the graph of a SavedModel: fingerprint.pb (FingerprintDef: hashes = 1 to 5, version = 6) and
@@ -199,15 +182,9 @@ bool is_beside_graph(const Source& source, std::string_view name, const Limits& 
   if (!is_fingerprint && base_name(name) != "keras_metadata.pb") return false;
   const Result<Bytes> bytes = read_all(source, limits.header_bytes);
   if (!bytes) return false;
-  ProtoReader message(Blob::memory(*bytes, std::string(name)));
-  while (true) {
-    const auto field = message.next();
-    if (!field) return false;
-    if (!*field) return true;
-    const std::uint32_t most = is_fingerprint ? 7 : 1;
-    const bool is_known = (*field)->number <= most && (is_fingerprint || (*field)->wire == ProtoWire::kBytes);
-    if (!is_known) return false;
-  }
+  return has_only(ProtoReader(Blob::memory(*bytes, {})), [&](const ProtoReader&, const ProtoField& field) {
+    return is_fingerprint ? field.number <= 7 : field.is_bytes(1);
+  });
 }
 
 std::optional<SideFile> native_code(std::span<const std::byte> head, std::string_view name) {
