@@ -219,10 +219,7 @@ std::string FitReport::to_string() const {
 }
 
 Result<Fit> fit(const Model& model, const std::vector<FitEntry>& entries, const FitOptions& options) {
-  for (const auto& [from, to] : options.rename) {
-    const std::string fault = rule_fault(from, to);
-    if (!fault.empty()) return invalid_argument(text("rename {}", fault));
-  }
+  HOLDALL_TRY(check_rules(options.rename));
   Result<Match> found = best_match(Names(model, options), entries, options.prefix);
   if (!found) return std::move(found).error().in(model.origin().path);
   const Match& best = *found;

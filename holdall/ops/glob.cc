@@ -76,11 +76,14 @@ Status require_matches(std::span<const std::string> globs, const std::vector<std
   return {};
 }
 
-std::string rule_fault(std::string_view old_name, std::string_view new_name) {
+Status check_rules(std::span<const std::pair<std::string, std::string>> rules) {
   const auto stars = [](std::string_view side) { return std::count(side.begin(), side.end(), '*'); };
-  if (old_name.empty() || new_name.empty()) return text("'{}={}' has an empty side", old_name, new_name);
-  if (stars(old_name) > 1 || stars(new_name) > 1) return text("'{}={}' has more than one '*' on a side", old_name, new_name);
-  if (stars(old_name) != stars(new_name)) return text("'{}={}' has a '*' on one side alone", old_name, new_name);
+  for (const auto& [from, to] : rules) {
+    const auto fault = [&](std::string_view what) { return invalid_argument(text("rename '{}={}' {}", from, to, what)); };
+    if (from.empty() || to.empty()) return fault("has an empty side");
+    if (stars(from) > 1 || stars(to) > 1) return fault("has more than one '*' on a side");
+    if (stars(from) != stars(to)) return fault("has a '*' on one side alone");
+  }
   return {};
 }
 

@@ -25,7 +25,7 @@ Status require_matches(std::span<const std::string> globs, const std::vector<std
 // The new name by the first rule (old, new) that fits: exactly, or with one '*' in both whose run is carried over. Empty where
 // none fits.
 std::optional<std::string> renamed(std::span<const std::pair<std::string, std::string>> rules, std::string_view name);
-// Says what is wrong with a rule: more than one '*', a '*' on one side alone, an empty side; empty where it is sound.
-std::string rule_fault(std::string_view old_name, std::string_view new_name);
+// Errors: invalid argument, for a rule with more than one '*', with a '*' on one side alone, or with an empty side.
+Status check_rules(std::span<const std::pair<std::string, std::string>> rules);
 
 }  // namespace holdall

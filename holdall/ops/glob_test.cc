@@ -38,10 +38,13 @@ TEST(Rename, TheFirstRuleThatFitsCarriesTheStarOver) {
 }
 
 TEST(Rename, RulesWithUnequalStarsAreFaults) {
-  EXPECT_TRUE(rule_fault("a.*", "b.*").empty());
-  EXPECT_FALSE(rule_fault("a.*", "b").empty());
-  EXPECT_FALSE(rule_fault("*.*", "*.*").empty());
-  EXPECT_FALSE(rule_fault("", "b").empty());
+  using Rules = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_TRUE(check_rules(Rules{{"a.*", "b.*"}, {"a", "b"}}));
+  for (const Rules& rules : {Rules{{"a.*", "b"}}, Rules{{"a", "b"}, {"*.*", "*.*"}}, Rules{{"", "b"}}}) {
+    const Status checked = check_rules(rules);
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().code(), Code::kInvalidArgument);
+  }
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ std::map<std::string, std::string, std::less<>> aliases_of(const Model& graph) {
 
 Result<Updated> update_model(const Model& graph, const Model& weights,
                              const std::vector<std::pair<std::string, std::string>>& rename) {
+  HOLDALL_TRY(check_rules(rename));
   std::vector<FitEntry> entries;
   for (const NamedTensor& entry : graph.tensors()) entries.push_back({entry.name, entry.tensor.shape(), entry.tensor.dtype()});
   const auto aliases = aliases_of(graph);

@@ -48,6 +48,9 @@ TEST(Update, WhatHasNoPlaceOrAnotherShapeIsTold) {
   EXPECT_EQ(updated->report.mismatched[0].file, (Shape{2, 3}));
   const auto renamed = update_model(*graph, *state.model(), {{"other", "layers.0"}});
   EXPECT_THAT(renamed->report.unexpected, IsEmpty());
+  const auto refused = update_model(*graph, *state.model(), {{"other*", "layers.0"}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Code::kInvalidArgument);
 }
 
 }  // namespace
