@@ -9,6 +9,7 @@
 #include "holdall/ops/digest.h"
 #include "holdall/ops/edit.h"
 #include "holdall/ops/glob.h"
+#include "holdall/ops/pytorch_config.h"
 #include "holdall/ops/pytorch_names.h"
 
 namespace holdall {
@@ -18,11 +19,7 @@ Status check_options(const ConvertOptions& options) {
   if (options.dtype && info(*options.dtype).kind != DTypeKind::kFloat) {
     return invalid_argument(text("tensors are converted to floating-point dtypes, {} is none", name(*options.dtype)));
   }
-  for (const auto& [old_name, new_name] : options.rename) {
-    std::string fault = rule_fault(old_name, new_name);
-    if (!fault.empty()) return invalid_argument(text("rename {}", fault));
-  }
-  return {};
+  return check_rules(options.rename);
 }
 
 // Casts each view of a storage once, so that tied tensors stay tied.
@@ -179,6 +176,8 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   HOLDALL_ASSIGN(Model opened, open_model(input, options.open));
   if (options.names == ConvertOptions::Names::kPyTorch) {
     HOLDALL_ASSIGN(opened, with_pytorch_names(opened, report.renamed));
+    HOLDALL_ASSIGN(const Format* to, format_to_write(output, options.save.to, opened));
+    if (to->folder) opened = with_original_files(std::move(opened), input);
   }
   HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, report));
   report.from = model.origin().format;

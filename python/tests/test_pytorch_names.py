@@ -60,6 +60,43 @@ def test_an_original_checkpoint_is_what_transformers_made_of_it(name, tied, fold
     assert ("optimizer" in json.dumps(report["warnings"])) == (name == "google-bert")
 
 
+# As Google and OpenAI ship them, beside the weights.
+BERT_FILES = {
+    "bert_config.json": {
+        "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": 16, "initializer_range": 0.02,
+        "intermediate_size": 24, "max_position_embeddings": 20, "num_attention_heads": 2, "num_hidden_layers": 2, "type_vocab_size": 2, "vocab_size": 40,
+    },
+    "vocab.txt": "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n",
+}
+GPT2_FILES = {
+    "hparams.json": {"n_vocab": 40, "n_ctx": 20, "n_embd": 16, "n_head": 2, "n_layer": 2},
+    "encoder.json": {"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3},
+    "vocab.bpe": "#version: 0.2\na b\n",
+}
+
+
+@pytest.mark.parametrize(("name", "checkpoint", "files", "text", "ids"), [
+    ("google-bert", "bert_model.ckpt", BERT_FILES, "a b", [2, 5, 6, 3]), ("openai-gpt2", "model.ckpt", GPT2_FILES, "ab", [2])])
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_an_original_folder_opens_in_transformers(name, checkpoint, files, text, ids, is_folder, folder, tmp_path):
+    source, out = folder(name), tmp_path / "out"
+    kept = transformers.AutoConfig.from_pretrained(source)
+    (source / "config.json").unlink()
+    for file, content in files.items():
+        (source / file).write_text(content if isinstance(content, str) else json.dumps(content))
+    report = holdall.convert(source if is_folder else source / checkpoint, out, format="huggingface", names="pytorch")
+    assert report["losses"] == []
+    of = transformers.BertForPreTraining if name == "google-bert" else transformers.GPT2Model
+    model, info = of.from_pretrained(out, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"):
+        assert getattr(model.config, key) == getattr(kept, key), key
+    known = numpy.load(source / "state.npz")
+    for key, value in model.state_dict().items():
+        assert (value.numpy() == known[key]).all(), key
+    assert transformers.AutoTokenizer.from_pretrained(out)(text)["input_ids"] == ids
+
+
 def test_names_of_no_known_model_are_refused(tmp_path):
     holdall.save({"w": numpy.zeros(3, numpy.float32)}, tmp_path / "w.safetensors")
     with pytest.raises(holdall.UnsupportedError, match="Google"):
