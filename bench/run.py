@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import glob
 import json
+import math
 import os
 import pathlib
 import platform
@@ -25,6 +26,7 @@ from collections.abc import Callable
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RIVALS = ROOT / "bench" / "rivals.py"
 PACKAGE = ROOT / "bench" / "package.py"
+FRAMEWORKS = ROOT / "bench" / "frameworks.py"
 TRAINING = ROOT / "bench" / "training.py"
 LAUNCH = ROOT / "bench" / "launch.py"
 
@@ -135,6 +137,9 @@ class Field:
 
     def rival(self, name, work, *arguments, before=lambda: None):
         return Contender(name, [self.python, str(RIVALS), work, *map(str, arguments)], True, before)
+
+    def framework(self, name, work, *arguments, before=lambda: None):
+        return Contender(name, [self.python, str(FRAMEWORKS), work, *map(str, arguments)], True, before)
 
     def package(self, work, *arguments, name="Holdall", before=lambda: None):
         """Through the Python package."""
@@ -314,12 +319,47 @@ class Field:
             self.whole("Holdall", self.command, "checkpoint", "ls", many), self.whole("ls -l", "ls", "-l", many),
         ], [], 0.050)
 
+    def make_framework_files(self):
+        if not os.path.exists(self.at("big-tf.index")):
+            measure(self.framework("big.h5", "make-keras", self.folder, self.tensors, math.isqrt(self.floats)))
+        for name, work, *more in (("gzip.h5", "make-h5-gzip"), ("big.joblib", "make-joblib", 0), ("zlib.joblib", "make-joblib", 3)):
+            count = self.tensors if name == "big.joblib" else self.tensors // 4  # compressing takes its time
+            if not os.path.exists(self.at(name)):
+                measure(self.framework(name, work, self.at(name), count, self.floats, *more))
+
+    def framework_races(self):
+        self.make_framework_files()
+        for kind, name, file, size, rivals, heats in (
+            ("h5", "big.h5", "big.h5", "1 GB `.h5` of Keras", (("h5py", "h5py-load", 1), ("Keras", "keras-load", 1)), ("warm", "cold")),
+            ("h5-gzip", "gzip.h5", "gzip.h5", "a quarter of it, `.h5` by gzip", (("h5py", "h5py-load", 3),), ("warm",)),
+            ("keras", "big.keras", "big.keras", "1 GB `.keras`", (("Keras", "keras-load", 1),), ("warm", "cold")),
+            ("tf", "big-tf", "big-tf.data-00000-of-00001", "1 GB checkpoint of TensorFlow", (("TensorFlow", "tensorflow-load", 1),), ("warm", "cold")),
+            ("joblib", "big.joblib", "big.joblib", "1 GB `.joblib`", (("joblib", "joblib-load", 1),), ("warm", "cold")),
+            ("joblib-zlib", "zlib.joblib", "zlib.joblib", "a quarter of it, `.joblib` by zlib", (("joblib", "joblib-load", 1.5),), ("warm",)),
+        ):
+            path = self.at(name)
+            whole = self.bytes if len(heats) == 2 else self.bytes // 4
+            for heat in heats:
+                ready = lambda p=self.at(file), h=heat: (warm if h == "warm" else drop)(p)  # noqa: E731
+                yield Race(f"python-load-{kind}-{heat}", f"Python: load {size} into NumPy, {heat}", [
+                    self.package("load-numpy", path, before=ready),
+                    *(self.framework(rival, work, path, before=ready) for rival, work, _ in rivals),
+                ], [Bar(rival, bar) for rival, _, bar in rivals], None, whole + 64_000_000 + 40_000_000)
+        for name, what, rivals in (("big.h5", "1 GB `.h5` of Keras", (("Python with h5py", "h5py-list", 0), ("Python with Keras", "keras-list", 20))),
+                                   ("big-tf", "1 GB checkpoint of TensorFlow", (("Python with TensorFlow", "tensorflow-list", 20),)),
+                                   ("big.joblib", "1 GB `.joblib`", (("Python with joblib", "joblib-list", 20),))):
+            yield Race(f"inspect-{name}", f"`inspect` {what}, whole process", [
+                self.whole("Holdall", self.command, "inspect", "--json", self.at(name)),
+                *(self.whole(rival, self.python, FRAMEWORKS, work, self.at(name)) for rival, work, _ in rivals),
+            ], [Bar(rival, bar) for rival, _, bar in rivals if bar], None, 64_000_000)
+
     def races(self):
         yield from self.checkpoint_races()
         yield from self.save_races()
         yield from self.load_races()
         yield from self.package_races()
         yield from self.command_races()
+        yield from self.framework_races()
 
 
 def verdicts(race, medians):
@@ -368,7 +408,7 @@ def machine():
 
 def versions(python):
     code = ("import importlib.metadata as m;"
-            "print(', '.join(f'{n} {m.version(n)}' for n in ('torch', 'safetensors', 'numpy', 'picklescan')))")
+            "print(', '.join(f'{n} {m.version(n)}' for n in ('torch', 'safetensors', 'numpy', 'picklescan', 'h5py', 'keras', 'tensorflow-cpu', 'joblib')))")
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
