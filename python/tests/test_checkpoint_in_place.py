@@ -155,7 +155,21 @@ def of_one_buffer():
     return module
 
 
-@pytest.mark.parametrize("make", [Doubling, with_hook, of_one_buffer])
+def with_hook_of_saving():
+    module = Tied()
+    module.middle.register_state_dict_pre_hook(lambda module, *_: None)
+    return module
+
+
+def patched():
+    """What one module was given of its own."""
+    module = Tied()
+    load = module.load_state_dict
+    module.load_state_dict = lambda state, **how: (module.middle.weight.data.zero_(), load(state, **how))[1]
+    return module
+
+
+@pytest.mark.parametrize("make", [Doubling, with_hook, with_hook_of_saving, patched, of_one_buffer])
 def test_what_may_do_more_than_copy_gets_its_state_beside(make, filled, tmp_path):
     saved(tmp_path, 1, make=make)
     own, other = trained(2, make), trained(3, make)
@@ -165,3 +179,45 @@ def test_what_may_do_more_than_copy_gets_its_state_beside(make, filled, tmp_path
     other["optimizer"].load_state_dict(state["optimizer_state_dict"])
     other["model"].load_state_dict(state["model_state_dict"])
     assert_same(states(own), states(other))
+
+
+def test_an_optimizer_that_was_given_its_own_way_gets_its_state_beside(filled, tmp_path):
+    saved(tmp_path, 1)
+    own, kept = trained(2), []
+    load = own["optimizer"].load_state_dict
+    own["optimizer"].load_state_dict = lambda state: (kept.append(own["optimizer"].state_dict()["state"][0]["exp_avg"].clone()), load(state))[1]
+    before = own["optimizer"].state_dict()["state"][0]["exp_avg"].clone()
+    resumed(tmp_path, own)
+    assert dict(filled)["optimizer"] == 0 and torch.equal(kept[0], before)
+    assert_same(states(own), states(trained(1)))
+
+
+class Marked:
+    """Tensors of a module that are more than their values."""
+
+    def __init__(self, module):
+        self.state = module.state_dict()
+        self.state["middle.weight"].requires_grad_(True)
+        self.state["norm.running_mean"].origin = "here"
+
+    def state_dict(self):
+        return self.state
+
+    def load_state_dict(self, state):
+        raise AssertionError
+
+
+def test_live_tensors_are_not_changed_by_what_the_file_says_of_its_own(filled, tmp_path):
+    with holdall.Checkpointer(tmp_path, signals=()) as ckpt:
+        ckpt.track(model=Marked(trained(1)["model"]), optimizer=trained(1)["optimizer"])
+        ckpt.save(step=1, epoch=0)
+    own = trained(3)
+    own["model"].requires_grad_(False)
+    strange = {"model": own["model"], "optimizer": torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3))])}
+    with pytest.raises(holdall.MismatchError):
+        resumed(tmp_path, strange)
+    assert not own["model"].middle.weight.requires_grad and not hasattr(own["model"].norm.running_mean, "origin")
+    resumed(tmp_path, own)
+    assert not own["model"].middle.weight.requires_grad and not hasattr(own["model"].norm.running_mean, "origin")
+    assert_same(states(own), states(trained(1)))
+    assert filled == []

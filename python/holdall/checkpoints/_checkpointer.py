@@ -231,7 +231,8 @@ class Checkpointer:
         The keywords are names of their own: ``resume(model=model, optimizer=optimizer, scheduler=scheduler, ema=ema)``; they are what is saved from
         now on. What accelerate prepared is taken as it is, with ``accelerator=accelerator`` beside it. Random generators go on where they were. A
         checkpoint that is damaged is passed over with a HoldallWarning that says why; so is told what differs in versions and commit. Raises
-        MismatchError, before anything has changed, where a state is another module's.
+        MismatchError, before anything has changed, where a state is another module's. StorageError where the disk fails once all was read through:
+        a large state, which is read into the target's own tensors, may then be there in part.
         """
         self.track(**targets)
         if _state.accelerator_lacks(self._targets):

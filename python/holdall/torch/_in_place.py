@@ -48,7 +48,8 @@ class InPlace:
         return all(_at(state, path) is self.tensors[entry] for entry, path in self._paths.items())
 
     def fill(self, name: str) -> None:
-        """Raises CorruptError, StorageError where the file has changed meanwhile."""
+        """Raises CorruptError where the file has changed meanwhile, StorageError where it can no longer be read: the target then has some of its
+        tensors from the file, in part perhaps, and the others as they were; all else is untouched."""
         once = {live.data_ptr(): (entry, live) for entry, live in self._of.get(name, {}).items()}
         buffers = [live.detach().view(-1).view(torch.uint8).numpy() for _, live in once.values()]
         self._native.load_into([entry for entry, _ in once.values()], buffers)
@@ -89,16 +90,18 @@ def _live(target: Any) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
             yield from ((("state", str(number), key), value) for key, value in states)
 
 
+# What a module may do otherwise than torch's own does, of its class or of itself alone.
+_OF_STATE = ("load_state_dict", "state_dict", "_load_from_state_dict", "_save_to_state_dict")
+
+
 def _takes_as_it_is(module: torch.nn.Module) -> bool:
     return type(module).load_state_dict is torch.nn.Module.load_state_dict and all(
         not part._load_state_dict_pre_hooks
-        and not part._state_dict_hooks
         and not part._load_state_dict_post_hooks
-        and all(
-            of.__module__.startswith("torch.nn.")
-            for of in type(part).__mro__
-            if "_load_from_state_dict" in vars(of) or "_save_to_state_dict" in vars(of) or "state_dict" in vars(of)
-        )
+        and not part._state_dict_hooks
+        and not part._state_dict_pre_hooks
+        and not any(name in vars(part) for name in _OF_STATE)
+        and all(of.__module__.startswith("torch.nn.") for of in type(part).__mro__ if any(name in vars(of) for name in _OF_STATE[1:]))
         for part in module.modules()
     )
 
@@ -106,8 +109,10 @@ def _takes_as_it_is(module: torch.nn.Module) -> bool:
 def _keeps_as_it_is(optimizer: torch.optim.Optimizer) -> bool:
     return (
         type(optimizer).__module__.startswith("torch.optim.")
+        and not any(name in vars(optimizer) for name in _OF_STATE)
         and not optimizer._optimizer_load_state_dict_pre_hooks
         and not optimizer._optimizer_load_state_dict_post_hooks
+        and not optimizer._optimizer_state_dict_pre_hooks
         and not optimizer._optimizer_state_dict_post_hooks
     )
 

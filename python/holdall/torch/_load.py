@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -56,7 +56,7 @@ def load(
     progress: bool | Callback | None = None,
     live: Mapping[int, torch.Tensor] | None = None,
 ) -> Any:
-    """`live`: tensors that stand for entries, which are not read."""
+    """`live`: tensors that stand for entries, which are not read, and are not changed: what is more than values is made of others that share their memory."""
     names = list(model)
     target, place = place_of(device)
     with reporting(progress, "loading") as tell:
@@ -77,7 +77,7 @@ def load(
     loaded.update((entry, model[names[entry]].numpy(check=check)) for entry in strings)
     builder = builder or TorchBuilder(trusted, model.path)
     with _collector.put_off():
-        return _Tree(model, builder, by_index, [None if entry is None else loaded[entry] for entry in by_index]).build()
+        return _Tree(model, builder, by_index, [None if entry is None else loaded[entry] for entry in by_index], stand_in).build()
 
 
 def flat(native: _native.Model, entries: Sequence[int], **how: Any) -> list[torch.Tensor]:
@@ -133,13 +133,16 @@ def place_of(device: MapLocation) -> tuple[torch.device | None, _tensors.Place |
 
 
 class _Tree:
-    """`tensors`: by their index in the tree, as they were loaded; `by_index`: their entries."""
+    """`tensors`: by their index in the tree, as they were loaded; `by_index`: their entries; `live`: those that are somebody else's."""
 
-    def __init__(self, model: _model.Model, builder: TorchBuilder, by_index: Sequence[int | None], tensors: list[Any]) -> None:
+    def __init__(
+        self, model: _model.Model, builder: TorchBuilder, by_index: Sequence[int | None], tensors: list[Any], live: Container[int | None]
+    ) -> None:
         self.model = model
         self.by_index = by_index
         self.builder = builder
         self.tensors = tensors
+        self.live = live
 
     def build(self) -> Any:
         return self.builder.tree(self.model._native, self.tensors, self.tensor)
@@ -151,6 +154,8 @@ class _Tree:
     def tensor(self, index: int, requires_grad: bool, is_parameter: bool, attributes: dict[str, Any] | None) -> Any:
         """A tensor that is more than its values; torch/_utils.py says how each comes to be."""
         tensor = self.tensors[index]
+        if self.by_index[index] in self.live:
+            tensor = tensor.detach()
         more = attributes or {}
         if "class" in more:
             return _array(tensor, more, self.logical(index))
