@@ -5,14 +5,15 @@
 
 #include <nanobind/nanobind.h>
 
+#include <string_view>
 #include <utility>
 
 #include "holdall/base/result.h"
 
 namespace holdall::python {
 
-// Throws the Python exception that stands for an error.
-[[noreturn]] void raise(const Error& error);
+// Throws the Python exception that stands for an error, or one of the class named.
+[[noreturn]] void raise(const Error& error, std::string_view of_class = {});
 
 inline void checked(const Status& status) {
   if (!status) raise(status.error());

@@ -17,6 +17,15 @@ _native\.judged$:
     def judged(module: str, name: str) -> tuple[str, str]:
         """(builder, verdict) of a global."""
 
+_native\.temporary_beside$:
+    def temporary_beside(path: object) -> str:
+        """A path beside another, for what is prepared there: the next writer sweeps it once this process is gone (io/publish.h)."""
+
+_native\.renamed$:
+    \from collections.abc import Sequence
+    def renamed(rules: Sequence[tuple[str, str]], names: Sequence[str]) -> list[str]:
+        """What each name becomes by the rules that fit() takes."""
+
 # Python 3.12 and later show it by themselves, with less to say.
 Memory\.__(release_)?buffer__$:
 

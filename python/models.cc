@@ -15,6 +15,7 @@
 #include "holdall/objects/numpy_objects.h"
 #include "holdall/ops/convert.h"
 #include "holdall/ops/fit.h"
+#include "holdall/ops/glob.h"
 #include "holdall/ops/inspect.h"
 #include "holdall/ops/update.h"
 #include "listener.h"
@@ -150,13 +151,20 @@ nb::dict lists_of(const FitReport& report) {
   return lists;
 }
 
+// What fits; where several places do, a MismatchError names them.
+template <class T>
+T fitted(Result<T>&& found) {
+  if (!found && found.error().code() == Code::kConflict) raise(found.error(), "MismatchError");
+  return checked(std::move(found));
+}
+
 // The model with the tensors of another where they fit, and what fitted.
 nb::tuple updated(const OpenedModel& graph, const OpenedModel& weights) {
   Result<Updated> made = [&] {
     const nb::gil_scoped_release released;
     return update_model(*graph.model, *weights.model);
   }();
-  Updated result = checked(std::move(made));
+  Updated result = fitted(std::move(made));
   const nb::dict lists = lists_of(result.report);
   return nb::make_tuple(OpenedModel{graph.bundle, std::make_shared<const Model>(std::move(result.model))}, lists);
 }
@@ -178,10 +186,21 @@ nb::tuple fit_entries(const OpenedModel& opened, const nb::list& entries, nb::ha
   } else if (!rename.is_none()) {
     options.rename = nb::cast<std::vector<std::pair<std::string, std::string>>>(rename);
   }
-  const Fit found = checked(fit(*opened.model, own, options));
+  const Fit found = fitted(fit(*opened.model, own, options));
   nb::list pairs;
   for (const Fit::Pair& pair : found.pairs) pairs.append(nb::make_tuple(pair.entry, pair.tensor));
   return nb::make_tuple(lists_of(found.report), pairs);
+}
+
+// What each name becomes by the rules that fit() takes.
+std::vector<std::string> renamed_all(const std::vector<std::pair<std::string, std::string>>& rules,
+                                     std::vector<std::string> names) {
+  for (const auto& [from, to] : rules) {
+    const std::string fault = rule_fault(from, to);
+    if (!fault.empty()) raise(invalid_argument(text("rename {}", fault)));
+  }
+  for (std::string& name : names) name = renamed(rules, name).value_or(std::move(name));
+  return names;
 }
 
 void save(const OpenedModel& opened, nb::handle to, const std::string& format, bool allow_loss, bool durable,
@@ -265,6 +284,7 @@ void bind_models(nb::module_& module) {
       .def_prop_ro("bytes", [](const OpenedModel& m) { return m.model->origin().bytes; })
       .def_prop_ro("warnings", warnings)
       .def_prop_ro("has_config", [](const OpenedModel& m) { return bool(m.model->config()); });
+  module.def("renamed", renamed_all, nb::arg("rules"), nb::arg("names"));
   module.def("open", open, nb::arg("source"), nb::arg("format") = "");
   module.def("build", made, nb::arg("root").none(), nb::arg("describe"), nb::arg("metadata").none(), nb::arg("framework"),
              nb::arg("config").none(), nb::arg("side_files").none());

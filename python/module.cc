@@ -6,12 +6,15 @@
 
 #include "checkpoints.h"
 #include "documents.h"
+#include "errors.h"
 #include "hdf5.h"
 #include "holdall/core/dtype.h"
 #include "holdall/holdall.h"
+#include "holdall/io/publish.h"
 #include "holdall/objects/globals.h"
 #include "memory.h"
 #include "models.h"
+#include "paths.h"
 
 namespace nb = nanobind;
 using namespace holdall;
@@ -45,6 +48,11 @@ nb::tuple judged(const std::string& module, const std::string& global) {
   return nb::make_tuple(std::string(name(builder_of(module, global))), std::string(name(verdict_of_global(module, global))));
 }
 
+// A path beside another for what Python code prepares there (io/publish.h).
+nb::str temporary(nb::handle path) {
+  return python::text_of(python::checked(temporary_beside(System::local(), python::path_of(path))));
+}
+
 }  // namespace
 
 NB_MODULE(_native, module) {
@@ -53,6 +61,7 @@ NB_MODULE(_native, module) {
   module.def("dtypes", dtypes);
   module.def("builders", builders);
   module.def("judged", judged, nb::arg("module"), nb::arg("name"));
+  module.def("temporary_beside", temporary, nb::arg("path"));
   python::bind_memory(module);
   python::bind_models(module);
   python::bind_documents(module);

@@ -46,6 +46,10 @@ std::string random_digits() {
   return text("{:08x}{:08x}", device(), device());
 }
 
+std::string temporary_of(System& system, const Place& place) {
+  return join(place.folder, text("{}{}-{}{}", stem_of(place.name), system.owner(), random_digits(), kTemporary));
+}
+
 // The owner in ".NAME.holdall-OWNER-RANDOM.tmp"; empty when `entry` is not such a name.
 std::string_view owner_in(std::string_view entry, std::string_view stem, std::string_view suffix) {
   if (!entry.starts_with(stem) || !entry.ends_with(suffix) || entry.size() < stem.size() + suffix.size()) return {};
@@ -66,6 +70,13 @@ Status sync_folder_at(System& system, const std::string& path) {
 }
 
 }  // namespace
+
+Result<std::string> temporary_beside(System& system, const std::string& path) {
+  std::string trimmed = path;
+  while (trimmed.size() > 1 && trimmed.ends_with('/')) trimmed.pop_back();
+  HOLDALL_ASSIGN(const std::string place, system.resolve(trimmed));
+  return temporary_of(system, split(place));
+}
 
 Status sync_parent(System& system, const std::string& path) { return sync_folder_at(system, split(path).folder); }
 
@@ -157,8 +168,7 @@ Status remove_at_once(System& system, const std::string& path) {
   if (kind == System::Kind::kMissing) return {};
   if (kind != System::Kind::kFolder) return system.remove(path);
   const Place place = split(path);
-  const std::string aside =
-      join(place.folder, text("{}{}-{}{}", stem_of(place.name), system.owner(), random_digits(), kTemporary));
+  const std::string aside = temporary_of(system, place);
   Status status = system.rename_new(path, aside);
   // Else a crash may undo the renaming and not what was removed from within.
   if (status) status = sync_folder_at(system, place.folder);
@@ -170,7 +180,7 @@ Publication::Publication(System& system, std::string path, Kind kind, const Opti
     : system_(&system), path_(std::move(path)), kind_(kind), options_(options) {
   const Place place = split(path_);
   parent_ = place.folder;
-  temporary_ = join(parent_, text("{}{}-{}{}", stem_of(place.name), system.owner(), random_digits(), kTemporary));
+  temporary_ = temporary_of(system, place);
 }
 
 Result<Publication> Publication::begin(System& system, const std::string& path, Kind kind, const Options& options) {

@@ -53,6 +53,10 @@ class Publication {
   bool armed_ = false;
 };
 
+// A path beside `path`, links followed, for what a caller prepares there itself and removes: the next writer of `path` sweeps
+// what stands at it once this process is gone. Errors: those of following links.
+Result<std::string> temporary_beside(System& system, const std::string& path);
+
 // Syncs the folder that a path is in.
 Status sync_parent(System& system, const std::string& path);
 

@@ -79,6 +79,22 @@ TEST_F(Publish, OrphansOfDeadProcessesAreSweptByTheNextWriter) {
   }
 }
 
+TEST_F(Publish, WhatACallerPreparedBesideAPathIsSweptOnceItIsGone) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    fs::create_directories(*temporary_beside(System::local(), at("m/")) + "/x");
+    ::_exit(0);
+  }
+  ::waitpid(child, nullptr, 0);
+  const std::string own = *temporary_beside(System::local(), at("m"));
+  EXPECT_EQ(fs::path(own).parent_path(), folder_);
+  fs::create_directory(own);
+  ASSERT_EQ(entries(), 2u);
+  ASSERT_TRUE(Publication::begin(System::local(), at("m"), Kind::kFolder, {}));
+  EXPECT_EQ(entries(), 1u);
+  EXPECT_TRUE(fs::exists(own));
+}
+
 TEST_F(Publish, TemporariesOfLiveWritersAndOtherNamesAreKept) {
   spill(at(".m.holdall-notes"), "mine");
   spill(at(".m2.holdall-1-00000000-000000-0.tmp"), "of another name");

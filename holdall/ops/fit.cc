@@ -28,12 +28,13 @@ struct KeyedHash {
 // The file's names as the caller's prefix and rules make them.
 class Names {
  public:
-  Names(const Model& model, const FitOptions& options) : model_(model) {
+  Names(const Model& model, const FitOptions& options) : model_(model), called_(model.tensors().size()) {
     const auto& tensors = model.tensors();
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       if (!tensors[i].name.starts_with(options.prefix)) continue;
       std::string name = tensors[i].name.substr(options.prefix.size());
       name = options.renamer ? options.renamer(name) : renamed(options.rename, name).value_or(name);
+      called_[i] = name;
       if (by_name_.insert_or_assign(name, i).second) names_.push_back(std::move(name));
     }
   }
@@ -44,9 +45,12 @@ class Names {
     return found == by_name_.end() ? std::nullopt : std::optional(found->second);
   }
   const Tensor& tensor(std::size_t i) const noexcept { return model_.tensors()[i].tensor; }
+  // What a tensor is called; empty where it does not lie under the caller's prefix.
+  const std::optional<std::string>& called(std::size_t i) const noexcept { return called_[i]; }
 
  private:
   const Model& model_;
+  std::vector<std::optional<std::string>> called_;
   std::vector<std::string> names_;  // in the file's order
   std::unordered_map<std::string, std::size_t, KeyedHash> by_name_;
 };
@@ -160,7 +164,7 @@ Error ambiguous(const std::vector<std::string>& places, std::string_view remedy)
   std::string listed;
   for (std::size_t i = 0; i < std::min(places.size(), kListed); ++i) listed += text("{}{}", i == 0 ? "" : ", ", places[i]);
   if (places.size() > kListed) listed += text(" and {} more", places.size() - kListed);
-  return invalid_argument(text("several places fit: {}; {}", listed, remedy));
+  return Error(Code::kConflict, text("several places fit: {}; {}", listed, remedy));
 }
 
 Error ambiguous(const std::vector<Match>& equals, const std::string& prefix) {
@@ -220,10 +224,10 @@ std::string FitReport::to_string() const {
 
 Result<Fit> fit(const Model& model, const std::vector<FitEntry>& entries, const FitOptions& options) {
   HOLDALL_TRY(check_rules(options.rename));
-  Result<Match> found = best_match(Names(model, options), entries, options.prefix);
+  const Names names(model, options);
+  Result<Match> found = best_match(names, entries, options.prefix);
   if (!found) return std::move(found).error().in(model.origin().path);
   const Match& best = *found;
-  const std::string prefix = options.prefix + best.prefixes.file;
   Fit made;
   FitReport& report = made.report;
   std::vector<bool> has_tensor(entries.size()), is_used(model.tensors().size());
@@ -246,8 +250,8 @@ Result<Fit> fit(const Model& model, const std::vector<FitEntry>& entries, const 
   for (std::size_t i = 0; i < entries.size(); ++i)
     if (!has_tensor[i]) report.missing.push_back(entries[i].name);
   for (std::size_t i = 0; i < is_used.size(); ++i) {
-    const std::string& name = model.tensors()[i].name;
-    if (!is_used[i] && name.starts_with(prefix)) report.unexpected.push_back(name);
+    const auto& called = names.called(i);
+    if (!is_used[i] && called && called->starts_with(best.prefixes.file)) report.unexpected.push_back(model.tensors()[i].name);
   }
   return made;
 }

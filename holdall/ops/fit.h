@@ -66,7 +66,7 @@ struct Fit {
 // checkpoint are found by themselves: of the prefixes under which names meet, the one that gives most pairs of equal shapes.
 // Names as they are come before prefixes that give as many; of several such prefixes that differ in the place of the weights
 // alone, the first of model_state_dict., state_dict., model., module., _orig_mod., _forward_module., net., network., weights.,
-// params. is taken, whatever else there is. Errors: invalid argument, naming the places, where several fit equally well
+// params. is taken, whatever else there is. Errors: conflict, naming the places, where several fit equally well
 // otherwise, and where a prefix with a number has siblings of other numbers with names of the module ("0." in a list of
 // layers); invalid argument for a rename rule that is none.
 Result<Fit> fit(const Model& model, const std::vector<FitEntry>& entries, const FitOptions& options = {});

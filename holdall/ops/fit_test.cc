@@ -89,6 +89,24 @@ TEST(Fit, ALayerAmongOthersIsNotTakenForTheModule) {
   EXPECT_TRUE(fit(other_shapes, kModule, {.prefix = "0."})->report.complete());
 }
 
+TEST(Fit, SeveralPlacesAreAConflict) {
+  const Model model = flat_model({{"a.fc.weight", floats({1, 2})}, {"b.fc.weight", floats({1, 2})}});
+  EXPECT_EQ(fit(model, {kModule[0]}).error().code(), Code::kConflict);
+}
+
+TEST(Fit, WhatIsLeftInAPlaceIsUnexpectedByWhatItIsCalled) {
+  const Model model = flat_model({{"net/fc/weight", floats({1, 2})}, {"net/more", floats({1})}, {"other", floats({1})}});
+  FitOptions options;
+  options.renamer = [](std::string name) {
+    std::replace(name.begin(), name.end(), '/', '.');
+    return name;
+  };
+  const auto made = fit(model, {kModule[0]}, options);
+  ASSERT_TRUE(made.has_value());
+  EXPECT_THAT(made->report.loaded, ElementsAre("fc.weight"));
+  EXPECT_THAT(made->report.unexpected, ElementsAre("net/more"));
+}
+
 TEST(Fit, TellsWhatDoesNotFit) {
   const Model model = flat_model({{"fc.weight", floats({1, 2, 3})}, {"other", floats({1})}});
   const auto made = fit(model, kModule);

@@ -15,6 +15,9 @@ def builders() -> list[str]:
 def judged(module: str, name: str) -> tuple[str, str]:
     """(builder, verdict) of a global."""
 
+def temporary_beside(path: object) -> str:
+    """A path beside another, for what is prepared there: the next writer sweeps it once this process is gone (io/publish.h)."""
+
 class Memory:
     """Bytes in memory; supports the buffer protocol, writable."""
 
@@ -138,6 +141,9 @@ class Staging:
 
     def next(self, buffer: Any) -> list[tuple[int, int, int, int]]:
         """Fills a writable buffer with what comes next: (storage, offset in it, offset in the buffer, bytes); empty at the end."""
+
+def renamed(rules: Sequence[tuple[str, str]], names: Sequence[str]) -> list[str]:
+    """What each name becomes by the rules that fit() takes."""
 
 def open(source: str | BinaryFile, format: str = "") -> Model: ...
 
