@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from .errors import MismatchError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 
 @dataclasses.dataclass
 class Report:
@@ -22,6 +29,16 @@ class Report:
     dtypes: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     #: Of those that were renamed: name to name in the file.
     found_as: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Report:
+        """Of what the library's fit() found."""
+        report = cls(found["loaded"], found["missing"], found["unexpected"], found["mismatched"])
+        report.found_as = dict(found["renamed"])
+        report.renamed = list(report.found_as)
+        report.dtypes = {name: (file, own) for name, file, own in found["cast"]}
+        report.cast = list(report.dtypes)
+        return report
 
     @property
     def complete(self) -> bool:
@@ -43,3 +60,10 @@ class Report:
                 lines.append(f"{len(names)} {title}:")
                 lines += [f"  {name}" for name in names[:20]] + ([f"  and {len(names) - 20} more"] if len(names) > 20 else [])
         return "\n".join(lines)
+
+
+def mismatch(what: str, report: Report, path: str, more: str = "") -> MismatchError:
+    """The error that carries a report, and says it between what was to fit and what there is more to say."""
+    error = MismatchError(f"{what}\n{report}" + (f"\n{more}" if more else ""), path=path)
+    error.report = report
+    return error

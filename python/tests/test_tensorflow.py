@@ -121,3 +121,63 @@ def test_a_keras_model_goes_to_a_checkpoint_and_back(tmp_path):
     assert of_tf.load_into(other, tmp_path / "out").complete
     for mine, theirs in zip(model.get_weights(), other.get_weights(), strict=True):
         assert numpy.array_equal(mine, theirs)
+
+
+def test_names_are_changed_by_rules_each_once(tmp_path):
+    holdall.save({"encoder/0/kernel": numpy.ones((3, 4)), "encoder/0/bias": numpy.ones(4)}, tmp_path / "m.safetensors")
+    for rename in ({"encoder/0/*": "*"}, [("encoder/0/*", "*")], lambda name: name.rpartition("/")[2]):
+        dense = Dense(4)
+        assert of_tf.load_into(dense, tmp_path / "m.safetensors", rename=rename).found_as["kernel"] == "encoder/0/kernel"
+        assert numpy.array_equal(dense.kernel, numpy.ones((3, 4)))
+    asked = []
+    of_tf.load_into(Dense(4), tmp_path / "m.safetensors", rename=lambda name: (asked.append(name), name.rpartition("/")[2])[1])
+    assert sorted(asked) == ["encoder/0/bias", "encoder/0/kernel"]
+    for rename in ("kernel", ["kernel"], {"kernel": 1}, lambda name: None):
+        with pytest.raises(TypeError, match="rename"):
+            of_tf.load_into(Dense(4), tmp_path / "m.safetensors", rename=rename)
+    with pytest.raises(holdall.Error, match="rename"):
+        of_tf.load_into(Dense(4), tmp_path / "m.safetensors", rename={"*": "kernel"})
+
+
+def test_several_places_are_told_with_a_report(tmp_path):
+    prefix = tf.train.Checkpoint(generator=Dense(4, 1.0), discriminator=Dense(4, 2.0)).save(str(tmp_path / "c"))
+    dense = Dense(4)
+    with pytest.raises(holdall.MismatchError, match="several places fit: discriminator., generator.") as raised:
+        of_tf.load_into(dense, prefix)
+    assert sorted(raised.value.report.missing) == ["bias", "kernel"]
+    assert of_tf.load_into(dense, prefix, prefix="generator.").complete and dense.bias.numpy()[0] == 1
+    tf.saved_model.save(dense, str(tmp_path / "one"))
+    kernel = {"kernel/.ATTRIBUTES/VARIABLE_VALUE": numpy.ones((3, 4))}
+    with pytest.raises(holdall.MismatchError, match="several places"):
+        of_tf.update(tmp_path / "one", {"a": kernel, "b": kernel}, tmp_path / "new")
+
+
+def test_what_is_left_over_in_the_place_is_unexpected(tmp_path):
+    more = Dense(4, 1.0)
+    more.scale = tf.Variable(1.0)
+    prefix = tf.train.Checkpoint(net=more, step=tf.Variable(1)).save(str(tmp_path / "c"))
+    with pytest.raises(holdall.MismatchError) as raised:
+        of_tf.load_into(Dense(4), prefix)
+    assert raised.value.report.unexpected == ["net/scale/.ATTRIBUTES/VARIABLE_VALUE"]
+    assert of_tf.load_into(Dense(4), prefix, prefix="net.", strict=False).unexpected == ["net/scale/.ATTRIBUTES/VARIABLE_VALUE"]
+
+
+def test_full_names_find_variables_that_stand_elsewhere(tmp_path):
+    flat = tf.Module()
+    flat.all = [tf.Variable(tf.ones([2]), name="net/bias"), tf.Variable(tf.ones([2, 2]), name="net/kernel")]
+    tf.saved_model.save(flat, str(tmp_path / "flat"))
+    module = tf.Module()
+    module.w, module.b = tf.Variable(tf.zeros([2, 2]), name="net/kernel"), tf.Variable(tf.zeros([2]), name="net/bias")
+    assert of_tf.load_into(module, tmp_path / "flat").complete
+    assert numpy.array_equal(module.w, numpy.ones((2, 2)))
+
+
+def test_a_variable_of_an_open_shape_has_that_of_its_value(tmp_path):
+    def made(value):
+        module = tf.Module()
+        module.rows, module.any = tf.Variable([[value]], shape=[None, 1]), tf.Variable([value], shape=tf.TensorShape(None))
+        return module
+
+    of_tf.save(made(2.0), tmp_path / "m.npz")
+    other = made(0.0)
+    assert of_tf.load_into(other, tmp_path / "m.npz").complete and other.rows.numpy() == 2 and other.any.numpy() == 2

@@ -10,8 +10,8 @@ import tensorflow
 
 from .. import _model, _save
 from .._progress import Callback
-from .._report import Report
-from ..errors import MismatchError, UnsupportedError
+from .._report import Report, mismatch
+from ..errors import UnsupportedError
 from . import _objects
 
 
@@ -64,14 +64,8 @@ def update(graph: _model.Source | _model.Model, state: Any, path: _model.PathLik
         state = _model.open(state)
     weights = _save.build(state if isinstance(state, dict | list | tuple | _model.Model) else nested(_objects.paths(state)), None, ())
     replaced, found = model._native.updated(weights)
-    report = Report(found["loaded"], found["missing"], found["unexpected"], found["mismatched"])
-    report.found_as = dict(found["renamed"])
-    report.renamed = list(report.found_as)
-    report.dtypes = {name: (file, to) for name, file, to in found["cast"]}
-    report.cast = list(report.dtypes)
+    report = Report.of(found)
     if strict and (report.unexpected or report.mismatched):
-        error = MismatchError(f"the values do not fit the graph\n{report}", path=model.path)
-        error.report = report
-        raise error
+        raise mismatch("the values do not fit the graph", report, model.path)
     _save.write(replaced, path, model.format, False, sync, 0, 0, False, None)
     return report

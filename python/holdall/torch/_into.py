@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
-from .. import _model
-from .._report import Report
+from .. import _model, _rules
+from .._report import Report, mismatch
+from .._rules import Rename
 from .._values import Object
-from ..errors import Error, HoldallWarning, MismatchError, UnsupportedError
+from ..errors import HoldallWarning, MismatchError, UnsupportedError
 from . import _load, _tensors
 from ._builders import TorchBuilder
 
@@ -23,7 +24,6 @@ _PLAIN = (str, bytes, int, float, complex, bool, type(None))
 
 # A device, or what brings each storage to where it is to be.
 Where = tuple[torch.device | None, _tensors.Place | None]
-Rename = Mapping[str, str] | Iterable[tuple[str, str]] | Callable[[str], str]
 
 
 def load_into(
@@ -80,46 +80,19 @@ def into(
     for name, value in own.items():
         if torch.nn.parameter.is_lazy(value):
             raise UnsupportedError(f"{name} has no shape yet: call the {type(module).__name__} once before it is loaded into", path=model.path)
+    unfit = f"the file does not fit the {type(module).__name__}"
     try:
         report, taken, assign = _compared(model, own, rename, prefix, assign)
-    except Error as error:
-        if not error.message.startswith("several places fit"):
-            raise
-        raise _mismatch(module, model, Report(missing=list(own)), error.message) from None
+    except MismatchError as error:
+        raise mismatch(unfit, Report(missing=list(own)), model.path, error.message) from None
     _forgive(module, own, report, taken)
     extra = _extra_of(model, [name for name in state if _is_extra(name)], report, taken)
     if strict and not report.complete:
-        raise _mismatch(module, model, report)
+        raise mismatch(unfit, report, model.path)
     for name, tensor in taken:
         _refuse_unfit(model, tensor, name, own[name], assign)
     _fill(module, own, model, taken, assign, check, where, _built(model, extra, builder, check))
     return report
-
-
-def _mismatch(module: torch.nn.Module, model: _model.Model, report: Report, more: str = "") -> MismatchError:
-    error = MismatchError(f"the file does not fit the {type(module).__name__}\n{report}" + (f"\n{more}" if more else ""), path=model.path)
-    error.report = report
-    return error
-
-
-def _rules(rename: Rename | None) -> Callable[[str], str] | list[tuple[str, str]] | None:
-    """As the library takes them. Raises TypeError for what is none."""
-    if rename is None:
-        return None
-    if callable(rename):
-        change = rename
-
-        def renamed(name: str) -> str:
-            new = change(name)
-            if not isinstance(new, str):
-                raise TypeError(f"rename gave {new!r} for {name}, not a name")
-            return new
-
-        return renamed
-    rules = [] if isinstance(rename, str | bytes) else list(rename.items() if isinstance(rename, Mapping) else rename)
-    if isinstance(rename, str | bytes) or not all(isinstance(rule, tuple | list) and [type(name) for name in rule] == [str, str] for rule in rules):
-        raise TypeError(f"rename takes a dict of names, pairs of names, or a function of a name, not {rename!r}")
-    return [(old, new) for old, new in rules]
 
 
 def _compared(
@@ -127,18 +100,16 @@ def _compared(
 ) -> tuple[Report, list[tuple[str, _model.Tensor]], bool]:
     """The report, what can be loaded: (name in the module, tensor in the file), and whether it is assigned."""
     entries = [(name, _elements(value), _tensors.name_of(value.dtype)) for name, value in own.items()]
-    found, pairs = model._native.fit(entries, _rules(rename), prefix)
-    report = Report(found["loaded"], found["missing"], found["unexpected"], found["mismatched"])
-    report.found_as = dict(found["renamed"])
-    report.renamed = list(report.found_as)
+    found, pairs = model._native.fit(entries, _rules.checked(rename), prefix)
+    report = Report.of(found)
     if report.unexpected and (known := _entries_of_pickled(model)):
         # What else a pickled module's attributes hold is none of its state dict.
         report.unexpected = [name for name in report.unexpected if name in known]
     names = list(model)
     taken = [(entries[entry][0], model[names[tensor]]) for entry, tensor in pairs]
     assign = assign or any(own[name].device.type == "meta" for name, _ in taken)
-    report.dtypes = {name: (file, to) for name, file, to in found["cast"]}
-    report.cast = [] if assign else list(report.dtypes)
+    if assign:
+        report.cast = []
     return report, taken, assign
 
 

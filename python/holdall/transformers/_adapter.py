@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .._report import Report, mismatch
 from ..errors import HoldallWarning, MismatchError, MissingError, UnsupportedError
-from ..torch import Report
 from . import _adapter_config, _agreement, _architecture, _unit
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ def _fitting(base: Any, config: Any, state: Mapping[str, torch.Tensor], place: s
         mismatched=[(name, tuple(state[name].shape), own[name]) for name in own if name in state and tuple(state[name].shape) != own[name]],
     )
     if not report.complete:
-        unfit = MismatchError(f"the adapter does not fit the {type(base).__name__}\n{report}", path=place)
-        unfit.report = report
-        raise unfit
+        raise mismatch(f"the adapter does not fit the {type(base).__name__}", report, place)
     return embeddings
 
 

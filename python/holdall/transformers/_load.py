@@ -14,8 +14,9 @@ import transformers
 
 from .. import _model
 from .._progress import Callback, reporting
+from .._report import Report, mismatch
 from ..errors import CorruptError, HoldallWarning, LimitError, MismatchError, MissingError, UnsupportedError
-from ..torch import Report, _tensors
+from ..torch import _tensors
 from . import _adapter, _agreement, _architecture, _preprocessing, _unit
 
 _CONFIGS = ("config.json", "config.yaml", "config.yml")
@@ -327,9 +328,7 @@ def _judge(model: Any, info: Mapping[str, Any], wish: _Wish, place: str) -> None
         prefix = wish.saved.base_model_prefix + "."
         known = {name.removeprefix(prefix) for name in _architecture.skeleton(wish.saved, model.config).state_dict()}
     if not all(_new(model, name, name not in missing, wish, known) for name in absent):
-        error = MismatchError(f"the file does not fit the {type(model).__name__}\n{report}", path=place)
-        error.report = report
-        raise error
+        raise mismatch(f"the file does not fit the {type(model).__name__}", report, place)
     if absent:
         _tell([f"new in the {type(model).__name__}, untrained: {', '.join(sorted(absent))}"])
     if unexpected:
