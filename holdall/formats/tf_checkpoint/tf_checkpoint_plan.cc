@@ -116,11 +116,18 @@ class Planner {
     return {};
   }
 
-  // Whether every tensor that the graph knows is there under its key.
+  // Whether every tensor that the graph knows is there under its key, or, where an object saves several (a table its keys and
+  // values), under names that begin so.
   bool covers(const ObjectGraph& graph) const {
+    std::set<std::string_view> names;
+    for (const NamedTensor& entry : model_.tensors()) names.insert(entry.name);
+    const auto is_there = [&](std::string_view key) {
+      const auto found = names.lower_bound(key);
+      return found != names.end() && (*found == key || (found->starts_with(key) && (*found)[key.size()] == '-'));
+    };
     for (const auto& node : graph.nodes)
       for (const auto& attribute : node.attributes)
-        if (!attribute.key.empty() && model_.find(attribute.key) == nullptr && !attribute.is_optional) return false;
+        if (!attribute.key.empty() && !attribute.is_optional && !is_there(attribute.key)) return false;
     return true;
   }
 

@@ -278,6 +278,24 @@ TEST(TfCheckpoint, AFileIsRewrittenWithItsObjectGraph) {
   EXPECT_EQ(slurp(scratch / "flat/checkpoint"), "model_checkpoint_path: \"ckpt\"\nall_model_checkpoint_paths: \"ckpt\"\n");
 }
 
+TEST(TfCheckpoint, ATableThatIsSavedAsItsKeysAndValuesKeepsTheObjectGraph) {
+  const Scratch scratch;
+  const std::string key = "words/.ATTRIBUTES/table";
+  const std::string root = ProtoWriter().bytes(1, ProtoWriter().varint(1, 1).bytes(2, "words").take()).take();
+  const std::string table = ProtoWriter().bytes(2, ProtoWriter().bytes(1, "table").bytes(3, key).take()).take();
+  ModelBuilder builder;
+  builder.metadata = builder.arena->dict();
+  builder.arena->set_item(builder.metadata, "object_graph",
+                          builder.arena->bytes(ProtoWriter().bytes(1, root).bytes(1, table).take()));
+  for (int i = 0; i < 2; ++i)
+    builder.add(*Tensor::dense(DType::kInt64, {1}, Blob::memory(Bytes::copy(std::string_view("\1\0\0\0\0\0\0\0", 8)), "t")));
+  const Model model = *std::move(builder).named({key + "-keys", key + "-values"});
+  const auto again = rewritten(model, scratch / "out");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->metadata().find("object_graph").as_bytes(), model.metadata().find("object_graph").as_bytes());
+  EXPECT_EQ(again->tensors().size(), 2u);
+}
+
 TEST(TfCheckpoint, ATreeFromElsewhereGetsAnObjectGraphOfItsNames) {
   const Scratch scratch;
   StateDict state;
