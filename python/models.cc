@@ -195,10 +195,7 @@ nb::tuple fit_entries(const OpenedModel& opened, const nb::list& entries, nb::ha
 // What each name becomes by the rules that fit() takes.
 std::vector<std::string> renamed_all(const std::vector<std::pair<std::string, std::string>>& rules,
                                      std::vector<std::string> names) {
-  for (const auto& [from, to] : rules) {
-    const std::string fault = rule_fault(from, to);
-    if (!fault.empty()) raise(invalid_argument(text("rename {}", fault)));
-  }
+  if (const Status sound = check_rules(rules); !sound) raise(sound.error());
   for (std::string& name : names) name = renamed(rules, name).value_or(std::move(name));
   return names;
 }

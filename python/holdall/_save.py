@@ -54,7 +54,7 @@ def build(
     from ._describe import Describer
 
     describe = Describer(trusted, arrays_say_so=framework == "pt", staging=staging).describe
-    given = None if metadata is None else _checked(metadata)
+    given = None if metadata is None else checked(metadata)
     if isinstance(state, _model.Model) and config is None and side_files is None:
         return state._native if given is None else state._native.with_metadata(describe, given)
     with _collector.put_off():
@@ -66,7 +66,8 @@ _MODULE = "holdall.module"
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
-def _checked(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def checked(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is kept. Raises TypeError, naming the place, for what is no plain value."""
     given: dict[str, Any] = _plain({key: value for key, value in metadata.items() if key != _MODULE}, "metadata")
     return {**given, _MODULE: metadata[_MODULE]} if _MODULE in metadata else given
 

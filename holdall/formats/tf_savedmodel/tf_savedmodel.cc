@@ -104,6 +104,13 @@ NodeId fingerprint(Arena& arena, const Blob& file) {
   }
 }
 
+// Nothing where the folder has none.
+Status read_metadata(const Bundle& bundle, const Limits& limits, Arena& arena, NodeId metadata) {
+  if (!bundle.has(kMetadataFile)) return {};
+  HOLDALL_ASSIGN(SourceRef source, bundle.open_part(kMetadataFile));
+  return tf_savedmodel::add_metadata(Blob(std::move(source)), arena, metadata, limits);
+}
+
 class FolderReader {
  public:
   FolderReader(const Bundle& bundle, const Context& context) : bundle_(bundle), context_(context) {}
@@ -123,7 +130,9 @@ class FolderReader {
     }
     HOLDALL_ASSIGN(const std::vector<Constant> constants, constants_of(graphs, context_.limits));
     add_constants(constants, builder, tensors);
-    add_metadata(graphs, builder);
+    add_graphs(graphs, builder);
+    if (const Status kept = read_metadata(bundle_, context_.limits, *builder.arena, builder.metadata); !kept)
+      builder.warnings.push_back(text("{} is set aside: {}", kMetadataFile, kept.error().message()));
     HOLDALL_TRY(add_side_files(file.graph, builder));
     std::sort(files_.begin(), files_.end());
     builder.origin = {"tf-savedmodel", text("TensorFlow {}", graphs.front().version), bundle_.path(), files_, bytes_};
@@ -166,7 +175,7 @@ class FolderReader {
     builder.arena->set_item(builder.tree, kConstants, dict);
   }
 
-  void add_metadata(const std::vector<MetaGraph>& graphs, ModelBuilder& builder) const {
+  void add_graphs(const std::vector<MetaGraph>& graphs, ModelBuilder& builder) const {
     Arena& arena = *builder.arena;
     const NodeId list = arena.list();
     for (const MetaGraph& graph : graphs) arena.append(list, described(arena, graph));
@@ -217,6 +226,9 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
     HOLDALL_ASSIGN(const Bundle part, bundle.part(kIndexFile));
     HOLDALL_TRY(context.verify(part, faults));
   }
+  Arena arena;
+  if (const Status kept = read_metadata(bundle, context.limits, arena, arena.dict()); !kept)
+    faults.list.push_back({text("{}/{}", bundle.path(), kMetadataFile), std::nullopt, kept.error().message()});
   auto model = FolderReader(bundle, context).run(*file);
   if (!model) faults.add(model.error());
   return {};

@@ -14,6 +14,9 @@ inline constexpr std::string_view kVariables = "variables/";
 inline constexpr std::string_view kIndexFile = "variables/variables.index";
 inline constexpr std::string_view kFingerprint = "fingerprint.pb";
 inline constexpr std::string_view kKerasFile = "keras_metadata.pb";
+// What a user keeps beside the graph: {"version":1,"metadata":document} (codec/document.h), in the folder that TensorFlow
+// leaves to others.
+inline constexpr std::string_view kMetadataFile = "assets.extra/holdall.json";
 // The key of the tree under which constants stand.
 inline constexpr std::string_view kConstants = ".CONSTANTS";
 
@@ -35,6 +38,13 @@ struct KerasNode {
   std::string path, identifier, metadata;
 };
 Result<std::vector<KerasNode>> read_keras_nodes(Blob file, const Limits& limits);
+
+// The text of kMetadataFile: what the model's metadata has beside what a SavedModel tells of itself; empty where that is all.
+// Errors: those of reading bytes.
+Result<std::string> metadata_text(const Model& model);
+// Adds the entries of such a text to `metadata`, a dict, but for keys that a SavedModel has of its own. Errors: corrupt, limit;
+// unsupported for another version.
+Status add_metadata(const Blob& file, Arena& arena, NodeId metadata, const Limits& limits);
 
 Result<Plan> plan(const Model& model, const WriteOptions& options);
 

@@ -33,10 +33,11 @@ class Planner {
     plan_.folder = true;
     HOLDALL_TRY(add_graph(graph->second));
     HOLDALL_TRY(add_variables());
+    HOLDALL_TRY(add_metadata());
     for (const auto& [name, blob] : model_.side_files()) {
       // Hashes of the variables that are written anew would not hold.
       if (name == kFingerprint && variables_ != 0) continue;
-      if (name == kGraphFile || name.starts_with(kVariables) || !is_contained(name)) continue;
+      if (name == kGraphFile || name == kMetadataFile || name.starts_with(kVariables) || !is_contained(name)) continue;
       PlannedFile file;
       file.name = name;
       file.add(blob);
@@ -119,6 +120,12 @@ class Planner {
     builder.origin.format = "tf-checkpoint";
     builder.metadata = builder.arena->dict();
     const Value graph = model_.metadata().find("object_graph");
+    const bool is_by_object = std::any_of(names.begin(), names.end(),
+                                          [](const std::string& each) { return each.find("/.ATTRIBUTES/") != each.npos; });
+    if (is_by_object && !graph.is(ValueKind::kBytes)) {
+      return unsupported(
+          "the metadata of the model has lost 'object_graph', without which TensorFlow does not find the variables");
+    }
     if (graph.is(ValueKind::kBytes))
       builder.arena->set_item(builder.metadata, "object_graph", builder.arena->bytes(graph.as_blob()));
     HOLDALL_ASSIGN(const Model part, std::move(builder).named(std::move(names)));
@@ -129,6 +136,16 @@ class Planner {
       plan_.files.push_back(std::move(file));
     }
     plan_.losses.insert(plan_.losses.end(), own.losses.begin(), own.losses.end());
+    return {};
+  }
+
+  Status add_metadata() {
+    HOLDALL_ASSIGN(std::string json, metadata_text(model_));
+    if (json.empty()) return {};
+    PlannedFile file;
+    file.name = std::string(kMetadataFile);
+    file.add(Bytes::adopt(std::move(json)));
+    plan_.files.push_back(std::move(file));
     return {};
   }
 

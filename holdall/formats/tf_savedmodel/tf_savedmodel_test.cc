@@ -219,6 +219,62 @@ TEST(TfSavedModel, AVariableMayHaveAConstantsName) {
   EXPECT_EQ(again->tensor("Const@constant")->read<float>().value(), (std::vector<float>{0.5, 0.25}));
 }
 
+// The model with an entry more in its metadata.
+Model with_note(const Model& model, std::string_view key, std::string_view text) {
+  ModelBuilder builder(model.arena().clone());
+  builder.tree = model.tree().id();
+  builder.metadata = model.metadata().id();
+  builder.arena->set_item(builder.metadata, key, builder.arena->tuple({builder.arena->string(text)}));
+  builder.side_files = model.side_files();
+  builder.origin = model.origin();
+  return *std::move(builder).with_named(model.tensors());
+}
+
+TEST(TfSavedModel, FurtherMetadataStandsBesideTheGraphAndComesBack) {
+  const Scratch scratch;
+  const auto model = open(kData + "module");
+  const auto plan = k_tf_savedmodel_format.plan(with_note(*model, "author", "me"), {});
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_THAT(plan->losses, IsEmpty());
+  ASSERT_TRUE(execute(*plan, scratch / "out", {.durable = false}));
+  EXPECT_EQ(slurp(scratch / "out/assets.extra/holdall.json"), R"({"version":1,"metadata":{"author":{"$tuple":["me"]}}})");
+  const auto again = open(scratch / "out");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_TRUE(again->metadata().find("author").is(ValueKind::kTuple));
+  EXPECT_EQ(again->metadata().find("object_graph").as_bytes(), model->metadata().find("object_graph").as_bytes());
+  // It goes on, also where it is changed, and stands once.
+  const auto other = k_tf_savedmodel_format.plan(with_note(*again, "author", "you"), {});
+  ASSERT_TRUE(execute(*other, scratch / "other", {.durable = false}));
+  EXPECT_EQ(open(scratch / "other")->metadata().find("author").item(0).as_string(), "you");
+}
+
+TEST(TfSavedModel, FurtherMetadataThatIsNoneIsSetAsideAndAFault) {
+  const Scratch scratch;
+  fs::copy(kData + "module", scratch / "m", fs::copy_options::recursive);
+  fs::create_directory(scratch / "m/assets.extra");
+  for (const std::string_view json :
+       {"", "{", "[]", R"({"version":2,"metadata":{}})", R"({"version":1})", R"({"version":1,"metadata":[]})",
+        R"({"version":1,"metadata":{"a":{"$tensor":"kernel"}}})"}) {
+    std::ofstream(scratch / "m/assets.extra/holdall.json", std::ios::binary) << json;
+    const auto model = open(scratch / "m");
+    ASSERT_TRUE(model) << json << model.error().to_string();
+    EXPECT_EQ(model->tensors().size(), 3u);
+    ASSERT_EQ(model->warnings().size(), 1u) << json;
+    EXPECT_THAT(model->warnings()[0], HasSubstr("assets.extra/holdall.json is set aside"));
+    const auto bundle = Bundle::open(scratch / "m", {});
+    Faults faults;
+    ASSERT_TRUE(k_tf_savedmodel_format.verify(*bundle, {}, faults));
+    ASSERT_EQ(faults.list.size(), 1u) << json;
+    EXPECT_THAT(faults.list[0].where, HasSubstr("assets.extra/holdall.json"));
+  }
+  // What a SavedModel tells of itself is not to be had from there.
+  std::ofstream(scratch / "m/assets.extra/holdall.json", std::ios::binary)
+      << R"({"version":1,"metadata":{"variables":1,"a":2}})";
+  const auto model = open(scratch / "m");
+  EXPECT_TRUE(model->metadata().find("variables").is(ValueKind::kDict));
+  EXPECT_EQ(model->metadata().find_int("a"), 2);
+}
+
 TEST(TfSavedModel, AConstantOfAnotherShapeIsALoss) {
   const auto model = open(kData + "module");
   std::vector<NamedTensor> tensors = model->tensors();
@@ -242,6 +298,19 @@ TEST(TfSavedModel, AMissingAssetAndADamagedVariableAreFaults) {
   std::vector<std::string> what;
   for (const Fault& fault : faults.list) what.push_back(fault.what);
   EXPECT_THAT(what, ElementsAre(HasSubstr("'assets/words.txt' is missing"), HasSubstr("CRC-32C")));
+}
+
+TEST(TfSavedModel, VariablesAreNotWrittenWithoutTheirObjectGraph) {
+  const auto model = open(kData + "module");
+  ModelBuilder builder(model->arena().clone());
+  builder.tree = model->tree().id();
+  builder.metadata = builder.arena->dict();
+  builder.side_files = model->side_files();
+  builder.origin = model->origin();
+  const auto plan = k_tf_savedmodel_format.plan(*std::move(builder).with_named(model->tensors()), {});
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code(), Code::kUnsupported);
+  EXPECT_THAT(plan.error().message(), HasSubstr("object_graph"));
 }
 
 TEST(TfSavedModel, ATreeFromElsewhereHasNoGraphToBeWrittenWith) {

@@ -12,7 +12,7 @@ from .. import _model, _save
 from .._progress import Callback
 from .._report import Report, mismatch
 from ..errors import UnsupportedError
-from . import _objects
+from . import _objects, _saved_model
 
 
 def save(
@@ -20,6 +20,7 @@ def save(
     path: _model.PathLike,
     *,
     format: str | None = None,
+    signatures: Any = None,
     metadata: Mapping[str, Any] | None = None,
     allow_loss: bool = False,
     sync: bool = True,
@@ -30,8 +31,21 @@ def save(
 
     Where neither `path` nor `format` says another format, it is a folder with a checkpoint, which
     ``tf.train.Checkpoint(…).restore(tf.train.latest_checkpoint(path)).assert_consumed()`` takes for objects of the same attributes.
+
+    ``format="tf-savedmodel"``, or `signatures`, makes a SavedModel of a tf.Module, a tf.train.Checkpoint or a Keras model: functions and assets along.
+    TensorFlow writes it, Holdall verifies what it wrote and puts it in its place whole; a SavedModel that stood there is replaced. `signatures`: a
+    tf.function with an input_signature, a concrete function, or a dict of them by name; without it ``__call__`` where it is such a function, and of a
+    Keras model its call with what it was built for. `metadata` stands in ``assets.extra/holdall.json``, which TensorFlow passes over.
+
+    Raises LossError, listing what the format cannot hold, unless `allow_loss`; UnsupportedError for what TensorFlow makes no SavedModel of;
+    StorageError, also where a folder holds files that are no SavedModel's.
     """
-    tree = state if isinstance(state, dict | list | tuple | _model.Model) else nested(_objects.paths(state))
+    is_live = not isinstance(state, dict | list | tuple | _model.Model)
+    if signatures is not None and (not is_live or format not in (None, "tf-savedmodel")):
+        raise ValueError("signatures are those of a module in a SavedModel: format='tf-savedmodel'")
+    if is_live and (format == "tf-savedmodel" or signatures is not None):
+        return _saved_model.save(state, path, signatures, metadata, allow_loss, sync, shard_size, progress)
+    tree = nested(_objects.paths(state)) if is_live else state
     if format is None and not os.path.splitext(os.fspath(path))[1]:
         format = "tf-checkpoint"
     _save.save(tree, path, format=format, metadata=metadata, allow_loss=allow_loss, sync=sync, shard_size=shard_size, progress=progress)
