@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import warnings
 import zipfile
 
@@ -135,6 +137,22 @@ CODE = {
     "a function of Keras's that is none of a layer": lambda config: layer_of(config)["config"].update(
         activation={"module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "get_file"}
     ),
+    "a function that loads": lambda config: layer_of(config)["config"].update(
+        activation={"module": "keras.models", "class_name": "function", "config": "load_model", "registered_name": "load_model"}
+    ),
+    "a function that builds": lambda config: layer_of(config)["config"].update(
+        activation={"module": "keras.layers", "class_name": "function", "config": "deserialize", "registered_name": "deserialize"}
+    ),
+    "a Lambda under a registered name": lambda config: config["config"]["layers"].insert(
+        1, {"module": "keras.layers", **LAMBDA, "registered_name": "tests>Harmless"}
+    ),
+    "a Lambda under a registered name, without a module": lambda config: config["config"]["layers"].insert(1, {**LAMBDA, "registered_name": "tests>Harmless"}),
+    "a lambda under a registered name": lambda config: layer_of(config)["config"].update(
+        activation={**LAMBDA["config"]["function"], "registered_name": "tests>Harmless"}
+    ),
+    "a vocabulary under a registered name": lambda config: config["config"]["layers"].insert(
+        1, {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}, "registered_name": "tests>Harmless"}
+    ),
     "a class deep in a wrapper": lambda config: layer_of(config)["config"].update(kernel_initializer={"class_name": "Evil", "config": {"a": [LAMBDA]}}),
 }
 
@@ -142,6 +160,7 @@ CODE = {
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("what", CODE)
 def test_a_config_that_asks_for_code_is_refused_before_anything_is_built(keras, tmp_path, monkeypatch, what, suffix):
+    keras.saving.register_keras_serializable("tests", "Harmless")(type("Harmless", (keras.layers.Layer,), {}))
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     holdall.keras.save(model, tmp_path / f"good{suffix}", sync=False)
     edited(tmp_path / f"good{suffix}", tmp_path / f"bad{suffix}", CODE[what])
@@ -183,3 +202,93 @@ def test_weights_alone_are_no_model(keras, tmp_path):
     holdall.keras.save(model, tmp_path / "model.weights.h5", sync=False)
     with pytest.raises(holdall.UnsupportedError, match="load_into"):
         holdall.keras.load(tmp_path / "model.weights.h5")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_what_is_handed_in_is_what_is_built(keras, tmp_path, suffix):
+    """Keras itself would take its own Dense where a .keras file names Keras's module."""
+
+    mine = type("Dense", (keras.layers.Dense,), {})
+    path = tmp_path / f"model{suffix}"
+    holdall.keras.save(keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)]), path, sync=False)
+    assert type(holdall.keras.load(path, custom_objects={"Dense": mine}).layers[0]) is mine
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("node", [{"module": "elsewhere", "class_name": "TFSMLayer"}, {"module": "elsewhere", "class_name": "Lambda"}])
+def test_of_two_names_the_one_that_was_judged_is_built(keras, tmp_path, suffix, node):
+    """.h5 files are built by class_name wherever a layer has no module of Keras's, .keras files by what is registered."""
+
+    @keras.saving.register_keras_serializable("tests")
+    class Quiet(keras.layers.Layer):
+        def __init__(self, **config):
+            super().__init__()
+
+        def call(self, x):
+            return x
+
+    def change(config):
+        config["config"]["layers"].insert(1, {**node, "config": {"filepath": "/x", "function": ["4wAA", None, None]}, "registered_name": "tests>Quiet"})
+
+    holdall.keras.save(keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)]), tmp_path / f"good{suffix}", sync=False)
+    edited(tmp_path / f"good{suffix}", tmp_path / f"bad{suffix}", change)
+    assert [type(layer).__name__ for layer in holdall.keras.load(tmp_path / f"bad{suffix}").layers] == ["Quiet", "Dense"]
+
+
+HUGE = {
+    "units": lambda config: layer_of(config)["config"].update(units=1 << 40),
+    "many units of two layers": lambda config: [
+        (layer["config"].update(units=1 << 17), layer.pop("build_config", None)) for layer in config["config"]["layers"][1:]
+    ],
+    "a shape": lambda config: (
+        config["config"].update(build_input_shape=[None, 1 << 40]),
+        [node["config"].update({key: [None, 1 << 40]}) for node in config["config"]["layers"] for key in ("batch_shape", "batch_input_shape") if key in node["config"]],
+        [node.update(build_config={"input_shape": [None, 1 << 40]}) for node in [config, *config["config"]["layers"]] if "build_config" in node],
+    ),
+    "an embedding": lambda config: config["config"]["layers"].insert(
+        1, {"module": "keras.layers", "class_name": "Embedding", "config": {"input_dim": 1 << 40, "output_dim": 4}, "registered_name": None}
+    ),
+}
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("what", HUGE)
+def test_a_config_that_asks_for_more_than_the_file_has_is_refused_before_it_is_made(keras, tmp_path, what, suffix):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(2)])
+    holdall.keras.save(model, tmp_path / f"good{suffix}", sync=False)
+    edited(tmp_path / f"good{suffix}", tmp_path / f"bad{suffix}", HUGE[what])
+    with pytest.raises(holdall.LimitError, match="the config asks for"):
+        holdall.keras.load(tmp_path / f"bad{suffix}")
+    assert "counted" not in repr(keras.Variable._validate_shape)
+
+
+def test_a_metric_of_endless_thresholds_is_refused(keras, tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[keras.metrics.AUC(num_thresholds=10)])
+    holdall.keras.save(model, tmp_path / "good.keras", sync=False)
+    edited(tmp_path / "good.keras", tmp_path / "bad.keras", lambda config: config["compile_config"]["metrics"][0]["config"].update(num_thresholds=1 << 40))
+    with pytest.raises(holdall.LimitError, match="num_thresholds"):
+        holdall.keras.load(tmp_path / "bad.keras")
+
+
+def test_models_larger_than_the_room_load_and_lazily_built_ones_too(keras, tmp_path, monkeypatch):
+    from holdall.keras import _bounds
+
+    monkeypatch.setattr(_bounds, "_ROOM", 64)
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(20), keras.layers.Dense(10)])
+    model.compile("adam", "mse")
+    model.fit(numpy.ones((4, 30)), numpy.ones((4, 10)), verbose=0)
+    for options in ({}, {"include_optimizer": False}):
+        for suffix in (".keras", ".h5"):
+            holdall.keras.save(model, tmp_path / f"model{suffix}", sync=False, **options)
+            assert numpy.array_equal(holdall.keras.load(tmp_path / f"model{suffix}").get_weights()[0], model.get_weights()[0])
+    keras.Sequential([keras.layers.Dense(1 << 14)]).save(tmp_path / "lazy.keras")
+    lazy = holdall.keras.load(tmp_path / "lazy.keras")
+    assert not lazy.built and lazy(numpy.ones((1, 3))).shape == (1, 1 << 14)
+
+
+def test_importing_holdall_keras_imports_no_keras():
+    code = "import sys, holdall.keras; assert 'keras' not in sys.modules; assert 'load' in dir(holdall.keras); holdall.keras.load; assert 'keras' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": "tensorflow"})
+    with pytest.raises(AttributeError, match="nonsense"):
+        getattr(holdall.keras, "nonsense")  # noqa: B009

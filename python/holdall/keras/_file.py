@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy
 
-from .. import _model
-from ..errors import CorruptError, UnsupportedError
-from . import _recorded
+from .. import _load, _model
+from ..errors import CorruptError
 
 _DEPENDENCIES = "_layer_checkpoint_dependencies"  # what "layers" was called by Keras 2.13
+_ASSETS = "assets/"
+_OPTIMIZER = "optimizer/"
 
 
 class Lazy:
-    """A dataset of a file, as Keras's stores take one."""
+    """A dataset of a file, or what is made of several; no element is read."""
 
-    def __init__(self, tensor: _model.Tensor, attrs: dict[str, Any]) -> None:
-        self.tensor = tensor
-        self.attrs = attrs
+    def __init__(self, tensors: Sequence[_model.Tensor], shape: tuple[int, ...], make: Callable[[list[Any]], Any]) -> None:
+        self.tensors = list(tensors)
+        self.shape = shape
+        self.make = make
+
+    @classmethod
+    def of(cls, tensor: _model.Tensor) -> Lazy:
+        """A dataset as it is."""
+        return cls([tensor], tensor.shape, lambda arrays: arrays[0])
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Sizes, outermost first."""
-        return self.tensor.shape
+    def dtype(self) -> str:
+        """The name of the file's."""
+        return self.tensors[0].dtype
 
-    def numpy(self) -> Any:
-        """The elements."""
-        return self.tensor.numpy()
+
+def joined(parts: Sequence[Lazy], make: Callable[[list[Any]], Any]) -> Lazy:
+    """What `make` makes of the elements of all parts, transposed or put together. Raises what NumPy raises where the shapes do not allow it."""
+    shapes = [numpy.broadcast_to(numpy.zeros((), numpy.uint8), part.shape) for part in parts]
+
+    def make_all(arrays: list[Any]) -> Any:
+        given = iter(arrays)
+        return make([part.make([next(given) for _ in part.tensors]) for part in parts])
+
+    return Lazy([tensor for part in parts for tensor in part.tensors], tuple(make(shapes).shape), make_all)
+
+
+def read(model: _model.Model, lazies: Sequence[Lazy]) -> list[Any]:
+    """The elements of all, in one go."""
+    names = [tensor.name for lazy in lazies for tensor in lazy.tensors]
+    arrays = _load._arrays(model, names, True, False, None, None)
+    return [lazy.make([next(arrays) for _ in lazy.tensors]) for lazy in lazies]
 
 
 @dataclasses.dataclass
@@ -55,8 +76,9 @@ class Node:
         return found
 
     def texts(self, name: str) -> list[str]:
-        """A list of names among the attributes."""
-        return _recorded.texts_of(self.attrs, name)
+        """A list of names among the attributes; one that Keras cut into several is whole in what the library reads."""
+        found = self.attrs.get(name)
+        return [_text(each) for each in found] if isinstance(found, list) else []
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Node | Lazy]]:
         """(path, what stands there) of all below, in order."""
@@ -76,22 +98,92 @@ class File:
     root: Node
     config: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
-    assets: dict[str, bytes] = dataclasses.field(default_factory=dict)
 
     @property
     def weights(self) -> Node:
         """The group that lists layers, of a legacy file."""
-        return self.root if "layer_names" in self.root.attrs else self.root.group("model_weights")
+        return self.root if lists_layers(self.root) else self.root.group("model_weights")
+
+    @property
+    def major(self) -> int:
+        """Of the version of Keras that wrote it; files without one are Keras 1's where their weights are called as that called them, else 2's."""
+        if self.kind != "legacy":
+            text = str(self.root.attrs.get("keras_version", "3"))
+        else:
+            attributes = {**self.weights.attrs, **self.root.attrs}
+            text = _text(attributes.get("keras_version", "1" if self._is_named_by_keras_1() else "2"))
+        first = text.partition(".")[0]
+        return int(first) if first.isdigit() else 3
+
+    def _is_named_by_keras_1(self) -> bool:
+        """dense_1_W, where Keras 2 and 3 say dense_1/kernel."""
+        names = [name for layer in self.weights.texts("layer_names") for name in _texts_in(self.weights, layer)]
+        return bool(names) and not any("/" in name or "kernel" in name for name in names)
+
+    @property
+    def is_of_theano(self) -> bool:
+        """Whether Theano computed it, whose convolutions flip their kernels. Files of Keras 1 do not say, but TensorFlow's weights end in ":0"."""
+        if self.kind != "legacy":
+            return False
+        backend = {**self.weights.attrs, **self.root.attrs}.get("backend")
+        if backend is not None or self.major > 1:
+            return _text(backend) == "theano"
+        names = [name for layer in self.weights.texts("layer_names") for name in _texts_in(self.weights, layer)]
+        return bool(names) and not any(":" in name for name in names)
+
+    def assets(self) -> Iterator[tuple[str, bytes]]:
+        """(path, content) of vocabularies and the like."""
+        native = self.model._native
+        for name in native.side_files:
+            if name.startswith(_ASSETS):
+                yield name.removeprefix(_ASSETS), bytes(memoryview(native.side_file(name)))
+
+
+def lists_layers(group: Node) -> bool:
+    """As the group of the weights of a legacy file does."""
+    return isinstance(group.attrs.get("layer_names"), list)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _texts_in(weights: Node, layer: str) -> list[str]:
+    group = weights.find(layer)
+    return group.texts("weight_names") if isinstance(group, Node) else []
+
+
+class Reader:
+    """The elements of a file's weights, read many at once in the order of the file, and kept until they are asked for."""
+
+    def __init__(self, file: File) -> None:
+        self._model = file.model
+        names = [lazy.tensors[0].name for path, lazy in file.root.walk() if isinstance(lazy, Lazy) and not path.startswith(_OPTIMIZER)]
+        self._left = zip(names, _load._arrays(file.model, names, True, False, None, _load._BATCH_BYTES), strict=True)
+        self._kept: dict[str, Any] = {}
+        self._given: set[str] = set()
+
+    def read(self, lazy: Lazy) -> Any:
+        """Of a dataset."""
+        wanted = lazy.tensors[0].name
+        while wanted not in self._kept and wanted not in self._given:
+            found = next(self._left, None)
+            if found is None:
+                break
+            self._kept[found[0]] = found[1]
+        self._given.add(wanted)
+        return self._kept.pop(wanted) if wanted in self._kept else read(self._model, [lazy])[0]
 
 
 class Store:
     """What load_own_variables() is given: the elements under a group's `vars`, by name."""
 
-    def __init__(self, group: Node | None) -> None:
-        self._found = {} if group is None else {name: child for name, child in group.children.items() if isinstance(child, Lazy)}
+    def __init__(self, found: dict[str, Lazy], reader: Reader) -> None:
+        self._found = found
+        self._reader = reader
 
     def __getitem__(self, name: str) -> Any:
-        return self._found[name].numpy()
+        return self._reader.read(self._found[name])
 
     def __contains__(self, name: object) -> bool:
         return name in self._found
@@ -110,15 +202,11 @@ class Store:
         """The elements, or `default`."""
         return self[name] if name in self._found else default
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of all, by name."""
-        return {name: lazy.shape for name, lazy in self._found.items()}
 
-
-def store_at(root: Node, path: str) -> Store:
-    """Of the object whose state Keras keeps at `path`."""
+def state_at(root: Node, path: str) -> dict[str, Lazy]:
+    """The state that Keras keeps at `path` of an object, by name."""
     for place in (path, path.replace("layers", _DEPENDENCIES)):
         group = root.find(f"{place}/vars")
         if isinstance(group, Node):
-            return Store(group)
-    return Store(None)
+            return {name: child for name, child in group.children.items() if isinstance(child, Lazy)}
+    return {}

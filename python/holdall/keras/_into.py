@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
-import numpy
 from keras.src.saving import saving_lib
 
 from .. import _model
-from .._dtypes import name_of_numpy
 from .._report import Report
 from ..errors import Error, MismatchError, UnsupportedError
-from . import _file, _placeholder, _reading, _recorded, _save, _state
+from . import _file, _legacy, _optimizer, _placeholder, _reading, _recorded, _save, _state
 
 Rename = Mapping[str, str] | Iterable[tuple[str, str]] | Callable[[str], str]
 _WAYS = ("path", "name", "shape")
 # What a file has beside weights.
 _BESIDE = ("optimizer/", "optimizer_weights/", "_loss_tracker/", "compile_metrics/", "_compile_metrics/", "metrics/")
-_INDEX = re.compile(r":\d+$")
 
 
 @dataclasses.dataclass
@@ -30,10 +30,11 @@ class Entry:
 
     path: str  # "layers/dense/vars/0", or where a legacy file has it
     layer: str  # the layer's own name, behind those of what it is part of
-    name: str  # the weight's in its layer: "kernel"
-    number: int  # among the layer's
+    name: str  # the weight's in its layer: "kernel", or "0" where files have no other
+    place: tuple[int, int] = (0, 0)  # of the layer among those that have weights, and in the layer
     variable: Any = None
-    lazy: Any = None
+    lazy: _file.Lazy | None = None
+    origin: str = ""  # what the file calls it, where it was renamed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,35 +53,94 @@ def load_into(
     prefix: str = "",
     optimizer: bool = False,
 ) -> Report:
-    """Loads weights into a model that is built; the optimizer's state too, where that is asked for and the file is one of Keras's.
+    """Loads weights into a model that is built; the optimizer's state too, where that is asked for.
 
     `by`: "path", the place in the model's structure, as Keras 3 does (``layers/dense/vars/0``; in .h5 files the layer's place among those that have
-    weights), where layers may be called otherwise; "name", the names of layer and weight, wherever they stand; "shape", the n-th weight of each
-    shape. The file may be any that Holdall opens: then names are those of variables (``sequential/dense/kernel``).
-    `skip_mismatch`: weights of another shape are left as they are, and strict is content. `rename`: names of the file to those of the model, a dict
-    or a function. `prefix`: takes the weights under it and drops it.
+    weights), where layers may be called otherwise; "name", ``dense/kernel``, the names of layer and weight, wherever they stand (``dense/0`` in the
+    files of Keras 3 but .h5, which number the weights of a layer); "shape", the n-th weight of each shape. The file may be any that Holdall opens:
+    then names are those of variables (``sequential/dense/kernel``). Files of Keras 1, of Theano and of cuDNN's layers are put into Keras 3's layout.
+    `skip_mismatch`: weights of another shape are left as they are, and strict is content. `rename`: paths or names of the file, whichever `by` says,
+    to those of the model, a dict or a function; with names a dict may name layers alone. `prefix`: takes the weights under it and drops it.
+    `optimizer`: its variables are entries like weights.
 
     Returns the Report. With `strict`, anything missing, unexpected or of another shape raises MismatchError, which carries it, and nothing has
-    been loaded. All is read before the first weight changes.
+    been loaded. All is read before the first weight changes. Raises TypeError for a `rename` that is none, ValueError where it cannot say anything;
+    UnsupportedError for a model without weights, or without an optimizer that is asked for.
     """
     if by not in _WAYS:
         raise ValueError(f"by={by!r} is none of {', '.join(map(repr, _WAYS))}")
+    change = _changer(rename)
     if not model.built:
         raise UnsupportedError("the model has no weights yet: call it once, or build() it")
     file = _reading.opened(source)
-    own = _legacy_entries_of(model) if file.kind == "legacy" else entries_of(model)
-    found = list(_renamed(entries_in(file), rename, prefix))
+    if change is not None and (by == "shape" or (by == "path" and file.kind == "legacy")):
+        raise ValueError("rename goes by names, and .h5 files by the places of layers where by='path': say by='name'")
+    if optimizer and getattr(model, "optimizer", None) is None:
+        raise UnsupportedError("the model is not compiled and has no optimizer", path=file.model.path)
+    own, found = _entries(model, file, by)
     report = Report()
+    found = list(_renamed(found, by, change, prefix))
     pairs = _paired(own, found, by, file.kind, report)
+    if optimizer:
+        pairs += _of_optimizer(model, file, found, report)
     bad = report.missing or report.unexpected or (report.mismatched and not skip_mismatch)
     if strict and bad:
-        error = MismatchError(f"the file does not fit the {type(model).__name__}\n{report}", path=file.model.path)
-        error.report = report
-        raise error
-    _assign([(entry.variable, lazy) for entry, lazy in pairs])
-    if optimizer:
-        _fill_optimizer(model, file)
+        raise _mismatch(f"the file does not fit the {type(model).__name__}", report, file)
+    _state.assign(file.model, pairs)
     return report
+
+
+def _mismatch(what: str, report: Report, file: _file.File) -> MismatchError:
+    error = MismatchError(f"{what}\n{report}", path=file.model.path)
+    error.report = report
+    return error
+
+
+def _entries(model: Any, file: _file.File, by: str) -> tuple[list[Entry], list[Entry]]:
+    """The model's and the file's."""
+    if file.kind != "legacy":
+        return entries_of(model), list(entries_in(file))
+    own, found = _legacy.layers_of(model), _legacy.layers_in(file)
+    _legacy.in_place(own, found, by, file)
+    return list(_legacy_own(own)), list(_legacy_found(found))
+
+
+def _of_optimizer(model: Any, file: _file.File, found: list[Entry], report: Report) -> list[tuple[Any, _file.Lazy]]:
+    """What goes into the optimizer's variables, which it has from now on; those of a file of another layout are missing, all of them."""
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    own = list(optimizer.variables)
+    if file.kind == "other":
+        named = {entry.path: entry.lazy for entry in found}
+        state: list[_file.Lazy | None] | None = [named.get(each.path) for each in own]
+    else:
+        state = _optimizer.state_of(optimizer, file)
+    pairs = []
+    for number, variable in enumerate(own):
+        lazy = None if state is None else state[number]
+        if lazy is None:
+            # A learning rate is the config's in files of Keras 2.
+            if state is None or file.kind == "other" or variable.path.rpartition("/")[2] != "learning_rate":
+                report.missing.append(variable.path)
+        elif _noted(variable, lazy, report):
+            pairs.append((variable, lazy))
+    taken = {lazy.tensors[0].name for lazy in state or () if lazy is not None}
+    report.unexpected = [name for name in report.unexpected if name not in taken]
+    return pairs
+
+
+def _noted(variable: Any, lazy: _file.Lazy, report: Report) -> bool:
+    """Whether a dataset of the file goes into a variable."""
+    shape = tuple(variable.shape)
+    if lazy.shape != shape:
+        report.mismatched.append((variable.path, lazy.shape, shape))
+        return False
+    report.loaded.append(variable.path)
+    dtype = str(keras.backend.standardize_dtype(variable.dtype))
+    if lazy.dtype != dtype:
+        report.dtypes[variable.path] = (lazy.dtype, dtype)
+        report.cast.append(variable.path)
+    return True
 
 
 def entries_of(model: Any) -> list[Entry]:
@@ -93,20 +153,16 @@ def entries_of(model: Any) -> list[Entry]:
     return [entry for entry in recorded.entries if id(entry.variable) in wanted]
 
 
-def _legacy_entries_of(model: Any) -> list[Entry]:
-    """The weights as .h5 files list them: by the model's own layers, those that train first."""
-    own = [(layer.name, layer.trainable_weights + layer.non_trainable_weights) for layer in model.layers]
-    own.append(("top_level_model_weights", _top_level(model)))
-    return [
-        Entry(f"{layer}/{variable.path}", layer, variable.name, number, variable=variable)
-        for layer, variables in own
-        for number, variable in enumerate(variables)
-    ]
+def _legacy_own(layers: list[_legacy.Layer]) -> Iterator[Entry]:
+    for place, layer in enumerate(layer for layer in layers if layer.variables):
+        for number, variable in enumerate(layer.variables):
+            yield Entry(f"{layer.name}/{variable.path}", layer.name, variable.name, (place, number), variable=variable)
 
 
-def _top_level(model: Any) -> list[Any]:
-    """Weights that are the model's own, of no layer."""
-    return [each for each in model._trainable_variables + model._non_trainable_variables if any(each is other for other in model.weights)]
+def _legacy_found(layers: list[_legacy.Layer]) -> Iterator[Entry]:
+    for place, layer in enumerate(layer for layer in layers if layer.weights):
+        for number, (name, lazy) in enumerate(layer.weights):
+            yield Entry(f"{layer.name}/{name}", layer.name, _legacy.name_in(name), (place, number), lazy=lazy)
 
 
 class _Recording(_save._Store):
@@ -115,7 +171,6 @@ class _Recording(_save._Store):
     def __init__(self) -> None:
         super().__init__(_recorded.Group())
         self.entries: list[Entry] = []
-        self._counts: dict[str, int] = {}
         self._names: dict[str, str] = {}
 
     def make(self, path: str, metadata: Any = None) -> Any:
@@ -128,100 +183,101 @@ class _Recording(_save._Store):
     def __setitem__(self, key: str, value: Any) -> None:
         if isinstance(value, keras.Variable):
             path = f"{self._h5_entry_path}/vars/{key}" if self._h5_entry_path else f"vars/{key}"
-            number = self._counts[path.rpartition("/")[0]] = self._counts.get(path.rpartition("/")[0], -1) + 1
-            self.entries.append(Entry(path, _named(self._h5_entry_path, self._names), value.name, number, variable=value))
+            self.entries.append(Entry(path, _named(self._h5_entry_path, self._names), str(key), variable=value))
 
 
 def _named(path: str, names: Mapping[str, str]) -> str:
     """The names of what stands at a path and of all that it is part of, but the model."""
     parts = path.split("/")
     above = ["/".join(parts[: end + 1]) for end in range(len(parts))]
-    return "/".join(names[place] for place in above[:-1] if place in names) + "/" + names.get(path, parts[-1])
+    return "/".join([*(names[place] for place in above[:-1] if place in names), names.get(path, parts[-1])])
 
 
 def entries_in(file: _file.File) -> Iterator[Entry]:
-    """The weights of a file, in its order."""
-    if file.kind == "legacy":
-        yield from _legacy_entries(file.weights)
-        return
+    """The weights of a file that lists no layers, in its order."""
     if file.kind == "other":
         for name, tensor in file.model.items():
             layer, _, own = name.rpartition("/")
-            yield Entry(name, layer.rpartition("/")[2], own, 0, lazy=_file.Lazy(tensor, {}))
+            yield Entry(name, layer.rpartition("/")[2], own, lazy=_file.Lazy.of(tensor))
         return
     groups = [("", file.root), *file.root.walk()]
-    names = {path.removesuffix("vars").rstrip("/"): str(group.attrs["name"]) for path, group in groups if "name" in group.attrs}
+    names = {path.removesuffix("vars").rstrip("/"): str(group.attrs["name"]) for path, group in groups if isinstance(group, _file.Node) and "name" in group.attrs}
     for path, group in groups:
         if not isinstance(group, _file.Node) or path.rpartition("/")[2] != "vars" or path.startswith(_BESIDE):
             continue
         layer = _named(path.removesuffix("vars").rstrip("/"), names)
-        for number, key in enumerate(sorted(group.children, key=lambda name: (len(name), name))):
+        for key in sorted(group.children, key=lambda name: (len(name), name)):
             lazy = group.children[key]
             if isinstance(lazy, _file.Lazy):
-                yield Entry(f"{path}/{key}".replace("_layer_checkpoint_dependencies", "layers"), layer, key, number, lazy=lazy)
+                yield Entry(f"{path}/{key}".replace("_layer_checkpoint_dependencies", "layers"), layer, key, lazy=lazy)
 
 
-def _legacy_entries(weights: _file.Node) -> Iterator[Entry]:
-    for layer in [*weights.texts("layer_names"), "top_level_model_weights"]:
-        group = weights.find(layer)
-        if not isinstance(group, _file.Node):
-            continue
-        for number, name in enumerate(group.texts("weight_names")):
-            lazy = group.find(name)
-            if isinstance(lazy, _file.Lazy):
-                yield Entry(f"{layer}/{name}", layer, _INDEX.sub("", name).rpartition("/")[2], number, lazy=lazy)
-
-
-def _renamed(entries: Iterable[Entry], rename: Rename | None, prefix: str) -> Iterator[Entry]:
-    change = _changer(rename)
-    for entry in entries:
-        if not entry.path.startswith(prefix):
-            continue
-        path = change(entry.path.removeprefix(prefix))
-        layer = change(entry.layer.removeprefix(prefix)) if rename is not None else entry.layer
-        yield dataclasses.replace(entry, path=path, layer=layer)
-
-
-def _changer(rename: Rename | None) -> Callable[[str], str]:
+def _changer(rename: Rename | None) -> Callable[[str], str] | None:
+    """Raises TypeError for what is no renaming."""
     if rename is None:
-        return lambda name: name
+        return None
     if callable(rename):
-        return rename
-    rules = dict(rename.items() if isinstance(rename, Mapping) else rename)
-    return lambda name: rules.get(name, name)
+        change = rename
+
+        def changed(name: str) -> str:
+            new = change(name)
+            if not isinstance(new, str):
+                raise TypeError(f"rename gave {new!r} for {name}, not a name")
+            return new
+
+        return changed
+    rules = [] if isinstance(rename, str | bytes) else list(rename.items() if isinstance(rename, Mapping) else rename)
+    if isinstance(rename, str | bytes) or not all(isinstance(rule, tuple | list) and [type(name) for name in rule] == [str, str] for rule in rules):
+        raise TypeError(f"rename takes a dict of names, pairs of names, or a function of a name, not {rename!r}")
+    names: dict[str, str] = dict(rules)
+
+    def renamed(name: str) -> str:
+        layer, slash, own = name.rpartition("/")
+        return names[name] if name in names else names.get(layer, layer) + slash + own
+
+    return renamed
 
 
-def _paired(own: list[Entry], found: list[Entry], by: str, kind: str, report: Report) -> list[tuple[Entry, Any]]:
-    """Fills the report and returns what goes where."""
+def _renamed(entries: Iterable[Entry], by: str, change: Callable[[str], str] | None, prefix: str) -> Iterator[Entry]:
+    for entry in entries:
+        name = f"{entry.layer}/{entry.name}" if by == "name" else entry.path
+        if not name.startswith(prefix):
+            continue
+        new = name.removeprefix(prefix)
+        new = new if change is None else change(new)
+        if new == name:
+            yield entry
+        elif by == "name":
+            layer, _, own = new.rpartition("/")
+            yield dataclasses.replace(entry, layer=layer, name=own, origin=entry.path)
+        else:
+            yield dataclasses.replace(entry, path=new, origin=entry.path)
+
+
+def _paired(own: list[Entry], found: list[Entry], by: str, kind: str, report: Report) -> list[tuple[Any, _file.Lazy]]:
+    """Fills the report and returns what goes into which variable."""
     keys_own, keys_found = _keys(own, found, by, kind)
     at: dict[Any, Entry] = {}
     for key, entry in zip(keys_found, found, strict=True):
         at.setdefault(key, entry)
-    pairs: list[tuple[Entry, Any]] = []
+    pairs: list[tuple[Any, _file.Lazy]] = []
     used: set[int] = set()
     for key, entry in zip(keys_own, own, strict=True):
         there = at.get(key)
-        if there is None:
+        name = entry.variable.path
+        if there is None or there.lazy is None:
             # Files of Keras 2 have no seeds.
             if not (kind in ("legacy", "other") and "seed_generator" in entry.path):
-                report.missing.append(entry.variable.path)
+                report.missing.append(name)
             continue
         used.add(id(there))
-        name = entry.variable.path
-        if there.shape != entry.shape:
-            report.mismatched.append((name, there.shape, entry.shape))
+        if not _noted(entry.variable, there.lazy, report):
             continue
-        report.loaded.append(name)
-        pairs.append((entry, there.lazy))
-        dtype = there.lazy.tensor.dtype
-        here = str(keras.backend.standardize_dtype(entry.variable.dtype))
-        if dtype != here:
-            report.dtypes[name] = (dtype, here)
-            report.cast.append(name)
-        if there.path not in (entry.path, name) and kind != "legacy":
-            report.found_as[name] = there.path
+        pairs.append((entry.variable, there.lazy))
+        if there.origin or (there.path not in (entry.path, name) and kind != "legacy"):
+            report.found_as[name] = there.origin or there.path
             report.renamed.append(name)
-    report.unexpected += [entry.path for entry in found if id(entry) not in used]
+    report.unexpected += [entry.origin or entry.path for entry in found if id(entry) not in used]
     return pairs
 
 
@@ -233,10 +289,21 @@ def _keys(own: list[Entry], found: list[Entry], by: str, kind: str) -> tuple[lis
         known = {entry.path for entry in found}
         return [entry.path if entry.path in known else entry.variable.path for entry in own], [entry.path for entry in found]
     if by == "name":
-        return [(entry.layer, entry.number) for entry in own], [(entry.layer, entry.number) for entry in found]
+        return _by_name(own), _by_name(found)
     if kind != "legacy":
         return [entry.path for entry in own], [entry.path for entry in found]
-    return _by_place(own), _by_place(found)
+    return [entry.place for entry in own], [entry.place for entry in found]
+
+
+def _by_name(entries: list[Entry]) -> list[Any]:
+    """(layer, name, the how-manieth of the layer's weights of that name): layers in a layer may have the same."""
+    seen: dict[tuple[str, str], int] = {}
+    keys = []
+    for entry in entries:
+        name = (entry.layer, entry.name)
+        seen[name] = seen.get(name, -1) + 1
+        keys.append((*name, seen[name]))
+    return keys
 
 
 def _by_shape(entries: list[Entry], kind: str) -> list[Any]:
@@ -254,55 +321,16 @@ def _in_order(path: str) -> list[Any]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
-def _by_place(entries: list[Entry]) -> list[Any]:
-    layers: dict[str, int] = {}
-    for entry in entries:
-        layers.setdefault(entry.layer, len(layers))
-    return [(layers[entry.layer], entry.number) for entry in entries]
-
-
-def _assign(pairs: list[tuple[Any, Any]]) -> None:
-    """All are read before the first changes."""
-    arrays = [lazy.numpy() for _, lazy in pairs]
-    for (variable, _), array in zip(pairs, arrays, strict=True):
-        variable.assign(_fitting(variable, array))
-
-
-def _fitting(variable: Any, array: Any) -> Any:
-    dtype = str(keras.backend.standardize_dtype(variable.dtype))
-    if name_of_numpy(array.dtype) != dtype:
-        array = array.astype(numpy.dtype(dtype) if dtype != "bfloat16" else _bfloat16())
-    return _state._given(array)
-
-
-def _bfloat16() -> Any:
-    import ml_dtypes
-
-    return ml_dtypes.bfloat16
-
-
-def _fill_optimizer(model: Any, file: _file.File) -> None:
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is None:
-        raise UnsupportedError("the model is not compiled and has no optimizer", path=file.model.path)
-    if file.kind == "legacy" and isinstance(file.root.find("optimizer_weights"), _file.Node):
-        from . import _optimizer
-
-        _optimizer.fill(model, file)
-    elif file.kind in ("archive", "weights"):
-        optimizer.build(model.trainable_variables)
-        optimizer.load_own_variables(_file.store_at(file.root, "optimizer"))
-
-
 class _Source(saving_lib.H5IOStore):  # type: ignore[misc]
     """Keras's store of variables by path, of a file of ours."""
 
-    def __init__(self, root: _file.Node, optimizer: Any = None) -> None:
+    def __init__(self, file: _file.File, optimizer: Any = None) -> None:
         self.mode = "r"
         self.archive = None
         self.io_file = None
-        self.h5_file = root
-        self._root = root
+        self.h5_file = file.root
+        self._root = file.root
+        self._reader = _file.Reader(file)
         self._optimizer = optimizer
         self._h5_entry_group: Any = {}
 
@@ -311,8 +339,12 @@ class _Source(saving_lib.H5IOStore):  # type: ignore[misc]
 
     def get(self, path: str) -> Any:
         """The variables of the object at a path."""
-        store = _file.store_at(self._root, path)
-        return _with_rate(store, self._optimizer) if path == "optimizer" and self._optimizer is not None else store
+        state = _file.state_at(self._root, path)
+        own = list(self._optimizer.variables) if path == "optimizer" and self._optimizer is not None else []
+        found = _optimizer.with_rate(own, state)
+        if found is None or None not in found:
+            return _file.Store(state, self._reader)
+        return {str(number): keras.ops.convert_to_numpy(own[number]) if lazy is None else self._reader.read(lazy) for number, lazy in enumerate(found)}
 
     def has_path(self, path: str) -> bool:
         """Whether there is anything."""
@@ -322,27 +354,16 @@ class _Source(saving_lib.H5IOStore):  # type: ignore[misc]
         """There is nothing to close."""
 
 
-def _with_rate(store: _file.Store, optimizer: Any) -> Any:
-    """The state of an optimizer of Keras 2 had no learning rate among its variables: Keras 3's has it in the second place."""
-    own = list(optimizer.variables)
-    if len(own) != len(store) + 1 or len(own) < 2 or own[1].path.rpartition("/")[2] != "learning_rate":
-        return store
-    arrays = {str(number if number == 0 else number + 1): store[str(number)] for number in range(len(store)) if str(number) in store}
-    return {**arrays, "1": keras.ops.convert_to_numpy(own[1])}
-
-
 def fill_built(model: Any, file: _file.File) -> None:
     """Loads all of a file into the model of its own config. Raises MismatchError naming what does not fit."""
     if file.kind == "legacy":
         _fill_legacy(model, file)
         return
-    from . import _load
-
     failed: set[int] = set()
     messages: dict[int, tuple[Any, Exception]] = {}
-    with _load.assets_of(file) as assets:
+    with assets_of(file) as assets:
         saving_lib._load_state(
-            model, weights_store=_Source(file.root, getattr(model, "optimizer", None)), assets_store=_Assets(assets) if file.assets else None, inner_path="", visited_saveables=set(),
+            model, weights_store=_Source(file, getattr(model, "optimizer", None)), assets_store=assets, inner_path="", visited_saveables=set(),
             failed_saveables=failed, error_msgs=messages,
         )  # fmt: skip
     if failed:
@@ -353,51 +374,43 @@ def fill_built(model: Any, file: _file.File) -> None:
         raise MismatchError(f"the weights are not those of the architecture: {'; '.join(said[:8])}", path=file.model.path)
 
 
+def _fill_legacy(model: Any, file: _file.File) -> None:
+    """As load_into() by places, and nothing is left over. Placeholders take what there is."""
+    groups = {layer.name: layer.weights for layer in _legacy.layers_in(file)}
+    for layer in model.layers:
+        if isinstance(layer, _placeholder.Placeholder):
+            weights = groups.get(layer.name, [])
+            layer.take(dict(zip([name for name, _ in weights], _file.read(file.model, [lazy for _, lazy in weights]), strict=True)))
+    report = Report()
+    pairs = _paired(*_entries(model, file, "path"), "path", file.kind, report)
+    if not report.complete:
+        raise _mismatch("the weights are not those of the architecture", report, file)
+    _state.assign(file.model, pairs)
+
+
 class _Assets(saving_lib.DiskIOStore):  # type: ignore[misc]
-    def __init__(self, at: Callable[[str], str | None]) -> None:
-        self._at = at
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
 
     def get(self, path: str) -> str | None:
         """The folder of an object's assets."""
-        return self._at(path)
+        place = os.path.join(self._folder, *path.split("/"))
+        return place if os.path.isdir(place) else None
 
     def has_path(self, path: str) -> bool:
         """Whether it is there."""
-        return self._at(path) is not None
+        return self.get(path) is not None
 
 
-def _fill_legacy(model: Any, file: _file.File) -> None:
-    """By the places of layers that have weights, as Keras does, in its order: those that train first."""
-    weights = file.weights
-    groups = [(name, weights.group(name)) for name in weights.texts("layer_names")]
-    filled = [(name, group, group.texts("weight_names")) for name, group in groups]
-    filled = [each for each in filled if each[2]]
-    for layer in model.layers:
-        if isinstance(layer, _placeholder.Placeholder):
-            group = next((group for name, group in groups if name == layer.name), None)
-            layer.take({} if group is None else {name: _lazy(group, name).numpy() for name in group.texts("weight_names")})
-    layers = [layer for layer in model.layers if layer.weights]
-    if len(layers) != len(filled):
-        raise MismatchError(f"the file has weights of {len(filled)} layers, the architecture {len(layers)} that have some", path=file.model.path)
-    pairs: list[tuple[Any, Any]] = []
-    for layer, (name, group, names) in zip(layers, filled, strict=True):
-        pairs += _legacy_pairs(layer.name, layer.trainable_weights + layer.non_trainable_weights, group, names, file.model.path)
-    top = weights.find("top_level_model_weights")
-    if isinstance(top, _file.Node):
-        pairs += _legacy_pairs(model.name, _top_level(model), top, top.texts("weight_names"), file.model.path)
-    _assign(pairs)
-
-
-def _legacy_pairs(layer: str, own: list[Any], group: _file.Node, names: list[str], path: str) -> list[tuple[Any, Any]]:
-    lazies = [_lazy(group, name) for name in names]
-    shapes = [tuple(variable.shape) for variable in own], [lazy.shape for lazy in lazies]
-    if shapes[0] != shapes[1]:
-        raise MismatchError(f"{layer}: the file has weights of {shapes[1]}, the layer of {shapes[0]}", path=path)
-    return list(zip(own, lazies, strict=True))
-
-
-def _lazy(group: _file.Node, name: str) -> _file.Lazy:
-    found = group.find(name)
-    if not isinstance(found, _file.Lazy):
-        raise MismatchError(f"the file lists a weight '{name}' that it has not")
-    return found
+@contextlib.contextmanager
+def assets_of(file: _file.File) -> Iterator[_Assets | None]:
+    """The assets in a folder that is there while this lasts; None where the file has none."""
+    with tempfile.TemporaryDirectory() as folder:
+        count = 0
+        for name, content in file.assets():
+            count += 1
+            place = os.path.join(folder, *name.split("/"))
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "xb") as out:
+                out.write(content)
+        yield _Assets(folder) if count else None

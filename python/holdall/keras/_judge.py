@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+from keras.src import api_export
 from keras.src.saving import object_registration
 from keras.src.saving.keras_saveable import KerasSaveable
 
-from .._build import Trusted
+from .._build import Trusted, named
 from ..errors import CorruptError, UnsafeError
 
 #: A config nests no deeper.
@@ -26,6 +28,9 @@ _MODULES = (
     "layers", "models", "optimizers", "optimizers.schedules", "losses", "metrics", "initializers", "regularizers", "constraints", "dtype_policies",
     "quantizers", "random", "activations",
 )  # fmt: skip
+# Where functions are that a config may name, and what is none of these there.
+_FUNCTIONS = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints")
+_NO_FUNCTIONS = frozenset(("get", "serialize", "deserialize"))
 
 
 class Known:
@@ -34,14 +39,13 @@ class Known:
     def __init__(self, trusted: Trusted = (), custom_objects: Mapping[str, Any] | None = None) -> None:
         self.objects: dict[str, Any] = dict(custom_objects or {})
         self.code: set[str] = set()
-        handed_in = list(trusted.items()) if isinstance(trusted, Mapping) else [(_name_of(each), each) for each in trusted]
-        for name, value in handed_in:
-            own = getattr(value, "__name__", name)
+        for name, value in named(trusted).items():
+            own = str(getattr(value, "__name__", name))
             if own in _CODE and str(getattr(value, "__module__", "")).partition(".")[0] == "keras":
                 self.code.add(own)
                 continue
-            self.objects.setdefault(name, value)
-            self.objects.setdefault(object_registration.get_registered_name(value), value)
+            for key in (name, own, object_registration.get_registered_name(value)):
+                self.objects.setdefault(key, value)
 
     def find(self, *names: Any) -> Any:
         """The first that was handed in or registered; None."""
@@ -51,12 +55,6 @@ class Known:
                 if found is not None:
                     return found
         return None
-
-
-def _name_of(value: Any) -> str:
-    if not isinstance(name := getattr(value, "__name__", None), str):
-        raise TypeError(f"trusted takes classes and functions, not {value!r}")
-    return name
 
 
 @dataclasses.dataclass
@@ -88,27 +86,72 @@ def findings(config: Any, known: Known, path: str) -> Findings:
     """Names are those of classes and functions in the config."""
     found = Findings()
     for node in nodes(config, path):
-        name = node.get("class_name")
-        if not isinstance(name, str):
+        name, inner = node.get("class_name"), node.get("config")
+        if not isinstance(name, str) or name in _PLAIN:
             continue
-        inner = node.get("config")
-        wanted = inner if name == "function" else name
-        if known.find(node.get("registered_name"), wanted) is not None or name in _PLAIN:
+        built = resolved(node, known)
+        if built.is_given:
             continue
-        resolved = _function(wanted) if name == "function" else class_of(node)
-        code = getattr(resolved, "__name__", name)
+        code = getattr(built.value, "__name__", name)
         if name == "__lambda__":
             if "Lambda" not in known.code:
                 found.code.append("a lambda")
-        elif resolved is None:
-            found.unknown.append(str(wanted))
-        elif code in _CODE and code not in known.code:
-            found.code.append(f"keras.layers.{code}")
+        elif code in _CODE or name in _CODE:
+            if code not in known.code:
+                found.code.append(f"keras.layers.{code if code in _CODE else name}")
+        elif built.value is None:
+            found.unknown.append(str(inner if name == "function" else name))
         if isinstance(inner, dict):
             found.code += [f"{name} with {key} from the file {inner[key]!r}" for key in _FILES if isinstance(inner.get(key), str)]
     found.code = list(dict.fromkeys(found.code))
     found.unknown = list(dict.fromkeys(found.unknown))
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+    """What a node of a config builds: what the caller handed in or registered, under `key`; a class or function of Keras's own; None."""
+
+    value: Any = None
+    key: str = ""
+
+    @property
+    def is_given(self) -> bool:
+        """By the caller."""
+        return bool(self.key)
+
+
+def resolved(node: Mapping[str, Any], known: Known) -> Resolved:
+    """Of a node with a class name. Which of its names Keras goes by differs from place to place and format to format: pinned() settles it."""
+    name = node.get("class_name")
+    if name in _PLAIN or name == "__lambda__":
+        return Resolved()
+    if name == "function":
+        name = node.get("config")
+        given = known.find(name)
+        return Resolved(given, str(name)) if given is not None else Resolved(_function(name, node.get("module")))
+    for key in (name, None if class_of(node) is not None else node.get("registered_name")):
+        given = known.find(key)
+        if given is not None:
+            return Resolved(given, str(key))
+    return Resolved(class_of(node))
+
+
+def pinned(config: Any, known: Known, path: str) -> None:
+    """Changes a config so that each node has one name, that of what was judged, whichever of them Keras goes by."""
+    for node in nodes(config, path):
+        name = node.get("class_name")
+        if not isinstance(name, str) or name in _PLAIN or name == "__lambda__":
+            continue
+        built = resolved(node, known)
+        if name == "function":
+            if "registered_name" in node:
+                node["registered_name"] = node["config"]
+            continue
+        if built.is_given:
+            node["class_name"] = built.key
+        if "registered_name" in node:
+            node["registered_name"] = built.key or None
 
 
 def check(config: Any, known: Known, path: str, registered: bool = False) -> None:
@@ -128,20 +171,24 @@ def check(config: Any, known: Known, path: str, registered: bool = False) -> Non
 
 def class_of(node: Mapping[str, Any]) -> Any:
     """Keras's own class that a node of a config names; None where it is none. Nothing is imported."""
-    name, module = node.get("class_name"), node.get("module")
-    if isinstance(module, str) and module.startswith("keras.src."):
-        found = vars(sys.modules[module]).get(str(name)) if module in sys.modules else None
-        return found if isinstance(found, type) and issubclass(found, KerasSaveable) else None
-    if module is None or (isinstance(module, str) and (module == "keras" or module.startswith("keras."))):
-        return classes().get(str(name)) or _optimizers().get(str(name).lower())
-    return None
+    name, module = str(node.get("class_name")), node.get("module")
+    if module is None:
+        return classes().get(name) or optimizers().get(name.lower())
+    if not isinstance(module, str) or module.partition(".")[0] != "keras":
+        return None
+    found = api_export.get_symbol_from_name(f"{module}.{name}")
+    if found is None and module in sys.modules:
+        found = vars(sys.modules[module]).get(name)
+    if found is None and module == "keras.optimizers":
+        found = optimizers().get(name.lower())
+    return found if isinstance(found, type) and (issubclass(found, KerasSaveable) or found in classes().values()) else None
 
 
 @functools.lru_cache(maxsize=1)
 def classes() -> dict[str, type]:
     """Keras's public classes that configs name."""
     found: dict[str, type] = {"Functional": keras.Model, "DTypePolicy": keras.DTypePolicy, "Variable": keras.Variable}
-    for module in _modules():
+    for module in _modules(_MODULES):
         for name, value in vars(module).items():
             if isinstance(value, type) and not name.startswith("_"):
                 found.setdefault(name, value)
@@ -149,20 +196,23 @@ def classes() -> dict[str, type]:
 
 
 @functools.lru_cache(maxsize=1)
-def _optimizers() -> dict[str, type]:
+def optimizers() -> dict[str, type]:
+    """Keras's, by their names in small letters, as configs may have them."""
     return {name.lower(): value for name, value in vars(keras.optimizers).items() if isinstance(value, type)}
 
 
-def _function(name: Any) -> Any:
-    for module in _modules():
-        found = vars(module).get(str(name))
-        if callable(found):
-            return found
-    return None
+def _function(name: Any, module: Any) -> Any:
+    """Keras's function that a config names as a value: activations, losses and the like, and no other."""
+    if not isinstance(name, str) or name in _NO_FUNCTIONS or name.startswith("_"):
+        return None
+    of_keras = isinstance(module, str) and (module == "builtins" or module.partition(".")[0] in ("keras", "tensorflow", "tf_keras"))
+    if module is not None and not of_keras:
+        return None
+    return next((found for place in _modules(_FUNCTIONS) if isinstance(found := vars(place).get(name), types.FunctionType)), None)
 
 
-def _modules() -> Iterator[Any]:
-    for path in _MODULES:
+def _modules(names: tuple[str, ...]) -> Iterator[Any]:
+    for path in names:
         module: Any = keras
         for part in path.split("."):
             module = getattr(module, part, None)

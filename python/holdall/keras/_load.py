@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -16,8 +14,8 @@ from keras.src.saving import object_registration, serialization_lib
 
 from .. import _model
 from .._build import Trusted
-from ..errors import CorruptError, HoldallWarning, UnsupportedError
-from . import _file, _into, _judge, _mend, _optimizer, _placeholder, _reading
+from ..errors import CorruptError, Error, HoldallWarning, UnsupportedError
+from . import _bounds, _file, _into, _judge, _mend, _optimizer, _placeholder, _reading
 
 
 def load(
@@ -28,14 +26,15 @@ def load(
     compile: bool = True,
     placeholders: bool = False,
 ) -> keras.Model:
-    """The model of a .keras or .h5 file of any version of Keras since 2.0, compiled and with its optimizer's state where the file has them.
+    """The model of a .keras or .h5 file of any version of Keras since 1.0, compiled and with its optimizer's state where the file has them.
 
     `custom_objects`: names in the file to the classes and functions that they are; what is registered with Keras need not be given. `trusted`: classes
     and functions likewise, by their own names, and ``keras.layers.Lambda`` where its code may run. `placeholders`: layers that nobody knows come
     back as layers of that name that keep their config and weights, and cannot be called. `compile=False` leaves the model uncompiled.
 
-    What Keras 2 spelled otherwise is mended: arguments that were renamed or are gone, modules that moved, losses, dtype policies, optimizers and
-    their slots. Raises UnsafeError, before anything is built, naming what would run code and every class that is not known; CorruptError;
+    What Keras 1 and 2 spelled otherwise is mended: arguments and classes that were renamed or are gone, modules that moved, losses, dtype policies,
+    optimizers and their slots, weights that were laid out otherwise. Raises UnsafeError, before anything is built, naming what would run code and
+    every class that is not known; LimitError for a config that asks for many more weights than the file has, before they are made; CorruptError;
     MismatchError where the weights are not those of the architecture; UnsupportedError.
     """
     file = _reading.opened(path)
@@ -43,10 +42,10 @@ def load(
     if file.config is None:
         raise UnsupportedError("the file has weights and no architecture: load_into() puts them into a model of yours", path=name)
     known = _judge.Known(trusted, custom_objects)
-    config, said = _mend.mended(copy.deepcopy(file.config), known, name)
+    config, said = _mend.mended(copy.deepcopy(file.config), known, name, file.major)
     training = None
     if compile and file.training is not None:
-        training, more = _mend.mended(copy.deepcopy(file.training), known, name)
+        training, more = _mend.mended(copy.deepcopy(file.training), known, name, file.major)
         said += more
     if not compile:
         config["compile_config"] = None
@@ -54,13 +53,20 @@ def load(
         known.objects.update(_placeholder.for_names(_judge.findings(config, known, name).unknown))
     for part in (config, training):
         _judge.check(part, known, name)
+        _bounds.check(part, name)
+        _judge.pinned(part, known, name)
+    if file.is_of_theano:
+        _mend.check_theano(config, name)
+        said.append("the kernels of convolutions are Theano's and are flipped")
     if said:
         warnings.warn(f"{name}: mended for Keras {keras.__version__}: {'; '.join(said)}", HoldallWarning, stacklevel=2)
     with _building(known, name):
-        model = _built(config, known, file)
+        with _bounds.bounded(file):
+            model = _built(config, known, file)
         _into.fill_built(model, file)
         if training is not None:
-            _compiled(model, training, known, file)
+            with _bounds.bounded(file):
+                _compiled(model, training, known, file)
     return model
 
 
@@ -72,8 +78,6 @@ def _building(known: _judge.Known, path: str) -> Iterator[None]:
         with scope, serialization_lib.SafeModeScope("Lambda" not in known.code):
             yield
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, NotImplementedError) as error:
-        from ..errors import Error
-
         if isinstance(error, Error):
             raise
         raise CorruptError(f"Keras cannot build what the file says: {_short(error)}", path=path) from error
@@ -129,20 +133,3 @@ def _of_training(config: Any, build: Callable[..., Any], known: _judge.Known) ->
         inner = config[0] if len(config) == 1 and isinstance(config[0], list) else config
         return [_of_training(value, build, known) for value in inner]
     return config
-
-
-@contextlib.contextmanager
-def assets_of(file: _file.File) -> Iterator[Callable[[str], str | None]]:
-    """Yields what says where the assets of an object are: a folder that is there while this lasts."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in file.assets.items():
-            place = os.path.join(folder, *name.split("/"))
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-            with open(place, "xb") as out:
-                out.write(content)
-
-        def at(path: str) -> str | None:
-            place = os.path.join(folder, *path.split("/"))
-            return place if os.path.isdir(place) else None
-
-        yield at

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from typing import Any
 
 import keras
 
 from ..errors import UnsupportedError
-from . import _judge
+from . import _activations, _judge, _keras_1
 
 # Arguments that Keras 3 no longer takes, by class: the value with which they say nothing. Others change what a layer computes.
 _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -34,15 +35,18 @@ _IDLE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"), ("kernel_initializer",)),
     "Embedding": ("input_length",),
 }  # fmt: skip
-_RENAMED: dict[str, dict[str, str]] = {"InputLayer": {"batch_input_shape": "batch_shape"}, "Dropout": {"p": "rate"}}
+_RENAMED: dict[str, dict[str, str]] = {"InputLayer": {"batch_input_shape": "batch_shape"}, "LeakyReLU": {"alpha": "negative_slope"}}
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
-_OF_OPTIMIZERS = ("jit_compile", "is_legacy_optimizer", "experimental_aggregate_gradients", "dynamic", "initial_scale", "dynamic_growth_steps")
+_OF_OPTIMIZERS = ("jit_compile", "is_legacy_optimizer", "experimental_aggregate_gradients", "schedule_decay", "dynamic", "initial_scale", "dynamic_growth_steps")
 _LEGACY = "Custom>"
 
 
-def mended(config: Any, known: _judge.Known, path: str) -> tuple[Any, list[str]]:
-    """The config, changed in place, and what was changed, a line each. Raises UnsupportedError for what Keras 3 cannot compute."""
+def mended(config: Any, known: _judge.Known, path: str, major: int) -> tuple[Any, list[str]]:
+    """The config, changed in place, and what was changed, a line each. `major`: of the version of Keras that wrote it. Raises UnsupportedError for
+    what Keras 3 cannot compute."""
     said: dict[str, None] = {}
+    ordering = _keras_1.ordering_of(config, path) if major == 1 else None
+    count = itertools.count()
     for node in _judge.nodes(config, path):
         name, inner = node.get("class_name"), node.get("config")
         if isinstance(compiled := node.get("compile_config"), dict):
@@ -54,23 +58,75 @@ def mended(config: Any, known: _judge.Known, path: str) -> tuple[Any, list[str]]
         if name.startswith(_LEGACY) and _judge.class_of({"class_name": name[len(_LEGACY) :]}) is not None:
             node["class_name"] = name = name[len(_LEGACY) :]
         if name == "Sequential" and isinstance(inner, list):
-            node["config"] = inner = {"name": node.get("name", "sequential"), "layers": inner}
-        if known.find(node.get("registered_name"), name) is not None or not isinstance(inner, dict):
-            continue
-        if name == "Sequential":
-            _begin(inner)
-        elif isinstance(inner.get("layers"), list) and "output_layers" in inner:
-            _links(inner, said)
-        _moved(node, name, said)
-        name = node["class_name"]
-        _arguments(name, inner, said, path)
-        if name == "Policy" or (isinstance(inner.get("name"), str) and name == "PolicyV1"):
-            node.update({"module": "keras", "class_name": "DTypePolicy", "config": {"name": inner.get("name")}, "registered_name": None})
-            said["dtype policies are those of Keras 3"] = None
-        if inner.get("reduction") == "auto":
-            inner["reduction"] = "sum_over_batch_size"
-            said[f"{name}: reduction 'auto' is 'sum_over_batch_size'"] = None
+            number = next(count)
+            node["config"] = inner = {"name": node.get("name", f"sequential_{number}" if number else "sequential"), "layers": inner}
+        if isinstance(inner, dict) and not _judge.resolved(node, known).is_given:
+            _node(node, inner, major, ordering, said, path)
+    for node in _judge.nodes(config, path):
+        _wrapped(node.get("config"))
     return config, list(said)
+
+
+def _wrapped(inner: Any) -> None:
+    """Layers that are arguments of layers, which Keras 3 looks up by their modules; before Keras 2.13 none had one."""
+    for key, value in inner.items() if isinstance(inner, dict) else ():
+        for each in value if isinstance(value, list) else [value]:
+            if key == "layers" or not isinstance(each, dict) or "module" in each or not isinstance(each.get("class_name"), str):
+                continue
+            own = _judge.class_of(each)
+            if isinstance(own, type) and issubclass(own, keras.layers.Layer):
+                each["module"] = _module(each["class_name"])
+
+
+def _node(node: dict[str, Any], inner: dict[str, Any], major: int, ordering: str | None, said: dict[str, None], path: str) -> None:
+    if node["class_name"] == "Sequential":
+        _begin(inner)
+    elif isinstance(inner.get("layers"), list) and "output_layers" in inner:
+        _links(inner, said)
+    elif major == 1:
+        _keras_1.mend(node, ordering, said, path)
+        inner = node["config"]
+    if major < 3:
+        _of_keras_2(str(node["class_name"]), inner, said)
+    _moved(node, str(node["class_name"]), said)
+    name = node["class_name"]
+    _arguments(name, inner, said, path)
+    if name == "Policy" or (isinstance(inner.get("name"), str) and name == "PolicyV1"):
+        node.update({"module": "keras", "class_name": "DTypePolicy", "config": {"name": inner.get("name")}, "registered_name": None})
+        said["dtype policies are those of Keras 3"] = None
+    if inner.get("reduction") == "auto":
+        inner["reduction"] = "sum_over_batch_size"
+        said[f"{name}: reduction 'auto' is 'sum_over_batch_size'"] = None
+
+
+def _of_keras_2(name: str, inner: dict[str, Any], said: dict[str, None]) -> None:
+    """What Keras 3 takes, and takes for something else."""
+    for key in ("activation", "recurrent_activation"):
+        value = inner.get(key)
+        if value == "hard_sigmoid" or (isinstance(value, dict) and value.get("class_name") == "function" and value.get("config") == "hard_sigmoid"):
+            inner[key] = dict(_activations.HARD_SIGMOID)
+            said[f"{name}: hard_sigmoid is that of Keras 2"] = None
+    if name == "GRU":
+        inner.setdefault("reset_after", False)
+
+
+def check_theano(config: Any, path: str) -> None:
+    """Raises UnsupportedError for layers that Theano computed otherwise than all backends of Keras 3 do: "same" padding is another one there."""
+    for node in _judge.nodes(config, path):
+        name, inner = str(node.get("class_name")), node.get("config")
+        if not isinstance(inner, dict) or inner.get("padding") != "same":
+            continue
+        is_odd = all(size % 2 for size in _sizes(inner.get("kernel_size")))
+        if "Pooling" in name or not is_odd or any(size != 1 for size in _sizes(inner.get("strides"))):
+            raise UnsupportedError(
+                f"{name}: with Theano padding='same' is another one than in Keras 3, but for odd kernels in steps of 1: load_into() puts the weights into "
+                "a model of yours",
+                path=path,
+            )
+
+
+def _sizes(value: Any) -> list[int]:
+    return [size for size in (value if isinstance(value, list) else [value]) if isinstance(size, int)]
 
 
 _MODELS = ("Functional", "Model", "Sequential")
@@ -84,7 +140,7 @@ def _begin(inner: dict[str, Any]) -> None:
     shape = config.get("batch_input_shape") if isinstance(config, dict) else None
     if first is None or config is None or first.get("class_name") == "InputLayer" or not isinstance(shape, list):
         return
-    dtype = config.get("dtype") if isinstance(config.get("dtype"), str) else "float32"
+    dtype = next((dtype for key in ("input_dtype", "dtype") if isinstance(dtype := config.get(key), str)), "float32")
     begin = {"batch_shape": shape, "dtype": dtype, "name": f"{config.get('name', 'layer')}_input"}
     inner["layers"].insert(0, {**({"module": "keras.layers"} if "module" in first else {}), "class_name": "InputLayer", "config": begin})
 
@@ -133,14 +189,14 @@ def _moved(node: dict[str, Any], name: str, said: dict[str, None]) -> None:
         if name == "CuDNNGRU":
             node["config"].setdefault("reset_after", True)
         said[f"{name} is {_CUDNN[name]}"] = None
-    if isinstance(module, str) and "optimizers.legacy" in module and name.lower() in _judge._optimizers():
+    if isinstance(module, str) and "optimizers.legacy" in module and name.lower() in _judge.optimizers():
         node["module"] = "keras.optimizers"
         said[f"{name} is no longer in {module}"] = None
         return
     if not isinstance(module, str) or _judge.class_of(node) is not None or name.startswith("__") or name == "function":
         return
     if module.partition(".")[0] in ("keras", "tensorflow", "tf_keras") and name in _judge.classes():
-        node["module"] = {"Functional": "keras.src.models.functional", "Sequential": "keras", "Model": "keras"}.get(name) or _public(name)
+        node["module"] = _module(name)
         node["registered_name"] = None if node.get("registered_name") in (name, None) else node["registered_name"]
         said[f"{name} is no longer in {module}"] = None
 
@@ -152,7 +208,10 @@ def _taken(name: str) -> frozenset[str]:
     return frozenset(() if found is None else inspect.signature(found).parameters)
 
 
-def _public(name: str) -> str:
+def _module(name: str) -> str:
+    """Where a class of Keras's is today, in Keras's own files."""
+    if name in _MODELS:
+        return "keras.src.models.functional" if name == "Functional" else "keras"
     found = _judge.classes()[name]
     for part in ("layers", "optimizers", "losses", "metrics", "initializers", "regularizers", "constraints"):
         if vars(getattr(keras, part)).get(name) is found:
@@ -179,11 +238,13 @@ def _arguments(name: str, inner: dict[str, Any], said: dict[str, None], path: st
     if name != "InputLayer":
         inner.pop("batch_input_shape", None)
     own = _judge.class_of({"class_name": name})
+    if own is not None and not {"trainable", "kwargs"} & _taken(name):
+        inner.pop("trainable", None)
     if isinstance(own, type) and issubclass(own, keras.Loss) and "fn" not in _taken(name):
         inner.pop("fn", None)
     if "lr" in inner or "decay" in inner:
         _optimizer(name, inner, said)
-    if own in _judge._optimizers().values():
+    if own in _judge.optimizers().values():
         for gone in _OF_OPTIMIZERS:
             if name != "LossScaleOptimizer" and gone in inner:
                 del inner[gone]

@@ -6,10 +6,8 @@ import re
 import warnings
 from typing import Any
 
-import numpy
-
 from ..errors import HoldallWarning
-from . import _file
+from . import _file, _state
 
 # What Keras 2 called the slots that Keras 3 calls otherwise; both are met at the end of a weight's name, or ahead of it.
 _SLOTS = {
@@ -18,26 +16,43 @@ _SLOTS = {
 }  # fmt: skip
 
 
-def fill(model: Any, file: _file.File) -> None:
-    """Leaves the optimizer as new, with a HoldallWarning, where its state cannot be told."""
-    optimizer, group = model.optimizer, file.root.group("optimizer_weights")
-    optimizer.build(model.trainable_variables)
+def state_of(optimizer: Any, file: _file.File) -> list[_file.Lazy | None] | None:
+    """For each variable of an optimizer that is built what the file has of it: None for a learning rate, which Keras 2 had in the config; None in all
+    where the file has none, or of another layout."""
+    own = list(optimizer.variables)
+    if file.kind != "legacy":
+        return with_rate(own, _file.state_at(file.root, "optimizer"))
+    group = file.root.find("optimizer_weights")
+    if not isinstance(group, _file.Node):
+        return None
     names = group.texts("weight_names")
     found = [group.find(name) for name in names]
     lazies = [each for each in found if isinstance(each, _file.Lazy)]
+    if len(lazies) == len(own) == len(names) and all(lazy.shape == tuple(variable.shape) for lazy, variable in zip(lazies, own, strict=True)):
+        return list(lazies)
+    return _of_keras_2(optimizer, names, found)
+
+
+def with_rate(own: list[Any], state: dict[str, _file.Lazy]) -> list[_file.Lazy | None] | None:
+    """The state of an optimizer as .keras files have it. Keras 2 had no learning rate among its variables: Keras 3 has it in the second place."""
+    found: list[_file.Lazy | None] = [lazy for number in range(len(state)) if (lazy := state.get(str(number))) is not None]
+    if len(own) == len(found) + 1 and len(own) > 1 and own[1].path.rpartition("/")[2] == "learning_rate":
+        found.insert(1, None)
+    return found if found and len(found) == len(own) else None
+
+
+def fill(model: Any, file: _file.File) -> None:
+    """Leaves the optimizer as new, with a HoldallWarning, where its state cannot be told."""
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    chosen = state_of(optimizer, file)
     own = list(optimizer.variables)
-    chosen: list[Any] | None = lazies if len(lazies) == len(own) == len(names) else None
-    if chosen is None or any(tuple(lazy.shape) != tuple(variable.shape) for lazy, variable in zip(chosen, own, strict=True)):
-        chosen = _of_keras_2(optimizer, names, found)
-    if chosen is None:
+    if chosen is None or any(lazy is not None and lazy.shape != tuple(variable.shape) for variable, lazy in zip(own, chosen, strict=True)):
         warnings.warn(
             f"{file.model.path}: the state of the {type(optimizer).__name__} is of another layout and was left out: it begins anew", HoldallWarning, stacklevel=4
         )
         return
-    arrays = [None if lazy is None else lazy.numpy() for lazy in chosen]
-    for variable, array in zip(own, arrays, strict=True):
-        if array is not None:
-            variable.assign(numpy.asarray(array).astype(variable.dtype) if array.dtype != variable.dtype else array)
+    _state.assign(file.model, [(variable, lazy) for variable, lazy in zip(own, chosen, strict=True) if lazy is not None])
 
 
 def _of_keras_2(optimizer: Any, names: list[str], found: list[Any]) -> list[Any] | None:

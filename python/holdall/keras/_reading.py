@@ -9,8 +9,6 @@ from .. import _model
 from ..errors import CorruptError, HoldallWarning
 from . import _file
 
-_ASSETS = "assets/"
-
 
 def opened(source: _model.Source | _model.Model) -> _file.File:
     """Raises as holdall.open(); CorruptError for a config that is none."""
@@ -22,13 +20,10 @@ def opened(source: _model.Source | _model.Model) -> _file.File:
     for warning in model.warnings:
         warnings.warn(f"{model.path}: {warning}", HoldallWarning, stacklevel=3)
     root = _groups(model)
-    is_legacy = model.format != "keras" and (isinstance(root.attrs.get("layer_names"), list) or isinstance(root.find("model_weights"), _file.Node))
+    is_legacy = model.format != "keras" and (_file.lists_layers(root) or isinstance(root.find("model_weights"), _file.Node))
     kind = "legacy" if is_legacy else "archive" if model.config is not None else "weights"
     training = model.metadata.get("training_config")
-    file = _file.File(model, kind, root, _dict(model.config, "config", model.path), _dict(training, "training_config", model.path))
-    native = model._native
-    file.assets = {name.removeprefix(_ASSETS): bytes(memoryview(native.side_file(name))) for name in native.side_files if name.startswith(_ASSETS)}
-    return file
+    return _file.File(model, kind, root, _dict(model.config, "config", model.path), _dict(training, "training_config", model.path))
 
 
 def _is_variable(name: str) -> bool:
@@ -47,8 +42,7 @@ def _groups(model: _model.Model) -> _file.Node:
     root = _file.Node({name: value for name, value in metadata.items() if not str(name).startswith("/")})
     for name, tensor in model.items():
         *above, last = name.split("/")
-        attributes = metadata.get(f"/{name}")
-        _group(root, above, name).children[last] = _file.Lazy(tensor, attributes if isinstance(attributes, dict) else {})
+        _group(root, above, name).children[last] = _file.Lazy.of(tensor)
     for name, attributes in metadata.items():
         if not isinstance(name, str) or not name.startswith("/") or not isinstance(attributes, dict):
             continue

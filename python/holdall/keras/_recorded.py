@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
@@ -13,16 +13,12 @@ from ..errors import UnsupportedError
 Value = tuple[Any, ...]
 
 
-class Attributes(dict[str, Any]):
-    """Of one object, by name."""
-
-
 class Dataset:
     """The elements, an array of one's own or a view of a variable's."""
 
     def __init__(self, data: Any) -> None:
         self.data = numpy.asarray(data)
-        self.attrs = Attributes()
+        self.attrs: dict[str, Any] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,7 +47,7 @@ class Group:
     """As much of h5py.Group as those who write use. A path leads through groups that are made on the way."""
 
     def __init__(self) -> None:
-        self.attrs = Attributes()
+        self.attrs: dict[str, Any] = {}
         self._children: dict[str, Group | Dataset] = {}
 
     def __bool__(self) -> bool:
@@ -159,13 +155,3 @@ def elements(array: numpy.ndarray[Any, Any]) -> Value:
 
 
 _OF_HDF5 = frozenset("bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 float32 float64 complex64 complex128".split())
-
-
-def texts_of(names: Mapping[str, Any], name: str) -> list[str]:
-    """A list of texts among attributes, which Keras cuts into `name0`, `name1` where it is long."""
-    parts = [names[name]] if name in names else []
-    while not parts or f"{name}{len(parts)}" in names:
-        if f"{name}{len(parts)}" not in names:
-            break
-        parts.append(names[f"{name}{len(parts)}"])
-    return [text.decode("utf-8") if isinstance(text, bytes) else str(text) for part in parts for text in numpy.asarray(part).tolist()]

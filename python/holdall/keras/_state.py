@@ -9,10 +9,13 @@ from typing import Any
 import keras
 import numpy
 
+from .._dtypes import name_of_numpy, numpy_dtype
+from .._model import Model
 from .._values import Object
 from ..checkpoints import _arrays as _stored
 from ..checkpoints._state import some
 from ..errors import CorruptError, MismatchError
+from ._file import Lazy, read
 
 State = dict[str, Any]
 
@@ -131,3 +134,11 @@ def _given(array: Any) -> Any:
     if keras.backend.backend() == "torch":
         return array
     return _stored.array_of(array)
+
+
+def assign(model: Model, pairs: Sequence[tuple[Any, Lazy]]) -> None:
+    """The elements of a file into variables, cast to their dtypes; all are read, in one go, before the first variable changes."""
+    arrays = read(model, [lazy for _, lazy in pairs])
+    for (variable, _), array in zip(pairs, arrays, strict=True):
+        dtype = str(keras.backend.standardize_dtype(variable.dtype))
+        variable.assign(_given(array if name_of_numpy(array.dtype) == dtype else array.astype(numpy_dtype(dtype))))
