@@ -211,6 +211,7 @@ def _plain(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwar
 def _namespace(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     import argparse
 
+    _guard.attributes(types.SimpleNamespace, kwargs)
     return (types.SimpleNamespace if module == "types" else argparse.Namespace)(**kwargs)
 
 

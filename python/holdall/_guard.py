@@ -82,23 +82,36 @@ def change(made: Any) -> None:
         raise UnsafeError(f"the file changes {made!r}, which is not its own")
 
 
+def is_special(key: Any, *, is_trusted: bool = False) -> bool:
+    """Whether an attribute is one that Python and NumPy ask objects for: what an __array_interface__ gives is read as an address. Objects of
+    trusted classes may have those that are not NumPy's."""
+    return isinstance(key, str) and key.startswith("__") and key.endswith("__") and (not is_trusted or "array" in key)
+
+
+def attributes(of: type, given: Any, *, is_trusted: bool = False) -> None:
+    """Raises UnsafeError for an attribute that would hide a method of the class or be asked for by Python itself, CorruptError for what are no
+    attributes. A trusted class may have functions as the defaults of its attributes."""
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise CorruptError(f"the attributes of an object of {of.__qualname__} are {type(given).__name__}, not a dict of names")
+    for key in given:
+        own = getattr(of, key, None)
+        if is_special(key, is_trusted=is_trusted) or (own is not None and (key.startswith("__") or (callable(own) and not is_trusted))):
+            raise UnsafeError(f"the file sets {key} of an object of {of.__qualname__}")
+
+
 def set_state(made: Any, state: Any, *, is_trusted: bool = False) -> None:
-    """What pickle's BUILD does, by the methods of the object's class alone. Raises UnsafeError for an attribute that would hide one of
-    them, unless the class is trusted: it may have functions as the defaults of its attributes.
-    """
+    """What pickle's BUILD does, by the methods of the object's class alone; see attributes() for what a file may set."""
     for part in state if isinstance(state, tuple) else (state,):
         if isinstance(part, Mapping):
-            for key in part:
-                own = getattr(type(made), key, None) if isinstance(key, str) else None
-                if own is not None and (key.startswith("__") or (callable(own) and not is_trusted)):
-                    raise UnsafeError(f"the file sets {key} of an object of {type(made).__qualname__}")
+            attributes(type(made), {key: None for key in part if isinstance(key, str)}, is_trusted=is_trusted)
     own = getattr(type(made), "__setstate__", None)
     if own is not None:
         own(made, state)
         return
-    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
-    if attributes:
-        made.__dict__.update(attributes)
+    given, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    if given:
+        attributes(type(made), given, is_trusted=is_trusted)
+        made.__dict__.update(given)
     allowed = {name for of in type(made).__mro__ for name in _slots(of)}
     for name, value in (slots or {}).items():
         if name not in allowed:

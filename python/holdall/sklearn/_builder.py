@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from .. import _build, _native
 from .._build import Builder
 from .._values import Global
-from ..errors import HoldallWarning, UnsafeError
-from . import _mend, _names, _parts
+from ..errors import CorruptError, HoldallWarning, UnsafeError
+from . import _bounds, _mend, _names, _parts
 
 
 def _make(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    of = _names.found(module, name)
-    made = _parts.called(of, args)
-    return of(*args, **kwargs) if made is None else made
+    return builder.keep(_parts.called(_names.found(module, name), args, kwargs)) if isinstance(builder, EstimatorBuilder) else None
 
 
 def _new_object(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -25,8 +24,8 @@ def _new_object(builder: Builder, module: str, name: str, args: tuple[Any, ...],
     if name.startswith("__pyx_unpickle_") and of.__name__ != name.removeprefix("__pyx_unpickle_"):
         raise UnsafeError(f"{module}.{name} is given {of!r}")
     if name.startswith("__pyx_unpickle_"):
-        return of.__new__(of)
-    if isinstance(of, functools.partial) or getattr(of, "__module__", "").startswith(("sklearn.", "scipy.")):
+        return builder.new(of, ())
+    if _parts.is_retired(of) or _is_of_library(of):
         return builder.new(of, args[1:])
     return _build.MAKES["reconstructor" if name == "_reconstructor" else "new_object"](builder, module, name, args, kwargs)
 
@@ -34,11 +33,20 @@ def _new_object(builder: Builder, module: str, name: str, args: tuple[Any, ...],
 def _reconstructor(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if len(args) == 3 and args[1] is object:
         return _new_object(builder, module, name, args[:1], kwargs)
-    if len(args) == 3 and args[1] is dict and getattr(args[0], "__module__", "").startswith("sklearn."):
-        made = args[0].__new__(args[0])
-        made.update(args[2])
+    if len(args) == 3 and args[1] is dict and _is_of_library(args[0]):
+        made = builder.new(args[0], ())
+        if isinstance(made, _parts.Waiting):
+            made.args = args[2:]
+        else:
+            for key, value in dict(args[2]).items():
+                _parts.check_key(key, args[0].__name__)
+                made[key] = value
         return made
     return _build.MAKES["reconstructor"](builder, module, name, args, kwargs)
+
+
+def _is_of_library(of: Any) -> bool:
+    return isinstance(of, type) and of.__module__.startswith(("sklearn.", "scipy."))
 
 
 class EstimatorBuilder(Builder):
@@ -50,6 +58,28 @@ class EstimatorBuilder(Builder):
         self.names = {**_build.NAMES, "sklearn": _names.found}
         self.versions: set[str] = set()
         self.notes: dict[str, None] = {}
+        self.waiting: dict[int, _parts.Waiting] = {}
+        self.estimators: list[Any] = []
+
+    def check(self, native: _native.Model) -> None:
+        with self.blaming("a value of the file"):
+            super().check(native)
+
+    def tree(self, native: _native.Model, tensors: list[Any], tensor: Callable[..., Any] | None) -> Any:
+        """What check() has let pass. Each estimator is compared with its parts when all are there: parts may lead back to it."""
+        with self.blaming("a value of the file"):
+            made = native.tree("tree", tensors, tensor, self.named, self.make, self.fill)
+        for part in self.waiting.values():
+            raise CorruptError(f"a {part.of.__name__} has no state", path=self.path)
+        for estimator in self.estimators:
+            with self.blaming(type(estimator).__qualname__):
+                _bounds.check(estimator)
+        return made
+
+    def keep(self, made: Any) -> Any:
+        if isinstance(made, _parts.Waiting):
+            self.waiting[id(made)] = made
+        return made
 
     def knows_call(self, module: str, name: str, args: tuple[Any, ...]) -> bool:
         """functools.partial of a function that the table lists for scikit-learn."""
@@ -68,28 +98,29 @@ class EstimatorBuilder(Builder):
         return super().made(builder, module, name, args, kwargs, is_new)
 
     def new(self, of: Any, args: tuple[Any, ...]) -> Any:
-        if isinstance(of, functools.partial):  # a retired class
+        if _parts.is_retired(of):
             return of()
-        if isinstance(of, type) and of.__module__.startswith(("sklearn.", "scipy.")):
-            return _parts.blank(of, args)
-        return super().new(of, args)
+        return self.keep(_parts.blank(of, args)) if _is_of_library(of) else super().new(of, args)
+
+    def fill(self, made: Any, state: Any, items: list[Any] | None, pairs: list[tuple[Any, Any]] | None) -> Any:
+        with self.blaming(type(made).__qualname__):
+            for key, _ in pairs or () if _is_of_library(type(made)) else ():
+                _parts.check_key(key, type(made).__qualname__)
+        return super().fill(made, state, items, pairs)
 
     def set_state(self, made: Any, state: Any) -> Any:
         of = type(made)
-        if of is dict or (of.__module__ == "sklearn._loss._loss" and state in ((), None)):
+        if isinstance(made, _parts.Waiting):
+            self.waiting.pop(id(made), None)
+            with self.blaming(made.of.__qualname__):
+                return _parts.built(made, state)
+        if of is dict or isinstance(made, _names.Retired) or (of.__module__ == "sklearn._loss._loss" and state in ((), None)):
             return made
         if of is functools.partial:
-            if not isinstance(state, tuple) or len(state) != 4 or state[0] is not made.func or state[3]:
-                raise UnsafeError("a functools.partial becomes another")
-            return functools.partial(made.func, *state[1], **(state[2] or {}))
-        if isinstance(made, _names.Retired):
-            vars(made).update(state if isinstance(state, dict) else {})
-            return made
-        if not of.__module__.startswith(("sklearn.", "scipy.")) and not _mend.is_estimator(made):
+            return _parts.partial_of(made, state)
+        if not _is_of_library(of) and not _mend.is_estimator(made):
             return super().set_state(made, state)
-        taken = _parts.filled(made, state)
-        if taken is not None:
-            return taken
+        _mend.check_state(made, state)
         version = state.get("_sklearn_version") if isinstance(state, dict) else None
         if isinstance(version, str) and of.__module__.startswith("sklearn."):
             self.versions.add(version)
@@ -98,7 +129,9 @@ class EstimatorBuilder(Builder):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ours names both versions, once
             super().set_state(made, state)
-        return _mend.whole(made, version if isinstance(version, str) else "", self.notes)
+        made = _mend.whole(made, version if isinstance(version, str) else "", self.notes)
+        self.estimators.append(made)
+        return made
 
     def tell(self) -> None:
         """The warning for a file of another version."""

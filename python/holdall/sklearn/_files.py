@@ -12,7 +12,7 @@ import numpy
 
 from .. import _build, _load, _model, _save
 from .._values import Global, Object, fill, inert
-from ..errors import UnsafeError, UnsupportedError
+from ..errors import CorruptError, UnsafeError, UnsupportedError
 from ._builder import EstimatorBuilder, check_whole
 
 # Numbers that safetensors has a type for.
@@ -59,10 +59,23 @@ def load(path: _model.PathLike, *, trusted: _build.Trusted = ()) -> Any:
     arrays = _arrays(model)
     tensors = [None if entry is None else arrays[entry] for entry in model._native.entries_by_index()]
     made = builder.tree(model._native, tensors, None)
-    if isinstance(model.metadata.get(_KEY), dict) and isinstance(made, dict):
+    if _about(model) is not None:
+        if not isinstance(made, dict) or "estimator" not in made:
+            raise CorruptError(f"a file of an estimator holds {type(made).__name__} without 'estimator'", path=model.path)
         made = made["estimator"]
     builder.tell()
     return check_whole(made, model.path)
+
+
+def _about(model: _model.Model) -> dict[str, Any] | None:
+    """What save() says of an estimator where a format holds more than it. Raises CorruptError."""
+    about = model.metadata.get(_KEY)
+    if not isinstance(about, dict):
+        return None
+    fortran = about.get("fortran", [])
+    if not isinstance(fortran, list) or not all(isinstance(name, str) for name in fortran):
+        raise CorruptError(f"metadata {_KEY!r}: 'fortran' is {repr(fortran)[:100]}, not a list of names", path=model.path)
+    return about
 
 
 def _format_of(path: _model.PathLike) -> str:
@@ -82,8 +95,7 @@ def _spelled(model: _model.Model) -> Any:
 
 def _arrays(model: _model.Model) -> list[Any]:
     """By entry, in the memory order in which they were saved."""
-    about = model.metadata.get(_KEY)
-    fortran = set(about.get("fortran", ())) if isinstance(about, dict) else set()
+    fortran = set((_about(model) or {}).get("fortran", ()))
     names = list(model)
     found = _load._arrays(model, names, True, False, None, None)
     return [

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy
 
+from ..errors import CorruptError
 from . import _names, _parts
 
 State = dict[str, Any]
@@ -42,6 +43,14 @@ def is_estimator(made: Any) -> bool:
     from sklearn.base import BaseEstimator
 
     return isinstance(made, BaseEstimator)
+
+
+def check_state(made: Any, given: Any) -> None:
+    """Raises CorruptError for what is no dict of attributes where an estimator takes one."""
+    from sklearn.base import BaseEstimator
+
+    if isinstance(made, BaseEstimator) and type(made).__setstate__ is BaseEstimator.__setstate__ and not isinstance(given, dict):
+        raise CorruptError(f"the state of a {type(made).__name__} is {type(given).__name__}, not a dict")
 
 
 def parameters_of(of: type) -> dict[str, inspect.Parameter]:
@@ -118,7 +127,9 @@ def _features_of(attributes: State) -> int | None:
     if isinstance(coefficients, numpy.ndarray) and coefficients.ndim:
         return int(coefficients.shape[-1])
     for name in ("mean_", "scale_", "theta_", "cluster_centers_", "components_", "_fit_X", "X_fit_", "statistics_", "feature_log_prob_"):
-        value = attributes.get(name)
+        value: Any = attributes.get(name)
+        if name == "_fit_X" and len(getattr(value, "shape", ())) == 2:  # sparse perhaps
+            return int(value.shape[1])
         if isinstance(value, numpy.ndarray) and value.ndim and name != "mean_":
             return int(value.shape[-1])
         if isinstance(value, numpy.ndarray) and value.ndim == 1:
@@ -314,25 +325,20 @@ def _support(made: Any, own: State, notes: Notes) -> Any:
     if vectors is None:
         return None
     own.setdefault("_sparse", False)
+    if "shape_fit_" in own and not callable(own.get("kernel")):
+        own.setdefault("n_features_in_", int(own["shape_fit_"][1]))
     own.setdefault("_num_iter", numpy.array([], dtype=numpy.int32))
     for name in ("_probA", "_probB"):
         own.setdefault(name, numpy.empty(0))
-    counts = own.get("_n_support")
-    if counts is not None:
-        own["_n_support"] = numpy.ascontiguousarray(counts, dtype=numpy.int32)
-        dual = own["_dual_coef_"]
-        _parts.require(
-            int(counts.sum()) in (vectors.shape[0], 2 * vectors.shape[0]) and dual.shape[1] == vectors.shape[0] and bool((counts >= 0).all()),
-            f"{type(made).__name__} has {vectors.shape[0]} support vectors, {dual.shape[1]} coefficients",
-        )
+    if "_n_support" in own:
+        own["_n_support"] = numpy.ascontiguousarray(own["_n_support"], dtype=numpy.int32)
     return None
 
 
 def _regression_support(made: Any, own: State, notes: Notes) -> Any:
     """Regressors had numbers of support vectors that meant nothing until 0.22."""
-    vectors, counts = own.get("support_vectors_"), own.get("_n_support")
-    if vectors is not None and counts is not None and getattr(made, "_impl", "") in ("epsilon_svr", "nu_svr", "one_class"):
-        own["_n_support"] = numpy.array([vectors.shape[0]] * 2, dtype=numpy.int32)
+    if "support_" in own and "_n_support" in own:
+        own["_n_support"] = numpy.array([len(own["support_"])] * 2, dtype=numpy.int32)
     return None
 
 
@@ -351,8 +357,6 @@ def _histogram(made: Any, own: State, notes: Notes) -> Any:
     mapper = own.get("_bin_mapper")
     if mapper is not None and "n_features_in_" not in own and "n_bins_non_missing_" in vars(mapper):
         own["n_features_in_"] = len(mapper.n_bins_non_missing_)
-    most = max((int(tree.nodes["feature_idx"].max()) for row in predictors for tree in row), default=-1)
-    _parts.require(most < int(own.get("n_features_in_", 0)), f"a predictor asks for feature {most}")
     return None
 
 
@@ -365,8 +369,18 @@ def _mapper(made: Any, own: State, notes: Notes) -> Any:
 
 
 def _means(made: Any, own: State, notes: Notes) -> Any:
+    """The threads are those of this machine."""
+    from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
     if "cluster_centers_" in own:
-        own.setdefault("_n_threads", 1)
+        own["_n_threads"] = _openmp_effective_n_threads()
+    return None
+
+
+def _label_cache(made: Any, own: State, notes: Notes) -> Any:
+    """Made again of the classes."""
+    if "_cached_dict" in own:
+        own["_cached_dict"] = None
     return None
 
 
@@ -405,6 +419,7 @@ _MENDS: dict[str, Callable[[Any, State, Notes], Any]] = {
     "BaseDecisionTree": _decision_tree,
     "AdaBoostClassifier": _adaptive,
     "BaseSearchCV": _search,
+    "MultiLabelBinarizer": _label_cache,
     "_BaseKMeans": _means,
     "KMeans": _means,
     "GaussianProcessRegressor": _process,

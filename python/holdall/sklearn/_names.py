@@ -47,7 +47,7 @@ _GONE: dict[str, Any] = {"DeprecationDict": dict, "_passthrough_scorer": _Plain.
 
 
 class Retired:
-    """An object of a class that the installed scikit-learn lacks: its state, for the estimator that holds it to make something of."""
+    """Stands for an object of a class that the installed scikit-learn lacks, for the estimator that holds it to make another."""
 
     def __init__(self, name: str) -> None:
         self.name = name
