@@ -12,12 +12,14 @@ import pytest
 sklearn = pytest.importorskip("sklearn")
 import scipy.sparse  # noqa: E402
 from scipy.interpolate import BSpline  # noqa: E402
-from sklearn import cluster, dummy, ensemble, linear_model, neighbors, preprocessing, svm, tree  # noqa: E402
+from sklearn import cluster, dummy, ensemble, linear_model, model_selection, neighbors, preprocessing, svm, tree  # noqa: E402
+from sklearn.cluster._kmeans import _kmeans_single_lloyd  # noqa: E402
+from sklearn.ensemble._hist_gradient_boosting.grower import TreeGrower  # noqa: E402
 from sklearn.ensemble._hist_gradient_boosting.histogram import HistogramBuilder  # noqa: E402
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher  # noqa: E402
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer  # noqa: E402
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel  # noqa: E402
-from sklearn.metrics import pairwise_distances  # noqa: E402
+from sklearn.metrics import pairwise_distances, pairwise_distances_argmin  # noqa: E402
 from sklearn.metrics._dist_metrics import EuclideanDistance64, MahalanobisDistance64, SEuclideanDistance64  # noqa: E402
 from sklearn.metrics.pairwise import pairwise_kernels  # noqa: E402
 from sklearn.neighbors._quad_tree import _QuadTree  # noqa: E402
@@ -211,6 +213,28 @@ def test_functions_with_arrays_to_write_to_are_refused(args, kwargs, tmp_path):
         load(preprocessing.FunctionTransformer(functools.partial(numpy.add, *args, **kwargs)), tmp_path)
 
 
+def test_functions_of_compiled_code_are_called_by_their_estimators_alone(tmp_path):
+    norms = {"Y_norm_squared": numpy.ones(1)}
+    for value in (
+        fitted(neighbors.KNeighborsClassifier(algorithm="brute")),
+        preprocessing.FunctionTransformer(pairwise_distances_argmin, kw_args={"Y": X, "metric_kwargs": norms}),
+    ):
+        with pytest.raises(holdall.CorruptError, match="Y_norm_squared"):
+            load(with_state(value, effective_metric_params_=norms), tmp_path)
+    for of in (HistogramBuilder, TreeGrower, _QuadTree, neighbors.KDTree):
+        for value in (of, functools.partial(of)):
+            with pytest.raises(holdall.UnsafeError):
+                load(preprocessing.FunctionTransformer(value), tmp_path)
+    loaded = load(preprocessing.FunctionTransformer(_kmeans_single_lloyd, kw_args={"sample_weight": numpy.ones(1)}), tmp_path)
+    assert not callable(loaded.func)
+    with pytest.raises(holdall.UnsafeError, match="partial"):
+        load(preprocessing.FunctionTransformer(functools.partial(_kmeans_single_lloyd)), tmp_path)
+    model = fitted(cluster.BisectingKMeans(3), X, None)
+    assert load(model, tmp_path)._kmeans_single is model._kmeans_single
+    loaded = load(fitted(model_selection.GridSearchCV(svm.SVC(), {"C": [1]}, cv=model_selection.RepeatedKFold(n_splits=2, n_repeats=1))), tmp_path)
+    assert loaded.cv.cv is model_selection.KFold
+
+
 SHADOWS = {
     "a list of pairs": (linear_model.Ridge, [("predict", numpy.add)]),
     "two parts": (linear_model.Ridge, ([("predict", numpy.add)], None)),
@@ -369,6 +393,7 @@ bad("_standard_coef", linear_model.SGDRegressor(average=3), X, R, _standard_coef
 bad("n_features", FeatureHasher(4), [{"a": 1.0}], None, n_features=always(0))
 bad("n_features", HashingVectorizer(n_features=4), ["a"], None, n_features=always(0))
 
+bad("_subcluster_norms", cluster.Birch(threshold=0.1), X, None, _subcluster_norms=lambda array: array[:1])
 bad("constant_", dummy.DummyRegressor(), X, R, n_outputs_=always(INDEX))
 bad("n_classes_", dummy.DummyClassifier(strategy="uniform"), X, Y, n_classes_=always(INDEX))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy
 
-from ..errors import CorruptError
+from ..errors import CorruptError, UnsafeError
 from ._sparse import told
 
 
@@ -57,11 +57,32 @@ class _Own:
         return value
 
 
+# Lengths that scikit-learn's distances take for those of the points.
+_NORMS = {"X_norm_squared", "Y_norm_squared"}
+
+
 def check(made: Any) -> None:
+    _check_values(made)
     for base in type(made).__mro__:
         judge = _CHECKS.get(base.__name__)
         if judge is not None and base.__module__.startswith("sklearn."):
             judge(_Own(made))
+
+
+def _check_values(made: Any) -> None:
+    """Parameters are handed on to functions, by their names, and called with data: none is a class of compiled code, or an argument of it that
+    nobody compares."""
+    todo, met = list(getattr(made, "__dict__", {}).values()), set()
+    while todo:
+        value = todo.pop()
+        if isinstance(value, type) and value.__module__.startswith(("sklearn.", "scipy.")) and not value.__module__.startswith("sklearn.model_selection."):
+            raise UnsafeError(f"an attribute of {type(made).__name__} is the class {value.__name__}, which could be called")
+        if not isinstance(value, dict | list | tuple) or id(value) in met:
+            continue
+        met.add(id(value))
+        if isinstance(value, dict) and _NORMS & value.keys():
+            raise CorruptError(f"an attribute of {type(made).__name__} has {', '.join(_NORMS & value.keys())}, which is no parameter of a metric")
+        todo += value.values() if isinstance(value, dict) else value
 
 
 def _decision_tree(own: _Own) -> None:
@@ -290,6 +311,12 @@ def _means(own: _Own) -> None:
         own.array("_counts", "f", len(centers))
 
 
+def _subclusters(own: _Own) -> None:
+    if own.has("subcluster_centers_", "_subcluster_norms"):
+        centers = own.array("subcluster_centers_", "f", None, own.features())
+        own.array("_subcluster_norms", "f", len(centers))
+
+
 def _bisecting(own: _Own) -> None:
     todo, met, features = [own.all.get("_bisecting_tree")], set(), own.features() if own.has("_bisecting_tree") else 0
     while todo:
@@ -430,6 +457,7 @@ _CHECKS: dict[str, Callable[[_Own], None]] = {
     "BaseLibSVM": _support_vectors,
     "NeighborsBase": _neighbors,
     "_BaseKMeans": _means,
+    "Birch": _subclusters,
     "BisectingKMeans": _bisecting,
     "CountVectorizer": _vocabulary,
     "DictVectorizer": _vocabulary,

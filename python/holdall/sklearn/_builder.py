@@ -55,7 +55,7 @@ class EstimatorBuilder(Builder):
     def __init__(self, trusted: _build.Trusted, path: str) -> None:
         super().__init__(trusted, path)
         self.makes = {**_build.MAKES, "sklearn": _make, "new_object": _new_object, "reconstructor": _reconstructor}
-        self.names = {**_build.NAMES, "sklearn": _names.found}
+        self.names = {**_build.NAMES, "sklearn": _parts.named}
         self.versions: set[str] = set()
         self.notes: dict[str, None] = {}
         self.waiting: dict[int, _parts.Waiting] = {}
@@ -90,6 +90,8 @@ class EstimatorBuilder(Builder):
         return _native.judged(*named) == ("sklearn", "inert")
 
     def called(self, args: tuple[Any, ...]) -> Any:
+        if not callable(args[0]) or isinstance(args[0], type):
+            raise UnsafeError(f"functools.partial is given {args[0]!r}, which is no function", path=self.path)
         return functools.partial(args[0])
 
     def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:

@@ -374,6 +374,8 @@ def _means(made: Any, own: State, notes: Notes) -> Any:
 
     if "cluster_centers_" in own:
         own["_n_threads"] = _openmp_effective_n_threads()
+    if isinstance(own.get("_kmeans_single"), _parts.Waiting):
+        own["_kmeans_single"] = own["_kmeans_single"].of
     return None
 
 

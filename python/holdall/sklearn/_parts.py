@@ -28,6 +28,12 @@ class Waiting:
         self.args = args
 
 
+def named(module: str, name: str) -> Any:
+    """What a name stands for as a value; functions that only KMeans itself may call wait for it (_mend.py)."""
+    of = _names.found(module, name)
+    return Waiting(of, ()) if name.startswith("_kmeans_single_") else of
+
+
 def called(of: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a file calls a name of the table for: a tree before its nodes, or a loss of numbers. Nothing else is called.
 
