@@ -362,6 +362,7 @@ bad("support_vectors_", svm.OneClassSVM(), X, None, support_vectors_=lambda arra
 bad("_dual_coef_", svm.SVC(), SPARSE, _dual_coef_=lambda matrix: scipy.sparse.csr_matrix(matrix.shape))
 bad("support_vectors_", svm.SVC(), SPARSE, support_vectors_=lambda matrix: matrix[:2])
 bad("_n_support", svm.SVC(), SPARSE, _n_support=lambda array: array * 1000)
+bad("_effective_probability", svm.SVC(), SPARSE, _effective_probability=always(True))
 for kind in (neighbors.KNeighborsClassifier(3, algorithm="brute"), neighbors.RadiusNeighborsClassifier(1.0, algorithm="brute")):
     bad("_y", kind, _y=lambda array: array + INDEX)
     bad("_y", kind, _y=lambda array: array - 9)

@@ -231,6 +231,8 @@ def _support_vectors(own: _Own) -> None:
     for name in ("_probA", "_probB"):
         sizes = {0, pairs if kind in ("c_svc", "nu_svc") else 1}
         own.require(own.array(name, "f", None).size in sizes, name, own.all[name], f"an array of {' or '.join(map(str, sorted(sizes)))}")
+    likely = own.all.get("_effective_probability", False)
+    own.require(isinstance(likely, bool) and (not likely or len(own.all["_probA"])), "_effective_probability", likely, "False without _probA")
     own.require(kind not in ("c_svc", "nu_svc") or len(own.all["_probA"]) == len(own.all["_probB"]), "_probB", own.all["_probB"], "an array as _probA")
     if sparse:
         _check_sparse_vectors(own, vectors, rows, classes)

@@ -27,6 +27,8 @@ _RENAMED: dict[str, dict[str, str]] = {
     "RANSACRegressor": {"base_estimator": "estimator"},
     "SelfTrainingClassifier": {"base_estimator": "estimator", "base_estimator_": "estimator_"},
     "_BaseChain": {"base_estimator": "estimator"},
+    "BaseHistGradientBoosting": {"bin_mapper_": "_bin_mapper"},
+    "_BinMapper": {"actual_n_bins_": "n_bins_non_missing_"},
     "IsotonicRegression": {"_necessary_X_": "X_thresholds_", "_necessary_y_": "y_thresholds_"},
 }
 # By parameter: values whose names have changed.
@@ -330,6 +332,7 @@ def _support(made: Any, own: State, notes: Notes) -> Any:
     own.setdefault("_num_iter", numpy.array([], dtype=numpy.int32))
     for name in ("_probA", "_probB"):
         own.setdefault(name, numpy.empty(0))
+    own.setdefault("_effective_probability", len(own["_probA"]) > 0)
     if "_n_support" in own:
         own["_n_support"] = numpy.ascontiguousarray(own["_n_support"], dtype=numpy.int32)
     return None
@@ -352,8 +355,8 @@ def _histogram(made: Any, own: State, notes: Notes) -> Any:
     own.setdefault("_is_categorical_remapped", own["is_categorical_"])
     own.setdefault("_preprocessor", None)
     baseline = own.get("_baseline_prediction")
-    if isinstance(baseline, numpy.ndarray) and baseline.ndim == 2:
-        own["_baseline_prediction"] = baseline.reshape(1, -1)
+    if isinstance(baseline, float) or (isinstance(baseline, numpy.ndarray) and baseline.ndim == 2):
+        own["_baseline_prediction"] = numpy.reshape(baseline, (1, -1))
     mapper = own.get("_bin_mapper")
     if mapper is not None and "n_features_in_" not in own and "n_bins_non_missing_" in vars(mapper):
         own["n_features_in_"] = len(mapper.n_bins_non_missing_)
@@ -409,6 +412,8 @@ def _dummy(made: Any, own: State, notes: Notes) -> Any:
         chances = numpy.exp(start) / numpy.exp(start).sum() if len(start) > 1 else numpy.array([1 / (1 + numpy.exp(start[0])), 1 / (1 + numpy.exp(-start[0]))])
         own.update(class_prior_=chances, classes_=numpy.arange(len(chances)), n_classes_=len(chances), n_outputs_=1, strategy="prior", _strategy="prior")
         own.update(sparse_output_=False)
+    if "classes_" in own and "strategy" in own:
+        own.setdefault("_strategy", own["strategy"])
     for name in ("mean", "quantile"):
         if name in own and "constant_" not in own:
             own.update(constant_=numpy.full((1, 1), float(own.pop(name))), n_outputs_=1, strategy="mean")
