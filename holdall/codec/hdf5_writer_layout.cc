@@ -13,8 +13,8 @@ namespace holdall::hdf5_written {
 namespace {
 
 constexpr std::uint64_t kSuperblock = 96;
-constexpr std::uint64_t kHeader = 16, kMessageHead = 8;
-constexpr std::uint64_t kTextHeap = 16, kTextHead = 16, kLeastTextHeap = 4096, kMostTexts = 60'000;
+constexpr std::uint64_t kHeader = 16;
+constexpr std::uint64_t kTextHead = 16, kLeastTextHeap = 4096, kMostTexts = 60'000;
 constexpr std::uint64_t kSymbol = 40, kSymbolNode = 8 + kSymbols * kSymbol;
 constexpr std::uint64_t kTreeHead = 24, kLocalHeap = 32;
 constexpr std::uint64_t kNoFreeBlock = 1;
