@@ -16,7 +16,7 @@ namespace holdall {
 enum class DeflateWrap : std::uint8_t { kNone, kZlib, kGzip };
 
 // Decodes [offset, offset + size) of `source`, which must hold one stream (for gzip, one or more members) and nothing behind
-// it. Memory: about 110 KB. Precondition: the range lies within the source.
+// it. Memory: about 250 KB. Precondition: the range lies within the source.
 std::unique_ptr<Decoder> inflate_decoder(SourceRef source, std::uint64_t offset, std::uint64_t size, DeflateWrap wrap);
 
 // Decodes a stream that fills `out` exactly and uses `encoded` up; of gzip, one member. Errors: corrupt.
