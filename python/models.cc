@@ -29,11 +29,11 @@ namespace nb = nanobind;
 namespace holdall::python {
 namespace {
 
-OpenedModel open(nb::handle source, const std::string& format) {
+OpenedModel open(nb::handle source, const std::string& format, Context::Wanted wanted) {
   Bundle bundle = bundle_of(source);
   Result<Model> model = [&] {
     const nb::gil_scoped_release released;
-    return open_model(bundle, {.limits = {}, .format = format});
+    return open_model(bundle, {.limits = {}, .wanted = wanted, .format = format});
   }();
   return {std::move(bundle), std::make_shared<const Model>(checked(std::move(model)))};
 }
@@ -282,7 +282,12 @@ void bind_models(nb::module_& module) {
       .def_prop_ro("warnings", warnings)
       .def_prop_ro("has_config", [](const OpenedModel& m) { return bool(m.model->config()); });
   module.def("renamed", renamed_all, nb::arg("rules"), nb::arg("names"));
-  module.def("open", open, nb::arg("source"), nb::arg("format") = "");
+  const auto open_some = [](nb::handle source, const std::string& format) {
+    return open(source, format, Context::Wanted::kSome);
+  };
+  const auto open_all = [](nb::handle source) { return open(source, "", Context::Wanted::kAll); };
+  module.def("open", open_some, nb::arg("source"), nb::arg("format") = "");
+  module.def("open_to_load", open_all, nb::arg("source"));
   module.def("build", made, nb::arg("root").none(), nb::arg("describe"), nb::arg("metadata").none(), nb::arg("framework"),
              nb::arg("config").none(), nb::arg("side_files").none());
 }

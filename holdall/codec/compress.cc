@@ -11,9 +11,11 @@
 #include <limits>
 #include <utility>
 
+#include "holdall/base/checked.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/inflate.h"
 #include "holdall/codec/stream_decoder.h"
+#include "holdall/codec/stream_source.h"
 
 namespace holdall {
 namespace {
@@ -210,32 +212,38 @@ Result<std::vector<std::byte>> decompressed_head(SourceRef source, Compression c
   return head;
 }
 
-Result<SourceRef> decompressed(SourceRef source, Compression compression, const Limits& limits) {
+Result<SourceRef> decompressed_stream(SourceRef source, Compression compression, const Limits& limits) {
   const std::string path = source->name();
-  const auto decoder = make_decoder(source, compression);
-  std::vector<std::byte> kept;
-  std::vector<std::byte> piece(kPieceBytes);
-  std::uint64_t size = 0;
-  for (;;) {
-    auto got = decoder->pull(piece);
+  const std::uint64_t stored = source->size();
+  StreamDecoding decoding;
+  decoding.name = path;
+  decoding.start = [source, compression] { return make_decoder(source, compression); };
+  decoding.most = std::max(limits.expansion_floor, checked_multiply(stored + 1, limits.expansion).value_or(UINT64_MAX) - 1);
+  decoding.too_much = [stored, compression, most = limits.expansion](std::uint64_t size) {
+    return over_limit(
+        text("{} {} bytes became more than {}, {} times as many are allowed", stored, name(compression), size, most));
+  };
+  decoding.decoder = decoding.start();
+  std::size_t size = 0;
+  for (std::size_t asked = kPieceBytes; asked <= kKeptBytes; asked *= 2) {
+    decoding.head.resize(asked);
+    auto got = decoding.decoder->pull(std::span(decoding.head).subspan(size));
     if (!got) return std::move(got).error().in(path);
     size += *got;
-    if (size > limits.expansion_floor && size / limits.expansion > source->size()) {
-      return over_limit(text("{} {} bytes became more than {}, {} times as many are allowed", source->size(), name(compression),
-                             size, limits.expansion))
-          .in(path);
+    if (size > decoding.most) return decoding.too_much(size).in(path);
+    if (size < asked) {
+      decoding.head.resize(size);
+      decoding.head.shrink_to_fit();
+      return memory_source(Bytes::adopt(std::move(decoding.head)), path);
     }
-    if (size <= kKeptBytes) {
-      kept.insert(kept.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(*got));
-    } else {
-      kept = {};
-    }
-    if (*got < piece.size()) break;
   }
-  if (size <= kKeptBytes) return memory_source(Bytes::adopt(std::move(kept)), path);
-  Decoding decoding;
-  decoding.start = [source, compression]() -> Result<std::unique_ptr<Decoder>> { return make_decoder(source, compression); };
-  return decoded_source(std::move(decoding), size, path, std::make_shared<DecoderPool>());
+  return stream_source(std::move(decoding));
+}
+
+Result<SourceRef> decompressed(SourceRef source, Compression compression, const Limits& limits) {
+  HOLDALL_ASSIGN(SourceRef decoded, decompressed_stream(std::move(source), compression, limits));
+  HOLDALL_TRY(decoded->find_end());
+  return decoded;
 }
 
 Status compress(const Blob& data, Compression compression, int level, const Sink& sink) {

@@ -31,9 +31,12 @@ std::unique_ptr<Decoder> make_decoder(SourceRef source, Compression compression)
 // The first `most` decoded bytes, or fewer where the data is shorter. Errors: those of the decoder.
 Result<std::vector<std::byte>> decompressed_head(SourceRef source, Compression compression, std::size_t most);
 
-// The decoded bytes as a source under the same name. Up to 16 MiB of them are decoded once and kept in memory; where there are
-// more, one pass now finds how many, and reading decodes again from front to back. Errors: corrupt (damage, truncation, bytes
-// behind the end), limit (Limits::expansion).
+// The decoded bytes as a source under the same name. Up to 16 MiB of them are decoded now and kept in memory; what lies behind
+// is decoded as it is read, from front to back, and the end, with the checksums before it, is met at the latest by
+// Source::find_end(). Errors, of this and of its reads: corrupt (damage, truncation, bytes behind the end), limit
+// (Limits::expansion).
+Result<SourceRef> decompressed_stream(SourceRef source, Compression compression, const Limits& limits);
+// The same, decoded once to its end, so that its size is known and all of it is known to be whole.
 Result<SourceRef> decompressed(SourceRef source, Compression compression, const Limits& limits);
 
 // Encodes as gzip or zlib; level 1 to 9. Errors: unsupported for the others.

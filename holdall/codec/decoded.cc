@@ -14,15 +14,14 @@ namespace {
 constexpr std::size_t kMostParked = 8;
 constexpr std::size_t kSkipBytes = 65'536;
 
-std::uint64_t next_owner() noexcept {
-  static std::atomic<std::uint64_t> last{0};
-  return ++last;
-}
-
 class DecodedSource final : public Source {
  public:
   DecodedSource(Decoding decoding, std::uint64_t size, std::string name, std::shared_ptr<DecoderPool> pool)
-      : decoding_(std::move(decoding)), size_(size), name_(std::move(name)), pool_(std::move(pool)), owner_(next_owner()) {}
+      : decoding_(std::move(decoding)),
+        size_(size),
+        name_(std::move(name)),
+        pool_(std::move(pool)),
+        owner_(next_decoder_owner()) {}
 
   std::uint64_t size() const noexcept override { return size_; }
   const std::string& name() const noexcept override { return name_; }
@@ -92,72 +91,11 @@ class DecodedSource final : public Source {
   std::uint64_t owner_;
 };
 
-constexpr std::uint64_t kBlockBytes = 262'144;
-constexpr std::size_t kMostBlocks = 8;
-
-class BlockwiseSource final : public Source {
- public:
-  explicit BlockwiseSource(SourceRef source) : source_(std::move(source)) {}
-
-  std::uint64_t size() const noexcept override { return source_->size(); }
-  const std::string& name() const noexcept override { return source_->name(); }
-  bool random_access() const noexcept override { return false; }
-
-  // Whole blocks that are not kept go straight to the reader, so that the decoder always stops between blocks.
-  Status read_at(std::uint64_t offset, std::span<std::byte> out) const override {
-    if (!fits(offset, out.size(), size())) return source_->read_at(offset, out);
-    const std::lock_guard lock(mutex_);
-    while (!out.empty()) {
-      const std::uint64_t number = offset / kBlockBytes;
-      const std::uint64_t within = offset % kBlockBytes;
-      const std::uint64_t whole = out.size() / kBlockBytes * kBlockBytes;
-      const Block* kept = find(number);
-      std::uint64_t done = whole;
-      if (kept == nullptr && within == 0 && whole > 0) {
-        HOLDALL_TRY(source_->read_at(offset, out.first(static_cast<std::size_t>(whole))));
-      } else {
-        if (kept == nullptr) {
-          HOLDALL_ASSIGN(kept, load(number));
-        }
-        done = std::min<std::uint64_t>(out.size(), kept->bytes.size() - within);
-        std::copy_n(kept->bytes.begin() + static_cast<std::ptrdiff_t>(within), done, out.begin());
-      }
-      offset += done;
-      out = out.subspan(static_cast<std::size_t>(done));
-    }
-    return {};
-  }
-
- private:
-  struct Block {
-    std::uint64_t number = 0;
-    std::vector<std::byte> bytes;
-  };
-
-  const Block* find(std::uint64_t number) const {
-    for (const Block& block : blocks_)
-      if (block.number == number) return &block;
-    return nullptr;
-  }
-
-  Result<const Block*> load(std::uint64_t number) const {
-    const std::uint64_t begin = number * kBlockBytes;
-    Block block{number, std::vector<std::byte>(static_cast<std::size_t>(std::min(kBlockBytes, size() - begin)))};
-    HOLDALL_TRY(source_->read_at(begin, block.bytes));
-    if (blocks_.size() == kMostBlocks) blocks_.erase(blocks_.begin());
-    blocks_.push_back(std::move(block));
-    return &blocks_.back();
-  }
-
-  SourceRef source_;
-  mutable std::mutex mutex_;
-  mutable std::vector<Block> blocks_;  // the oldest first
-};
-
 }  // namespace
 
-SourceRef blockwise_source(SourceRef source) {
-  return source->random_access() ? std::move(source) : std::make_shared<BlockwiseSource>(std::move(source));
+std::uint64_t next_decoder_owner() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
 }
 
 DecoderPool::Parked DecoderPool::take(std::uint64_t owner, std::uint64_t offset) {

@@ -34,6 +34,9 @@ struct Decoding {
   std::function<Status(std::span<std::byte> whole)> whole = {};
 };
 
+// Who parks decoders; every decoded source is another.
+std::uint64_t next_decoder_owner() noexcept;
+
 class DecoderPool {
  public:
   struct Parked {
@@ -54,10 +57,5 @@ class DecoderPool {
 // A source of `size` decoded bytes. Reading its last byte also checks that the data ends there. Errors of its reads: corrupt
 // when the data is shorter or longer than `size`, those of the decoder.
 SourceRef decoded_source(Decoding decoding, std::uint64_t size, std::string name, std::shared_ptr<DecoderPool> pool);
-
-// The same bytes, read from `source` by whole blocks of which the last few are kept: whoever reads here and there among small
-// things, and large ones between them, in rising order on the whole, has them decoded once. Memory: 2 MiB. A source with
-// random access is given back as it is.
-SourceRef blockwise_source(SourceRef source);
 
 }  // namespace holdall

@@ -36,13 +36,15 @@ bool PickleInput::fill(std::uint64_t count) {
   }
   begin_ = cursor_ = end_ = window_.get();
   base_ = place;
-  auto read = source_->read_at(place, {reinterpret_cast<std::byte*>(window_.get()), static_cast<std::size_t>(want)});
+  auto read = source_->read_up_to(place, {reinterpret_cast<std::byte*>(window_.get()), static_cast<std::size_t>(want)});
   if (!read) {
     error_ = std::move(read).error();
     return false;
   }
-  end_ = begin_ + want;
-  return true;
+  end_ = begin_ + *read;
+  // Where the source has told its end only now.
+  if (*read < want) size_ = place + *read;
+  return *read >= count;
 }
 
 std::optional<std::string_view> PickleInput::take_line(std::uint64_t most) {
@@ -58,7 +60,7 @@ std::optional<std::string_view> PickleInput::take_line(std::uint64_t most) {
     }
     seen = held;
     if (held >= std::min(most, remaining())) return std::nullopt;
-    if (!fill(std::min(remaining(), std::max(2 * held, kLine)))) return std::nullopt;
+    if (!fill(std::min(remaining(), std::max(2 * held, kLine))) && error_) return std::nullopt;
   }
 }
 

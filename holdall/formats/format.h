@@ -80,6 +80,9 @@ struct Faults {
 // What a format may ask of the others and of the caller.
 struct Context {
   Limits limits;
+  // Which tensors the caller is going to load. Where it is all of them, what must be decoded to come by the structure is kept
+  // for it: their blobs then give up their bytes (Source::give_up()).
+  enum class Wanted : std::uint8_t { kSome, kAll } wanted = Wanted::kSome;
   unsigned depth = 0;  // of containers in containers
   // Where verify() says how many bytes it has just compared with a checksum, for progress; absent: nobody listens. May be
   // called from several threads. Errors: cancelled.

@@ -15,6 +15,7 @@
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
 #include "holdall/io/file_read.h"
+#include "holdall/io/fresh_memory.h"
 #include "holdall/io/fresh_pages.h"
 #include "holdall/io/gather.h"
 #include "holdall/io/parallel.h"
@@ -285,54 +286,12 @@ class Loader {
   std::uint64_t failed_ = 0;
 };
 
-// Memory for blobs: small ones share a slab, large ones have their own, placed as in the file.
-class Places {
- public:
-  Result<std::pair<Bytes, std::span<std::byte>>> place(const Blob& blob) {
-    std::uint64_t at = 0;
-    const int descriptor = blob.source()->descriptor(blob.offset(), &at);
-    const std::uint64_t skip = descriptor >= 0 && at % kAlignment == 0 ? at % kPage : 0;
-    if (blob.size() < kLarge) {
-      const std::uint64_t from = (used_ + kAlignment - 1) / kAlignment * kAlignment;
-      if (slab_.size() < from + blob.size()) {
-        HOLDALL_ASSIGN(slab_, fresh(kSlab));
-        return cut(0, blob.size());
-      }
-      return cut(from, blob.size());
-    }
-    const auto whole = checked_add(skip, blob.size());
-    if (!whole) return over_limit(text("{} bytes do not fit in memory", blob.size()));
-    Shared own;
-    HOLDALL_ASSIGN(own, fresh(*whole));
-    return part(own, skip, blob.size());
-  }
-
- private:
-  struct Shared {
-    Bytes bytes;
-    std::span<std::byte> memory;
-    std::size_t size() const { return memory.size(); }
-  };
-  static constexpr std::uint64_t kSlab = 4u << 20;
-
-  static Result<Shared> fresh(std::uint64_t size) {
-    HOLDALL_ASSIGN(Buffer buffer, Buffer::allocate(size, fresh_pages()));
-    const std::span<std::byte> memory = buffer.span();
-    return Shared{std::move(buffer).into_bytes(), memory};
-  }
-  static std::pair<Bytes, std::span<std::byte>> part(const Shared& shared, std::uint64_t from, std::uint64_t size) {
-    const auto begin = static_cast<std::size_t>(from);
-    const auto length = static_cast<std::size_t>(size);
-    return {shared.bytes.slice(begin, length), shared.memory.subspan(begin, length)};
-  }
-  std::pair<Bytes, std::span<std::byte>> cut(std::uint64_t from, std::uint64_t size) {
-    used_ = from + size;
-    return part(slab_, from, size);
-  }
-
-  Shared slab_;
-  std::uint64_t used_ = 0;
-};
+// As far from a page's start as in the file, for what lies at a place there.
+std::uint64_t skip_of(const Blob& blob) noexcept {
+  std::uint64_t at = 0;
+  const int descriptor = blob.source()->descriptor(blob.offset(), &at);
+  return descriptor >= 0 && at % kAlignment == 0 ? at % kPage : 0;
+}
 
 Status load(std::span<const LoadRequest> requests, const LoadOptions& options, Memory memory) {
   try {
@@ -352,9 +311,15 @@ Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptio
   std::vector<Bytes> loaded(blobs.size());
   std::vector<LoadRequest> requests;
   requests.reserve(blobs.size());
-  Places places;
+  FreshMemory memory;
   for (std::size_t i = 0; i < blobs.size(); ++i) {
     if (blobs[i].size() == 0) continue;
+    const bool is_whole = blobs[i].size() == blobs[i].source()->size();
+    if (auto given = is_whole ? blobs[i].source()->give_up() : std::nullopt) {
+      loaded[i] = *std::move(given);
+      if (options.checks == LoadOptions::Checks::kVerified) HOLDALL_TRY(blobs[i].check(loaded[i]));
+      continue;
+    }
     if (const auto resident = blobs[i].source()->resident()) {
       loaded[i] = resident->slice(static_cast<std::size_t>(blobs[i].offset()), static_cast<std::size_t>(blobs[i].size()));
       if (options.checks == LoadOptions::Checks::kVerified) {
@@ -362,9 +327,9 @@ Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptio
       }
       continue;
     }
-    HOLDALL_ASSIGN(auto place, places.place(blobs[i]));
-    loaded[i] = std::move(place.first);
-    requests.push_back({blobs[i], place.second});
+    HOLDALL_ASSIGN(FreshMemory::Range place, memory.take(blobs[i].size(), skip_of(blobs[i])));
+    loaded[i] = std::move(place.bytes);
+    requests.push_back({blobs[i], place.memory});
   }
   HOLDALL_TRY(load(requests, options, Memory::kFresh));
   return loaded;

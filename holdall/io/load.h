@@ -32,7 +32,8 @@ struct LoadOptions {
 // size, cancelled.
 Status load_into(std::span<const LoadRequest> requests, const LoadOptions& options = {});
 
-// All blobs into fresh memory, in huge pages where they are large; blobs in memory already are shared, not copied. Each starts
+// All blobs into fresh memory, in huge pages where they are large; blobs in memory already are shared, not copied, and
+// what a source gives up is taken. Each starts
 // at a multiple of 64 bytes, or, from 1 MiB on, as far from a page's start as in its file if that is a multiple of 64.
 // Errors: those of load_into(), out of memory.
 Result<std::vector<Bytes>> load_all(std::span<const Blob> blobs, const LoadOptions& options = {});

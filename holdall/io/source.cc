@@ -150,6 +150,12 @@ class SwappedSource final : public Source {
 
 std::optional<Location> Source::locate(std::uint64_t) const { return std::nullopt; }
 std::optional<Bytes> Source::resident() const { return std::nullopt; }
+Result<std::size_t> Source::read_up_to(std::uint64_t offset, std::span<std::byte> out) const {
+  const std::uint64_t whole = size();
+  const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), whole - std::min(offset, whole)));
+  HOLDALL_TRY(read_at(offset, out.first(part)));
+  return part;
+}
 int Source::descriptor(std::uint64_t, std::uint64_t*) const noexcept { return -1; }
 
 Result<SourceRef> open_file(const std::string& path) {

@@ -30,12 +30,19 @@ class Source {
   Source& operator=(const Source&) = delete;
   virtual ~Source() = default;
 
+  // Of a stream that shows its end only when it is decoded to there: the most that it may be, until find_end().
   virtual std::uint64_t size() const noexcept = 0;
   // For messages: "model.pt", "model.pt!archive/data.pkl".
   virtual const std::string& name() const noexcept = 0;
   // Fills `out` whole from `offset`. Errors: corrupt when [offset, offset + out.size()) passes the end or the bytes do not
   // decode, io. The error names this source and the offset.
   virtual Status read_at(std::uint64_t offset, std::span<std::byte> out) const = 0;
+  // Fills as much of `out` as there is from `offset`, and says how much. Errors: those of read_at() but for the end.
+  virtual Result<std::size_t> read_up_to(std::uint64_t offset, std::span<std::byte> out) const;
+  // Makes size() exact. Errors: those of the decoding of all of it.
+  virtual Status find_end() const { return {}; }
+  // All of the bytes, which the source gives up to whoever asks first: it keeps none of them and reads them again if it must.
+  virtual std::optional<Bytes> give_up() const { return std::nullopt; }
   // Where the bytes from `offset` to the end lie verbatim; empty for decoded or remote bytes.
   virtual std::optional<Location> locate(std::uint64_t offset) const;
   // The bytes when they are in memory already, else nothing.

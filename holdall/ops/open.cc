@@ -20,7 +20,7 @@ Result<const Format*> chosen(const Bundle& bundle, const OpenOptions& options) {
 
 Result<Model> open_model(const Bundle& bundle, const OpenOptions& options) {
   HOLDALL_ASSIGN(const Format* format, chosen(bundle, options));
-  Result<Model> model = format->read(bundle, Context{.limits = options.limits});
+  Result<Model> model = format->read(bundle, Context{.limits = options.limits, .wanted = options.wanted});
   if (!model) return std::move(model).error().in(bundle.path());
   return model;
 }

@@ -15,11 +15,12 @@ using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 struct OpenOptions {
   Limits limits = {};
-  std::string format = {};  // id of the format to read as; empty: told from the content
+  Context::Wanted wanted = Context::Wanted::kSome;  // kAll: everything is loaded next, and once
+  std::string format = {};                          // id of the format to read as; empty: told from the content
 };
 
-// Opens a file or folder. No tensor byte is read. Errors: not found, denied, io; unsupported (saying what the content looks
-// like, or that there is no such format id); corrupt; limit.
+// Opens a file or folder. No tensor byte is read, or with Wanted::kAll none that lies on disk as it is. Errors: not found,
+// denied, io; unsupported (saying what the content looks like, or that there is no such format id); corrupt; limit.
 Result<Model> open_model(const std::string& path, const OpenOptions& options = {});
 Result<Model> open_model(const Bundle& bundle, const OpenOptions& options = {});
 

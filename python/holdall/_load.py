@@ -40,7 +40,9 @@ def load(
     Raises UnsafeError, naming what could only be built by running code that the file chooses; CorruptError where a checksum does
     not hold; MissingError, StorageError, UnsupportedError, LimitError.
     """
-    model = source if isinstance(source, _model.Model) else _model.open(source)
+    loads_all = framework in ("numpy", "torch") and dtype is None and device is None and select is None and not mmap
+    opened = _model.open_to_load if loads_all else _model.open
+    model = source if isinstance(source, _model.Model) else opened(source)
     if framework == "torch":
         from .torch import _load as of_torch
 

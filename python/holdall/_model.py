@@ -363,6 +363,11 @@ def open(source: Source, *, format: str | None = None) -> Model:
     return Model(_native.open(source_of(source), format or ""), source)
 
 
+def open_to_load(source: Source) -> Model:
+    """open() for whoever loads everything next, and once: what is decoded on the way there is kept for it."""
+    return Model(_native.open_to_load(source_of(source)), source)
+
+
 if TYPE_CHECKING:
 
     @overload

@@ -147,6 +147,8 @@ def renamed(rules: Sequence[tuple[str, str]], names: Sequence[str]) -> list[str]
 
 def open(source: str | BinaryFile, format: str = "") -> Model: ...
 
+def open_to_load(source: str | BinaryFile) -> Model: ...
+
 def build(
     root: Any,
     describe: Callable[[Any], tuple[Any, ...]],

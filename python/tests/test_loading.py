@@ -123,13 +123,32 @@ print(peak() - before)
 @pytest.mark.parametrize(("extension", "how", "parts"), [
     ("pt", "dict(framework='torch')", 4), ("pt", "meta", 4), ("pt", "dict(framework='torch', dtype='float16')", 2),
     ("safetensors", "dict(framework='torch')", 4), ("safetensors", "dict(dtype='float16')", 2), ("npz", "dict()", 4),
+    ("joblib", "dict()", 4), ("joblib", "dict(framework='torch')", 4),
 ])  # fmt: skip
 def test_memory_is_that_of_the_tensors_and_little_more(extension, how, parts, tmp_path):
     path = tmp_path / f"a.{extension}"
-    holdall.save({"small": numpy.ones(3), **{f"w{i}": numpy.full(1 << 23, i, "f4") for i in range(4)}}, path)
+    holdall.save({"small": numpy.ones(3), **{f"w{i}": numpy.full(1 << 23, i, "f4") for i in range(4)}}, path, compress=extension == "joblib")
     done = subprocess.run([sys.executable, "-c", PEAK, path, how], capture_output=True, text=True, check=True)
     tensors = parts * (1 << 25)
     assert tensors * 0.9 < int(done.stdout) <= tensors + BESIDE
+
+
+@pytest.mark.parametrize("compression", ["zlib", "gzip", "bz2", "xz", "lzma"])
+def test_a_large_compressed_joblib_is_what_joblib_loads(compression, tmp_path):
+    joblib = pytest.importorskip("joblib")
+    rng = numpy.random.default_rng(1)
+    values = {f"w{i}": rng.integers(0, 4, (1000, 1100)).astype("f4") for i in range(4)}
+    values |= {"fortran": numpy.asfortranarray(values["w0"]), "big": values["w1"].astype(">f4"), "small": list(rng.random((2000, 3)))}
+    values |= {"text": numpy.array(["a", "bc"]), "objects": numpy.array([{"x": numpy.arange(3)}, None], dtype=object), "empty": numpy.empty((0, 3))}
+    joblib.dump(values, tmp_path / "a.joblib", compress=(compression, 1))
+    expected, loaded = joblib.load(tmp_path / "a.joblib"), holdall.load(tmp_path / "a.joblib")
+    for name in set(values) - {"objects", "small"}:
+        numpy.testing.assert_array_equal(loaded[name], expected[name], strict=name != "big")
+    assert all((a == b).all() for a, b in zip(loaded["small"], expected["small"], strict=True))
+    assert loaded["objects"][0]["x"].tolist() == [0, 1, 2]
+    for array in [loaded["w0"], *loaded["small"]]:
+        array[...] = -1
+    assert (loaded["w1"] == expected["w1"]).all() and (holdall.load(tmp_path / "a.joblib")["w0"] == expected["w0"]).all()
 
 
 def test_a_file_that_is_replaced_or_deleted_is_read_as_it_was(path):

@@ -10,6 +10,7 @@
 #include "holdall/formats/joblib/joblib_plan.h"
 #include "holdall/formats/joblib/joblib_stream.h"
 #include "holdall/formats/program_check.h"
+#include "holdall/io/kept.h"
 #include "holdall/objects/interpret.h"
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/stray.h"
@@ -21,7 +22,8 @@ namespace {
 constexpr std::string_view kMark = "joblib.numpy_pickle";
 constexpr std::size_t kMostWarnings = 100;
 
-// What match() spends on a plain pickle to learn whether a wrapper stands behind its first 4096 bytes.
+// What match() spends on a plain pickle to learn whether a wrapper stands behind its first 4096 bytes. A longer one is run to
+// its end where the name of a wrapper's module is found in it.
 constexpr std::uint64_t kGuessOpcodes = 1'000'000;
 constexpr std::uint64_t kGuessBytes = 64u << 20;
 
@@ -35,20 +37,43 @@ bool holds_mark(std::span<const std::byte> head) {
          is_pickle_opcode(std::to_integer<unsigned char>(head[0]));
 }
 
-bool holds_wrapper(const SourceRef& source, const Limits& limits) {
+bool mentions_wrappers(const Source& source) {
+  constexpr std::uint64_t kTile = 1u << 20;
+  std::vector<std::byte> tile(static_cast<std::size_t>(std::min(source.size(), kTile)));
+  for (std::uint64_t offset = 0; offset + tile.size() <= source.size();) {
+    if (!source.read_at(offset, tile)) return false;
+    if (as_text(std::span(tile)).find(kMark) != std::string_view::npos) return true;
+    if (offset + tile.size() == source.size()) return false;
+    offset = std::min(offset + tile.size() - (kMark.size() - 1), source.size() - tile.size());
+  }
+  return false;
+}
+
+// Whether running a pickle, as far as the limits let it, builds a wrapper; and whether it was the limits that ended it.
+struct Wrapped {
+  bool found = false;
+  bool is_cut = false;
+};
+Wrapped run_to_wrapper(const SourceRef& source, const Limits& limits) {
   Arena arena;
   bool found = false;
   PickleOptions options;
   options.limits = limits;
-  options.limits.opcodes = std::min(limits.opcodes, kGuessOpcodes);
-  options.limits.value_bytes = std::min(limits.value_bytes, kGuessBytes);
   options.after_build = [&](NodeId object, std::uint64_t) -> Result<std::uint64_t> {
     found = wrapper_of(arena.at(object)) != Wrapper::kNone;
     if (found) return invalid_argument("that is enough");
     return std::uint64_t{0};
   };
-  (void)run_pickle(arena, source, 0, options);
-  return found;
+  const PickleProgram program = run_pickle(arena, source, 0, options);
+  return {found, program.error && program.error->code() == Code::kLimit};
+}
+
+bool holds_wrapper(const SourceRef& source, const Limits& limits) {
+  Limits few = limits;
+  few.opcodes = std::min(limits.opcodes, kGuessOpcodes);
+  few.value_bytes = std::min(limits.value_bytes, kGuessBytes);
+  const Wrapped head = run_to_wrapper(source, few);
+  return head.found || (head.is_cut && mentions_wrappers(*source) && run_to_wrapper(source, limits).found);
 }
 
 Match match(Peek& peek) {
@@ -70,6 +95,13 @@ std::string file_name(const Bundle& bundle) {
   return path.substr(path.rfind('/') + 1);
 }
 
+// Decodes what lies behind the pickle, so that all of the stream is known to be whole. Where it is not, that is why the pickle
+// in it is none.
+Status find_end(const Source& stream, const PickleProgram& program) {
+  if (program.error && program.error->code() != Code::kCorrupt) return {};
+  return stream.find_end();
+}
+
 // One file on its way to a model.
 class Reading {
  public:
@@ -79,12 +111,14 @@ class Reading {
   Status run() {
     HOLDALL_ASSIGN(stream_, open_stream(bundle_.main(), context_.limits));
     Arena& arena = *builder_.arena;
-    Arrays arrays(arena, stream_.bytes, context_.limits);
+    Arrays arrays(arena, stream_.bytes, context_.limits,
+                  context_.wanted == Context::Wanted::kAll ? Arrays::Passing::kKeep : Arrays::Passing::kPassOver);
     PickleOptions options;
     options.limits = context_.limits;
     options.after_build = [&](NodeId object, std::uint64_t offset) { return arrays.behind(object, offset); };
     const auto first = static_cast<NodeId>(arena.size());
     const PickleProgram program = run_pickle(arena, stream_.bytes, 0, options);
+    HOLDALL_TRY(find_end(*stream_.bytes, program));
     if (program.error) return *program.error;
     for (const Inline& array : arrays.inlined()) HOLDALL_TRY(take(array));
     for (const Beside& array : arrays.beside()) HOLDALL_TRY(take(array));
@@ -133,6 +167,7 @@ class Reading {
 
   Status take(const Inline& array) {
     HOLDALL_ASSIGN(Blob data, Blob(stream_.bytes).slice(array.offset, array.bytes));
+    if (array.kept) data = Blob(kept_source(*array.kept, std::move(data)));
     HOLDALL_ASSIGN(Tensor tensor, numpy_tensor(array.dtype, array.shape, array.order, std::move(data)));
     put(array.object, builder_.arena->at(array.subclass), std::move(tensor), file_);
     return {};
@@ -171,6 +206,7 @@ class Reading {
     HOLDALL_ASSIGN(const NpyDType dtype, numpy_dtype(parts.item(at + 1)));
     HOLDALL_ASSIGN(const SourceRef file, bundle_.open_part(array.file));
     HOLDALL_ASSIGN(Stream data, open_stream(file, context_.limits));
+    HOLDALL_TRY(data.bytes->find_end());
     HOLDALL_ASSIGN(Tensor tensor, numpy_tensor(dtype, Shape(sizes->begin(), sizes->end()),
                                                is_fortran ? NumpyOrder::kFortran : NumpyOrder::kC, Blob(data.bytes)));
     put(array.object, init.item(0), std::move(tensor), array.file);
@@ -252,6 +288,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   options.limits = limits;
   options.after_build = [&](NodeId object, std::uint64_t offset) { return arrays.behind(object, offset); };
   PickleProgram program = run_pickle(arena, stream.bytes, 0, options);
+  HOLDALL_TRY(find_end(*stream.bytes, program));
   forget_wrappers(arena, arrays, program);
   judge_program(arena, program, stream.bytes, context, findings);
   for (const Beside& array : arrays.beside()) judge_beside(array, bundle, context, findings);

@@ -5,6 +5,7 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
+#include "holdall/io/fresh_pages.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
 
@@ -12,6 +13,7 @@ namespace holdall::joblib {
 namespace {
 
 constexpr unsigned kDeepestDType = 16;
+constexpr std::size_t kKeptAtOnce = 2u << 20;
 // Alignments that are padded to: one byte says how many.
 constexpr std::uint64_t kMostPadding = 255;
 
@@ -124,6 +126,7 @@ Result<std::uint64_t> Arrays::inline_array(NodeId object, Value state, std::uint
   }
   found.offset = offset + padded;
   found.bytes = *bytes;
+  HOLDALL_TRY(keep(found));
   inline_.push_back(std::move(found));
   return padded + *bytes;
 }
@@ -138,6 +141,24 @@ Result<std::uint64_t> Arrays::padding(Value state, std::uint64_t offset) const {
   const auto count = std::to_integer<std::uint64_t>(pad[0]);
   static_assert(kMostPadding == UINT8_MAX);
   return 1 + count;
+}
+
+// Memory is asked for only as the stream fills it: how large the stream is shows at its end.
+Status Arrays::keep(Inline& array) {
+  const bool is_as_it_stands = (array.dtype.form == NpyForm::kPlain || array.dtype.form == NpyForm::kRecord) &&
+                               (array.dtype.order == ByteOrder::kLittle || array.dtype.unit_bytes == 1) &&
+                               (array.order == NumpyOrder::kC || array.shape.size() < 2);
+  if (passing_ == Passing::kPassOver || stream_->random_access() || !is_as_it_stands || array.bytes == 0) return {};
+  auto place = memory_.take(array.bytes);
+  if (!place) return {};
+  for (std::size_t done = 0; done < place->memory.size();) {
+    const auto piece = place->memory.subspan(done, std::min(kKeptAtOnce, place->memory.size() - done));
+    if (array.bytes >= kKeptAtOnce) populate(piece);
+    HOLDALL_TRY(stream_->read_at(array.offset + done, piece));
+    done += piece.size();
+  }
+  array.kept = std::move(place->bytes);
+  return {};
 }
 
 Result<std::uint64_t> Arrays::object_array(NodeId object, std::uint64_t offset) {

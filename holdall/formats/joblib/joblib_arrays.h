@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "holdall/codec/pickle.h"
 #include "holdall/core/shape.h"
 #include "holdall/core/tensor.h"
+#include "holdall/io/fresh_memory.h"
 #include "holdall/objects/numpy_arrays.h"
 
 namespace holdall::joblib {
@@ -30,6 +32,7 @@ struct Inline {
   NodeId subclass = kNoNode;
   std::uint64_t offset = 0;  // of the first element
   std::uint64_t bytes = 0;
+  std::optional<Bytes> kept;  // they themselves, where they were read in passing
 };
 // An array of objects: a pickle of its own follows.
 struct Objects {
@@ -46,7 +49,10 @@ struct Beside {
 
 class Arrays {
  public:
-  Arrays(Arena& arena, SourceRef stream, const Limits& limits) : arena_(arena), stream_(std::move(stream)), limits_(limits) {}
+  // What becomes of the bytes of arrays that must be decoded and that are wanted as they stand in the stream.
+  enum class Passing : std::uint8_t { kPassOver, kKeep };
+  Arrays(Arena& arena, SourceRef stream, const Limits& limits, Passing passing = Passing::kPassOver)
+      : arena_(arena), stream_(std::move(stream)), limits_(limits), passing_(passing) {}
 
   // PickleOptions::after_build: bytes to pass over. Errors: corrupt for a wrapper that joblib has not written, limit; those of
   // the pickle of an array of objects.
@@ -63,10 +69,13 @@ class Arrays {
   Result<std::uint64_t> inline_array(NodeId object, Value state, std::uint64_t offset);
   Result<std::uint64_t> object_array(NodeId object, std::uint64_t offset);
   Result<std::uint64_t> padding(Value state, std::uint64_t offset) const;
+  Status keep(Inline& array);
 
   Arena& arena_;
   SourceRef stream_;
   const Limits& limits_;
+  Passing passing_;
+  FreshMemory memory_;
   std::vector<Inline> inline_;
   std::vector<Objects> objects_;
   std::vector<Beside> beside_;

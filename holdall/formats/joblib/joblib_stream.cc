@@ -50,7 +50,7 @@ Result<Stream> open_zfile(const SourceRef& file, std::string_view head, const Li
   if (decoded->size() != header->decoded) {
     return corrupt(text("the data decodes to {} bytes, {} were declared", decoded->size(), header->decoded)).in(file->name());
   }
-  return Stream{blockwise_source(std::move(decoded)), std::string(kZFile)};
+  return Stream{std::move(decoded), std::string(kZFile)};
 }
 
 }  // namespace
@@ -66,8 +66,8 @@ Result<Stream> open_stream(const SourceRef& file, const Limits& limits) {
   if (looks_like_zfile(head)) return open_zfile(file, as_text(std::span(head)), limits);
   const Compression compression = detect_compression(head);
   if (compression == Compression::kNone) return Stream{file, {}};
-  HOLDALL_ASSIGN(SourceRef decoded, decompressed(file, compression, limits));
-  return Stream{blockwise_source(std::move(decoded)), std::string(name(compression))};
+  HOLDALL_ASSIGN(SourceRef decoded, decompressed_stream(file, compression, limits));
+  return Stream{std::move(decoded), std::string(name(compression))};
 }
 
 }  // namespace holdall::joblib

@@ -21,7 +21,8 @@ struct Stream {
   std::string compression;  // "zlib", "ZF"; empty: none
 };
 
-// The decoded bytes. Errors: corrupt (damage, another size than a ZF file declares), limit (Limits::expansion), io.
+// The decoded bytes, whose end may show only when they have been decoded to there (Source::find_end()). Errors: corrupt
+// (damage, another size than a ZF file declares), limit (Limits::expansion), io.
 Result<Stream> open_stream(const SourceRef& file, const Limits& limits);
 
 }  // namespace holdall::joblib

@@ -2,15 +2,19 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <iterator>
 #include <numeric>
+#include <random>
+#include <thread>
 
 #include "holdall/base/text.h"
 #include "holdall/codec/compress.h"
 #include "holdall/formats/format.h"
 #include "holdall/formats/format_test_files.h"
 #include "holdall/io/execute.h"
+#include "holdall/io/load.h"
 #include "holdall/objects/verdict.h"
 
 namespace holdall {
@@ -192,6 +196,87 @@ TEST(Joblib, TruncationIsNeverTaken) {
   }
 }
 
+// Arrays that are more, decoded, than is kept in memory.
+constexpr std::size_t kArrays = 6;
+std::string noise(std::size_t seed) {
+  std::mt19937 random(static_cast<unsigned>(seed));
+  std::string bytes(4'000'001, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random() & 7);
+  return bytes;
+}
+std::string large(Compression compression) {
+  std::string plain = "\x80\x02]("s;
+  for (std::size_t i = 0; i < kArrays; ++i) {
+    std::string size(4, '\0');
+    store_le(size.data(), static_cast<std::uint32_t>(noise(i).size()));
+    plain += wrapped(kClass + kDType + kOrder + "X\x05\0\0\0shapeJ"s + size + "\x85", noise(i)).substr(2);
+  }
+  std::string encoded;
+  const Sink sink = [&](std::span<const std::byte> piece) -> Status {
+    encoded += as_text(piece);
+    return {};
+  };
+  EXPECT_TRUE(compress(Blob::memory(Bytes::adopt(plain + "e."), "m"), compression, 1, sink));
+  return encoded;
+}
+Result<Model> open_to_load(const std::string& bytes) {
+  Context context;
+  context.wanted = Context::Wanted::kAll;
+  return k_joblib_format.read(in_memory(bytes), context);
+}
+
+TEST(Joblib, LargeCompressedArraysAreReadByManyThreads) {
+  const auto model = open_bytes(large(Compression::kZlib));
+  ASSERT_TRUE(model) << model.error().to_string();
+  ASSERT_EQ(model->tensors().size(), kArrays);
+  std::vector<std::thread> threads;
+  std::atomic<std::size_t> equal = 0;
+  for (std::size_t i = 0; i < kArrays; ++i) {
+    threads.emplace_back([&, i] {
+      const auto bytes = model->tensors()[kArrays - 1 - i].tensor.data()->read();
+      equal += bytes && bytes->text() == noise(kArrays - 1 - i) ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(equal, kArrays);
+}
+
+TEST(Joblib, ArraysThatAreAllWantedAreDecodedOnceAndGivenUp) {
+  const auto model = open_to_load(large(Compression::kGzip));
+  ASSERT_TRUE(model) << model.error().to_string();
+  std::vector<Blob> blobs;
+  for (const NamedTensor& named : model->tensors()) blobs.push_back(*named.tensor.data());
+  const auto given = blobs.back().source()->give_up();
+  ASSERT_TRUE(given);
+  EXPECT_EQ(given->text(), noise(kArrays - 1));
+  const auto loaded = load_all(blobs);
+  ASSERT_TRUE(loaded);
+  for (std::size_t i = 0; i < kArrays; ++i) {
+    EXPECT_EQ((*loaded)[i].text(), noise(i));
+    EXPECT_FALSE(blobs[i].source()->give_up());
+  }
+  const auto small = open_to_load(slurp(kData + "zlib.joblib"));
+  ASSERT_TRUE(small);
+  expect_arrays(*small);
+}
+
+TEST(Joblib, DamageFarIntoALargeStreamIsToldWithItsPlace) {
+  const std::string whole = large(Compression::kGzip);
+  std::mt19937 random(1);
+  for (int i = 0; i < 6; ++i) {
+    std::string bytes = whole;
+    const std::size_t place = bytes.size() / 2 + random() % (bytes.size() / 2);
+    if (i % 2 == 0) bytes.resize(place);
+    if (i % 2 == 1) bytes[place] = static_cast<char>(bytes[place] ^ 16);
+    for (const auto& model : {open_bytes(bytes), open_to_load(bytes)}) {
+      ASSERT_FALSE(model) << place;
+      EXPECT_EQ(model.error().code(), Code::kCorrupt);
+      EXPECT_THAT(model.error().to_string(), HasSubstr("deflated data")) << place;
+      EXPECT_TRUE(model.error().offset().has_value());
+    }
+  }
+}
+
 TEST(Joblib, WrappersFarIntoAPickleAreFound) {
   std::string file = "\x80\x02]("s;
   for (int i = 0; i < 5000; ++i) file += "K\x01";
@@ -201,6 +286,20 @@ TEST(Joblib, WrappersFarIntoAPickleAreFound) {
   ASSERT_TRUE(format);
   EXPECT_EQ((*format)->id, "joblib");
   EXPECT_TRUE(open_bytes(file));
+}
+
+TEST(Joblib, AWrapperBeyondAMillionOpcodesIsFound) {
+  std::string file = "\x80\x02]("s;
+  for (int i = 0; i < 1'200'000; ++i) file += "N0";
+  const std::string wrapper = wrapped(kClass + kDType + kOrder + "X\x05\0\0\0shapeK\x02\x85"s, "abe.").substr(2);
+  const auto id = [](const std::string& bytes) {
+    const Bundle bundle = in_memory(bytes);
+    const auto format = detect(bundle, Limits());
+    return format ? std::string((*format)->id) : format.error().to_string();
+  };
+  EXPECT_EQ(id(file + wrapper), "joblib");
+  EXPECT_EQ(id(file + "X\x13\0\0\0joblib.numpy_picklee."s), "pickle");
+  EXPECT_EQ(id(file + "e."), "pickle");
 }
 
 std::string written(const Model& model, const WriteOptions& options) {
