@@ -8,7 +8,11 @@
 // Into functions of every target.
 #define HOLDALL_INLINE __attribute__((always_inline)) inline
 // Shifts by a variable are one instruction each with BMI2.
+#ifdef __x86_64__
 #define HOLDALL_FAST_SHIFTS __attribute__((target_clones("bmi2", "default")))
+#else
+#define HOLDALL_FAST_SHIFTS
+#endif
 
 namespace holdall {
 namespace {
