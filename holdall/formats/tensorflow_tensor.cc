@@ -168,6 +168,7 @@ class TensorReader {
   }
 
   Result<Tensor> strings() {
+    if (content_) return unsupported("texts are not read from tensor_content");
     HOLDALL_ASSIGN(const std::uint64_t count, element_count(shape_.sizes));
     if (count_ > count) return message_.fault(text("{} texts for {} elements", count_, count));
     std::string last = count_ == 0 ? std::string(8, '\0') : values_.substr(values_.size() - last_text_);

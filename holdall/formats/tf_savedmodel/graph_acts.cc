@@ -4,7 +4,9 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "holdall/base/text.h"
@@ -44,6 +46,8 @@ constexpr std::array kCarriers = std::to_array<std::string_view>({"Const",
                                                                   "Identity",
                                                                   "IdentityN",
                                                                   "StringJoin",
+                                                                  "Add",
+                                                                  "AddV2",
                                                                   "ShardedFilename",
                                                                   "ShardedFilespec",
                                                                   "Select",
@@ -77,28 +81,41 @@ constexpr std::array kParts = std::to_array<std::string_view>({"template", "rewr
 constexpr std::array kCalls = std::to_array<std::pair<std::string_view, std::size_t>>(
     {{"PartitionedCall", 0}, {"StatefulPartitionedCall", 0}, {"If", 1}, {"StatelessIf", 1}, {"Case", 1}, {"StatelessCase", 1}});
 
-template <std::size_t N>
-bool is_among(const std::array<std::string_view, N>& names, std::string_view name) {
+template <typename Names>
+bool is_among(const Names& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 bool is_placeholder(const Node& node) { return node.op.starts_with("Placeholder"); }
 
+// The last dtype counts, as for every reader of protobuf.
 bool is_text(const Blob& constant) {
   ProtoReader message(constant);
+  std::uint64_t dtype = 0;
   while (true) {
     const auto field = message.next();
-    if (!field || !*field) return false;
-    if ((*field)->is_varint(1)) return (*field)->value == kTensorFlowString;
+    if (!field || !*field) return dtype == kTensorFlowString;
+    if ((*field)->is_varint(1)) dtype = (*field)->value;
   }
 }
 
 // "node:out:0", "node:0", "node" → "node"; control inputs ("^node") carry no values.
 std::string_view node_of(std::string_view input) { return input.substr(0, input.find(':')); }
 
+// Of what a path begins with.
 bool leads_out(std::string_view path) {
   return path.starts_with('/') || path.find("..") != std::string_view::npos || path.find("://") != std::string_view::npos ||
          path.starts_with('~');
+}
+
+// Inputs that what leaves an operator begins with.
+std::span<const std::string> leading(const Node& node) {
+  const std::span<const std::string> all(node.inputs);
+  const std::size_t some = std::min<std::size_t>(1, all.size());
+  if (node.op == "Select" || node.op == "SelectV2") return all.subspan(some);
+  const bool joins = node.op == "StringJoin" || node.op == "Add" || node.op == "AddV2";
+  const bool is_first = joins || node.op.starts_with("ShardedFile") || node.op == "Switch";
+  return is_first ? all.first(some) : all;
 }
 
 // Whether an attribute's text names a file: an output may be a stream, a descriptor may stand for itself.
@@ -107,10 +124,14 @@ bool names_file(const Node& node, std::string_view text) {
   return !text.empty() && !text.starts_with("local://") && !text.starts_with("bytes://");
 }
 
+// What is asked of a path: all that it is made of, or what it begins with.
+enum class Part : std::uint8_t { kAll, kHead };
+
 // A place that a path flows into: an argument of a function.
 struct Sink {
   std::size_t scope = 0, argument = 0;
   const Op* op = nullptr;
+  Part part = Part::kHead;  // kAll: stands behind the beginning of the path
   friend auto operator<=>(const Sink&, const Sink&) = default;
 };
 
@@ -131,6 +152,7 @@ class Judge {
       for (const Node& node : graph.scopes[scope].nodes) nodes_[scope].emplace(node.name, &node);
     }
     for (const Asset& asset : graph.assets) assets_.insert(node_of(asset.tensor));
+    find_variables();
   }
 
   void run() {
@@ -147,7 +169,8 @@ class Judge {
       const Sink sink = waiting_.front();
       waiting_.pop_front();
       for (const auto& [scope, node] : callers_[sink.scope]) follow_call(scope, *node, sink);
-      for (const Node* constant : captured_[{sink.scope, sink.argument}]) follow(0, *constant, constant->name, *sink.op);
+      for (const Node* constant : captured_[{sink.scope, sink.argument}])
+        follow(0, *constant, constant->name, *sink.op, sink.part);
     }
     if (steps_ <= kMostSteps) return;
     findings_.push_back(
@@ -155,6 +178,46 @@ class Judge {
   }
 
  private:
+  // Variables of the graph that nothing but what is seen here writes to: TensorFlow 2 keeps the paths of assets in such ones.
+  // One that is handed to a function may hold what a checkpoint says, and one of a function may be any other by its name.
+  void find_variables() {
+    std::map<std::string_view, unsigned> times;  // by the name under which it is kept
+    for (std::size_t scope = 0; scope < graph_.scopes.size(); ++scope) {
+      for (const Node& node : graph_.scopes[scope].nodes) {
+        if (node.op != "VarHandleOp") continue;
+        if (scope != 0) return variables_.clear();
+        if (++times[kept_name(node)] == 1) variables_.try_emplace(node.name);
+      }
+    }
+    for (const Node& node : graph_.scopes.front().nodes) {
+      if (node.op == "VarHandleOp" && times[kept_name(node)] > 1) variables_.erase(node.name);
+      const bool looks = node.op == "ReadVariableOp" || node.op == "VarIsInitializedOp";
+      const bool assigns = node.op == "AssignVariableOp" && node.inputs.size() > 1;
+      for (std::size_t i = 0; i < node.inputs.size() && !looks; ++i) {
+        const auto found = variables_.find(node_of(node.inputs[i]));
+        if (found == variables_.end()) continue;
+        if (assigns && i == 0) {
+          found->second.push_back(node_of(node.inputs[1]));
+        } else {
+          variables_.erase(found);
+        }
+      }
+    }
+  }
+
+  static std::string_view kept_name(const Node& variable) {
+    for (const auto& [key, value] : variable.texts)
+      if (key == "shared_name" && !value.empty()) return value;
+    return variable.name;
+  }
+
+  // What a node reads a variable for; null where that is not known.
+  const std::vector<std::string_view>* assigned(std::size_t scope, const Node& node) const {
+    if (scope != 0 || node.op != "ReadVariableOp" || node.inputs.empty()) return nullptr;
+    const auto found = variables_.find(node_of(node.inputs[0]));
+    return found == variables_.end() || found->second.empty() ? nullptr : &found->second;
+  }
+
   // Functions that a node calls: by its attributes, or by being named like one.
   template <typename Use>
   void for_each_called(const Node& node, const Use& use) const {
@@ -189,8 +252,10 @@ class Judge {
       if (op.attribute.empty() || key != op.attribute || !names_file(node, value)) continue;
       add(Verdict::kMalicious, scope, node, text("the operator {} uses the file '{}'", op.name, value));
     }
+    if (!op.attribute.empty() && is_among(node.open, op.attribute))
+      add(Verdict::kCode, scope, node, text("the operator {} uses a file that is named where its function is called", op.name));
     const auto path = static_cast<std::size_t>(op.path);
-    if (op.path >= 0 && path < node.inputs.size()) follow(scope, node, node.inputs[path], op);
+    if (op.path >= 0 && path < node.inputs.size()) follow(scope, node, node.inputs[path], op, Part::kHead);
     if (op.path < 0 && op.attribute.empty()) add(Verdict::kCode, scope, node, text("the operator {} reads files", op.name));
   }
 
@@ -201,43 +266,53 @@ class Judge {
     const bool is_loop = node.op == "While" || node.op == "StatelessWhile";
     if (is_loop || graph_.scopes[sink.scope].has_list_arguments) {
       // A loop's arguments are what its body returned, too; a list stands for several inputs.
-      follow(scope, node, node.name, *sink.op);
+      follow(scope, node, node.name, *sink.op, sink.part);
     } else if (is_by_name || call != kCalls.end()) {
       const std::size_t input = sink.argument + (is_by_name ? 0 : call->second);
-      if (input < node.inputs.size()) follow(scope, node, node.inputs[input], *sink.op);
+      if (input < node.inputs.size()) follow(scope, node, node.inputs[input], *sink.op, sink.part);
     } else {
       add(Verdict::kCode, scope, node,
           text("the operator {} is reached through {}, whose paths are not followed", sink.op->name, node.op));
     }
   }
 
-  void follow(std::size_t scope, const Node& node, std::string_view input, const Op& op) {
-    const Origins origins = trace(scope, node_of(input));
-    for (const std::size_t argument : origins.arguments) {
-      const Sink sink{scope, argument, &op};
+  // `part`: kAll where something else stands before it in the path.
+  void follow(std::size_t scope, const Node& node, std::string_view input, const Op& op, Part part) {
+    const Origins all = trace(scope, node_of(input), op, Part::kAll);
+    const Origins head = part == Part::kHead ? trace(scope, node_of(input), op, Part::kHead) : Origins();
+    for (const std::size_t argument : all.arguments) {
+      const Sink sink{scope, argument, &op, head.arguments.contains(argument) ? Part::kHead : Part::kAll};
       if (seen_.insert(sink).second) waiting_.push_back(sink);
     }
-    const bool reads =
-        op.effect == Effect::kReads || op.name.find("Restore") != std::string_view::npos || op.name.starts_with("Initialize");
-    const std::string_view what = reads ? "reads" : "writes";
-    const bool is_given = origins.is_given || !origins.arguments.empty();
-    const bool is_chosen = !is_given && !origins.is_unknown && !origins.constants.empty();
-    if (is_chosen || std::any_of(origins.constants.begin(), origins.constants.end(), leads_out)) {
-      const auto worst = std::max_element(origins.constants.begin(), origins.constants.end(), [](auto a, auto b) {
-        return std::pair(leads_out(a), a.size()) < std::pair(leads_out(b), b.size());
-      });
+    const std::string_view what = reads(op) ? "reads" : "writes";
+    const bool is_given = all.is_given || !all.arguments.empty();
+    const bool is_chosen = part == Part::kHead && !is_given && !all.is_unknown && !all.constants.empty();
+    const auto climbs = [](std::string_view text) { return text.find("..") != std::string_view::npos; };
+    std::string_view worst;
+    for (const std::string_view text : all.constants)
+      if ((is_chosen && text.size() > worst.size()) || climbs(text)) worst = text;
+    const auto out = std::find_if(head.constants.begin(), head.constants.end(), leads_out);
+    if (out != head.constants.end()) worst = *out;
+    if (is_chosen || !worst.empty()) {
       add(Verdict::kMalicious, scope, node,
-          text("the operator {} {} a file that the graph chooses: '{}'", op.name, what, *worst));
+          text("the operator {} {} a file that the graph chooses: '{}'", op.name, what, worst));
     } else if (op.effect != Effect::kOwnPath && node.op == op.name) {
       add(Verdict::kCode, scope, node, text("the operator {} {} a file that is named when the graph runs", op.name, what));
-    } else if (op.effect == Effect::kOwnPath && (origins.is_unknown || !is_given)) {
+    } else if (op.effect == Effect::kOwnPath &&
+               (all.is_unknown || !head.constants.empty() || (part == Part::kHead && !is_given))) {
       add(Verdict::kCode, scope, node, text("the operator {} {} a file whose name the graph works out", op.name, what));
     }
   }
 
+  static bool reads(const Op& op) {
+    return op.effect == Effect::kReads || op.name.find("Restore") != std::string_view::npos ||
+           op.name.starts_with("Initialize");
+  }
+
   using Place = std::pair<std::size_t, std::string_view>;  // scope, node
 
-  Origins trace(std::size_t scope, std::string_view from) {
+  Origins trace(std::size_t scope, std::string_view from, const Op& op, Part part) {
+    const bool takes_assets = reads(op) && op.name.find("Restore") == std::string_view::npos;
     Origins origins;
     std::set<Place> met;
     std::vector<Place> waiting = {{scope, from}};
@@ -248,10 +323,10 @@ class Judge {
       if (++steps_ > kMostSteps) return {.is_unknown = true};
       const auto found = nodes_[place.first].find(place.second);
       if (found != nodes_[place.first].end()) {
-        if (place.first == 0 && assets_.contains(place.second)) {
+        if (takes_assets && place.first == 0 && assets_.contains(place.second)) {
           origins.is_given = true;  // by the loader: a file of the folder
         } else {
-          pass(place.first, *found->second, origins, waiting);
+          pass(place.first, *found->second, part, origins, waiting);
         }
         continue;
       }
@@ -266,38 +341,59 @@ class Judge {
     return origins;
   }
 
-  // From a node to what its value is made of.
-  void pass(std::size_t scope, const Node& node, Origins& origins, std::vector<Place>& waiting) {
-    if (node.constant) {
-      const std::vector<std::string>& texts = texts_of(node);
-      origins.constants.insert(origins.constants.end(), texts.begin(), texts.end());
-      steps_ += texts.size();
+  // From a node to what its value is made of, or begins with.
+  void pass(std::size_t scope, const Node& node, Part part, Origins& origins, std::vector<Place>& waiting) {
+    if (node.constant && is_text(*node.constant)) take_texts(node, origins);
+    for (const auto& [key, value] : node.texts) {
+      if (!is_among(kParts, key) || (part == Part::kHead && key == "separator")) continue;
+      origins.constants.emplace_back(value);
+      if (value.size() == kLongestText || value.ends_with('.')) origins.is_unknown = true;
     }
-    for (const auto& [key, value] : node.texts)
-      if (is_among(kParts, key)) origins.constants.emplace_back(value);
+    for (const std::string& key : node.open)
+      if (is_among(kParts, key)) origins.is_unknown = true;
+    if (const auto* const values = assigned(scope, node)) {
+      for (const std::string_view value : *values) waiting.emplace_back(scope, value);
+      return;
+    }
     bool is_call = false;
     for_each_called(node, [&](std::size_t called) {
       is_call = true;
       for (const std::string& value : graph_.scopes[called].returns) waiting.emplace_back(called, node_of(value));
     });
-    if (is_placeholder(node)) {
+    // A placeholder's default is for whoever gives it nothing: nobody gives a function's anything.
+    if (is_placeholder(node) && scope == 0) {
       origins.is_given = true;
-    } else if (!is_call && !is_among(kCarriers, node.op)) {
+      if (part == Part::kHead) return;
+    } else if (!is_call && !is_placeholder(node) && !is_among(kCarriers, node.op)) {
       origins.is_unknown = true;
     }
-    for (const std::string& input : node.inputs) waiting.emplace_back(scope, node_of(input));
+    for (const std::string& input : part == Part::kHead ? leading(node) : std::span<const std::string>(node.inputs))
+      waiting.emplace_back(scope, node_of(input));
+  }
+
+  // What cannot be read, or could make ".." with what it is joined to, is not known.
+  void take_texts(const Node& node, Origins& origins) {
+    const auto [known, is_new] = texts_.try_emplace(&node);
+    if (is_new) known->second = read_texts(*node.constant);
+    if (!known->second) {
+      origins.is_unknown = true;
+      return;
+    }
+    const std::vector<std::string>& texts = *known->second;
+    origins.constants.insert(origins.constants.end(), texts.begin(), texts.end());
+    if (std::any_of(texts.begin(), texts.end(), [](const std::string& text) { return text.ends_with('.'); }))
+      origins.is_unknown = true;
+    steps_ += texts.size();
   }
 
   // The texts of a constant, each once where it is repeated.
-  const std::vector<std::string>& texts_of(const Node& node) {
-    const auto [known, is_new] = texts_.try_emplace(&node);
-    std::vector<std::string>& texts = known->second;
-    if (!is_new || !is_text(*node.constant)) return texts;
-    const auto tensor = read_tensorflow_tensor(ProtoReader(*node.constant), std::nullopt, limits_);
-    if (!tensor || tensor->bytes() > (1u << 20)) return texts;
+  std::optional<std::vector<std::string>> read_texts(const Blob& constant) {
+    const auto tensor = read_tensorflow_tensor(ProtoReader(constant), std::nullopt, limits_);
+    if (!tensor || tensor->bytes() > (1u << 20)) return std::nullopt;
     const auto bytes = tensor->read_bytes();
-    if (!bytes) return texts;
+    if (!bytes) return std::nullopt;
     steps_ += bytes->size() / 64;
+    std::vector<std::string> texts;
     for (auto rest = bytes->span(); rest.size() >= 8;) {
       const auto size = static_cast<std::size_t>(load_le<std::uint64_t>(rest.data()));
       if (size > rest.size() - 8) break;
@@ -319,12 +415,13 @@ class Judge {
   std::string_view where_;
   const Limits& limits_;
   Findings& findings_;
-  std::vector<std::map<std::string_view, const Node*>> nodes_;  // by scope and name
-  std::map<std::string_view, std::size_t> by_name_;             // scopes
-  std::set<std::string_view> assets_;                           // nodes of the graph itself
+  std::vector<std::map<std::string_view, const Node*>> nodes_;           // by scope and name
+  std::map<std::string_view, std::size_t> by_name_;                      // scopes
+  std::map<std::string_view, std::vector<std::string_view>> variables_;  // by node: what is assigned
+  std::set<std::string_view> assets_;                                    // nodes of the graph itself
   std::map<std::size_t, std::vector<std::pair<std::size_t, const Node*>>> callers_;
   std::map<std::pair<std::size_t, std::size_t>, std::vector<const Node*>> captured_;  // by function and argument
-  std::map<const Node*, std::vector<std::string>> texts_;
+  std::map<const Node*, std::optional<std::vector<std::string>>> texts_;
   std::set<Sink> seen_;
   std::deque<Sink> waiting_;
   std::uint64_t steps_ = 0;

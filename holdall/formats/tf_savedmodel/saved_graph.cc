@@ -1,5 +1,6 @@
 #include "holdall/formats/tf_savedmodel/saved_graph.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -65,8 +66,8 @@ class GraphReader {
     return &list.emplace_back();
   }
 
-  Status take(std::string& into, const ProtoReader& whole) {
-    const std::uint64_t size = whole.whole().size();
+  Status take(std::string& into, const ProtoReader& whole, std::uint64_t most = ~std::uint64_t{0}) {
+    const std::uint64_t size = std::min(most, whole.whole().size());
     HOLDALL_TRY(charge(size));
     HOLDALL_ASSIGN(into, whole.text({0, ProtoWire::kBytes, size, 0, 0}, size));
     return {};
@@ -195,30 +196,58 @@ class GraphReader {
     return {};
   }
 
+  // The key may stand behind its value.
   Status attribute(ProtoReader& message, Node& node) {
     std::string key;
+    ProtoReader ahead = message;
+    HOLDALL_TRY(take_from(ahead, 1, key));
     return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
-      if (number == 1) return take(key, part);
       if (number != 2) return {};
       return each_part(part, [&](std::uint32_t kind, ProtoReader& value) -> Status {
-        if (kind == 8 && key == "value") node.constant = value.whole();
-        if (kind == 2 && value.whole().size() <= kMostText) {
+        if (kind == 8 && key == "value") {
+          // What readers of protobuf would merge is nothing that TensorFlow writes.
+          if (node.constant) return value.fault(text("a second value of the constant '{}'", node.name));
+          node.constant = value.whole();
+        }
+        if (kind == 9) {
+          HOLDALL_ASSIGN(std::string* const open, add(node.open));
+          *open = key;
+          return {};
+        }
+        if (kind == 2) {
           HOLDALL_ASSIGN(auto* const text, add(node.texts));
           text->first = key;
-          return take(text->second, value);
+          return take(text->second, value, kLongestText);
         }
-        if (kind == 10) return function_name(value, node);
-        if (kind != 1) return {};
-        return each_part(value, [&](std::uint32_t of_list, ProtoReader& item) -> Status {
-          return of_list == 9 ? function_name(item, node) : Status();
-        });
+        return functions(kind, value, node, 0);
       });
     });
   }
 
-  Status function_name(ProtoReader& value, Node& node) {
-    HOLDALL_ASSIGN(std::string* const name, add(node.functions));
-    return take_from(value, 1, *name);
+  // Of a field of an AttrValue: functions, and those that their own attributes name.
+  Status functions(std::uint32_t kind, ProtoReader& value, Node& node, std::uint32_t depth) {
+    if (depth > limits_.depth) return over_limit(text("functions nest deeper than {} levels", limits_.depth));
+    if (kind == 10) return function_named(value, node, depth);
+    if (kind != 1) return {};
+    return each_part(value, [&](std::uint32_t of_list, ProtoReader& item) -> Status {
+      return of_list == 9 ? function_named(item, node, depth) : Status();
+    });
+  }
+
+  Status function_named(ProtoReader& value, Node& node, std::uint32_t depth) {
+    std::string name;
+    HOLDALL_TRY(each_part(value, [&](std::uint32_t number, ProtoReader& part) -> Status {
+      if (number == 1) return take(name, part);
+      if (number != 2) return {};
+      return each_part(part, [&](std::uint32_t of_entry, ProtoReader& attribute) -> Status {
+        if (of_entry != 2) return {};
+        return each_part(attribute,
+                         [&](std::uint32_t kind, ProtoReader& inner) { return functions(kind, inner, node, depth + 1); });
+      });
+    }));
+    HOLDALL_ASSIGN(std::string* const made, add(node.functions));
+    *made = std::move(name);
+    return {};
   }
 
   Status signature(ProtoReader& message, MetaGraph& graph) {
@@ -252,7 +281,6 @@ class GraphReader {
     });
   }
 
-  static constexpr std::uint64_t kMostText = 1u << 16;  // longer attributes are data
   const Limits& limits_;
   std::uint64_t nodes_ = 0, taken_ = 0;
 };

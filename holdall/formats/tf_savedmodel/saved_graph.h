@@ -8,8 +8,9 @@
 //                                      concrete_functions = 2 { key = 1, value = 2 { bound_inputs = 2 } } } } }
 //   GraphDef { node = 1 NodeDef, library = 2 { function = 1 { signature = 1 { name = 1, input_arg = 2 { name = 1,
 //                                      number_attr = 5, type_list_attr = 6 } }, node_def = 3, ret = 4 { value = 2 } } } }
-//   NodeDef { name = 1, op = 2, input = 3, attr = 5 { key = 1, value = 2 { list = 1 { func = 9 }, s = 2, tensor = 8,
-//                                      func = 10 { name = 1 } } } }
+//   NodeDef { name = 1, op = 2, input = 3, attr = 5 { key = 1, value = 2 AttrValue } }
+//   AttrValue { list = 1 { func = 9 }, s = 2, tensor = 8, placeholder = 9, func = 10 { name = 1, attr = 2 { value = 2 AttrValue
+//   } } }
 // Specification: saved_model.proto, meta_graph.proto, graph.proto, function.proto, node_def.proto, attr_value.proto,
 // saved_object_graph.proto of TensorFlow.
 //
@@ -25,11 +26,14 @@
 
 namespace holdall::tf_savedmodel {
 
+inline constexpr std::uint64_t kLongestText = 1u << 16;  // longer attributes are data
+
 struct Node {
   std::string name, op;
   std::vector<std::string> inputs = {};
-  std::vector<std::pair<std::string, std::string>> texts = {};  // attributes that are texts
-  std::vector<std::string> functions = {};                      // attributes that are functions
+  std::vector<std::pair<std::string, std::string>> texts = {};  // attributes that are texts, cut to kLongestText
+  std::vector<std::string> open = {};                           // attributes that whoever calls the function sets
+  std::vector<std::string> functions = {};                      // attributes that are functions, and those of these
   std::optional<Blob> constant = {};                            // the TensorProto of a constant
 };
 

@@ -215,7 +215,7 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   for (const MetaGraph& graph : file->graphs) {
     for (const Asset& asset : graph.assets) {
       const std::string name = "assets/" + asset.file;
-      if (!is_contained(name)) {
+      if (!is_contained(asset.file)) {
         faults.list.push_back({file->graph->name(), std::nullopt, text("the asset '{}' leads out of the folder", asset.file)});
       } else if (!bundle.has(name)) {
         faults.list.push_back({file->graph->name(), std::nullopt, text("the asset '{}' is missing", name)});
@@ -261,7 +261,14 @@ Status judge_keras(const Bundle& bundle, const Context& context, Findings& findi
 
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const auto file, opened(bundle, context.limits));
-  for (const MetaGraph& graph : file->graphs) judge_graph(graph, file->graph->name(), context.limits, findings);
+  for (const MetaGraph& graph : file->graphs) {
+    judge_graph(graph, file->graph->name(), context.limits, findings);
+    for (const Asset& asset : graph.assets) {
+      if (is_contained(asset.file)) continue;
+      findings.push_back({Verdict::kMalicious, "tensorflow-asset", file->graph->name(),
+                          text("the asset '{}' is a file outside the folder", asset.file)});
+    }
+  }
   HOLDALL_TRY(judge_keras(bundle, context, findings));
   auto model = FolderReader(bundle, context).run(*file);
   return model ? Status() : Status(std::move(model).error());

@@ -175,6 +175,131 @@ TEST(TfSavedModel, APathThatIsWorkedOutIsNotTakenForTheLoaders) {
   EXPECT_THAT(judged(graph_of({saver, constant("tail", "_temp/part"), joined, save})), IsEmpty());
 }
 
+TEST(TfSavedModel, APathThatBeginsWithTheGraphsOwnTextIsNotTakenForTheLoaders) {
+  const Node saver = {.name = "saver", .op = "Placeholder"};
+  const Node save = {.name = "s", .op = "SaveV2", .inputs = {"path", "names"}};
+  for (const Node& path : {Node{.name = "path", .op = "Select", .inputs = {"test", "saver", "own"}},
+                           Node{.name = "path", .op = "StringJoin", .inputs = {"own", "saver"}},
+                           Node{.name = "path", .op = "Merge", .inputs = {"saver", "own"}}}) {
+    const Findings findings = judged(graph_of({saver, constant("own", "models.py"), path, save}));
+    ASSERT_EQ(findings.size(), 1u) << path.op;
+    EXPECT_EQ(findings[0].severity, Verdict::kCode) << path.op;
+  }
+  // Behind what the loader gives, a slash leads nowhere else, nor does what a text is compared with.
+  const Node joined = {.name = "path", .op = "StringJoin", .inputs = {"saver", "tail"}, .texts = {{"separator", "/"}}};
+  EXPECT_THAT(judged(graph_of({saver, constant("tail", "/part"), joined, save})), IsEmpty());
+  EXPECT_THAT(judged(graph_of({saver, constant("tail", "/../../etc"), joined, save})),
+              ElementsAre(::testing::Field(&Finding::severity, Verdict::kMalicious)));
+  const Node dots = {.name = "path", .op = "StringJoin", .inputs = {"saver", "dot", "tail"}};
+  EXPECT_THAT(judged(graph_of({saver, constant("dot", "x/."), constant("tail", "./part"), dots, save})),
+              ElementsAre(::testing::Field(&Finding::severity, Verdict::kCode)));
+  MetaGraph tail = graph_of({saver,
+                             constant("tail", "_temp/part"),
+                             {.name = "c", .op = "StatefulPartitionedCall", .inputs = {"saver", "tail"}, .functions = {"f"}}});
+  tail.scopes.push_back({"f", {"a", "b"}, {{.name = "path", .op = "StringJoin", .inputs = {"a", "b"}}, save}});
+  EXPECT_THAT(judged(tail), IsEmpty());
+}
+
+TEST(TfSavedModel, APlaceholderInAFunctionIsItsDefault) {
+  const Node path = {.name = "path", .op = "PlaceholderWithDefault", .inputs = {"own"}};
+  const Node save = {.name = "s", .op = "SaveV2", .inputs = {"path", "names"}};
+  EXPECT_THAT(judged(graph_of({constant("own", "model"), path, save})), IsEmpty());
+  MetaGraph graph = graph_of({});
+  graph.scopes.push_back({"f", {}, {constant("own", "model"), path, save}});
+  EXPECT_THAT(judged(graph), ElementsAre(::testing::Field(&Finding::severity, Verdict::kMalicious)));
+}
+
+TEST(TfSavedModel, TextsThatCannotBeReadAreNotTakenForHarmless) {
+  const Node saver = {.name = "saver", .op = "Placeholder"};
+  const Node joined = {.name = "path", .op = "StringJoin", .inputs = {"saver", "tail"}};
+  const Node save = {.name = "s", .op = "SaveV2", .inputs = {"path", "names"}};
+  const std::string packed = ProtoWriter().varint(1, 7).bytes(4, "\x06/../..").take();
+  const std::string large = ProtoWriter().varint(1, 7).bytes(8, std::string(1 << 20, '/')).take();
+  const std::string twice = ProtoWriter().varint(1, 1).varint(1, 7).bytes(8, "/../x").take();
+  for (const std::string& proto : {packed, large, twice}) {
+    const Node tail = {.name = "tail", .op = "Const", .constant = Blob::memory(Bytes::copy(proto), "c")};
+    EXPECT_EQ(judged(graph_of({saver, tail, joined, save})).size(), 1u);
+  }
+}
+
+TEST(TfSavedModel, APathThatAVariableKeepsIsWhatWasAssignedToIt) {
+  const Node variable = {.name = "v", .op = "VarHandleOp", .texts = {{"shared_name", "Variable"}}};
+  const Node assign = {.name = "a", .op = "AssignVariableOp", .inputs = {"v", "given"}};
+  const Node read = {.name = "r", .op = "ReadVariableOp", .inputs = {"v", "^a"}};
+  const Node table = {.name = "t", .op = "InitializeTableFromTextFileV2", .inputs = {"table", "r"}};
+  const std::vector<Node> all = {{.name = "given", .op = "Placeholder"}, variable, assign, read, table};
+  EXPECT_THAT(judged(graph_of(all)), IsEmpty());
+  // Restored from a checkpoint, assigned twice, reached by another handle, or from a function.
+  for (const Node& more : {Node{.name = "c", .op = "StatefulPartitionedCall", .inputs = {"prefix", "v"}},
+                           Node{.name = "b", .op = "AssignVariableOp", .inputs = {"v", "elsewhere"}},
+                           Node{.name = "Variable", .op = "VarHandleOp"}}) {
+    std::vector<Node> nodes = all;
+    nodes.push_back(more);
+    EXPECT_THAT(judged(graph_of(nodes)), ElementsAre(::testing::Field(&Finding::severity, Verdict::kCode))) << more.name;
+  }
+  MetaGraph graph = graph_of(all);
+  graph.scopes.push_back({"f", {}, {variable}});
+  EXPECT_EQ(judged(graph).size(), 1u);
+}
+
+TEST(TfSavedModel, AnAssetIsNotWrittenTo) {
+  MetaGraph graph = graph_of({constant("path", "/etc/x"), {.name = "s", .op = "SaveV2", .inputs = {"path", "names"}}});
+  graph.assets = {{"words.txt", "path:0"}};
+  EXPECT_THAT(judged(graph), ElementsAre(::testing::Field(&Finding::severity, Verdict::kMalicious)));
+}
+
+ProtoWriter entry(std::string_view key, const ProtoWriter& value) { return ProtoWriter().bytes(1, key).message(2, value); }
+
+// Of saved_model.pb with one node, and a function beside it.
+Findings judged_file(const ProtoWriter& node, const ProtoWriter& function = {}) {
+  const ProtoWriter graph = ProtoWriter().message(1, node).message(2, ProtoWriter().message(1, function));
+  const std::string file = ProtoWriter().varint(1, 1).message(2, ProtoWriter().message(2, graph)).take();
+  const auto graphs = tf_savedmodel::read_saved_graph(Blob::memory(Bytes::copy(file), "f"), {});
+  EXPECT_TRUE(graphs) << graphs.error().to_string();
+  return graphs ? judged(graphs->front()) : Findings();
+}
+
+TEST(TfSavedModel, AnAttributeIsJudgedHoweverItIsSpelled) {
+  const ProtoWriter print = ProtoWriter().bytes(1, "p").bytes(2, "PrintV2").bytes(3, "x");
+  const auto file = [](const std::string& path) { return ProtoWriter().bytes(2, "file://" + path); };
+  const ProtoWriter backwards = ProtoWriter().message(2, file("/etc/x")).bytes(1, "output_stream");
+  const ProtoWriter open = entry("output_stream", ProtoWriter().bytes(9, "stream"));
+  for (const ProtoWriter& attribute : {entry("output_stream", file("/etc/x")), backwards, open,
+                                       entry("output_stream", file(std::string(1 << 17, '/') + "etc/x"))})
+    EXPECT_EQ(judged_file(ProtoWriter(print).message(5, attribute)).size(), 1u);
+}
+
+TEST(TfSavedModel, AFunctionIsReachedThroughAttributesOfFunctions) {
+  const ProtoWriter inner = entry("f", ProtoWriter().message(10, ProtoWriter().bytes(1, "save")));
+  const ProtoWriter outer = ProtoWriter().message(10, ProtoWriter().bytes(1, "SymbolicGradient").message(2, inner));
+  const ProtoWriter call =
+      ProtoWriter().bytes(1, "c").bytes(2, "StatefulPartitionedCall").bytes(3, "p").message(5, entry("f", outer));
+  const ProtoWriter save = ProtoWriter().bytes(1, "s").bytes(2, "SaveV2").bytes(3, "prefix");
+  const ProtoWriter signature = ProtoWriter().bytes(1, "save").message(2, ProtoWriter().bytes(1, "prefix"));
+  EXPECT_EQ(judged_file(call, ProtoWriter().message(1, signature).message(3, save)).size(), 1u);
+}
+
+TEST(TfSavedModel, AConstantWithTwoValuesIsCorrupt) {
+  const ProtoWriter value = ProtoWriter().message(8, ProtoWriter().varint(1, 7).bytes(8, "/etc/x")).message(8, ProtoWriter());
+  const ProtoWriter node = ProtoWriter().bytes(1, "c").bytes(2, "Const").message(5, entry("value", value));
+  const std::string file =
+      ProtoWriter().varint(1, 1).message(2, ProtoWriter().message(2, ProtoWriter().message(1, node))).take();
+  const auto graphs = tf_savedmodel::read_saved_graph(Blob::memory(Bytes::copy(file), "f"), {});
+  ASSERT_FALSE(graphs);
+  EXPECT_EQ(graphs.error().code(), Code::kCorrupt);
+}
+
+TEST(TfSavedModel, AnAssetOutsideTheFolderIsMalicious) {
+  const Scratch scratch;
+  fs::create_directory(scratch / "m");
+  for (const char* name : {"../../x", "/etc/passwd"}) {
+    const ProtoWriter asset = ProtoWriter().message(1, ProtoWriter().bytes(1, "path:0")).bytes(2, name);
+    std::ofstream(scratch / "m/saved_model.pb", std::ios::binary)
+        << ProtoWriter().varint(1, 1).message(2, ProtoWriter().message(6, asset)).take();
+    EXPECT_THAT(acts(scratch / "m"), ElementsAre(::testing::Field(&Finding::severity, Verdict::kMalicious))) << name;
+  }
+}
+
 TEST(TfSavedModel, AnAssetIsReadFromTheFolder) {
   const Node table = {.name = "t", .op = "InitializeTableFromTextFileV2", .inputs = {"table", "path"}};
   MetaGraph graph = graph_of({constant("path", "/srv/words.txt"), table});
