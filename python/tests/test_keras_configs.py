@@ -292,3 +292,51 @@ def test_importing_holdall_keras_imports_no_keras():
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": "tensorflow"})
     with pytest.raises(AttributeError, match="nonsense"):
         getattr(holdall.keras, "nonsense")  # noqa: B009
+
+
+@pytest.fixture
+def graph(keras, tmp_path):
+    entry = keras.Input((4,), name="entry")
+    keras.Model(entry, keras.layers.Dense(2, name="d")(keras.layers.RepeatVector(3, name="r")(entry))).save(tmp_path / "graph.keras")
+    return tmp_path / "graph.keras"
+
+
+def test_a_layer_is_not_called_with_values_of_the_config(keras, graph, tmp_path):
+    values = {"class_name": "__tensor__", "config": {"value": [[1.0]], "dtype": "float32"}}
+    hidden = {"class_name": "Dense", "config": {"units": {"class_name": "__keras_tensor__", "config": {}}}}
+
+    def change(config):
+        layer = layer_of(config, 1)
+        config["config"]["layers"].append({**layer, "name": "big", "config": {**layer["config"], "name": "big", "n": 1 << 33}})
+        config["config"]["layers"][-1]["inbound_nodes"] = [{"args": [values], "kwargs": {"mask": hidden}}]
+
+    edited(graph, tmp_path / "c.keras", change)
+    with pytest.raises(holdall.CorruptError, match="big called with no layer's output"):
+        holdall.keras.load(tmp_path / "c.keras")
+
+
+def test_an_array_of_a_config_has_numbers(keras, graph, tmp_path):
+    wide = {"class_name": "__numpy__", "config": {"value": [0], "dtype": "S4000000000"}}
+    edited(graph, tmp_path / "c.keras", lambda config: layer_of(config, 2)["inbound_nodes"][0]["kwargs"].update(mask=wide))
+    with pytest.raises(holdall.LimitError, match="S4000000000"):
+        holdall.keras.load(tmp_path / "c.keras")
+
+
+def test_a_config_that_nests_without_end_is_corrupt(keras, graph, tmp_path):
+    def change(config):
+        for _ in range(300):
+            layer_of(config, 2)["config"]["kernel_initializer"] = {"a": layer_of(config, 2)["config"]["kernel_initializer"]}
+
+    edited(graph, tmp_path / "c.keras", change)
+    with pytest.raises(holdall.CorruptError, match="nests deeper than 200 levels"):
+        holdall.keras.load(tmp_path / "c.keras")
+
+
+def test_what_keras_cannot_build_is_the_files_fault_whatever_it_raises(keras, tmp_path):
+    path = tmp_path / "m.h5"
+    config = {"name": "f", "layers": [], "input_layers": [["x", 0, 0]], "output_layers": [["x", 0, 0]]}
+    with h5py.File(path, "w") as file:  # a RuntimeError
+        file.attrs.update({"model_config": json.dumps({"class_name": "Functional", "config": config}), "keras_version": "2.11.0", "backend": "tensorflow"})
+        file.create_group("model_weights").attrs["layer_names"] = []
+    with pytest.raises(holdall.CorruptError, match="Keras cannot build"):
+        holdall.keras.load(path)

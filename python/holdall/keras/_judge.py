@@ -17,8 +17,8 @@ from keras.src.saving.keras_saveable import KerasSaveable
 from .._build import Trusted, named
 from ..errors import CorruptError, UnsafeError
 
-#: A config nests no deeper.
-_DEEPEST = 500
+#: A config nests no deeper: what copies and builds it goes by Python's own calls, some for each level.
+_DEEPEST = 200
 _PLAIN = frozenset(("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"))
 # Classes whose config is code, or names files and modules that are run.
 _CODE = frozenset(("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"))
@@ -80,6 +80,12 @@ def nodes(config: Any, path: str = "") -> Iterator[dict[str, Any]]:
             return
         level = below
     raise CorruptError(f"the config nests deeper than {_DEEPEST} levels", path=path)
+
+
+def check_depth(config: Any, path: str) -> None:
+    """Raises CorruptError as nodes() does, before anything is copied."""
+    for _ in nodes(config, path):
+        pass
 
 
 def findings(config: Any, known: Known, path: str) -> Findings:

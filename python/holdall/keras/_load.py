@@ -14,7 +14,7 @@ from keras.src.saving import object_registration, serialization_lib
 
 from .. import _model
 from .._build import Trusted
-from ..errors import CorruptError, Error, HoldallWarning, UnsupportedError
+from ..errors import CorruptError, Error, HoldallWarning, LimitError, UnsupportedError
 from . import _bounds, _file, _into, _judge, _mend, _optimizer, _placeholder, _reading
 
 
@@ -42,6 +42,8 @@ def load(
     if file.config is None:
         raise UnsupportedError("the file has weights and no architecture: load_into() puts them into a model of yours", path=name)
     known = _judge.Known(trusted, custom_objects)
+    for part in (file.config, file.training):
+        _judge.check_depth(part, name)
     config, said = _mend.mended(copy.deepcopy(file.config), known, name, file.major)
     training = None
     if compile and file.training is not None:
@@ -77,9 +79,11 @@ def _building(known: _judge.Known, path: str) -> Iterator[None]:
     try:
         with scope, serialization_lib.SafeModeScope("Lambda" not in known.code):
             yield
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, NotImplementedError) as error:
-        if isinstance(error, Error):
-            raise
+    except (Error, Warning):
+        raise
+    except (MemoryError, RecursionError) as error:
+        raise LimitError(f"what the file says takes more memory, or nests deeper, than there is room for: {_short(error)}", path=path) from error
+    except Exception as error:  # TensorFlow's are of no other class
         raise CorruptError(f"Keras cannot build what the file says: {_short(error)}", path=path) from error
 
 
