@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/keras_config.h"
 #include "holdall/formats/tensorflow_types.h"
 #include "holdall/formats/tf_savedmodel/graph_acts.h"
 
@@ -234,11 +235,13 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   return {};
 }
 
-// Lambda layers are functions in the file, which Keras makes of it.
+// What Keras wrote of its layers. Classes that it does not have come back from the graph; what it would import, and what is
+// code in the file, is told.
 Status judge_keras(const Bundle& bundle, const Context& context, Findings& findings) {
   if (!bundle.has(kKerasFile)) return {};
   HOLDALL_ASSIGN(SourceRef source, bundle.open_part(kKerasFile));
   HOLDALL_ASSIGN(const std::vector<KerasNode> nodes, read_keras_nodes(Blob(std::move(source)), context.limits));
+  Findings found;
   for (const KerasNode& node : nodes) {
     Arena arena;
     JsonOptions options;
@@ -246,16 +249,14 @@ Status judge_keras(const Bundle& bundle, const Context& context, Findings& findi
     options.value_bytes = context.limits.value_bytes;
     const auto json = parse_json(arena, node.metadata, options);
     const std::string where = text("{}/{}: {}", bundle.path(), kKerasFile, node.path);
-    if (!json) {
-      findings.push_back({Verdict::kUnreadable, "keras-metadata", where, "what Keras wrote of a layer is no sound JSON"});
-      continue;
-    }
-    for (NodeId id = 0; id < arena.size(); ++id) {
-      if (arena.at(id).find_string("class_name") != "Lambda") continue;
-      findings.push_back({Verdict::kCode, "keras-lambda", where, "a Lambda layer, whose function Keras makes of the file"});
-      break;
+    if (json) {
+      judge_keras_config(arena.at(*json), where, found);
+    } else {
+      found.push_back({Verdict::kUnreadable, "keras-metadata", where, "what Keras wrote of a layer is no sound JSON"});
     }
   }
+  for (Finding& finding : found)
+    if (finding.rule != "keras-custom") findings.push_back(std::move(finding));
   return {};
 }
 

@@ -438,6 +438,24 @@ TEST(TfSavedModel, VariablesAreNotWrittenWithoutTheirObjectGraph) {
   EXPECT_THAT(plan.error().message(), HasSubstr("object_graph"));
 }
 
+TEST(TfSavedModel, WhatKerasWouldImportForALayerIsTold) {
+  for (const auto& [json, rule] :
+       {std::pair(R"({"class_name":"Dense","module":"keras.layers","build_input_shape":{"class_name":"TensorShape"}})", ""),
+        std::pair(R"({"class_name":"Mine","config":{"units":3}})", ""),
+        std::pair(R"({"class_name":"Mine","module":"mine.layers","config":{}})", "keras-import"),
+        std::pair(R"({"layers":[{"class_name":"Lambda","config":{}}]})", "keras-lambda"), std::pair("{", "keras-metadata")}) {
+    const Scratch scratch;
+    fs::copy(kData + "module", scratch / "m", fs::copy_options::recursive);
+    const auto node = ProtoWriter().bytes(2, "root.layer").bytes(4, "_tf_keras_layer").bytes(5, json);
+    std::ofstream(scratch / "m/keras_metadata.pb", std::ios::binary) << ProtoWriter().message(1, node).text();
+    const Findings findings = acts(scratch / "m");
+    ASSERT_EQ(findings.size(), *rule == '\0' ? 0u : 1u) << json;
+    if (!findings.empty()) {
+      EXPECT_EQ(findings[0].rule, rule) << json;
+    }
+  }
+}
+
 TEST(TfSavedModel, ATreeFromElsewhereHasNoGraphToBeWrittenWith) {
   ModelBuilder builder;
   const auto plan = k_tf_savedmodel_format.plan(*std::move(builder).named({}), {});
