@@ -247,12 +247,6 @@ Inflater::Stop Inflater::stored(Bits& bits, const InflateInput& input, InflateOu
   return input.is_last ? Stop::kTruncated : Stop::kInput;
 }
 
-Inflater::Stop Inflater::codes(Bits& bits, const InflateInput& input, InflateOutput& output) noexcept {
-  if (input.end - bits.next > kFastInput) return fast_codes(bits, input.end - kFastInput, output);
-  if (!input.is_last) return Stop::kInput;
-  return last_code(bits, input, output);
-}
-
 // The loop where the time goes: whatever it needs is in variables of its own, and the next look-up is begun before a copy.
 // Literals of up to three look-ups, or a copy, in each turn: 56 bits are enough for two look-ups of literals and a length, and
 // for a distance and one look-up.
@@ -347,6 +341,12 @@ Inflater::Stop Inflater::last_code(Bits& bits, const InflateInput& input, Inflat
   bits = b;
   output.next = out;
   return is_end ? end_of_block() : stop;
+}
+
+Inflater::Stop Inflater::codes(Bits& bits, const InflateInput& input, InflateOutput& output) noexcept {
+  if (input.end - bits.next > kFastInput) return fast_codes(bits, input.end - kFastInput, output);
+  if (!input.is_last) return Stop::kInput;
+  return last_code(bits, input, output);
 }
 
 Inflater::Stop Inflater::damaged(const char* what) noexcept {
