@@ -93,6 +93,14 @@ bool is_in(const Range& range, std::string_view text) noexcept {
   return std::find(std::begin(range), std::end(range), text) != std::end(range);
 }
 
+// Keras 2.11 to 2.15 registered its own optimizers as everybody's classes are, and .h5 files of it say so.
+constexpr std::string_view kOptimizers[] = {"Adadelta", "Adafactor", "Adagrad", "Adam",    "AdamW", "Adamax",
+                                            "Ftrl",     "Lion",      "Nadam",   "RMSprop", "SGD"};
+
+bool is_own_optimizer(std::string_view name) noexcept {
+  return name.starts_with("Custom>") && is_in(kOptimizers, name.substr(std::string_view("Custom>").size()));
+}
+
 std::optional<Verdict> verdict_of_class(std::string_view name) noexcept {
   const auto found = std::lower_bound(std::begin(kClasses), std::end(kClasses), name,
                                       [](const ClassRow& row, std::string_view wanted) { return row.name < wanted; });
@@ -165,7 +173,7 @@ class Judge {
       return tell(Verdict::kCode, "keras-lambda", path, "it runs Python code that the file holds (Lambda)");
     }
     if (*name == "function") return function(dict, module, path);
-    if (*name == "TFOpLambda" || *name == "TensorFlowOpLayer") {
+    if (*name == "TFOpLambda" || *name == "SlicingOpLambda" || *name == "TensorFlowOpLayer") {
       const auto called = dict.find("config").find_string("function");
       if (called && only_computes(*called)) return;
       return tell(Verdict::kCode, "keras-class", path,
@@ -176,6 +184,7 @@ class Judge {
 
   void class_named(std::string_view name, std::string_view module, std::string_view registered, const std::string& path) {
     const auto part = keras_part(module);
+    if (module.empty() && is_own_optimizer(name)) return;
     const auto known = verdict_of_class(name);
     if (part && known) {
       if (*known != Verdict::kInert) tell(*known, "keras-class", path, text("its class {} runs what the file names", name));

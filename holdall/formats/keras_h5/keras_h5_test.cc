@@ -51,6 +51,12 @@ TEST(KerasH5, WeightsAreThoseThatH5pyReads) {
   }
 }
 
+TEST(KerasH5, OptimizersAndSlicesOfKeras2AreInert) {
+  for (const char* name : {"conv.h5", "graph.h5", "text.h5"}) {
+    EXPECT_TRUE(acts_of(std::string(HOLDALL_SOURCE_DIR) + "/python/tests/keras2/" + name).empty()) << name;
+  }
+}
+
 TEST(KerasH5, EveryTypeAndLayoutOfHdf5IsReadAsH5pyReadsIt) {
   std::map<std::string, Model> models;
   const auto rows = rows_of(hdf5("digests.tsv"));
