@@ -87,6 +87,7 @@ def load_into(
     if strict and bad:
         raise _mismatch(f"the file does not fit the {type(model).__name__}", report, file)
     _state.assign(file.model, pairs)
+    settle(model)
     return report
 
 
@@ -342,7 +343,7 @@ class _Source(saving_lib.H5IOStore):  # type: ignore[misc]
         state = _file.state_at(self._root, path)
         own = list(self._optimizer.variables) if path == "optimizer" and self._optimizer is not None else []
         found = _optimizer.with_rate(own, state)
-        if found is None or None not in found:
+        if found is None or (None not in found and len(found) == len(state)):
             return _file.Store(state, self._reader)
         return {str(number): keras.ops.convert_to_numpy(own[number]) if lazy is None else self._reader.read(lazy) for number, lazy in enumerate(found)}
 
@@ -386,6 +387,14 @@ def _fill_legacy(model: Any, file: _file.File) -> None:
     if not report.complete:
         raise _mismatch("the weights are not those of the architecture", report, file)
     _state.assign(file.model, pairs)
+    settle(model)
+
+
+def settle(model: Any) -> None:
+    """What layers compute of their weights once and keep: the mean and variance of a Normalization."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization | keras.layers.Discretization) and layer.built:
+            layer.finalize_state()
 
 
 class _Assets(saving_lib.DiskIOStore):  # type: ignore[misc]

@@ -198,6 +198,7 @@ def classes() -> dict[str, type]:
         for name, value in vars(module).items():
             if isinstance(value, type) and not name.startswith("_"):
                 found.setdefault(name, value)
+                found.setdefault(value.__name__, value)  # which configs have: GroupedQueryAttention is exported as GroupQueryAttention
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from ..errors import UnsupportedError
-from . import _activations, _judge, _keras_1
+from . import _activations, _judge, _keras_1, _tensorflow_ops
 
 # Arguments that Keras 3 no longer takes, by class: the value with which they say nothing. Others change what a layer computes.
 _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -28,14 +28,19 @@ _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
     }),
     "Embedding": {"input_length": ()},
     "TextVectorization": {"sparse": (False, None)},
+    "MultiHeadAttention": {"query_shape": (), "key_shape": (), "value_shape": (), "softmax_robust_masking": (False, None)},
+    **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"), {"noise_shape": (None,)}),
 }  # fmt: skip
 # Those that say nothing about what is computed, whatever they are.
 _IDLE: dict[str, tuple[str, ...]] = {
     "LSTM": ("implementation",), "GRU": ("implementation",), "SimpleRNN": ("implementation",), "ConvLSTM2D": ("implementation",),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"), ("kernel_initializer",)),
-    "Embedding": ("input_length",),
+    "Embedding": ("input_length",), "MultiHeadAttention": ("query_shape", "key_shape", "value_shape"),
 }  # fmt: skip
+# Classes that Keras 2 gave a function of one's choice, by its name alone.
+_OF_FUNCTIONS = ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper")
 _RENAMED: dict[str, dict[str, str]] = {"InputLayer": {"batch_input_shape": "batch_shape"}, "LeakyReLU": {"alpha": "negative_slope"}}
+_CALLED = {"LossScaleOptimizerV3": "LossScaleOptimizer"}
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 _OF_OPTIMIZERS = ("jit_compile", "is_legacy_optimizer", "experimental_aggregate_gradients", "schedule_decay", "dynamic", "initial_scale", "dynamic_growth_steps")
 _LEGACY = "Custom>"
@@ -81,8 +86,18 @@ def _wrapped(inner: Any) -> None:
 def _node(node: dict[str, Any], inner: dict[str, Any], major: int, ordering: str | None, said: dict[str, None], path: str) -> None:
     if node["class_name"] == "Sequential":
         _begin(inner)
+        if major < 3 and isinstance(inner.get("layers"), list):
+            _plain_names(inner, said)
     elif isinstance(inner.get("layers"), list) and "output_layers" in inner:
+        if major < 3:
+            _plain_names(inner, said)
+            _single(inner)
         _links(inner, said)
+        if major < 3:
+            _tensorflow_ops.link([layer for layer in inner["layers"] if isinstance(layer, dict)])
+    elif node["class_name"] in _tensorflow_ops.CLASSES:
+        _tensorflow_ops.mend(node, said)
+        return
     elif major == 1:
         _keras_1.mend(node, ordering, said, path)
         inner = node["config"]
@@ -108,6 +123,10 @@ def _of_keras_2(name: str, inner: dict[str, Any], said: dict[str, None]) -> None
             said[f"{name}: hard_sigmoid is that of Keras 2"] = None
     if name == "GRU":
         inner.setdefault("reset_after", False)
+    if name in _OF_FUNCTIONS and isinstance(inner.get("fn"), str):
+        inner["fn"] = {"module": "builtins", "class_name": "function", "config": inner["fn"], "registered_name": "function"}
+    if "name" in inner and inner["name"] is None:
+        del inner["name"]  # of a schedule of learning rates
 
 
 def check_theano(config: Any, path: str) -> None:
@@ -143,6 +162,50 @@ def _begin(inner: dict[str, Any]) -> None:
     dtype = next((dtype for key in ("input_dtype", "dtype") if isinstance(dtype := config.get(key), str)), "float32")
     begin = {"batch_shape": shape, "dtype": dtype, "name": f"{config.get('name', 'layer')}_input"}
     inner["layers"].insert(0, {**({"module": "keras.layers"} if "module" in first else {}), "class_name": "InputLayer", "config": begin})
+
+
+def _plain_names(inner: dict[str, Any], said: dict[str, None]) -> None:
+    """Names of layers have no "/" in Keras 3; a model of Keras 2 takes each layer's from its scope. Places where Keras 3 builds a layer when it calls it
+    need not say its shapes in Keras 2's words."""
+    layers = [layer for layer in inner["layers"] if isinstance(layer, dict)]
+    taken = {layer.get("name") or _name_of(layer) for layer in layers}
+    names: dict[str, str] = {}
+    for layer in layers:
+        if inner.get("output_layers") is not None:
+            layer.pop("build_config", None)
+        old = layer.get("name") or _name_of(layer)
+        if not isinstance(old, str) or "/" not in old:
+            continue
+        new = old.replace("/", "_")
+        while new in taken:
+            new += "_"
+        taken.add(new)
+        names[old] = new
+        if "name" in layer:
+            layer["name"] = new
+        if isinstance(config := layer.get("config"), dict) and "name" in config:
+            config["name"] = new
+    if not names:
+        return
+    said["names of layers have _ for /"] = None
+    for where in [*(layer.get("inbound_nodes") for layer in layers), inner.get("output_layers"), inner.get("input_layers")]:
+        links: list[list[Any]] = []
+        _collect(where, set(names), links, 0)
+        for link in links:
+            link[0] = names[link[0]]
+
+
+def _name_of(layer: dict[str, Any]) -> Any:
+    config = layer.get("config")
+    return config.get("name") if isinstance(config, dict) else None
+
+
+def _single(inner: dict[str, Any]) -> None:
+    """Keras 2 lists its one input and its one output, which are no lists to a caller."""
+    for key in ("input_layers", "output_layers"):
+        found = inner.get(key)
+        if isinstance(found, list) and len(found) == 1 and isinstance(found[0], list) and len(found[0]) == 3 and isinstance(found[0][0], str):
+            inner[key] = found[0]
 
 
 def _links(inner: dict[str, Any], said: dict[str, None]) -> None:
@@ -183,6 +246,8 @@ def _collect(value: Any, names: set[Any], links: list[list[Any]], level: int) ->
 def _moved(node: dict[str, Any], name: str, said: dict[str, None]) -> None:
     """Classes of Keras's own whose modules are others today."""
     module = node.get("module")
+    if name in _CALLED and _judge.class_of(node) is None:
+        node["class_name"] = name = _CALLED[name]
     if name in _CUDNN and _judge.class_of(node) is None:
         node["class_name"] = _CUDNN[name]
         node["config"].setdefault("recurrent_activation", "sigmoid")
@@ -233,6 +298,8 @@ def _arguments(name: str, inner: dict[str, Any], said: dict[str, None], path: st
         if gone not in idle and value not in neutral:
             raise UnsupportedError(f"{name}: {gone}={value!r} has no place in Keras 3", path=path)
         said[f"{name}: {gone} is gone"] = None
+    if name == "Attention" and inner.get("score_mode") == "dot":
+        del inner["score_mode"]  # the default, which Keras 3 takes for a function in .h5 files
     if name == "BatchNormalization" and isinstance(inner.get("axis"), list) and len(inner["axis"]) == 1:
         inner["axis"] = inner["axis"][0]
     if name != "InputLayer":

@@ -12,6 +12,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 import numpy
+import tensorflow
 import tf_keras as keras
 
 FOLDER = pathlib.Path(sys.argv[1])
@@ -65,5 +66,24 @@ model.compile(keras.optimizers.legacy.Adam(1e-2), "mse")
 few = x[:, 0, 0, :1].repeat(4, 1)
 model.fit(few, y[:, :1], verbose=0)
 note(model, few, "mixed.h5")
+
+given = keras.Input((6, 4))
+sequence, h, c = layers.LSTM(3, return_sequences=True, return_state=True)(layers.Dense(4, name="block/dense")(given))
+found = layers.LSTM(3, return_sequences=True)(sequence, initial_state=[h, c])
+found = layers.MultiHeadAttention(2, 3)(query=found, value=sequence) + found * 2.0
+found = 1.0 - tensorflow.concat([layers.SpatialDropout1D(0.1)(found), given], axis=-1)[:, 1:, ::2]
+found = tensorflow.nn.relu(tensorflow.reshape(found, [-1, 20]) / 3.0)
+model = keras.Model(given, layers.Dense(2)(layers.Normalization(mean=0.5, variance=2.0)(found)))
+model.compile(keras.optimizers.Nadam(1e-2), "mse")
+few = x[:, :6, 0, :1].repeat(4, 2)
+model.fit(few, y, verbose=0)
+note(model, few, "graph.h5", "graph.keras")
+
+normalized = layers.Normalization()
+normalized.adapt(few)
+model = keras.Sequential([layers.InputLayer(input_shape=(6, 4)), normalized, layers.Flatten(), layers.Dense(2)])
+model.compile(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 20)), "mse", metrics=["mae"])
+model.fit(few, y, verbose=0)
+note(model, few, "scaled.h5", "scaled.keras")
 
 (FOLDER / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
