@@ -144,6 +144,9 @@ _native\.open$:
     \from holdall._model import BinaryFile
     def open(source: str | BinaryFile, format: str = "") -> Model: ...
 
+_native\.open_to_load$:
+    def open_to_load(source: str | BinaryFile) -> Model: ...
+
 _native\.build$:
     \from collections.abc import Callable
     \from typing import Any
