@@ -21,7 +21,7 @@ def model():
     image = keras.Input((8, 8, 3), name="image")
     shared = keras.layers.Dense(5, name="shared")
     embedded = keras.layers.Embedding(11, 4, name="words")(tokens)
-    read = keras.layers.Bidirectional(keras.layers.LSTM(3), name="both ways")(embedded)
+    read = keras.layers.Bidirectional(keras.layers.LSTM(3), name="both.ways")(embedded)
     seen = keras.layers.Conv2D(2, 3, name="conv")(image)
     seen = keras.layers.Flatten()(keras.layers.BatchNormalization(name="norm")(seen))
     inner = keras.Sequential([keras.Input((5,)), keras.layers.Dense(5, activation="relu"), keras.layers.Dropout(0.1)], name="inner")
