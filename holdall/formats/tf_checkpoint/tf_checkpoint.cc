@@ -82,9 +82,9 @@ class BundleReader {
     HOLDALL_TRY(tensors(builder));
     builder.metadata = builder.arena->dict();
     if (tree_) {
-      HOLDALL_ASSIGN(const std::string tree, text_of(*tree_));
+      HOLDALL_ASSIGN(const Bytes tree, text_of(*tree_));
       HOLDALL_TRY(own_names());
-      return restore_tree(std::move(builder), std::move(stored_), tree, limits_);
+      return restore_tree(std::move(builder), std::move(stored_), tree.text(), limits_);
     }
     if (graph_) {
       if (Status told = objects(builder); !told) {
@@ -114,23 +114,23 @@ class BundleReader {
     return {};
   }
 
-  Result<std::string> text_of(const Entry& entry) const {
+  Result<Bytes> text_of(const Entry& entry) const {
     HOLDALL_ASSIGN(const Tensor tensor, entry_tensor(bundle_, entry, limits_));
     if (tensor.dtype() != DType::kString || !tensor.shape().empty()) return corrupt(text("'{}' is no text", entry.key));
     if (tensor.bytes() > limits_.header_bytes) return over_limit(text("'{}' has {} bytes", entry.key, tensor.bytes()));
     HOLDALL_ASSIGN(const Bytes bytes, tensor.read_bytes());
-    return std::string(bytes.text().substr(8));
+    return bytes.slice(8, bytes.size() - 8);
   }
 
-  Result<ObjectGraph> read_graph() const {
-    HOLDALL_ASSIGN(std::string bytes, text_of(*graph_));
-    return read_object_graph(Blob::memory(Bytes::adopt(std::move(bytes)), bundle_.table.source()->name()), limits_);
+  Result<ObjectGraph> graph_of(const Bytes& bytes) const {
+    return read_object_graph(Blob::memory(bytes, bundle_.table.source()->name()), limits_);
   }
 
   // Holdall's own files have keys made of the tensors' names; the names stand in the graph, which has more than the tree knows.
   Status own_names() {
     if (graph_ == nullptr) return {};
-    HOLDALL_ASSIGN(const ObjectGraph graph, read_graph());
+    HOLDALL_ASSIGN(const Bytes bytes, text_of(*graph_));
+    HOLDALL_ASSIGN(const ObjectGraph graph, graph_of(bytes));
     std::map<std::string, std::string> names;
     for (const auto& node : graph.nodes)
       for (const auto& attribute : node.attributes) names.emplace(attribute.key, attribute.full_name);
@@ -147,7 +147,8 @@ class BundleReader {
 
   // Tree and metadata of the object graph.
   Status objects(ModelBuilder& builder) {
-    HOLDALL_ASSIGN(const ObjectGraph graph, read_graph());
+    HOLDALL_ASSIGN(const Bytes bytes, text_of(*graph_));
+    HOLDALL_ASSIGN(const ObjectGraph graph, graph_of(bytes));
     HOLDALL_ASSIGN(const std::vector<Described> all, describe(graph, limits_));
     Arena& arena = *builder.arena;
     std::vector<std::string> keys;
@@ -163,9 +164,8 @@ class BundleReader {
       }
       arena.set_item(variables, each.key, about);
     }
-    HOLDALL_ASSIGN(const std::string bytes, text_of(*graph_));
     arena.set_item(builder.metadata, kVariables, variables);
-    arena.set_item(builder.metadata, kObjectGraph, arena.bytes(bytes));
+    arena.set_item(builder.metadata, kObjectGraph, arena.bytes(bytes.text()));
     builder.tree = tree_of(graph, arena, keys, limits_);
     return {};
   }
