@@ -1,32 +1,17 @@
-// What tests of formats do with files: a folder of their own, golden files and the tables that come with them.
+// What tests of formats do with files: golden files and the tables that come with them.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "holdall/base/scratch_test_folder.h"
 #include "holdall/core/tensor.h"
 
 namespace holdall {
-
-// A folder that goes with the test.
-class Scratch {
- public:
-  Scratch() {
-    path_ = testing::TempDir() + "holdall_format_test_XXXXXX";
-    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
-  }
-  ~Scratch() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 inline std::string slurp(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

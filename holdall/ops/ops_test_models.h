@@ -1,34 +1,14 @@
-// Models that the tests of ops make in memory, and a folder of their own to write in.
+// Models that the tests of ops make in memory.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
+#include "holdall/base/scratch_test_folder.h"
 #include "holdall/core/model.h"
 
 namespace holdall {
-
-class Scratch {
- public:
-  Scratch() {
-    path_ = testing::TempDir() + "holdall_ops_test_XXXXXX";
-    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
-  }
-  ~Scratch() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  std::string write(const std::string& name, std::string_view content) const {
-    std::filesystem::create_directories(std::filesystem::path(*this / name).parent_path());
-    std::ofstream(*this / name, std::ios::binary) << content;
-    return *this / name;
-  }
-
- private:
-  std::string path_;
-};
 
 template <class T>
 Tensor tensor_of(DType dtype, Shape shape, const std::vector<T>& values) {

@@ -3,11 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
 #include "holdall/base/endian.h"
+#include "holdall/base/scratch_test_folder.h"
 #include "holdall/base/text.h"
 #include "holdall/trust/references.h"
 #include "holdall/trust/side_file.h"
@@ -18,26 +15,8 @@ namespace {
 using namespace std::string_literals;
 using testing::HasSubstr;
 
-class Folder {
- public:
-  Folder() {
-    path_ = testing::TempDir() + "holdall_scan_test_XXXXXX";
-    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-  std::string write(const std::string& name, std::string_view content) const {
-    std::filesystem::create_directories(std::filesystem::path(path_ + "/" + name).parent_path());
-    std::ofstream(path_ + "/" + name, std::ios::binary) << content;
-    return path_ + "/" + name;
-  }
-
- private:
-  std::string path_;
-};
-
 ScanReport scanned(const std::string& name, std::string_view content) {
-  const Folder folder;
+  const Scratch folder;
   return scan_path(folder.write(name, content));
 }
 
@@ -80,7 +59,7 @@ TEST(Scan, AnEmptyFileIsNeverCleanByItselfNorUnderAModelsName) {
   EXPECT_THAT(report.findings[0].what, HasSubstr("empty"));
   EXPECT_EQ(scanned("model.pt", "").findings.size(), 1u);
   EXPECT_EQ(scan_bundle(Bundle::of(memory_source(Bytes(), "-"))).verdict, Verdict::kUnreadable);
-  const Folder folder;
+  const Scratch folder;
   folder.write("__init__.py", "");
   EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kInert);
   folder.write("model.safetensors", "");
@@ -200,7 +179,7 @@ TEST(Scan, UnknownBytesNeverCountAsClean) {
 }
 
 TEST(Scan, AFolderIsAsBadAsItsWorstFile) {
-  const Folder folder;
+  const Scratch folder;
   folder.write("README.md", "# words");
   folder.write("config.json", R"({"model_type":"bert"})");
   EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kInert);
@@ -213,7 +192,7 @@ TEST(Scan, AFolderIsAsBadAsItsWorstFile) {
 }
 
 TEST(Scan, PythonCountsOnceAConfigurationRefersToIt) {
-  const Folder folder;
+  const Scratch folder;
   folder.write("modeling_x.py", "import os\n");
   folder.write("config.json", R"({"model_type":"x"})");
   EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kInert);
@@ -229,7 +208,7 @@ TEST(Scan, AConfigurationThatCannotBeParsedMayHideSomething) {
 }
 
 TEST(Scan, ManyPathsKeepTheirOrder) {
-  const Folder folder;
+  const Scratch folder;
   const std::vector<std::string> paths = {folder.write("a.pkl", kPlain2), folder.write("b.pkl", kAttack2),
                                           folder.write("c.txt", "x")};
   const std::vector<ScanReport> reports = scan_paths(paths);
