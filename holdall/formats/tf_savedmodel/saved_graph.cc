@@ -226,7 +226,7 @@ class GraphReader {
 
   // Of a field of an AttrValue: functions, and those that their own attributes name.
   Status functions(std::uint32_t kind, ProtoReader& value, Node& node, std::uint32_t depth) {
-    if (depth > limits_.depth) return over_limit(text("functions nest deeper than {} levels", limits_.depth));
+    if (depth > kMostNested) return over_limit(text("functions nest deeper than {} levels", kMostNested));
     if (kind == 10) return function_named(value, node, depth);
     if (kind != 1) return {};
     return each_part(value, [&](std::uint32_t of_list, ProtoReader& item) -> Status {
@@ -283,6 +283,8 @@ class GraphReader {
 
   const Limits& limits_;
   std::uint64_t nodes_ = 0, taken_ = 0;
+  // Functions whose attributes name functions: each level takes a dozen frames of the stack.
+  static constexpr std::uint32_t kMostNested = 32;
 };
 
 }  // namespace

@@ -300,6 +300,27 @@ TEST(TfSavedModel, AnAssetOutsideTheFolderIsMalicious) {
   }
 }
 
+TEST(TfSavedModel, FunctionsOfFunctionsAreReadToALevel) {
+  const auto nested = [](int levels) {
+    ProtoWriter function = ProtoWriter().bytes(1, "f");
+    for (int i = 0; i < levels; ++i) {
+      const auto value = ProtoWriter().message(10, function);
+      function = ProtoWriter().bytes(1, "f").message(2, ProtoWriter().bytes(1, "of").message(2, value));
+    }
+    const auto attribute = ProtoWriter().bytes(1, "f").message(2, ProtoWriter().message(10, function));
+    const auto node = ProtoWriter().bytes(1, "n").bytes(2, "PartitionedCall").message(5, attribute);
+    const auto graph = ProtoWriter().message(2, ProtoWriter().message(1, node));
+    const std::string bytes = ProtoWriter().varint(1, 1).message(2, graph).take();
+    return tf_savedmodel::read_saved_graph(Blob::memory(Bytes::copy(bytes), "saved_model.pb"), {});
+  };
+  const auto read = nested(20);
+  ASSERT_TRUE(read) << read.error().to_string();
+  EXPECT_EQ(read->front().scopes.front().nodes.front().functions.size(), 21u);
+  const auto refused = nested(40);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Code::kLimit);
+}
+
 TEST(TfSavedModel, AnAssetIsReadFromTheFolder) {
   const Node table = {.name = "t", .op = "InitializeTableFromTextFileV2", .inputs = {"table", "path"}};
   MetaGraph graph = graph_of({constant("path", "/srv/words.txt"), table});
