@@ -126,8 +126,7 @@ class Reader {
     const hdf5::Type& type = *object.dataset->type;
     if (type.kind != hdf5::Class::kOpaque || type.size != 2 || !type.tag.empty()) return tensor;
     const hdf5::Attribute* attribute = object.attribute("dtype");
-    bool is_bfloat = attribute == nullptr && file_.root().attribute("model_config") != nullptr;
-    is_bfloat = is_bfloat || (attribute == nullptr && file_.root().attribute("keras_version") != nullptr);
+    bool is_bfloat = attribute == nullptr && is_keras_;
     if (attribute != nullptr) {
       Arena scratch;
       HOLDALL_ASSIGN(const NodeId said, Hdf5Values(file_, scratch).of(*attribute));
@@ -165,6 +164,8 @@ class Reader {
   const SharedText& name_;
   const Limits& limits_;
   std::uint32_t first_;
+  bool is_keras_ = file_.root().attribute("model_config") != nullptr || file_.root().attribute("keras_version") != nullptr ||
+                   has_keras_variables(file_);
   std::vector<Read> read_;   // by object
   std::uint64_t texts_ = 0;  // bytes
   Hdf5Contents contents_;

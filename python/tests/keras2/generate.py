@@ -86,4 +86,10 @@ model.compile(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 2
 model.fit(few, y, verbose=0)
 note(model, few, "scaled.h5", "scaled.keras")
 
+model = keras.Sequential([layers.Dense(3, input_shape=(4,), dtype="bfloat16"), layers.Dense(1, dtype="bfloat16")])
+model.compile(keras.optimizers.SGD(1e-2), "mse")
+few = x[:, 0, 0, :1].repeat(4, 1)
+model.fit(few, y[:, :1], verbose=0)
+note(model, few, "half.keras")
+
 (FOLDER / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
