@@ -13,12 +13,12 @@ from typing import Any
 import keras
 from keras.src.saving import saving_lib
 
-from .. import _model
-from .._report import Report
+from .. import _model, _rules
+from .._report import Report, mismatch
+from .._rules import Rename
 from ..errors import Error, MismatchError, UnsupportedError
 from . import _file, _legacy, _optimizer, _placeholder, _reading, _recorded, _save, _state
 
-Rename = Mapping[str, str] | Iterable[tuple[str, str]] | Callable[[str], str]
 _WAYS = ("path", "name", "shape")
 # What a file has beside weights.
 _BESIDE = ("optimizer/", "optimizer_weights/", "_loss_tracker/", "compile_metrics/", "_compile_metrics/", "metrics/")
@@ -85,16 +85,10 @@ def load_into(
         pairs += _of_optimizer(model, file, found, report)
     bad = report.missing or report.unexpected or (report.mismatched and not skip_mismatch)
     if strict and bad:
-        raise _mismatch(f"the file does not fit the {type(model).__name__}", report, file)
+        raise mismatch(f"the file does not fit the {type(model).__name__}", report, file.model.path)
     _state.assign(file.model, pairs)
     settle(model)
     return report
-
-
-def _mismatch(what: str, report: Report, file: _file.File) -> MismatchError:
-    error = MismatchError(f"{what}\n{report}", path=file.model.path)
-    error.report = report
-    return error
 
 
 def _entries(model: Any, file: _file.File, by: str) -> tuple[list[Entry], list[Entry]]:
@@ -214,23 +208,11 @@ def entries_in(file: _file.File) -> Iterator[Entry]:
 
 
 def _changer(rename: Rename | None) -> Callable[[str], str] | None:
-    """Raises TypeError for what is no renaming."""
-    if rename is None:
-        return None
-    if callable(rename):
-        change = rename
-
-        def changed(name: str) -> str:
-            new = change(name)
-            if not isinstance(new, str):
-                raise TypeError(f"rename gave {new!r} for {name}, not a name")
-            return new
-
-        return changed
-    rules = [] if isinstance(rename, str | bytes) else list(rename.items() if isinstance(rename, Mapping) else rename)
-    if isinstance(rename, str | bytes) or not all(isinstance(rule, tuple | list) and [type(name) for name in rule] == [str, str] for rule in rules):
-        raise TypeError(f"rename takes a dict of names, pairs of names, or a function of a name, not {rename!r}")
-    names: dict[str, str] = dict(rules)
+    """A dict's or pairs' names are those of a weight or of a layer alone. Raises TypeError for what is no renaming."""
+    rules = _rules.checked(rename)
+    if rules is None or callable(rules):
+        return rules
+    names = dict(rules)
 
     def renamed(name: str) -> str:
         layer, slash, own = name.rpartition("/")
@@ -385,7 +367,7 @@ def _fill_legacy(model: Any, file: _file.File) -> None:
     report = Report()
     pairs = _paired(*_entries(model, file, "path"), "path", file.kind, report)
     if not report.complete:
-        raise _mismatch("the weights are not those of the architecture", report, file)
+        raise mismatch("the weights are not those of the architecture", report, file.model.path)
     _state.assign(file.model, pairs)
     settle(model)
 
