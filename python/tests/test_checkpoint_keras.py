@@ -19,18 +19,6 @@ X = numpy.random.default_rng(1).normal(size=(26, 6)).astype("float32")
 Y = numpy.random.default_rng(2).normal(size=(26, 2)).astype("float32")
 
 
-@pytest.fixture(scope="module")
-def keras():
-    """Imported where it is used: it brings TensorFlow."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-
-    import holdall.keras
-
-    return keras
-
-
 def run(backend, phase, folder, seed):
     environment = {**os.environ, "KERAS_BACKEND": backend}
     done = subprocess.run([sys.executable, HERE / "keras_fits.py", phase, folder, seed], env=environment, capture_output=True, text=True, check=False)

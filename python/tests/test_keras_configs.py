@@ -18,17 +18,6 @@ import holdall
 KERAS_2 = pathlib.Path(__file__).parent / "keras2"
 
 
-@pytest.fixture(scope="module")
-def keras():
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-
-    import holdall.keras
-
-    return keras
-
-
 def inputs(name):
     """As generate.py made them."""
     rng = numpy.random.default_rng(0)

@@ -13,17 +13,6 @@ from keras_models import MODELS, X, Y, further, predicted, state, trained
 import holdall
 
 
-@pytest.fixture(scope="module")
-def keras():
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-
-    import holdall.keras
-
-    return keras
-
-
 def same(one, other):
     return len(one) == len(other) and all(numpy.array_equal(a, b) for a, b in zip(one, other, strict=True))
 

@@ -1,24 +1,11 @@
 """holdall.keras.load_into: what is found by which name, what the report says, and that nothing changes before all is known."""
 
-import os
-
 import numpy
 import pytest
 
 import holdall
 
 SUFFIXES = [".keras", ".h5", ".weights.h5"]
-
-
-@pytest.fixture(scope="module")
-def keras():
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-
-    import holdall.keras
-
-    return keras
 
 
 def made(keras, *names, units=2, optimizer="adam"):

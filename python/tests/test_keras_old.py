@@ -2,7 +2,6 @@
 by hand here, after the layouts that Keras 2's own loader documents, says so."""
 
 import json
-import os
 import pathlib
 import shutil
 import warnings
@@ -15,15 +14,6 @@ import holdall
 
 KERAS_1 = pathlib.Path(__file__).parent / "keras1"
 KERAS_2 = pathlib.Path(__file__).parent / "keras2"
-
-
-@pytest.fixture(scope="module")
-def keras():
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-
-    return keras
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +38,6 @@ def predicted(model, inputs):
 
 @pytest.mark.parametrize("name", ["images", "images_theano", "merges", "nested", "texts", "transposed", "transposed_theano", "volumes"])
 def test_files_of_keras_1_load_and_predict_as_they_did(keras, expected, name):
-    import holdall.keras
-
     with pytest.warns(holdall.HoldallWarning, match="mended"):
         model = holdall.keras.load(KERAS_1 / f"{name}.h5")
     found, truth = predicted(model, arrays(expected, name, "input")), arrays(expected, name, "output")
