@@ -4,6 +4,7 @@ Usage: frameworks.py WORK ARGUMENT…. Needs the environment of the tests agains
 """
 
 import os
+import sys
 
 import rivals
 
@@ -92,14 +93,14 @@ def h5py_list(path):
 
     yield
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: print(name, getattr(item, "dtype", ""), getattr(item, "shape", ""), file=rivals.sys.stderr))
+        file.visititems(lambda name, item: print(name, getattr(item, "dtype", ""), getattr(item, "shape", ""), file=sys.stderr))
 
 
 def tensorflow_list(path):
     import tensorflow
 
     yield
-    print(tensorflow.train.list_variables(path), file=rivals.sys.stderr)
+    print(tensorflow.train.list_variables(path), file=sys.stderr)
 
 
 def joblib_list(path):
@@ -107,7 +108,7 @@ def joblib_list(path):
 
     yield
     for name, array in joblib.load(path, mmap_mode="r").items():
-        print(name, array.dtype, array.shape, file=rivals.sys.stderr)
+        print(name, array.dtype, array.shape, file=sys.stderr)
 
 
 WORKS = (make_keras, make_h5_gzip, make_joblib, h5py_load, keras_load, tensorflow_load, joblib_load, keras_list, h5py_list, tensorflow_list,
