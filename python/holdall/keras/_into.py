@@ -58,7 +58,8 @@ def load_into(
     `by`: "path", the place in the model's structure, as Keras 3 does (``layers/dense/vars/0``; in .h5 files the layer's place among those that have
     weights), where layers may be called otherwise; "name", ``dense/kernel``, the names of layer and weight, wherever they stand (``dense/0`` in the
     files of Keras 3 but .h5, which number the weights of a layer); "shape", the n-th weight of each shape. The file may be any that Holdall opens:
-    then names are those of variables (``sequential/dense/kernel``). Files of Keras 1, of Theano and of cuDNN's layers are put into Keras 3's layout.
+    then names are those of variables (``sequential/dense/kernel``); checkpoints and SavedModels of TensorFlow 2, which name them by attributes, are
+    for ``holdall.tensorflow.load_into``. Files of Keras 1, of Theano and of cuDNN's layers are put into Keras 3's layout.
     `skip_mismatch`: weights of another shape are left as they are, and strict is content. `rename`: paths or names of the file, whichever `by` says,
     to those of the model, a dict or a function; with names a dict may name layers alone. `prefix`: takes the weights under it and drops it.
     `optimizer`: its variables are entries like weights.
@@ -85,10 +86,16 @@ def load_into(
         pairs += _of_optimizer(model, file, found, report)
     bad = report.missing or report.unexpected or (report.mismatched and not skip_mismatch)
     if strict and bad:
-        raise mismatch(f"the file does not fit the {type(model).__name__}", report, file.model.path)
+        raise mismatch(f"the file does not fit the {type(model).__name__}", report, file.model.path, _elsewhere(file, report))
     _state.assign(file.model, pairs)
     settle(model)
     return report
+
+
+def _elsewhere(file: _file.File, report: Report) -> str:
+    """What else takes a file of which nothing was found."""
+    is_of_attributes = file.model.format in ("tf-checkpoint", "tf-savedmodel") and not report.loaded
+    return "holdall.tensorflow.load_into() finds variables by attributes, as such a file names them" if is_of_attributes else ""
 
 
 def _entries(model: Any, file: _file.File, by: str) -> tuple[list[Entry], list[Entry]]:
