@@ -110,14 +110,22 @@ class File:
         if self.kind != "legacy":
             text = str(self.root.attrs.get("keras_version", "3"))
         else:
-            attributes = {**self.weights.attrs, **self.root.attrs}
-            text = _text(attributes.get("keras_version", "1" if self._is_named_by_keras_1() else "2"))
+            text = _text(self._attributes().get("keras_version", "1" if self._is_named_by_keras_1() else "2"))
         first = text.partition(".")[0]
         return int(first) if first.isdigit() else 3
 
+    def _attributes(self) -> dict[str, Any]:
+        """Of a legacy file and of the group of its weights."""
+        return {**self.weights.attrs, **self.root.attrs}
+
+    def _weight_names(self) -> list[str]:
+        """Of a legacy file, as its layers list them."""
+        groups = [self.weights.find(layer) for layer in self.weights.texts("layer_names")]
+        return [name for group in groups if isinstance(group, Node) for name in group.texts("weight_names")]
+
     def _is_named_by_keras_1(self) -> bool:
         """dense_1_W, where Keras 2 and 3 say dense_1/kernel."""
-        names = [name for layer in self.weights.texts("layer_names") for name in _texts_in(self.weights, layer)]
+        names = self._weight_names()
         return bool(names) and not any("/" in name or "kernel" in name for name in names)
 
     @property
@@ -125,10 +133,10 @@ class File:
         """Whether Theano computed it, whose convolutions flip their kernels. Files of Keras 1 do not say, but TensorFlow's weights end in ":0"."""
         if self.kind != "legacy":
             return False
-        backend = {**self.weights.attrs, **self.root.attrs}.get("backend")
+        backend = self._attributes().get("backend")
         if backend is not None or self.major > 1:
             return _text(backend) == "theano"
-        names = [name for layer in self.weights.texts("layer_names") for name in _texts_in(self.weights, layer)]
+        names = self._weight_names()
         return bool(names) and not any(":" in name for name in names)
 
     def assets(self) -> Iterator[tuple[str, bytes]]:
@@ -146,11 +154,6 @@ def lists_layers(group: Node) -> bool:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _texts_in(weights: Node, layer: str) -> list[str]:
-    group = weights.find(layer)
-    return group.texts("weight_names") if isinstance(group, Node) else []
 
 
 class Reader:

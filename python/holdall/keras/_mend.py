@@ -12,7 +12,7 @@ import keras
 from ..errors import UnsupportedError
 from . import _activations, _judge, _keras_1, _tensorflow_ops
 
-# Arguments that Keras 3 no longer takes, by class: the value with which they say nothing. Others change what a layer computes.
+# Arguments that Keras 3 no longer takes, by class: the values with which they say nothing, none where all are such. Others change what a layer computes.
 _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
     **dict.fromkeys(
         ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), {"groups": (1,)},
@@ -30,12 +30,6 @@ _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
     "TextVectorization": {"sparse": (False, None)},
     "MultiHeadAttention": {"query_shape": (), "key_shape": (), "value_shape": (), "softmax_robust_masking": (False, None)},
     **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"), {"noise_shape": (None,)}),
-}  # fmt: skip
-# Those that say nothing about what is computed, whatever they are.
-_IDLE: dict[str, tuple[str, ...]] = {
-    "LSTM": ("implementation",), "GRU": ("implementation",), "SimpleRNN": ("implementation",), "ConvLSTM2D": ("implementation",),
-    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"), ("kernel_initializer",)),
-    "Embedding": ("input_length",), "MultiHeadAttention": ("query_shape", "key_shape", "value_shape"),
 }  # fmt: skip
 # Classes that Keras 2 gave a function of one's choice, by its name alone.
 _OF_FUNCTIONS = ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper")
@@ -168,12 +162,12 @@ def _plain_names(inner: dict[str, Any], said: dict[str, None]) -> None:
     """Names of layers have no "/" in Keras 3; a model of Keras 2 takes each layer's from its scope. Places where Keras 3 builds a layer when it calls it
     need not say its shapes in Keras 2's words."""
     layers = [layer for layer in inner["layers"] if isinstance(layer, dict)]
-    taken = {layer.get("name") or _name_of(layer) for layer in layers}
+    taken = set(map(_name_of, layers))
     names: dict[str, str] = {}
     for layer in layers:
         if inner.get("output_layers") is not None:
             layer.pop("build_config", None)
-        old = layer.get("name") or _name_of(layer)
+        old = _name_of(layer)
         if not isinstance(old, str) or "/" not in old:
             continue
         new = old.replace("/", "_")
@@ -197,7 +191,7 @@ def _plain_names(inner: dict[str, Any], said: dict[str, None]) -> None:
 
 def _name_of(layer: dict[str, Any]) -> Any:
     config = layer.get("config")
-    return config.get("name") if isinstance(config, dict) else None
+    return layer.get("name") or (config.get("name") if isinstance(config, dict) else None)
 
 
 def _single(inner: dict[str, Any]) -> None:
@@ -290,12 +284,11 @@ def _arguments(name: str, inner: dict[str, Any], said: dict[str, None], path: st
             value = inner.pop(old)
             inner.setdefault(new, value)
             said[f"{name}: {old} is {new}"] = None
-    idle = _IDLE.get(name, ())
     for gone, neutral in _GONE.get(name, {}).items():
         if gone not in inner or gone in _taken(name):
             continue
         value = inner.pop(gone)
-        if gone not in idle and value not in neutral:
+        if neutral and value not in neutral:
             raise UnsupportedError(f"{name}: {gone}={value!r} has no place in Keras 3", path=path)
         said[f"{name}: {gone} is gone"] = None
     if name == "Attention" and inner.get("score_mode") == "dot":
@@ -311,10 +304,9 @@ def _arguments(name: str, inner: dict[str, Any], said: dict[str, None], path: st
         inner.pop("fn", None)
     if "lr" in inner or "decay" in inner:
         _optimizer(name, inner, said)
-    if own in _judge.optimizers().values():
+    if own in _judge.optimizers().values() and name != "LossScaleOptimizer":
         for gone in _OF_OPTIMIZERS:
-            if name != "LossScaleOptimizer" and gone in inner:
-                del inner[gone]
+            inner.pop(gone, None)
 
 
 def _optimizer(name: str, inner: dict[str, Any], said: dict[str, None]) -> None:

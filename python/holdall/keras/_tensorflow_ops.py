@@ -181,11 +181,9 @@ def _is_constant(value: Any) -> bool:
     return isinstance(value, list) and len(value) in (3, 4) and value[0] == _CONSTANT
 
 
-def _is_beyond(call: Any, names: set[Any]) -> bool:
+def _is_beyond(call: list[Any], names: set[Any]) -> bool:
     """What Keras 3 does not take in Keras 2's words."""
-    return isinstance(call, list) and any(
-        _is_constant(each) or (_is_link(each, names) and len(each) == 4 and _has_links(each[3], names)) for each in call
-    )
+    return any(_is_constant(each) or (_is_link(each, names) and len(each) == 4 and _has_links(each[3], names)) for each in call)
 
 
 def _has_links(value: Any, names: set[Any]) -> bool:

@@ -466,7 +466,6 @@ _CHECKS: dict[str, Callable[[_Own], None]] = {
     "OneHotEncoder": _one_hot,
     "HDBSCAN": _linkage,
     "BaseSGD": _averages,
-    "SGDOneClassSVM": _averages,
     "MultiLabelBinarizer": _many_labels,
     "FeatureHasher": _hashes,
     "HashingVectorizer": _hashes,

@@ -21,9 +21,9 @@ def _make(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwarg
 def _new_object(builder: Builder, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """copyreg's functions, and those by which Cython's classes are pickled: newObj(class)."""
     of = args[0]
-    if name.startswith("__pyx_unpickle_") and of.__name__ != name.removeprefix("__pyx_unpickle_"):
-        raise UnsafeError(f"{module}.{name} is given {of!r}")
     if name.startswith("__pyx_unpickle_"):
+        if of.__name__ != name.removeprefix("__pyx_unpickle_"):
+            raise UnsafeError(f"{module}.{name} is given {of!r}")
         return builder.new(of, ())
     if _parts.is_retired(of) or _is_of_library(of):
         return builder.new(of, args[1:])

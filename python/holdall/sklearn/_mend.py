@@ -428,7 +428,6 @@ _MENDS: dict[str, Callable[[Any, State, Notes], Any]] = {
     "BaseSearchCV": _search,
     "MultiLabelBinarizer": _label_cache,
     "_BaseKMeans": _means,
-    "KMeans": _means,
     "GaussianProcessRegressor": _process,
     "DummyClassifier": _dummy,
     "DummyRegressor": _dummy,

@@ -29,9 +29,9 @@ def load_into(
     """Loads a file's tensors into the variables of a tf.Module, a tf.train.Checkpoint, a Keras model or optimizer.
 
     Names are paths of attributes (``layers.0.kernel``), which the object graph of a checkpoint or a SavedModel tells; where variables' own names
-    (``net/kernel``) find more of the object, they are. Of a Keras model's optimizer the file need have nothing: then it is left as it is. `rename`: names of the file to those of the object, a dict (with one ``*`` on each side where
-    wanted) or a function. `prefix`: takes the entries under it and drops it; the place of the object in a checkpoint is found by itself. Values are
-    cast to the variables' dtypes.
+    (``net/kernel``) find more of the object, they are. Of a Keras model's optimizer the file need have nothing: then it is left as it is. `rename`:
+    names of the file to those of the object, a dict (with one ``*`` on each side where wanted) or a function. `prefix`: takes the entries under it
+    and drops it; the place of the object in a checkpoint is found by itself. Values are cast to the variables' dtypes.
 
     Returns the Report. With `strict`, anything missing, unexpected or of another shape raises MismatchError, which carries it, and nothing has been loaded. All
     is read and checked before the first variable changes.
