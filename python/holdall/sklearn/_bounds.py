@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 
 from ..errors import CorruptError, UnsafeError
-from ._sparse import told
+from ._sparse import is_integer, told
 
 
 class _Own:
@@ -32,7 +32,7 @@ class _Own:
 
     def count(self, name: str, least: int = 1) -> int:
         value = self.all.get(name)
-        good = isinstance(value, int | numpy.integer) and not isinstance(value, bool) and value >= least
+        good = is_integer(value) and value >= least
         self.require(good, name, value, f"an integer of at least {least}")
         return int(value)
 
@@ -342,7 +342,7 @@ def _vocabulary(own: _Own) -> None:
     terms = own.all["vocabulary_"]
     own.require(isinstance(terms, dict), "vocabulary_", terms, "a dict")
     for place in terms.values():
-        good = isinstance(place, int | numpy.integer) and 0 <= place < len(terms)
+        good = is_integer(place) and 0 <= place < len(terms)
         own.require(good, "vocabulary_", f"a dict with a term at {told(place)}", f"0 to {len(terms) - 1}")
 
 

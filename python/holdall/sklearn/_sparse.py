@@ -41,12 +41,12 @@ def _is(of: Any, kind: str) -> bool:
 
 def _shape(of: Any, state: dict[str, Any]) -> tuple[int, ...]:
     shape = state.get("_shape", state.get("shape"))
-    if not isinstance(shape, tuple) or not all(_is_integer(count) and count >= 0 for count in shape):
+    if not isinstance(shape, tuple) or not all(is_integer(count) and count >= 0 for count in shape):
         raise CorruptError(f"the shape of a {of.__name__} is {repr(shape)[:100]}")
     return tuple(int(count) for count in shape)
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     return isinstance(value, int | numpy.integer) and not isinstance(value, bool)
 
 
@@ -93,7 +93,7 @@ def _by_rows(of: Any, shape: tuple[int, ...], state: dict[str, Any]) -> Any:
             raise CorruptError(f"{name} of a {of.__name__} {list(shape)} is {told(lists)}, not {shape[0]} lists")
     made = of(shape, dtype=_dtype(of, state))
     for place, (columns, values) in enumerate(zip(rows, data, strict=True)):
-        good = len(columns) == len(values) and all(_is_integer(column) and 0 <= column < shape[1] for column in columns)
+        good = len(columns) == len(values) and all(is_integer(column) and 0 <= column < shape[1] for column in columns)
         if not good or any(one >= other for one, other in zip(columns, columns[1:], strict=False)):
             raise CorruptError(f"row {place} of a {of.__name__} {list(shape)} has other columns than it has values, or columns outside of it")
         made.rows[place] = [int(column) for column in columns]
@@ -108,7 +108,7 @@ def _by_keys(of: Any, shape: tuple[int, ...], state: dict[str, Any], args: tuple
     made = of(shape, dtype=_dtype(of, state))
     for key, value in items.items():
         places = key if isinstance(key, tuple) else (key,)
-        inside = len(places) == len(shape) and all(_is_integer(place) and 0 <= place < count for place, count in zip(places, shape, strict=True))
+        inside = len(places) == len(shape) and all(is_integer(place) and 0 <= place < count for place, count in zip(places, shape, strict=True))
         if not inside:
             raise CorruptError(f"a {of.__name__} {list(shape)} has an element at {repr(key)[:100]}")
         made[key] = _element(of, value)
