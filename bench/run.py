@@ -163,6 +163,7 @@ class Field:
             if not os.path.exists(self.at(name)):
                 print(f"making {name}", file=sys.stderr)
                 measure(self.rival(name, work, self.at(name), *shape))
+        self.make_framework_files()
         remove(self.installed)
         wheel = max(glob.glob(str(ROOT / "build" / "dist" / "*.whl")), key=os.path.getmtime)
         subprocess.run([self.python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", self.installed, wheel], check=True)
@@ -328,7 +329,6 @@ class Field:
                 measure(self.framework(name, work, self.at(name), count, self.floats, *more))
 
     def framework_races(self):
-        self.make_framework_files()
         for kind, name, file, size, rivals, heats in (
             ("h5", "big.h5", "big.h5", "1 GB `.h5` of Keras", (("h5py", "h5py-load", 1), ("Keras", "keras-load", 1)), ("warm", "cold")),
             ("h5-gzip", "gzip.h5", "gzip.h5", "a quarter of it, `.h5` by gzip", (("h5py", "h5py-load", 3),), ("warm",)),
