@@ -101,16 +101,17 @@ def attributes(of: type, given: Any, *, is_trusted: bool = False) -> None:
 
 def set_state(made: Any, state: Any, *, is_trusted: bool = False) -> None:
     """What pickle's BUILD does, by the methods of the object's class alone; see attributes() for what a file may set."""
-    for part in state if isinstance(state, tuple) else (state,):
-        if isinstance(part, Mapping):
-            attributes(type(made), {key: None for key in part if isinstance(key, str)}, is_trusted=is_trusted)
     own = getattr(type(made), "__setstate__", None)
     if own is not None:
+        for part in state if isinstance(state, tuple) else (state,):
+            if isinstance(part, Mapping):
+                attributes(type(made), {key: None for key in part if isinstance(key, str)}, is_trusted=is_trusted)
         own(made, state)
         return
     given, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    for part in filter(None, (given, slots)):
+        attributes(type(made), part, is_trusted=is_trusted)
     if given:
-        attributes(type(made), given, is_trusted=is_trusted)
         made.__dict__.update(given)
     allowed = {name for of in type(made).__mro__ for name in _slots(of)}
     for name, value in (slots or {}).items():
