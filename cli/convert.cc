@@ -34,7 +34,7 @@ Result<ConvertOptions> options_of(const Arguments& arguments) {
   if (arguments.has(Flag::kDType)) options.dtype = dtype_named(arguments.value(Flag::kDType));
   if (arguments.has(Flag::kCheck)) options.check = ConvertOptions::Check::kDigests;
   if (arguments.has(Flag::kNames)) {
-    HOLDALL_ASSIGN(options.names, names_named(arguments.value(Flag::kNames)));
+    HOLDALL_TRY(read_names_option(arguments.value(Flag::kNames), options));
   }
   options.save.execute.durable = !arguments.has(Flag::kNoSync);
   options.select = arguments.values(Flag::kSelect);

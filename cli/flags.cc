@@ -34,7 +34,7 @@ constexpr FlagRow kFlags[] = {
 #undef HOLDALL_FLAG
 };
 
-static_assert(std::size(kVerbs) == static_cast<std::size_t>(Verb::kUpdate) + 1 && std::size(kVerbs) <= 32);
+static_assert(std::size(kVerbs) == static_cast<std::size_t>(Verb::kMatch) + 1 && std::size(kVerbs) <= 32);
 static_assert(std::size(kActions) == static_cast<std::size_t>(Action::kDiff) + 1 && std::size(kActions) <= 32);
 static_assert(std::size(kFlags) == static_cast<std::size_t>(Flag::kGenerate) + 1);
 

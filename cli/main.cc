@@ -21,9 +21,9 @@ namespace {
 
 constexpr int kCouldNot = 2;
 
-constexpr VerbFunction kVerbFunctions[] = {inspect_verb, convert_verb, diff_verb,       verify_verb,
-                                           scan_verb,    formats_verb, checkpoint_verb, update_verb};
-static_assert(std::size(kVerbFunctions) == static_cast<std::size_t>(Verb::kUpdate) + 1);
+constexpr VerbFunction kVerbFunctions[] = {inspect_verb, convert_verb,    diff_verb,   verify_verb, scan_verb,
+                                           formats_verb, checkpoint_verb, update_verb, match_verb};
+static_assert(std::size(kVerbFunctions) == static_cast<std::size_t>(Verb::kMatch) + 1);
 
 // The library throws nothing for bad input; what is left is memory running out.
 Result<int> run_verb(const Arguments& arguments, Console& console) {

@@ -9,26 +9,6 @@
 namespace holdall::cli {
 namespace {
 
-// Lines "OLD=NEW" of a file; empty ones and those that start with '#' say nothing.
-Result<std::vector<std::pair<std::string, std::string>>> names_in(const std::string& path) {
-  constexpr std::uint64_t kMost = 64u << 20;
-  HOLDALL_ASSIGN(const SourceRef file, open_file(path));
-  HOLDALL_ASSIGN(const Bytes bytes, read_all(*file, kMost));
-  std::vector<std::pair<std::string, std::string>> names;
-  std::string_view rest = bytes.text();
-  for (std::size_t number = 1; !rest.empty(); ++number) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    if (line.empty() || line.front() == '#') continue;
-    const std::size_t equals = line.find('=');
-    if (equals == std::string_view::npos || equals == 0) {
-      return invalid_argument(text("line {} of the names is no OLD=NEW: '{}'", number, line)).in(path);
-    }
-    names.emplace_back(line.substr(0, equals), line.substr(equals + 1));
-  }
-  return names;
-}
-
 void print_lines(Console& console, const UpdateReport& report) {
   for (const auto& each : report.fit.mismatched) {
     console.line(text("mismatched\t{}\t{}\t{}", printable(each.name), to_string(each.file), to_string(each.module)));
@@ -46,7 +26,7 @@ Result<int> update_verb(const Arguments& arguments, Console& console) {
   if (!arguments.has(Flag::kOut)) return invalid_argument("update needs --out OUT");
   UpdateOptions options;
   if (arguments.has(Flag::kNames)) {
-    HOLDALL_ASSIGN(options.rename, names_in(std::string(arguments.value(Flag::kNames))));
+    HOLDALL_ASSIGN(options.names, read_names(std::string(arguments.value(Flag::kNames))));
   }
   options.save.execute.durable = !arguments.has(Flag::kNoSync);
   catch_interrupts();

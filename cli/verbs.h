@@ -18,6 +18,7 @@ Result<int> verify_verb(const Arguments& arguments, Console& console);
 Result<int> scan_verb(const Arguments& arguments, Console& console);
 Result<int> formats_verb(const Arguments& arguments, Console& console);
 Result<int> update_verb(const Arguments& arguments, Console& console);
+Result<int> match_verb(const Arguments& arguments, Console& console);
 Result<int> checkpoint_verb(const Arguments& arguments, Console& console);
 
 // What diff_verb() does, with the flags that it has, for two paths.

@@ -12,7 +12,9 @@
 #include "holdall/ops/convert.h"
 #include "holdall/ops/diff.h"
 #include "holdall/ops/inspect.h"
+#include "holdall/ops/match.h"
 #include "holdall/ops/page.h"
+#include "holdall/ops/update.h"
 #include "holdall/ops/verify.h"
 #include "holdall/trust/scan.h"
 #include "listener.h"
@@ -82,6 +84,49 @@ std::string diff_document(nb::handle a, nb::handle b, double atol, double rtol, 
   });
 }
 
+std::string match_document(nb::handle a, nb::handle b, nb::handle names, double least_cosine, nb::handle progress) {
+  const Bundle bundle_a = bundle_of(a);
+  const Bundle bundle_b = bundle_of(b);
+  const std::optional<std::string> output = names.is_none() ? std::nullopt : std::optional<std::string>(path_of(names));
+  Listener listener(progress);
+  return document(listener, [&](JsonWriter& writer) -> Status {
+    MatchOptions options;
+    options.least_cosine = least_cosine;
+    options.progress = listener.function();
+    HOLDALL_ASSIGN(const Model model_a, open_model(bundle_a));
+    HOLDALL_ASSIGN(const Model model_b, open_model(bundle_b));
+    HOLDALL_ASSIGN(const MatchReport report, match_models(model_a, model_b, options));
+    if (output) {
+      HOLDALL_TRY(refuse_own_input(model_a, *output));
+      HOLDALL_TRY(refuse_own_input(model_b, *output));
+      HOLDALL_TRY(save_names(report, *output));
+    }
+    write_match(writer, report);
+    return {};
+  });
+}
+
+// The document, and whether the weights fitted and the graph was written.
+std::pair<std::string, bool> update_document(nb::handle graph, nb::handle weights, nb::handle output,
+                                             const std::optional<std::string>& names, bool durable, nb::handle progress) {
+  const std::string graph_path = path_of(graph), weights_path = path_of(weights), output_path = path_of(output);
+  Listener listener(progress);
+  bool written = false;
+  std::string text = document(listener, [&](JsonWriter& writer) -> Status {
+    UpdateOptions options;
+    if (names) {
+      HOLDALL_ASSIGN(options.names, read_names(*names));
+    }
+    options.save.execute.durable = durable;
+    options.save.execute.progress = listener.function();
+    HOLDALL_ASSIGN(const UpdateReport report, update_file(graph_path, weights_path, output_path, options));
+    written = report.written;
+    write_update(writer, report);
+    return {};
+  });
+  return {std::move(text), written};
+}
+
 std::string verify_document(nb::handle source, nb::handle progress) {
   const Bundle bundle = bundle_of(source);
   Listener listener(progress);
@@ -137,7 +182,7 @@ std::string convert_document(nb::handle source, nb::handle target, const std::st
     options.select = std::move(select);
     options.rename = std::move(rename);
     if (names) {
-      HOLDALL_ASSIGN(options.names, names_named(*names));
+      HOLDALL_TRY(read_names_option(*names, options));
     }
     if (allow_loss) options.save.losses = SaveOptions::Losses::kAllow;
     if (check) options.check = ConvertOptions::Check::kDigests;
@@ -166,6 +211,10 @@ void bind_documents(nb::module_& module) {
              nb::arg("html").none(), nb::arg("progress").none());
   module.def("diff", diff_document, nb::arg("a"), nb::arg("b"), nb::arg("atol"), nb::arg("rtol"), nb::arg("html").none(),
              nb::arg("progress").none());
+  module.def("match", match_document, nb::arg("a"), nb::arg("b"), nb::arg("names").none(), nb::arg("least_cosine"),
+             nb::arg("progress").none());
+  module.def("update", update_document, nb::arg("graph"), nb::arg("weights"), nb::arg("output"), nb::arg("names").none(),
+             nb::arg("durable"), nb::arg("progress").none());
   module.def("verify", verify_document, nb::arg("source"), nb::arg("progress").none());
   module.def("scan", scan_document, nb::arg("paths"), nb::arg("progress").none());
   module.def("scan_file", scan_file_document, nb::arg("file"));

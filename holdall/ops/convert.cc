@@ -162,10 +162,14 @@ Status compare_with(const Model& meant, const std::string& output, const Convert
 
 }  // namespace
 
-Result<ConvertOptions::Names> names_named(std::string_view name) {
+Status read_names_option(std::string_view given, ConvertOptions& options) {
   constexpr std::string_view kPyTorch = "pytorch";
-  if (name == kPyTorch) return ConvertOptions::Names::kPyTorch;
-  return invalid_argument(text("names are those of '{}', not '{}'", kPyTorch, name));
+  options.names = given == kPyTorch ? ConvertOptions::Names::kPyTorch : ConvertOptions::Names::kLines;
+  if (options.names == ConvertOptions::Names::kPyTorch) return {};
+  Result<std::vector<NameLine>> lines = read_names(std::string(given));
+  if (!lines) return std::move(lines).error().with(text("names are '{}' or a file of lines OLD=NEW", kPyTorch));
+  options.lines = std::move(*lines);
+  return {};
 }
 
 Result<ConvertReport> convert_model(const Bundle& input, const std::string& output, const ConvertOptions& options) {
@@ -178,6 +182,8 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
     HOLDALL_ASSIGN(opened, with_pytorch_names(opened, report.renamed));
     HOLDALL_ASSIGN(const Format* to, format_to_write(output, options.save.to, opened));
     if (to->folder) opened = with_original_files(std::move(opened), input);
+  } else if (options.names == ConvertOptions::Names::kLines) {
+    HOLDALL_ASSIGN(opened, with_names(opened, options.lines, report.renamed));
   }
   HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, report));
   report.from = model.origin().format;

@@ -11,6 +11,7 @@
 
 #include "holdall/codec/json.h"
 #include "holdall/io/execute.h"
+#include "holdall/ops/names_file.h"
 #include "holdall/ops/open.h"
 
 namespace holdall {
@@ -33,8 +34,10 @@ struct ConvertOptions {
   std::vector<std::string> select = {};  // globs over names; empty: all. The tree is kept without the tensors left out.
   // OLD=NEW over names, exact or with one '*' on each side; the first that fits is taken.
   std::vector<std::pair<std::string, std::string>> rename = {};
-  // PyTorch's names and shapes for a model of TensorFlow's (pytorch_names.h); `select` and `rename` then go by them.
-  enum class Names : std::uint8_t { kOwn, kPyTorch } names = Names::kOwn;
+  // PyTorch's names and shapes for a model of TensorFlow's (pytorch_names.h), or those of `lines`; `select` and `rename` then
+  // go by them.
+  enum class Names : std::uint8_t { kOwn, kPyTorch, kLines } names = Names::kOwn;
+  std::vector<NameLine> lines = {};
   enum class Check : std::uint8_t { kNone, kDigests } check = Check::kNone;
   Progress progress = {};  // over writing, then over checking
 };
@@ -53,8 +56,8 @@ struct ConvertReport {
   std::vector<std::string> differing;    // those whose digests were not equal
 };
 
-// "pytorch". Errors: invalid argument.
-Result<ConvertOptions::Names> names_named(std::string_view text);
+// What --names says: "pytorch", or the path of a names file. Errors: those of read_names().
+Status read_names_option(std::string_view text, ConvertOptions& options);
 
 // The format row that `path` would be written as: `to` where it is given, else the path's extension, else (a path without one,
 // or a model that is a folder) as the model came. Errors: unsupported, invalid argument, naming those that can be written.

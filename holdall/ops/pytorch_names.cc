@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/ops/arrange.h"
 
 namespace holdall {
 namespace {
@@ -92,28 +93,16 @@ std::optional<Writer> source_of(const Model& model) {
   return std::nullopt;
 }
 
-Result<Tensor> with_axes(const Tensor& tensor, const std::vector<std::size_t>& axes) {
-  Tensor::View view = tensor.layout();
-  const std::vector<std::int64_t> strides = tensor.strides();
-  Shape shape;
-  view.strides.clear();
-  for (const std::size_t axis : axes) {
-    shape.push_back(tensor.shape()[axis]);
-    view.strides.push_back(strides[axis]);
-  }
-  return Tensor::view(tensor.dtype(), shape, tensor.storage(), std::move(view));
-}
-
 Result<Tensor> changed(const Tensor& tensor, Change change) {
-  std::vector<std::size_t> axes(tensor.shape().size());
-  std::iota(axes.begin(), axes.end(), std::size_t{0});
-  const std::vector<std::size_t> as_they_are = axes;
+  std::vector<std::uint64_t> axes(tensor.shape().size());
+  std::iota(axes.begin(), axes.end(), std::uint64_t{0});
+  const std::vector<std::uint64_t> as_they_are = axes;
   if (change == Change::kTransposed && axes.size() == 4) {
     axes = {3, 2, 0, 1};
   } else if (change == Change::kTransposed) {
     std::reverse(axes.begin(), axes.end());
   } else if (change == Change::kSqueezed) {
-    while (axes.size() > 1 && tensor.shape()[axes.front()] == 1) axes.erase(axes.begin());
+    while (axes.size() > 1 && tensor.shape()[static_cast<std::size_t>(axes.front())] == 1) axes.erase(axes.begin());
   }
   return axes == as_they_are ? tensor : with_axes(tensor, axes);
 }

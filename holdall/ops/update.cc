@@ -5,7 +5,6 @@
 #include "holdall/base/text.h"
 #include "holdall/core/cast.h"
 #include "holdall/ops/edit.h"
-#include "holdall/ops/glob.h"
 
 namespace holdall {
 namespace {
@@ -27,18 +26,15 @@ std::map<std::string, std::string, std::less<>> aliases_of(const Model& graph) {
 
 }  // namespace
 
-Result<Updated> update_model(const Model& graph, const Model& weights,
-                             const std::vector<std::pair<std::string, std::string>>& rename) {
-  HOLDALL_TRY(check_rules(rename));
+Result<Updated> update_model(const Model& graph, const Model& weights) {
   std::vector<FitEntry> entries;
   for (const NamedTensor& entry : graph.tensors()) entries.push_back({entry.name, entry.tensor.shape(), entry.tensor.dtype()});
   const auto aliases = aliases_of(graph);
   FitOptions options;
   options.renamer = [&](const std::string& name) {
-    std::string wanted = renamed(rename, name).value_or(name);
-    if (graph.find(wanted) != nullptr) return wanted;
-    const auto alias = aliases.find(wanted);
-    return alias == aliases.end() || alias->second.empty() ? wanted : alias->second;
+    if (graph.find(name) != nullptr) return name;
+    const auto alias = aliases.find(name);
+    return alias == aliases.end() || alias->second.empty() ? name : alias->second;
   };
   HOLDALL_ASSIGN(Fit found, fit(weights, entries, options));
   Edits edits = Edits::none(graph);
@@ -58,8 +54,12 @@ Result<Updated> update_model(const Model& graph, const Model& weights,
 Result<UpdateReport> update_file(const std::string& graph, const std::string& weights, const std::string& output,
                                  const UpdateOptions& options) {
   HOLDALL_ASSIGN(const Model own, open_model(graph, options.open));
-  HOLDALL_ASSIGN(const Model given, open_model(weights, options.open));
-  HOLDALL_ASSIGN(Updated updated, update_model(own, given, options.rename));
+  HOLDALL_ASSIGN(Model given, open_model(weights, options.open));
+  std::vector<std::string> renamed;
+  if (!options.names.empty()) {
+    HOLDALL_ASSIGN(given, with_names(given, options.names, renamed));
+  }
+  HOLDALL_ASSIGN(Updated updated, update_model(own, given));
   UpdateReport report{graph, weights, output, own.origin().format, false, std::move(updated.report)};
   if (!report.fit.unexpected.empty() || !report.fit.mismatched.empty()) return report;
   SaveOptions save = options.save;

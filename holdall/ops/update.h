@@ -12,6 +12,7 @@
 #include "holdall/core/model.h"
 #include "holdall/ops/convert.h"
 #include "holdall/ops/fit.h"
+#include "holdall/ops/names_file.h"
 
 namespace holdall {
 
@@ -25,14 +26,13 @@ struct Updated {
 
 // A tensor of the weights goes where the graph has its name, the path of the attribute that the graph's metadata tells of a
 // variable ("layers.0.kernel"), or the variable's full name; under prefixes as fit() finds them. It is cast to the graph's
-// dtype. `rename`: names of the weights to such names. Errors: those of fit(); unsupported for a dtype that cannot be cast.
-Result<Updated> update_model(const Model& graph, const Model& weights,
-                             const std::vector<std::pair<std::string, std::string>>& rename = {});
+// dtype. Errors: those of fit(); unsupported for a dtype that cannot be cast.
+Result<Updated> update_model(const Model& graph, const Model& weights);
 
 struct UpdateOptions {
   OpenOptions open = {};
   SaveOptions save = {};
-  std::vector<std::pair<std::string, std::string>> rename = {};
+  std::vector<NameLine> names = {};  // of the weights
 };
 
 struct UpdateReport {
@@ -42,7 +42,7 @@ struct UpdateReport {
 };
 
 // Writes the graph at `graph` with the weights at `weights` to `output`, in the graph's format. Errors: those of
-// update_model(), of opening and of save_model().
+// update_model(), of with_names(), of opening and of save_model().
 Result<UpdateReport> update_file(const std::string& graph, const std::string& weights, const std::string& output,
                                  const UpdateOptions& options = {});
 

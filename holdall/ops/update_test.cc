@@ -46,11 +46,13 @@ TEST(Update, WhatHasNoPlaceOrAnotherShapeIsTold) {
   EXPECT_THAT(updated->report.unexpected, ElementsAre("other"));
   ASSERT_EQ(updated->report.mismatched.size(), 1u);
   EXPECT_EQ(updated->report.mismatched[0].file, (Shape{2, 3}));
-  const auto renamed = update_model(*graph, *state.model(), {{"other", "layers.0"}});
-  EXPECT_THAT(renamed->report.unexpected, IsEmpty());
-  const auto refused = update_model(*graph, *state.model(), {{"other*", "layers.0"}});
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code(), Code::kInvalidArgument);
+  std::vector<std::string> told;
+  const auto renamed = with_names(*state.model(), *parse_names("other=layers.0\nkernel=kernel\taxes=1,0"), told);
+  ASSERT_TRUE(renamed) << renamed.error().to_string();
+  const auto fits = update_model(*graph, *renamed);
+  ASSERT_TRUE(fits) << fits.error().to_string();
+  EXPECT_THAT(fits->report.unexpected, IsEmpty());
+  EXPECT_THAT(fits->report.loaded, ElementsAre("kernel/.ATTRIBUTES/VARIABLE_VALUE"));
 }
 
 }  // namespace

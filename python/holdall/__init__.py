@@ -4,7 +4,7 @@ Opens, checks, converts and writes machine-learning model files without the fram
 inside them. Importing this imports neither NumPy nor any framework.
 """
 
-from ._documents import convert, diff, formats, inspect, scan, verify
+from ._documents import convert, diff, formats, inspect, match, scan, update, verify
 from ._load import load
 from ._model import Location, Model, Tensor, open
 from ._native import __version__
@@ -50,9 +50,11 @@ __all__ = [
     "formats",
     "inspect",
     "load",
+    "match",
     "open",
     "save",
     "scan",
+    "update",
     "verify",
 ]
 

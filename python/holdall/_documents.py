@@ -1,4 +1,4 @@
-"""inspect, diff, verify, scan, convert, formats: the documents of the command's --json, as plain dicts."""
+"""inspect, diff, match, verify, scan, convert, update, formats: the documents of the command's --json, as plain dicts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ._model import PathLike, Source
     from ._progress import Callback
+    from .errors import MismatchError
 
     Document = dict[str, Any]
     Progress = bool | Callback | None
@@ -51,6 +52,35 @@ def diff(
     """
     with reporting(progress, "comparing") as tell:
         return _document(_native.diff(source_of(a), source_of(b), atol, rtol, _place(html), tell))
+
+
+def match(
+    a: Source, b: Source, *, names: PathLike | None = None, least_cosine: float = 0.9, progress: Progress = None
+) -> Document:
+    """Which tensor of `a` is which of `b`, whatever they are called: ``{"complete", "pairs", "only_a", "only_b"}``.
+
+    Each pair says by what: ``"digest"`` the same bytes, ``"values"`` the same numbers in another order of axes or another dtype, ``"close"``
+    nearly the same (a cast, a quantisation, more training; at least `least_cosine`), ``"name"`` shapes that fit and names that say the same. `names`: a file to write the map to,
+    for ``convert(names=…)`` and ``update(names=…)``. Raises as inspect().
+    """
+    with reporting(progress, "comparing") as tell:
+        return _document(_native.match(source_of(a), source_of(b), _place(names), least_cosine, tell))
+
+
+def update(
+    graph: PathLike, weights: PathLike, output: PathLike, *, names: PathLike | None = None, sync: bool = True, progress: Progress = None
+) -> Document:
+    """Writes the model at `graph` (a graph with weights) to `output` with the tensors of `weights`; its format, graph and other files stay.
+
+    `names`: a names file for the tensors of `weights`, as match() writes it. The document lists ``loaded``, ``missing`` (what keeps
+    its value), ``cast`` and ``renamed``. Raises MismatchError, listing what the graph has no place for, before anything is written; else as convert().
+    """
+    with reporting(progress, "writing") as tell:
+        text, written = _native.update(os.fsdecode(graph), os.fsdecode(weights), os.fsdecode(output), _place(names), sync, tell)
+    document = _document(text)
+    if not written:
+        raise _refused(document)
+    return document
 
 
 def verify(source: Source, *, progress: Progress = None) -> Document:
@@ -93,7 +123,7 @@ def convert(
     dtype: str | None = None,
     select: Iterable[str] = (),
     rename: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-    names: str | None = None,
+    names: PathLike | None = None,
     allow_loss: bool = False,
     check: bool = False,
     shard_size: int | str = 0,
@@ -105,8 +135,8 @@ def convert(
     """The same model in another format, in one pass and bounded memory; written whole or not at all.
 
     `format`: an id of formats(); without it the extension chooses. `dtype`: for every floating-point tensor. `select`: globs
-    over names. `rename`: old to new, with at most one ``*`` each. `names="pytorch"`: those of PyTorch, and its
-    shapes, for a TensorFlow model of transformers, Google's BERT or OpenAI's GPT-2. `shard_size`: bytes, or a text like ``"5GB"``; `alignment`: of
+    over names. `rename`: old to new, with at most one ``*`` each. `names`: a names file as match() writes it, or ``"pytorch"``: the names
+    and shapes of PyTorch for a TensorFlow model of transformers, Google's BERT or OpenAI's GPT-2. `shard_size`: bytes, or a text like ``"5GB"``; `alignment`: of
     each tensor's bytes, a power of two. `compress` deflates where the format can. `sync=False` does not wait for the disk. `check`
     reads the result back and compares every digest. `progress`: as inspect() has it.
 
@@ -115,7 +145,7 @@ def convert(
     pairs = list(rename.items() if isinstance(rename, Mapping) else rename)
     with reporting(progress, "converting") as tell:
         text = _native.convert(
-            source_of(source), os.fsdecode(output), format or "", dtype, _list(select), pairs, names, allow_loss, check, size_of(shard_size),
+            source_of(source), os.fsdecode(output), format or "", dtype, _list(select), pairs, _place(names), allow_loss, check, size_of(shard_size),
             alignment, compress, sync, tell,
         )
     return _document(text)
@@ -159,6 +189,14 @@ def size_of(size: int | str) -> int:
 
 def _place(path: PathLike | None) -> str | None:
     return None if path is None else os.fsdecode(path)
+
+
+def _refused(document: Document) -> MismatchError:
+    from ._report import Report, mismatch
+
+    wrong = [(each["name"], tuple(each["file"]), tuple(each["graph"])) for each in document["mismatched"]]
+    report = Report(document["loaded"], document["missing"], document["unexpected"], wrong)
+    return mismatch("the weights do not fit the graph", report, document["graph"])
 
 
 def _list(globs: Iterable[str]) -> list[str]:
