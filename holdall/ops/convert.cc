@@ -8,9 +8,9 @@
 #include "holdall/core/cast.h"
 #include "holdall/ops/digest.h"
 #include "holdall/ops/edit.h"
+#include "holdall/ops/framework_names.h"
 #include "holdall/ops/glob.h"
 #include "holdall/ops/pytorch_config.h"
-#include "holdall/ops/pytorch_names.h"
 
 namespace holdall {
 namespace {
@@ -160,14 +160,35 @@ Status compare_with(const Model& meant, const std::string& output, const Convert
   return {};
 }
 
+// The model under the names that the options ask for.
+Result<Model> under_names(Model model, const Bundle& input, const std::string& output, const ConvertOptions& options,
+                          ConvertReport& report) {
+  switch (options.names) {
+    case ConvertOptions::Names::kOwn:
+      return model;
+    case ConvertOptions::Names::kFlax:
+      return with_flax_names(model, report.renamed);
+    case ConvertOptions::Names::kLines:
+      return with_names(model, options.lines, report.renamed);
+    case ConvertOptions::Names::kPyTorch:
+      break;
+  }
+  HOLDALL_ASSIGN(Model named, with_pytorch_names(model, report.renamed));
+  HOLDALL_ASSIGN(const Format* to, format_to_write(output, options.save.to, named));
+  return to->folder ? with_original_files(std::move(named), input) : std::move(named);
+}
+
 }  // namespace
 
 Status read_names_option(std::string_view given, ConvertOptions& options) {
   constexpr std::string_view kPyTorch = "pytorch";
-  options.names = given == kPyTorch ? ConvertOptions::Names::kPyTorch : ConvertOptions::Names::kLines;
-  if (options.names == ConvertOptions::Names::kPyTorch) return {};
+  constexpr std::string_view kFlax = "flax";
+  options.names = given == kPyTorch ? ConvertOptions::Names::kPyTorch
+                  : given == kFlax  ? ConvertOptions::Names::kFlax
+                                    : ConvertOptions::Names::kLines;
+  if (options.names != ConvertOptions::Names::kLines) return {};
   Result<std::vector<NameLine>> lines = read_names(std::string(given));
-  if (!lines) return std::move(lines).error().with(text("names are '{}' or a file of lines OLD=NEW", kPyTorch));
+  if (!lines) return std::move(lines).error().with(text("names are '{}', '{}' or a file of lines OLD=NEW", kPyTorch, kFlax));
   options.lines = std::move(*lines);
   return {};
 }
@@ -178,13 +199,7 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   report.input = input.path();
   report.output = output;
   HOLDALL_ASSIGN(Model opened, open_model(input, options.open));
-  if (options.names == ConvertOptions::Names::kPyTorch) {
-    HOLDALL_ASSIGN(opened, with_pytorch_names(opened, report.renamed));
-    HOLDALL_ASSIGN(const Format* to, format_to_write(output, options.save.to, opened));
-    if (to->folder) opened = with_original_files(std::move(opened), input);
-  } else if (options.names == ConvertOptions::Names::kLines) {
-    HOLDALL_ASSIGN(opened, with_names(opened, options.lines, report.renamed));
-  }
+  HOLDALL_ASSIGN(opened, under_names(std::move(opened), input, output, options, report));
   HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, report));
   report.from = model.origin().format;
   report.warnings = model.warnings();

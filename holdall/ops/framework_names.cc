@@ -1,10 +1,11 @@
-#include "holdall/ops/pytorch_names.h"
+#include "holdall/ops/framework_names.h"
 
 #include <algorithm>
 #include <array>
 #include <map>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "holdall/base/text.h"
@@ -13,18 +14,20 @@
 namespace holdall {
 namespace {
 
-enum class Writer : std::uint8_t { kTransformers, kGoogleBert, kOpenAiGpt2 };
-enum class Change : std::uint8_t { kNone, kTransposed, kSqueezed, kLeftOut };
+enum class Writer : std::uint8_t { kTransformers, kGoogleBert, kOpenAiGpt2, kFlax, kPyTorch };
+enum class Change : std::uint8_t { kNone, kTransposed, kSqueezed, kStatistic, kLeftOut };
 
 struct Rule {
   Writer source;
-  std::string_view pattern, name;
+  std::string_view pattern;
+  std::size_t rank;
+  std::string_view name;
   Change change;
 };
 
 constexpr std::array kRules = {
-#define HOLDALL_NAME(source, pattern, name, change) Rule{Writer::source, pattern, name, Change::change},
-#include "holdall/ops/pytorch_names.inc"
+#define HOLDALL_NAME(source, pattern, rank, name, change) Rule{Writer::source, pattern, rank, name, Change::change},
+#include "holdall/ops/framework_names.inc"
 #undef HOLDALL_NAME
 };
 
@@ -81,6 +84,29 @@ std::string of_transformers(std::string_view name) {
   return result;
 }
 
+// "params.encoder.layer.0.kernel" as "encoder/layer/0/kernel".
+std::string of_flax(std::string_view name) {
+  for (const std::string_view collection : {"params.", "batch_stats."}) {
+    if (!name.starts_with(collection)) continue;
+    name.remove_prefix(collection.size());
+    break;
+  }
+  std::string result(name);
+  std::replace(result.begin(), result.end(), '.', '/');
+  return result;
+}
+
+std::string plain_name(Writer source, const std::string& name) {
+  if (source == Writer::kTransformers) return of_transformers(name);
+  return source == Writer::kFlax || source == Writer::kPyTorch ? of_flax(name) : name;
+}
+
+bool any_ends_with(const Model& model, std::initializer_list<std::string_view> endings) {
+  return std::any_of(model.tensors().begin(), model.tensors().end(), [&](const NamedTensor& entry) {
+    return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return entry.name.ends_with(ending); });
+  });
+}
+
 std::optional<Writer> source_of(const Model& model) {
   const auto has = [&](std::string_view name) { return model.find(name) != nullptr; };
   if (has("model/wte") && has("model/wpe")) return Writer::kOpenAiGpt2;
@@ -90,7 +116,8 @@ std::optional<Writer> source_of(const Model& model) {
   };
   const auto& tensors = model.tensors();
   if (!tensors.empty() && std::all_of(tensors.begin(), tensors.end(), is_keras)) return Writer::kTransformers;
-  return std::nullopt;
+  const bool is_flax = any_ends_with(model, {".kernel", ".embedding", ".scale"}) && !any_ends_with(model, {"/kernel", ":0"});
+  return is_flax ? std::optional(Writer::kFlax) : std::nullopt;
 }
 
 Result<Tensor> changed(const Tensor& tensor, Change change) {
@@ -115,43 +142,47 @@ Result<bool> are_equal(const Tensor& a, const Tensor& b) {
   return digest == other;
 }
 
-const Rule* rule_for(Writer source, std::string_view name, Runs& runs) {
-  const auto rule = std::find_if(kRules.begin(), kRules.end(),
-                                 [&](const Rule& r) { return r.source == source && fits(r.pattern, name, runs); });
+const Rule* rule_for(Writer source, std::string_view name, std::size_t rank, Runs& runs) {
+  const auto rule = std::find_if(kRules.begin(), kRules.end(), [&](const Rule& r) {
+    return r.source == source && (r.rank == 0 || r.rank == rank) && fits(r.pattern, name, runs);
+  });
   return rule == kRules.end() ? nullptr : &*rule;
 }
 
-}  // namespace
-
-Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& renamed) {
-  const std::optional<Writer> source = source_of(model);
-  if (!source) {
-    return unsupported("the names are not those of transformers' TensorFlow models, Google's BERT or OpenAI's GPT-2")
-        .in(model.origin().path);
-  }
+// What is beside the tensors. What Keras notes beside its weights is about that file: its groups and their names.
+ModelBuilder beside(const Model& model, Writer source) {
   ModelBuilder builder(model.arena().clone());
-  // What Keras notes beside its weights is about that file: its groups and their names.
   if (source != Writer::kTransformers) builder.metadata = model.metadata().id();
   builder.config = model.config() ? model.config().id() : kNoNode;
   builder.side_files = model.side_files();
   builder.origin = model.origin();
-  builder.origin.framework = "pt";
+  builder.origin.framework = source == Writer::kPyTorch ? "flax" : "pt";
   builder.warnings = model.warnings();
   builder.left_out = model.left_out();
+  return builder;
+}
+
+std::string warning_of(std::size_t left_out, Writer source) {
+  return source == Writer::kPyTorch ? text("{} tensors are left out: Flax computes them", left_out)
+                                    : text("{} tensors of the optimizer are left out: they have no names in PyTorch", left_out);
+}
+
+Result<Model> by_rules(const Model& model, Writer source, std::vector<std::string>& renamed) {
+  ModelBuilder builder = beside(model, source);
+  const bool has_collections = source == Writer::kPyTorch && any_ends_with(model, {".running_mean"});
   std::vector<std::string> names;
   std::map<std::string, const NamedTensor*> taken;
+  std::set<std::uint32_t> seen;
   std::size_t left_out = 0;
   for (const NamedTensor& entry : model.tensors()) {
     Runs runs;
-    const std::string plain = source == Writer::kTransformers ? of_transformers(entry.name) : entry.name;
-    const Rule* rule = rule_for(*source, plain, runs);
-    if (rule == nullptr)
-      return unsupported(text("no rule says what '{}' is called in PyTorch", entry.name)).in(model.origin().path);
-    if (rule->change == Change::kLeftOut) {
-      ++left_out;
-      continue;
-    }
+    const std::string plain = plain_name(source, entry.name);
+    const Rule* rule = rule_for(source, plain, entry.tensor.shape().size(), runs);
+    if (rule == nullptr) return unsupported(text("no rule says what '{}' is called there", entry.name)).in(model.origin().path);
+    left_out += rule->change == Change::kLeftOut ? 1 : 0;
+    if (rule->change == Change::kLeftOut || (source == Writer::kPyTorch && !seen.insert(entry.index).second)) continue;
     std::string name = filled(rule->name, runs);
+    if (has_collections) name = (rule->change == Change::kStatistic ? "batch_stats." : "params.") + name;
     const auto [before, is_new] = taken.emplace(name, &entry);
     if (!is_new) {
       HOLDALL_ASSIGN(const bool same, are_equal(before->second->tensor, entry.tensor));
@@ -165,9 +196,21 @@ Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& r
     renamed.push_back(text("{}={}", entry.name, name));
     names.push_back(std::move(name));
   }
-  if (left_out != 0)
-    builder.warnings.push_back(text("{} tensors of the optimizer are left out: they have no names in PyTorch", left_out));
+  if (left_out != 0) builder.warnings.push_back(warning_of(left_out, source));
   return std::move(builder).named(std::move(names));
+}
+
+}  // namespace
+
+Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& renamed) {
+  if (const std::optional<Writer> source = source_of(model)) return by_rules(model, *source, renamed);
+  return unsupported("the names are not those of Flax, transformers' TensorFlow models, Google's BERT or OpenAI's GPT-2")
+      .in(model.origin().path);
+}
+
+Result<Model> with_flax_names(const Model& model, std::vector<std::string>& renamed) {
+  if (any_ends_with(model, {".weight"})) return by_rules(model, Writer::kPyTorch, renamed);
+  return unsupported("the names are not those of PyTorch: none ends in '.weight'").in(model.origin().path);
 }
 
 }  // namespace holdall

@@ -1,4 +1,4 @@
-#include "holdall/ops/pytorch_names.h"
+#include "holdall/ops/framework_names.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ Shape shape_of(const Model& model, std::string_view name) {
   return entry == nullptr ? Shape() : entry->tensor.shape();
 }
 
-TEST(PyTorchNames, OfTransformersHdf5) {
+TEST(FrameworkNames, OfTransformersHdf5) {
   const Model model = renamed_of({
       {"bert/tf_bert_model/bert/encoder/layer_._0/attention/self/query/kernel:0", {2, 3}},
       {"bert/tf_bert_model/bert/embeddings/LayerNorm/gamma:0", {3}},
@@ -71,14 +71,14 @@ TEST(PyTorchNames, OfTransformersHdf5) {
 }
 
 // T5's embeddings stand in tf_model.h5 for the encoder, for the decoder, and for themselves.
-TEST(PyTorchNames, OfASharedLayerAreOne) {
+TEST(FrameworkNames, OfASharedLayerAreOne) {
   const Model model =
       renamed_of({{"decoder/shared/shared/embeddings:0", {7, 3}}, {"shared/shared/shared/embeddings:0", {7, 3}}});
   EXPECT_EQ(model.tensors().size(), 1u);
   EXPECT_EQ(shape_of(model, "shared.weight"), Shape({7, 3}));
 }
 
-TEST(PyTorchNames, OfGooglesBert) {
+TEST(FrameworkNames, OfGooglesBert) {
   const Model model = renamed_of({
       {"bert/embeddings/word_embeddings", {7, 3}},
       {"bert/embeddings/word_embeddings/adam_m", {7, 3}},
@@ -99,7 +99,7 @@ TEST(PyTorchNames, OfGooglesBert) {
   EXPECT_THAT(model.warnings(), ElementsAre(HasSubstr("2 tensors of the optimizer are left out")));
 }
 
-TEST(PyTorchNames, OfOpenAisGpt2) {
+TEST(FrameworkNames, OfOpenAisGpt2) {
   const Model model = renamed_of({{"model/wte", {7, 4}},
                                   {"model/wpe", {5, 4}},
                                   {"model/h10/attn/c_attn/w", {1, 4, 12}},
@@ -111,13 +111,37 @@ TEST(PyTorchNames, OfOpenAisGpt2) {
   EXPECT_EQ(shape_of(model, "ln_f.bias"), Shape({4}));
 }
 
-TEST(PyTorchNames, OfWhatNobodyKnowsAreRefusedByName) {
+TEST(FrameworkNames, OfWhatNobodyKnowsAreRefusedByName) {
   std::vector<std::string> renamed;
   EXPECT_EQ(with_pytorch_names(model_of({{"w", {1}}}), renamed).error().code(), Code::kUnsupported);
   const auto strange = with_pytorch_names(model_of({{"model/wte", {1}}, {"model/wpe", {1}}, {"model/h0/odd", {1}}}), renamed);
   EXPECT_THAT(strange.error().to_string(), HasSubstr("model/h0/odd"));
   const auto twice = with_pytorch_names(model_of({{"a/m/x/kernel:0", {1, 1}}, {"a/m/x/embeddings:0", {1, 2}}}), renamed);
   EXPECT_EQ(twice.error().code(), Code::kInvalidArgument);
+}
+
+TEST(FrameworkNames, FlaxToPyTorchAndBack) {
+  const std::vector<std::pair<std::string, Shape>> entries = {
+      {"params.encoder.layer.0.dense.kernel", {2, 3}},
+      {"params.encoder.layer.0.norm.scale", {3}},
+      {"params.encoder.layer.0.norm.bias", {3}},
+      {"batch_stats.encoder.layer.0.norm.mean", {3}},
+      {"batch_stats.encoder.layer.0.norm.var", {3}},
+      {"params.stem.convolution.kernel", {5, 4, 3, 2}},
+      {"params.embeddings.word_embeddings.embedding", {7, 3}},
+  };
+  const Model flax = model_of(entries);
+  const Model torch = renamed_of(entries);
+  EXPECT_EQ(shape_of(torch, "encoder.layer.0.dense.weight"), (Shape{3, 2}));
+  EXPECT_EQ(shape_of(torch, "stem.convolution.weight"), (Shape{2, 3, 5, 4}));
+  EXPECT_EQ(shape_of(torch, "encoder.layer.0.norm.running_var"), (Shape{3}));
+  std::vector<std::string> renamed;
+  const auto back = with_flax_names(torch, renamed);
+  ASSERT_TRUE(back) << back.error().to_string();
+  EXPECT_EQ(names_of(*back), names_of(flax));
+  for (const NamedTensor& entry : flax.tensors()) {
+    EXPECT_EQ(back->find(entry.name)->tensor.digest().value(), entry.tensor.digest().value()) << entry.name;
+  }
 }
 
 }  // namespace
