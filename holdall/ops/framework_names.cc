@@ -15,7 +15,7 @@ namespace holdall {
 namespace {
 
 enum class Writer : std::uint8_t { kTransformers, kGoogleBert, kOpenAiGpt2, kFlax, kPyTorch };
-enum class Change : std::uint8_t { kNone, kTransposed, kSqueezed, kStatistic, kLeftOut };
+enum class Change : std::uint8_t { kNone, kTransposed, kTransposedBack, kSqueezed, kStatistic, kLeftOut };
 
 struct Rule {
   Writer source;
@@ -124,10 +124,13 @@ Result<Tensor> changed(const Tensor& tensor, Change change) {
   std::vector<std::uint64_t> axes(tensor.shape().size());
   std::iota(axes.begin(), axes.end(), std::uint64_t{0});
   const std::vector<std::uint64_t> as_they_are = axes;
-  if (change == Change::kTransposed && axes.size() == 4) {
-    axes = {3, 2, 0, 1};
-  } else if (change == Change::kTransposed) {
-    std::reverse(axes.begin(), axes.end());
+  if (change == Change::kTransposed && axes.size() > 1) {
+    // [space…, in, out] to [out, in, space…].
+    std::rotate(axes.begin(), axes.end() - 2, axes.end());
+    std::swap(axes[0], axes[1]);
+  } else if (change == Change::kTransposedBack && axes.size() > 1) {
+    std::swap(axes[0], axes[1]);
+    std::rotate(axes.begin(), axes.begin() + 2, axes.end());
   } else if (change == Change::kSqueezed) {
     while (axes.size() > 1 && tensor.shape()[static_cast<std::size_t>(axes.front())] == 1) axes.erase(axes.begin());
   }
