@@ -38,11 +38,24 @@ Finding not_understood(const Error& error, const std::string& path) {
   return {Verdict::kUnreadable, "not-understood", path, error.to_string()};
 }
 
+// A finding is one sentence, whatever a file makes it quote: longer ones lose their middle.
+void cut_long(std::string& what) {
+  constexpr std::size_t kMost = 1000, kEnd = 200;
+  if (what.size() <= kMost) return;
+  const auto boundary = [&](std::size_t at) {
+    while (at > 0 && (static_cast<unsigned char>(what[at]) & 0xc0) == 0x80) --at;
+    return at;
+  };
+  const std::size_t from = boundary(kMost - kEnd), to = boundary(what.size() - kEnd);
+  what.replace(from, to - from, text("… ({} bytes) …", to - from));
+}
+
 // Findings of a path, each once, worst first.
 void conclude(ScanReport& report) {
   std::set<std::tuple<std::string, std::string, std::string>> seen;
   Findings unique;
   for (Finding& finding : report.findings) {
+    cut_long(finding.what);
     if (seen.emplace(finding.rule, finding.where, finding.what).second) unique.push_back(std::move(finding));
   }
   std::stable_sort(unique.begin(), unique.end(),
@@ -115,6 +128,9 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
     judge_folder(*bundle, options, report.findings);
     const std::string base = path.ends_with('/') ? path : path + "/";
     for (const std::string& name : bundle->names()) items.push_back({index, base + name, name, false});
+    if (bundle->names().empty() && report.findings.empty()) {
+      report.findings.push_back({Verdict::kUnreadable, "empty-folder", path, "the folder is empty"});
+    }
   }
 }
 

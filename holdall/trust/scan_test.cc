@@ -66,6 +66,23 @@ TEST(Scan, AnEmptyFileIsNeverCleanByItselfNorUnderAModelsName) {
   EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kUnreadable);
 }
 
+TEST(Scan, AnEmptyFolderIsNeverClean) {
+  const Scratch folder;
+  const ScanReport report = scan_path(folder.path());
+  EXPECT_EQ(report.verdict, Verdict::kUnreadable);
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_EQ(report.findings[0].rule, "empty-folder");
+}
+
+TEST(Scan, AFindingQuotesNoMoreThanAPersonReads) {
+  const Scratch folder;
+  folder.write("config.json", R"({"auto_map":{"AutoModel":"module.)" + std::string(70000, 'A') + "\"}}");
+  const ScanReport report = scan_path(folder.path());
+  ASSERT_FALSE(report.findings.empty());
+  for (const Finding& finding : report.findings) EXPECT_LE(finding.what.size(), 1040u);
+  EXPECT_THAT(report.findings[0].what, HasSubstr("bytes) …"));
+}
+
 // --- A torch file in the bytes of a pickle ---
 
 // torch.storage._load_from_bytes(file), by protocol 3.
