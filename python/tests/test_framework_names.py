@@ -1,4 +1,4 @@
-"""TensorFlow's models under PyTorch's names: transformers' PyTorch classes load what TensorFlow kept, and give what TensorFlow gave."""
+"""TensorFlow's and Flax's models under PyTorch's names: transformers' PyTorch classes load what these kept, and give what they gave."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import transformers
 
 import holdall
 
-HERE = os.path.join(os.path.dirname(__file__), "tensorflow_names")
+HERE = os.path.dirname(__file__)
 CLASSES = {
     "bert": ("BertForQuestionAnswering", "start_logits"),
     "roberta": ("RobertaForMaskedLM", "logits"),
@@ -22,10 +22,13 @@ CLASSES = {
 }
 
 
+FLAX_CLASSES = {**CLASSES, "resnet": ("ResNetForImageClassification", "logits")}
+
+
 @pytest.fixture
 def folder(tmp_path):
-    def unpacked(name):
-        with zipfile.ZipFile(os.path.join(HERE, name + ".zip")) as archive:
+    def unpacked(name, of="tensorflow"):
+        with zipfile.ZipFile(os.path.join(HERE, f"{of}_names", name + ".zip")) as archive:
             archive.extractall(tmp_path / name)
         return tmp_path / name
 
@@ -34,10 +37,26 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_tensorflow_folder_runs_in_pytorch(name, folder, tmp_path):
-    source, out = folder(name), tmp_path / "out"
+    runs_in_pytorch(folder(name), tmp_path / "out", *CLASSES[name])
+
+
+@pytest.mark.parametrize("name", FLAX_CLASSES)
+def test_a_flax_folder_runs_in_pytorch(name, folder, tmp_path):
+    runs_in_pytorch(folder(name, "flax"), tmp_path / "out", *FLAX_CLASSES[name])
+
+
+@pytest.mark.parametrize("name", FLAX_CLASSES)
+def test_pytorchs_names_go_back_to_flax(name, folder, tmp_path):
+    source = folder(name, "flax") / "flax_model.msgpack"
+    holdall.convert(source, tmp_path / "torch.safetensors", names="pytorch")
+    holdall.convert(tmp_path / "torch.safetensors", tmp_path / "again.msgpack", names="flax")
+    difference = holdall.diff(source, tmp_path / "again.msgpack")
+    assert difference["compared"] and [difference[key] for key in ("only_a", "only_b", "changed")] == [[], [], []]
+
+
+def runs_in_pytorch(source, out, of, what):
     report = holdall.convert(source, out, format="huggingface", names="pytorch", check=True)
     assert report["differing"] == [] and len(report["renamed"]) >= report["tensors"]
-    of, what = CLASSES[name]
     model, info = getattr(transformers, of).from_pretrained(out, output_loading_info=True)
     assert [list(info[key]) for key in ("missing_keys", "unexpected_keys", "mismatched_keys")] == [[], [], []]
     known = numpy.load(source / "io.npz")
