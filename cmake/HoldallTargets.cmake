@@ -62,6 +62,9 @@ function(holdall_add_library)
                         SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} DEFINE_SYMBOL "")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/holdall/holdall.cc TARGET_DIRECTORY holdall
                               PROPERTIES COMPILE_DEFINITIONS HOLDALL_VERSION="${PROJECT_VERSION}")
+  # Products and sums of blocks are rounded one by one everywhere.
+  file(GLOB blocks CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/holdall/core/block_*.cc)
+  set_source_files_properties(${blocks} TARGET_DIRECTORY holdall PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
   target_include_directories(holdall PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
   target_include_directories(holdall SYSTEM PRIVATE ${HOLDALL_fmt_INCLUDE})
   # What it stands on is its own business while it is built; who links the installed archive finds it again

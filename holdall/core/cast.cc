@@ -12,6 +12,8 @@
 
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
+#include "holdall/core/blocks.h"
+#include "holdall/core/half.h"
 #include "holdall/core/numbers.h"
 #include "holdall/core/small_float.h"
 
@@ -69,6 +71,8 @@ Reach reach_of(DType dtype) noexcept {
     case DType::kFloat32:
       return {24, -149, 128, true, true, true, true, true};
     default:
+      // What blocks mean are float32.
+      if (info(dtype).kind == DTypeKind::kBlock) return reach_of(DType::kFloat32);
       return {53, -1074, 1024, true, true, true, true, true};
   }
 }
@@ -200,30 +204,12 @@ void brain_to_float(const std::byte* in, std::byte* out, std::size_t count) noex
   for (std::size_t i = 0; i < count; ++i) store_le(out + 4 * i, std::uint32_t{load_le<std::uint16_t>(in + 2 * i)} << 16);
 }
 
-// Adding 2^23-scaled constants lets the float unit round: normal halves by their bits, subnormal ones by an addition of 0.5.
 void float_to_half(const std::byte* in, std::byte* out, std::size_t count) noexcept {
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto bits = load_le<std::uint32_t>(in + 4 * i);
-    const std::uint32_t sign = (bits >> 16) & 0x8000;
-    const std::uint32_t magnitude = bits & 0x7fffffff;
-    const std::uint32_t normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-    const std::uint32_t small = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5F) - 0x3f000000;
-    std::uint32_t code = magnitude < 0x38800000 ? small : normal;
-    code = magnitude >= 0x47800000 ? (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00) : code;
-    store_le(out + 2 * i, static_cast<std::uint16_t>(sign | code));
-  }
+  for (std::size_t i = 0; i < count; ++i) store_le(out + 2 * i, half_bits(load_le<std::uint32_t>(in + 4 * i)));
 }
 
 void half_to_float(const std::byte* in, std::byte* out, std::size_t count) noexcept {
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t bits = load_le<std::uint16_t>(in + 2 * i);
-    const std::uint32_t sign = (bits & 0x8000) << 16;
-    const std::uint32_t magnitude = bits & 0x7fff;
-    const std::uint32_t small = std::bit_cast<std::uint32_t>(static_cast<float>(magnitude) * 0x1p-24F);
-    std::uint32_t code = magnitude < 0x400 ? small : (magnitude << 13) + 0x38000000;
-    code = magnitude >= 0x7c00 ? (magnitude << 13) + 0x70000000 : code;
-    store_le(out + 4 * i, sign | code);
-  }
+  for (std::size_t i = 0; i < count; ++i) store_le(out + 4 * i, float_bits(load_le<std::uint16_t>(in + 2 * i)));
 }
 
 using PairCast = void (*)(const std::byte*, std::byte*, std::size_t) noexcept;
@@ -234,6 +220,35 @@ PairCast pair_cast(DType from, DType to) noexcept {
   if (from == DType::kFloat16 && to == DType::kFloat32) return half_to_float;
   if (from == DType::kBFloat16 && to == DType::kFloat32) return brain_to_float;
   return nullptr;
+}
+
+// --- Blocks ----------------------------------------------------------------------------------------------------------------
+
+bool is_block(DType dtype) noexcept { return info(dtype).kind == DTypeKind::kBlock; }
+
+// Whether float32 is all that lies between the two, and one of them is made of blocks.
+bool goes_by_floats(DType from, DType to) noexcept {
+  const auto is_near = [](DType dtype) {
+    return is_block(dtype) || dtype == DType::kFloat32 || dtype == DType::kFloat16 || dtype == DType::kBFloat16;
+  };
+  return is_near(from) && is_near(to) && (is_block(from) || is_block(to));
+}
+
+using Floats = std::array<float, kRun>;
+
+// Precondition of both: `count` is at most kRun, and whole blocks.
+void load_floats(DType from, const std::byte* in, std::size_t count, Floats& floats) noexcept {
+  if (is_block(from)) return decode_blocks(from, in, count / info(from).block_elements, floats.data());
+  const std::span<std::byte> out = std::as_writable_bytes(std::span(floats)).first(4 * count);
+  if (const PairCast pair = pair_cast(from, DType::kFloat32)) return pair(in, out.data(), count);
+  std::copy_n(in, out.size(), out.data());
+}
+
+void store_floats(DType to, const Floats& floats, std::size_t count, std::byte* out) noexcept {
+  if (is_block(to)) return encode_blocks(to, floats.data(), count / info(to).block_elements, out);
+  const std::span<const std::byte> in = std::as_bytes(std::span(floats)).first(4 * count);
+  if (const PairCast pair = pair_cast(DType::kFloat32, to)) return pair(in.data(), out, count);
+  std::copy_n(in.data(), in.size(), out);
 }
 
 // --- The source ------------------------------------------------------------------------------------------------------------
@@ -263,7 +278,7 @@ class CastSource final : public Source {
       const std::uint64_t group = offset / group_out_;
       const std::uint64_t skip = offset % group_out_;
       if (skip != 0 || out.size() < group_out_) {  // part of a group: made aside
-        std::array<std::byte, 16> whole;
+        std::array<std::byte, kMostGroup> whole;
         HOLDALL_TRY(convert(group, std::span(whole).first(group_out_), in));
         const std::size_t take = std::min<std::size_t>(out.size(), group_out_ - skip);
         std::copy_n(whole.data() + skip, take, out.data());
@@ -281,6 +296,7 @@ class CastSource final : public Source {
 
  private:
   static constexpr std::uint64_t kTileElements = 65'536;
+  static constexpr std::size_t kMostGroup = 256 * 16;  // the largest block as complex128
 
   // Makes the whole groups from `group` on that fill `out`.
   Status convert(std::uint64_t group, std::span<std::byte> out, std::vector<std::byte>& scratch) const {
@@ -290,15 +306,26 @@ class CastSource final : public Source {
     const std::size_t count = static_cast<std::size_t>(groups * group_);
     if (const PairCast pair = pair_cast(from_, to_)) {
       pair(in.data(), out.data(), count);
-      return {};
-    }
-    Run run;
-    for (std::size_t done = 0; done < count; done += kRun) {
-      const std::size_t some = std::min(kRun, count - done);
-      load_run(from_, to_, in.data() + done / group_ * group_in_, some, run);
-      store_run(from_, to_, out.data() + done / group_ * group_out_, some, run);
+    } else if (goes_by_floats(from_, to_)) {
+      Floats floats;
+      for_each_run(in, out, count, [&](const std::byte* a, std::byte* b, std::size_t some) {
+        load_floats(from_, a, some, floats);
+        store_floats(to_, floats, some, b);
+      });
+    } else {
+      Run run;
+      for_each_run(in, out, count, [&](const std::byte* a, std::byte* b, std::size_t some) {
+        load_run(from_, to_, a, some, run);
+        store_run(from_, to_, b, some, run);
+      });
     }
     return {};
+  }
+
+  template <class Use>
+  void for_each_run(std::span<const std::byte> in, std::span<std::byte> out, std::size_t count, const Use& use) const {
+    for (std::size_t done = 0; done < count; done += kRun)
+      use(in.data() + done / group_ * group_in_, out.data() + done / group_ * group_out_, std::min(kRun, count - done));
   }
 
   Blob data_;
@@ -315,12 +342,12 @@ bool can_cast(DType from, DType to) noexcept {
   const auto castable = [](DType dtype) {
     return number_kind(dtype) != NumberKind::kNone && info(dtype).kind != DTypeKind::kQuantized;
   };
-  return castable(from) && castable(to);
+  return castable(from) && castable(to) && (!is_block(to) || can_encode_blocks(to));
 }
 
 bool is_exact_cast(DType from, DType to) noexcept {
   if (from == to) return true;
-  if (!can_cast(from, to)) return false;
+  if (!can_cast(from, to) || is_block(to)) return false;
   const NumberKind source = number_kind(from);
   const NumberKind target = number_kind(to);
   if (source == NumberKind::kComplex) return target == source && is_exact_cast(complex_part(from), complex_part(to));

@@ -5,7 +5,8 @@
 
 namespace holdall {
 
-// Whether cast() knows how: between bool, integers, floats (float8, float6, float4 included) and complex numbers.
+// Whether cast() knows how: between bool, integers, floats (float8, float6, float4 included) and complex numbers; from every block
+// type, whose elements are float32 (core/blocks.h), and to those that encode_blocks() makes.
 bool can_cast(DType from, DType to) noexcept;
 // Whether every value of `from` has an exact place in `to`.
 bool is_exact_cast(DType from, DType to) noexcept;
@@ -18,8 +19,8 @@ bool is_exact_cast(DType from, DType to) noexcept;
 // compared: a cast reads it in pieces. Errors: unsupported, also when the count does not fill whole bytes of the target.
 Result<Tensor> cast(const Tensor& tensor, DType to);
 
-// The elements as float64 (complex: magnitude; blocks: unsupported), for statistics and differences: `count` elements of packed
-// `data` starting at element `first` of it. Precondition: data holds them; out.size() == count.
+// The elements as float64 (complex: magnitude), for statistics and differences: `count` elements of packed `data` starting at
+// element `first` of it. Preconditions: data holds them; out.size() == count; both are whole blocks.
 Status to_float64(DType dtype, std::span<const std::byte> data, std::uint64_t first, std::span<double> out);
 
 }  // namespace holdall

@@ -13,7 +13,7 @@ constexpr std::array kTable = {
 #include "holdall/core/dtypes.inc"
 #undef HOLDALL_DTYPE
 };
-static_assert(kTable.size() == static_cast<std::size_t>(DType::kMXFP4) + 1);
+static_assert(kTable.size() == static_cast<std::size_t>(DType::kQ2_0) + 1);
 
 }  // namespace
 

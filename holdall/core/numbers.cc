@@ -1,9 +1,11 @@
 #include "holdall/core/numbers.h"
 
+#include <algorithm>
 #include <array>
 #include <type_traits>
 
 #include "holdall/base/endian.h"
+#include "holdall/core/blocks.h"
 #include "holdall/core/small_float.h"
 
 namespace holdall {
@@ -142,6 +144,26 @@ void store_small(std::span<const double> values, std::byte* packed) noexcept {
   }
 }
 
+constexpr std::size_t kMostBlock = 256;
+
+void load_blocks(DType dtype, const std::byte* packed, std::uint64_t first, std::span<double> out) noexcept {
+  const DTypeInfo& row = info(dtype);
+  std::array<float, kMostBlock> floats;
+  for (std::size_t done = 0; done < out.size(); done += row.block_elements) {
+    decode_blocks(dtype, packed + (first + done) / row.block_elements * row.block_bytes, 1, floats.data());
+    std::copy_n(floats.begin(), row.block_elements, out.begin() + static_cast<std::ptrdiff_t>(done));
+  }
+}
+
+void store_blocks(DType dtype, std::span<const double> values, std::byte* packed) noexcept {
+  const DTypeInfo& row = info(dtype);
+  std::array<float, kMostBlock> floats;
+  for (std::size_t done = 0; done < values.size(); done += row.block_elements) {
+    for (std::size_t i = 0; i < row.block_elements; ++i) floats[i] = static_cast<float>(values[done + i]);
+    encode_blocks(dtype, floats.data(), 1, packed + done / row.block_elements * row.block_bytes);
+  }
+}
+
 }  // namespace
 
 NumberKind number_kind(DType dtype) noexcept {
@@ -152,10 +174,10 @@ NumberKind number_kind(DType dtype) noexcept {
     case DTypeKind::kQuantized:
       return NumberKind::kInteger;
     case DTypeKind::kFloat:
+    case DTypeKind::kBlock:
       return NumberKind::kReal;
     case DTypeKind::kComplex:
       return NumberKind::kComplex;
-    case DTypeKind::kBlock:
     case DTypeKind::kOther:
       break;
   }
@@ -247,7 +269,11 @@ void load_reals(DType dtype, const std::byte* packed, std::uint64_t first, std::
       load_small<kE2M1>(packed, first, out);
       break;
     default:
-      load_any_integers(dtype, packed, first, out);
+      if (info(dtype).kind == DTypeKind::kBlock) {
+        load_blocks(dtype, packed, first, out);
+      } else {
+        load_any_integers(dtype, packed, first, out);
+      }
       break;
   }
 }
@@ -291,6 +317,7 @@ void store_reals(DType dtype, std::span<const double> values, std::byte* packed)
       store_small<kE2M1>(values, packed);
       break;
     default:
+      if (can_encode_blocks(dtype)) store_blocks(dtype, values, packed);
       break;
   }
 }

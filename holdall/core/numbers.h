@@ -18,7 +18,8 @@ NumberKind number_kind(DType dtype) noexcept;
 DType complex_part(DType complex) noexcept;
 
 // Precondition of all below: `packed` holds elements [first, first + n) of a packed run that starts at its first byte. Sub-byte
-// elements are stored whole bytes at a time: there, `first` is 0 and n a multiple of the dtype's block.
+// elements are stored whole bytes at a time: there, `first` is 0 and n a multiple of the dtype's block. Of block types both are
+// multiples of the block.
 
 // Sign-extended; uint64 keeps its bits. dtype's kind: kInteger.
 void load_integers(DType dtype, const std::byte* packed, std::uint64_t first, std::span<std::int64_t> out) noexcept;

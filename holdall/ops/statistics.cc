@@ -15,7 +15,7 @@
 namespace holdall {
 namespace {
 
-// A multiple of the bytes of every element and of every group of packed elements (3 bytes for float6).
+// At most so many bytes at a time, whole elements, groups of packed ones and blocks.
 constexpr std::size_t kTile = 3u << 18;
 constexpr std::size_t kRun = 4096;
 
@@ -25,7 +25,7 @@ Status for_each_run(const Tensor& tensor, Meter& meter, const Use& use) {
   HOLDALL_ASSIGN(const Blob data, tensor.data());
   const DTypeInfo& row = info(tensor.dtype());
   std::vector<double> numbers(kRun);
-  return for_each_tile(data, kTile, [&](std::uint64_t, std::span<const std::byte> piece) -> Status {
+  return for_each_tile(data, kTile / row.block_bytes * row.block_bytes, [&](std::uint64_t, std::span<const std::byte> piece) -> Status {
     const std::uint64_t count = piece.size() / row.block_bytes * row.block_elements;
     for (std::uint64_t done = 0; done < count; done += kRun) {
       const auto run = std::span(numbers).first(static_cast<std::size_t>(std::min<std::uint64_t>(kRun, count - done)));
