@@ -10,9 +10,9 @@
 #include "holdall/codec/json.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/program_check.h"
-#include "holdall/formats/pytorch/archive.h"
 #include "holdall/formats/pytorch/reading.h"
-#include "holdall/formats/pytorch/storages.h"
+#include "holdall/formats/torch_archive.h"
+#include "holdall/formats/torch_storages.h"
 #include "holdall/formats/zip_check.h"
 #include "holdall/objects/judge.h"
 #include "holdall/objects/stray.h"
@@ -20,6 +20,39 @@
 namespace holdall::pytorch {
 
 namespace {
+
+constexpr std::string_view kProgram = "data.pkl";
+constexpr std::string_view kStorages = "data";  // their folder
+
+// An archive of torch.save. Errors: those of TorchArchive::open; unsupported for a TorchScript archive; corrupt for a missing
+// data.pkl.
+Result<TorchArchive> open_archive(const Bundle& bundle, const Limits& limits) {
+  HOLDALL_ASSIGN(TorchArchive archive, TorchArchive::open(bundle, limits));
+  if (archive.has("constants.pkl")) {
+    return unsupported("a TorchScript archive, which torch.jit.save wrote and no torch.save").in(bundle.main()->name());
+  }
+  if (!archive.has(kProgram)) {
+    return corrupt(text("there is no member '{}/{}'", archive.prefix(), kProgram)).in(bundle.main()->name());
+  }
+  return archive;
+}
+
+// "zip, pickle protocol 2, torch >= 2.1": what the records give away.
+std::string detail(const TorchArchive& archive, int pickle_protocol) {
+  std::string_view writer = "1.6";
+  if (archive.has("byteorder") || archive.has(".data/serialization_id")) writer = "2.1";
+  if (archive.has(".format_version")) writer = "2.7";
+  std::string detail = text("zip, pickle protocol {}, torch >= {}", pickle_protocol, writer);
+  if (archive.byte_order() == ByteOrder::kBig) detail += ", big-endian";
+  return detail;
+}
+
+// Whether a member is a record that torch reads or that is Holdall's, storages apart: of those torch reads what the pickle
+// names.
+bool is_known(const TorchArchive& archive, std::string_view member) {
+  const std::string_view record = archive.record_of(member);
+  return record == kProgram || record == kMetadataRecord || TorchArchive::is_frame(record);
+}
 
 // Metadata and config of a model of another format, which Holdall keeps in a record of its own.
 Status read_metadata(const TorchArchive& archive, const Context& context, ModelBuilder& builder) {
@@ -44,9 +77,8 @@ Status read_metadata(const TorchArchive& archive, const Context& context, ModelB
 // Calls `use` with a persistent id that names a storage, and the storage's record, if the archive has it.
 template <class Use>
 void with_storage(const TorchArchive& archive, Value id, const Use& use) {
-  const auto read = read_storage_id(id);
-  if (!read) return;
-  if (const ZipMember* member = archive.zip().find(text("{}/data/{}", archive.prefix(), read->key))) use(*read, *member);
+  StorageId said;
+  if (const ZipMember* member = storage_record(archive, kStorages, id, said)) use(said, *member);
 }
 
 // The same for every storage that the program names.
@@ -61,30 +93,6 @@ void for_each_storage(const TorchArchive& archive, const Arena& arena, const Pic
 std::size_t place_of(const TorchArchive& archive, const ZipMember& member) {
   return static_cast<std::size_t>(&member - archive.zip().members().data());
 }
-
-// Records that hold more than the pickle claims, each by the first claim.
-class StorageSizes {
- public:
-  explicit StorageSizes(const TorchArchive& archive) : archive_(archive), seen_(archive.zip().members().size()) {}
-
-  void check(const ZipMember& member, std::uint64_t claimed) {
-    const std::size_t place = place_of(archive_, member);
-    if (seen_[place]) return;
-    seen_[place] = true;
-    if (member.size <= claimed) return;
-    faults_.push_back(corrupt(text("{} bytes, the pickle claims {}", member.size, claimed))
-                          .in(archive_.zip().source()->name() + "!" + std::string(member.name)));
-  }
-
-  void report(Faults& faults) const {
-    for (const Error& fault : faults_) faults.add(fault);
-  }
-
- private:
-  const TorchArchive& archive_;
-  std::vector<bool> seen_;
-  std::vector<Error> faults_;
-};
 
 enum class Keep : std::uint8_t { kWhatIsNeeded, kAll };
 
@@ -109,7 +117,7 @@ class Reading {
 
   // Empty: the program refers to what it should not, all must be kept.
   Result<std::optional<Model>> model(Keep keep) && {
-    HOLDALL_ASSIGN(const SourceRef pickle, archive_.program());
+    HOLDALL_ASSIGN(const SourceRef pickle, archive_.program(kProgram));
     NodeId root = kNoNode;
     int protocol = 0;
     {
@@ -138,7 +146,7 @@ class Reading {
     }
     HOLDALL_TRY(read_metadata(archive_, context_, builder_));
     builder_.tree = root;
-    builder_.origin = {"pytorch", archive_.detail(protocol), bundle_.path(), {file_}, bundle_.main()->size(), "pt"};
+    builder_.origin = {"pytorch", detail(archive_, protocol), bundle_.path(), {file_}, bundle_.main()->size(), "pt"};
     if (archive_.version() == 0) builder_.warnings.push_back("the archive has no version record; torch refuses it");
     if (!archive_.zip().has_checksums()) {
       builder_.warnings.push_back("the archive was written without checksums: damage in it cannot be seen");
@@ -192,12 +200,12 @@ Result<Model> model_of(const TorchArchive& archive, const Bundle& bundle, const 
 }  // namespace
 
 Result<Model> read_archive(const Bundle& bundle, const Context& context) {
-  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle, context.limits));
+  HOLDALL_ASSIGN(const TorchArchive archive, open_archive(bundle, context.limits));
   return model_of(archive, bundle, context, nullptr);
 }
 
 Status verify_archive(const Bundle& bundle, const Context& context, Faults& faults) {
-  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle, context.limits));
+  HOLDALL_ASSIGN(const TorchArchive archive, open_archive(bundle, context.limits));
   HOLDALL_TRY(check_zip_members(archive.zip(), context, faults));
   if (archive.version() == 0) {
     faults.add(corrupt("there is no version record").in(archive.zip().source()->name()));
@@ -210,8 +218,8 @@ Status verify_archive(const Bundle& bundle, const Context& context, Faults& faul
 }
 
 Status judge_archive(const Bundle& bundle, const Context& context, Findings& findings) {
-  HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle, context.limits));
-  HOLDALL_ASSIGN(const Blob blob, archive.record("data.pkl"));
+  HOLDALL_ASSIGN(const TorchArchive archive, open_archive(bundle, context.limits));
+  HOLDALL_ASSIGN(const Blob blob, archive.record(kProgram));
   HOLDALL_ASSIGN(const SourceRef pickle, slice_source(blob.source(), blob.offset(), blob.size(), blob.name()));
   std::vector<bool> is_storage(archive.zip().members().size());
   const auto mark_storage = [&](const StorageId&, const ZipMember& member) { is_storage[place_of(archive, member)] = true; };
@@ -237,7 +245,7 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
   // What torch does not read may be for another loader.
   for_each_storage(archive, *arena, program, mark_storage);
   for (const ZipMember& member : archive.zip().members()) {
-    if (archive.is_known(member.name) || is_storage[place_of(archive, member)] || member.size == 0) continue;
+    if (is_known(archive, member.name) || is_storage[place_of(archive, member)] || member.size == 0) continue;
     HOLDALL_ASSIGN(const Blob other, archive.zip().blob(member));
     HOLDALL_ASSIGN(SourceRef part, slice_source(other.source(), other.offset(), other.size(), other.name()));
     HOLDALL_TRY(judge_part(part, context, findings));

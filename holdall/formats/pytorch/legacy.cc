@@ -13,7 +13,7 @@
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/formats/pytorch/reading.h"
-#include "holdall/formats/pytorch/storages.h"
+#include "holdall/formats/torch_storages.h"
 #include "holdall/objects/stray.h"
 
 namespace holdall::pytorch {

@@ -4,7 +4,6 @@
 
 #include "holdall/codec/tar.h"
 #include "holdall/formats/program_check.h"
-#include "holdall/formats/pytorch/archive.h"
 
 namespace holdall {
 
@@ -12,16 +11,16 @@ namespace pytorch {
 
 namespace {
 
-enum class Kind : std::uint8_t { kNone, kArchive, kTorchScript, kTar, kLegacy, kIndex, kFolder };
+enum class Kind : std::uint8_t { kNone, kArchive, kTar, kLegacy, kIndex, kFolder };
 
 Kind kind_of_members(std::span<const std::string_view> members) {
   if (members.empty()) return Kind::kNone;
-  const std::string prefix(prefix_of(members.front()));
+  const std::string prefix(torch_prefix(members.front()));
   if (prefix.empty()) return Kind::kNone;
   bool has_program = false;
   const std::string constants = prefix + "/constants.pkl", program = prefix + "/data.pkl";
   for (const std::string_view member : members) {
-    if (member == constants) return Kind::kTorchScript;
+    if (member == constants) return Kind::kNone;  // TorchScript's
     has_program = has_program || member == program;
   }
   return has_program ? Kind::kArchive : Kind::kNone;
@@ -50,8 +49,7 @@ Match match(Peek& peek) {
   switch (kind_of(peek)) {
     case Kind::kNone:
       return Match::kNo;
-    case Kind::kTorchScript:  // only to say what it is, where no other format takes it
-    case Kind::kFolder:       // with a config beside it it is another format's
+    case Kind::kFolder:  // with a config beside it it is another format's
       return Match::kMaybe;
     default:
       return Match::kCertain;
@@ -120,12 +118,6 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
 constexpr std::string_view kExtensions[] = {".pt", ".pth", ".bin", ".ckpt"};
 
 }  // namespace
-
-std::string file_name(const Bundle& bundle) {
-  if (!bundle.names().empty()) return bundle.names().front();
-  const std::string& path = bundle.path();
-  return path.substr(path.rfind('/') + 1);
-}
 
 }  // namespace pytorch
 

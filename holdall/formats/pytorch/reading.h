@@ -4,13 +4,18 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "holdall/formats/format.h"
+#include "holdall/formats/torch_archive.h"
 
 namespace holdall::pytorch {
 
-// A ZIP archive of torch.save.
+// Holdall's own record: metadata and config of models that came from other formats, as a JSON document.
+inline constexpr std::string_view kMetadataRecord = "holdall.metadata";
+
+// A ZIP archive of torch.save: data.pkl is the pickled object, whose storages are persistent ids, data/KEY the bytes of one.
 Result<Model> read_archive(const Bundle& bundle, const Context& context);
 Status verify_archive(const Bundle& bundle, const Context& context, Faults& faults);
 Status judge_archive(const Bundle& bundle, const Context& context, Findings& findings);
@@ -32,8 +37,5 @@ bool is_index(std::span<const std::byte> head) noexcept;
 Result<Model> read_shards(const Bundle& bundle, const Context& context);
 Status verify_shards(const Bundle& bundle, const Context& context, Faults& faults);
 Status judge_shards(const Bundle& bundle, const Context& context, Findings& findings);
-
-// The name of a bundle's file, without folders.
-std::string file_name(const Bundle& bundle);
 
 }  // namespace holdall::pytorch

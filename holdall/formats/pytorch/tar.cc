@@ -14,8 +14,8 @@
 #include "holdall/codec/tar.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/formats/pytorch/reading.h"
-#include "holdall/formats/pytorch/storages.h"
 #include "holdall/formats/pytorch/tar_streams.h"
+#include "holdall/formats/torch_storages.h"
 #include "holdall/objects/stray.h"
 
 namespace holdall::pytorch {

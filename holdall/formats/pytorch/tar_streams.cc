@@ -5,7 +5,7 @@
 #include "holdall/base/checked.h"
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
-#include "holdall/formats/pytorch/storages.h"
+#include "holdall/formats/torch_storages.h"
 #include "holdall/objects/torch_types.h"
 
 namespace holdall::pytorch {

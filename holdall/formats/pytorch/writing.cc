@@ -10,8 +10,8 @@
 #include "holdall/codec/document.h"
 #include "holdall/codec/json.h"
 #include "holdall/codec/zip.h"
-#include "holdall/formats/pytorch/archive.h"
 #include "holdall/formats/pytorch/encoding.h"
+#include "holdall/formats/pytorch/reading.h"
 #include "holdall/formats/tree_metadata.h"
 #include "holdall/io/joined.h"
 

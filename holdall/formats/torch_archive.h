@@ -1,12 +1,10 @@
-// TorchArchive: the records of a file that torch.save wrote as a ZIP archive (torch 1.6 on).
+// TorchArchive: the records of a ZIP archive that torch's own writer laid out (torch 1.6 on; TorchScript's since 1.0; .pt2).
 //
 // Every record lies under one prefix, the folder of the first member (caffe2/serialize/inline_container.cc):
-//   data.pkl            the pickled object; storages are persistent ids
-//   data/KEY            the bytes of a storage
 //   byteorder           "little" or "big" (2.1 on; little without it)
-//   version             "3\n"; 1 to 10 are read (.data/version in TorchScript's)
+//   version             "3\n"; 1 to 10 are read (.data/version in TorchScript's and .pt2)
 //   .format_version, .storage_alignment (2.7 on), .data/serialization_id (2.1 on)
-//   holdall.metadata    Holdall's own: metadata and config of models that came from other formats, as a JSON document
+// What else is there is its format's business.
 // Thread-safety: immutable. Ownership: shares the archive.
 #pragma once
 
@@ -17,19 +15,18 @@
 #include "holdall/base/endian.h"
 #include "holdall/codec/zip.h"
 
-namespace holdall::pytorch {
-
-inline constexpr std::string_view kMetadataRecord = "holdall.metadata";
-inline constexpr int kOldestVersion = 1;
-inline constexpr int kNewestVersion = 10;
+namespace holdall {
 
 // The folder of the first of `names`; empty when that lies in none.
-std::string_view prefix_of(std::string_view first_name) noexcept;
+std::string_view torch_prefix(std::string_view first_name) noexcept;
+
+// The name of a bundle's file, without folders.
+std::string file_name(const Bundle& bundle);
 
 class TorchArchive {
  public:
-  // Errors: those of ZipArchive::open; unsupported for a TorchScript archive and for a version outside [1, 10]; corrupt for a
-  // missing data.pkl or a byte order that is neither.
+  // Errors: those of ZipArchive::open; unsupported for a version outside [1, 10]; corrupt for an empty archive, a first member
+  // in no folder, or a byte order that is neither.
   static Result<TorchArchive> open(const Bundle& bundle, const Limits& limits);
 
   const ZipArchive& zip() const noexcept { return *zip_; }
@@ -41,12 +38,13 @@ class TorchArchive {
   // A record under the prefix. Errors: not found, naming the member.
   Result<Blob> record(std::string_view name) const;
   // The same as a source, for the pickle machine; small ones are checked against their CRC-32 first.
-  Result<SourceRef> program() const;
-  // "zip, pickle protocol 2, torch >= 2.1": what the records give away.
-  std::string detail(int pickle_protocol) const;
-  // Whether this is a record of the archive that stands in the list above, storages apart: of those torch reads what the pickle
-  // names.
-  bool is_known(std::string_view member) const;
+  Result<SourceRef> program(std::string_view name) const;
+  // A record that holds a word or a number, without white space at its end. Errors: not found; limit (1024 bytes).
+  Result<std::string> word(std::string_view name) const;
+  // The record that a member is: its name behind the prefix, empty for a member elsewhere.
+  std::string_view record_of(std::string_view member) const noexcept;
+  // Whether a record is one of those listed above, which every archive of torch may have.
+  static bool is_frame(std::string_view record) noexcept;
 
  private:
   std::shared_ptr<const ZipArchive> zip_;
@@ -55,4 +53,4 @@ class TorchArchive {
   int version_ = 0;
 };
 
-}  // namespace holdall::pytorch
+}  // namespace holdall

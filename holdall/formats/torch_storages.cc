@@ -1,11 +1,11 @@
-#include "holdall/formats/pytorch/storages.h"
+#include "holdall/formats/torch_storages.h"
 
 #include "holdall/base/checked.h"
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/objects/torch_types.h"
 
-namespace holdall::pytorch {
+namespace holdall {
 
 namespace {
 
@@ -59,6 +59,26 @@ Result<StorageId> read_storage_id(Value id) {
     result.view = {*offset, *size};
   }
   return result;
+}
+
+const ZipMember* storage_record(const TorchArchive& archive, std::string_view folder, Value id, StorageId& said) {
+  auto read = read_storage_id(id);
+  if (!read) return nullptr;
+  said = *std::move(read);
+  return archive.zip().find(text("{}/{}/{}", archive.prefix(), folder, said.key));
+}
+
+void StorageSizes::check(const ZipMember& member, std::uint64_t claimed) {
+  const auto place = static_cast<std::size_t>(&member - archive_.zip().members().data());
+  if (seen_[place]) return;
+  seen_[place] = true;
+  if (member.size <= claimed) return;
+  faults_.push_back(corrupt(text("{} bytes, the pickle claims {}", member.size, claimed))
+                        .in(archive_.zip().source()->name() + "!" + std::string(member.name)));
+}
+
+void StorageSizes::report(Faults& faults) const {
+  for (const Error& fault : faults_) faults.add(fault);
 }
 
 Result<std::uint32_t> StorageTable::known(const StorageId& id) {
@@ -120,4 +140,4 @@ Result<TypedStorage> StorageTable::resolve(Value id, std::optional<DType> elemen
   return result;
 }
 
-}  // namespace holdall::pytorch
+}  // namespace holdall

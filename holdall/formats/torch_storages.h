@@ -15,9 +15,11 @@
 #include "holdall/base/endian.h"
 #include "holdall/base/hash_index.h"
 #include "holdall/base/plain_vector.h"
+#include "holdall/formats/format.h"
+#include "holdall/formats/torch_archive.h"
 #include "holdall/objects/interpret.h"
 
-namespace holdall::pytorch {
+namespace holdall {
 
 // The parts of a storage's persistent id that matter here.
 struct StorageId {
@@ -33,6 +35,24 @@ struct StorageId {
 Result<StorageId> read_storage_id(Value id);
 // A key as text: torch has written strings and integers. Empty for anything else.
 std::string key_text(Value key);
+
+// The record of the storage that a persistent id names in an archive whose storages lie in `folder` ("data"); nullptr where the
+// id names none or the archive lacks it. `said` is what the id says.
+const ZipMember* storage_record(const TorchArchive& archive, std::string_view folder, Value id, StorageId& said);
+
+// Records of storages that hold more bytes than the pickle claims, each by the first claim.
+class StorageSizes {
+ public:
+  // Refers to the archive, which must outlive it.
+  explicit StorageSizes(const TorchArchive& archive) : archive_(archive), seen_(archive.zip().members().size()) {}
+  void check(const ZipMember& member, std::uint64_t claimed);
+  void report(Faults& faults) const;
+
+ private:
+  const TorchArchive& archive_;
+  std::vector<bool> seen_;
+  std::vector<Error> faults_;
+};
 
 class StorageTable {
  public:
@@ -67,4 +87,4 @@ class StorageTable {
   std::map<std::pair<std::uint32_t, std::size_t>, StorageRef> swapped_;  // by the width whose bytes are reversed
 };
 
-}  // namespace holdall::pytorch
+}  // namespace holdall
