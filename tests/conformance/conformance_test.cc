@@ -36,6 +36,8 @@ constexpr Traits kTraits[] = {
     {.id = "keras", .unwritten = "its files hold variables of Keras's layers alone"},
     // The metadata that every version of HDF5 reads have no checksums.
     {.id = "keras-h5", .finds_flips = false},
+    // MessagePack has no checksums, and a tree that Flax can say is written without holdall.tree.
+    {.id = "flax", .finds_flips = false},
 };
 
 Traits traits_of(const Format& format) {

@@ -13,7 +13,7 @@ namespace {
 
 // The first of these in a folder is opened; the others of the same stem are other forms of the same weights. Adapters come
 // behind models: a folder with both is a model that has an adapter beside it.
-constexpr std::array<std::string_view, 18> kPreference = {
+constexpr std::array<std::string_view, 19> kPreference = {
     "model.safetensors",
     "model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors",
@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, 18> kPreference = {
     "consolidated.safetensors",
     "tf_model.h5",
     "flax_model.msgpack",
+    "flax_model.msgpack.index.json",
     "model.h5",
     "model.onnx",
     "rust_model.ot",
