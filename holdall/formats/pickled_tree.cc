@@ -8,6 +8,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/core/children.h"
+#include "holdall/formats/held_models.h"
 #include "holdall/objects/numpy_objects.h"
 
 namespace holdall {
@@ -40,7 +41,9 @@ class Planner {
     how.tensor = [this](Arena& scratch, Value tensor) { return array(scratch, tensor); };
     how.behind = how_.behind;
     how.lost = [this](const std::string& where, std::string what) { lose(where, std::move(what)); };
-    HOLDALL_ASSIGN(made_.pieces, write_pickle_pieces(model_.tree(), how));
+    const auto cleared = without_held_models(model_.arena());
+    const Value root = cleared ? cleared->at(model_.tree().id()) : model_.tree();
+    HOLDALL_ASSIGN(made_.pieces, write_pickle_pieces(root, how));
     return std::move(made_);
   }
 

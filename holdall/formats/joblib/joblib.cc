@@ -6,6 +6,7 @@
 #include "holdall/codec/compress.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/format.h"
+#include "holdall/formats/held_models.h"
 #include "holdall/formats/joblib/joblib_arrays.h"
 #include "holdall/formats/joblib/joblib_plan.h"
 #include "holdall/formats/joblib/joblib_stream.h"
@@ -126,6 +127,7 @@ class Reading {
     how.limits = context_.limits;
     how.add = [&](Tensor tensor) { return builder_.add(std::move(tensor), file_); };
     if (auto done = interpret(arena, first, program.root, how); !done) return std::move(done).error().in(file_);
+    open_held_models(builder_, first, context_, file_);
     for (const Objects& array : arrays.objects()) arena.replace(array.object, array.root);
     for (const PickleOddity& oddity : program.oddities) {
       // joblib writes opcodes of protocols ahead of the one that it declares.

@@ -7,6 +7,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/format.h"
+#include "holdall/formats/held_models.h"
 #include "holdall/formats/pickle/pickle_plan.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/globals.h"
@@ -125,6 +126,7 @@ Result<Contents> contents(const Bundle& bundle, const Context& context, ModelBui
     if (program.error) return found.roots.empty() ? Status(*program.error) : Status();
     auto done = interpret(arena, first, program.root, options);
     if (!done) return std::move(done).error().in(source->name());
+    open_held_models(builder, first, context, file);
     found.roots.push_back(program.root);
     found.protocol = std::max(found.protocol, program.protocol);
     for (const PickleOddity& oddity : program.oddities) {
