@@ -105,7 +105,8 @@ class Copy {
   Tensor tensor_at(std::uint32_t index) const {
     const auto& entries = from_.tensors();
     if (index < entries.size() && entries[index].index == index) return entries[index].tensor;
-    const auto found = std::find_if(entries.begin(), entries.end(), [&](const NamedTensor& each) { return each.index == index; });
+    const auto found =
+        std::find_if(entries.begin(), entries.end(), [&](const NamedTensor& each) { return each.index == index; });
     return found == entries.end() ? Tensor() : found->tensor;
   }
 

@@ -1,6 +1,6 @@
-// Models that objects in pickles keep as the bytes of a file: the Boosters of XGBoost and LightGBM. What the bytes hold is opened
-// and hung to the object as keyword arguments of its making, which add nothing to names; its state, bytes and all, stays as it is,
-// and whoever writes the object again leaves them out.
+// Models that objects in pickles keep as the bytes of a file: the Boosters of XGBoost and LightGBM. What the bytes hold is
+// opened and hung to the object as keyword arguments of its making, which add nothing to names; its state, bytes and all, stays
+// as it is, and whoever writes the object again leaves them out.
 //
 // Thread-safety: one thread an arena. Ownership: tensors share the sources of the bytes.
 #pragma once

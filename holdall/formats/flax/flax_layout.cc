@@ -13,9 +13,17 @@
 namespace holdall::flax {
 namespace {
 
+constexpr std::string_view kNumpy = "numpy";
+
 bool is_key(Value key) {
   if (key.is(ValueKind::kString)) return is_utf8(key.as_string()) && key.as_string() != kChunkedMark;
   return key.is(ValueKind::kInt) || key.is(ValueKind::kFloat) || key.is(ValueKind::kBool) || key.is_null();
+}
+
+// Of an integer beyond int64.
+bool is_uint64(std::string_view decimal) {
+  constexpr std::string_view kMost = "18446744073709551615";
+  return decimal.front() != '-' && (decimal.size() < kMost.size() || (decimal.size() == kMost.size() && decimal <= kMost));
 }
 
 // Whether MessagePack, as Flax uses it, has a value of this kind; containers are looked into by the caller.
@@ -29,8 +37,7 @@ bool is_sayable(Value value) {
     case ValueKind::kList:
       return true;
     case ValueKind::kBigInt:
-      return value.as_big_int().size() < 21 && value.as_big_int()[0] != '-' &&
-             (value.as_big_int().size() < 20 || value.as_big_int() <= "18446744073709551615");
+      return is_uint64(value.as_big_int());
     case ValueKind::kString:
       return is_utf8(value.as_string());
     case ValueKind::kBytes:
@@ -185,7 +192,7 @@ std::optional<DType> scalar_dtype(Value object) noexcept {
   const ObjectParts& parts = object.as_object();
   const Value callee = object.of(parts.callee);
   const Value args = object.of(parts.args);
-  const bool is_call = callee.is(ValueKind::kGlobal) && callee.global_module() == "numpy" && args.is(ValueKind::kTuple) &&
+  const bool is_call = callee.is(ValueKind::kGlobal) && callee.global_module() == kNumpy && args.is(ValueKind::kTuple) &&
                        args.size() == 1 && parts.kwargs == kNoNode && parts.state == kNoNode && parts.items.empty() &&
                        parts.pairs.empty() && !parts.new_object;
   if (!is_call) return std::nullopt;
@@ -197,7 +204,9 @@ std::optional<DType> scalar_dtype(Value object) noexcept {
   if (wanted == DTypeKind::kFloat) return kind == ValueKind::kFloat ? dtype : std::nullopt;
   if (wanted == DTypeKind::kComplex) return kind == ValueKind::kComplex ? dtype : std::nullopt;
   const bool is_integer = wanted == DTypeKind::kSigned || wanted == DTypeKind::kUnsigned;
-  return is_integer && kind == ValueKind::kInt ? dtype : std::nullopt;
+  const bool is_value = kind == ValueKind::kInt ||
+                        (kind == ValueKind::kBigInt && *dtype == DType::kUInt64 && is_uint64(args.item(0).as_big_int()));
+  return is_integer && is_value ? dtype : std::nullopt;
 }
 
 Layout lay_out(const Model& model, const std::vector<std::uint32_t>& storable, const WriteOptions& options) {

@@ -53,7 +53,10 @@ void add_scalar(MsgpackWriter& out, Value object) {
     const double real = value.as_float();
     store_reals(dtype, std::span(&real, 1), bytes.data());
   } else {
-    const std::int64_t integer = value.is(ValueKind::kBool) ? (value.as_bool() ? 1 : 0) : value.as_int();
+    std::int64_t integer = 0;
+    if (value.is(ValueKind::kBool)) integer = value.as_bool() ? 1 : 0;
+    if (value.is(ValueKind::kInt)) integer = value.as_int();
+    if (value.is(ValueKind::kBigInt)) integer = static_cast<std::int64_t>(std::stoull(std::string(value.as_big_int())));
     store_integers(dtype, std::span(&integer, 1), bytes.data());
   }
   add_array_head(out, kScalar, {}, name(dtype), bytes.size());
