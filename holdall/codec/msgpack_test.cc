@@ -102,7 +102,7 @@ TEST(Msgpack, DepthAndMemoryAreBounded) {
   EXPECT_THAT(read(std::string(11, '\x91') + '\x01', options), ::testing::StartsWith("limit: "));
   EXPECT_EQ(read(std::string(10, '\x91') + '\x01', options), std::string(10, '[') + "1" + std::string(10, ']'));
   options.limits.value_bytes = 10'000;
-  EXPECT_THAT(read("\xda\x40\x00" + std::string(0x4000, 'x'), options), ::testing::HasSubstr("more than"));
+  EXPECT_THAT(read(std::string("\xda\x40\0", 3) + std::string(0x4000, 'x'), options), ::testing::HasSubstr("more than"));
 }
 
 TEST(Msgpack, LongBytesStayWhereTheyAre) {

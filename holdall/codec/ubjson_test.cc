@@ -101,7 +101,7 @@ TEST(Ubjson, CountsBeyondTheEndAreCorrupt) {
 
 TEST(Ubjson, DepthAndTextsAreBounded) {
   EXPECT_THAT(read(std::string(101, '[') + std::string(101, ']')), ::testing::HasSubstr("limit: "));
-  EXPECT_THAT(read("SI\4\0" + std::string(1024, 'x'), 100), ::testing::HasSubstr("limit: "));
+  EXPECT_THAT(read("SI\4\0"s + std::string(1024, 'x')), ::testing::HasSubstr("limit: "));
   EXPECT_THAT(read("Hi\1"s + "5"), ::testing::HasSubstr("unsupported: "));
 }
 
