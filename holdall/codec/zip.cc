@@ -69,8 +69,8 @@ class LocalWalk {
     if (!std::is_sorted(order_.begin(), order_.end(), by_offset)) std::sort(order_.begin(), order_.end(), by_offset);
   }
 
-  Status run() {
-    std::uint64_t position = 0;
+  Status run(ZipArchive::Before before) {
+    std::uint64_t position = before == ZipArchive::Before::kAnything && !order_.empty() ? begin_of(0) : 0;
     for (std::size_t i = 0; i < order_.size(); ++i) {
       ZipMember& member = members_[order_[i]];
       if (member.header_offset > end_) {
@@ -257,7 +257,7 @@ class StoredMember final : public Source {
 
 }  // namespace
 
-Result<std::shared_ptr<const ZipArchive>> ZipArchive::open(SourceRef source, const Limits& limits) {
+Result<std::shared_ptr<const ZipArchive>> ZipArchive::open(SourceRef source, const Limits& limits, Before before) {
   auto archive = std::make_shared<ZipArchive>();
   const auto fill = [&]() -> Status {
     HOLDALL_ASSIGN(zip::Tail tail, zip::read_tail(*source, limits));
@@ -265,7 +265,7 @@ Result<std::shared_ptr<const ZipArchive>> ZipArchive::open(SourceRef source, con
       HOLDALL_ASSIGN(const Bytes directory, read_range(*source, tail.offset, tail.size));
       HOLDALL_ASSIGN(archive->members_, zip::read_entries(directory, tail));
     }
-    HOLDALL_TRY(LocalWalk(*source, archive->members_, tail.offset).run());
+    HOLDALL_TRY(LocalWalk(*source, archive->members_, tail.offset).run(before));
     const auto& members = archive->members_;
     const auto hash_of = [&](std::uint32_t i) { return keyed_hash(members[i].name); };
     bool any_crc = false, any_bytes = false;

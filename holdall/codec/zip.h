@@ -43,7 +43,11 @@ class DecoderPool;
 class ZipArchive : public std::enable_shared_from_this<ZipArchive> {
  public:
   // Reads the directory and every local header, no payload. Errors: corrupt, unsupported (encryption, methods), limit.
-  static Result<std::shared_ptr<const ZipArchive>> open(SourceRef source, const Limits& limits);
+  // `before`: what may stand before the first member: nothing, or a file of another kind that the archive was put behind, to
+  // whose bytes the places in the archive count too.
+  enum class Before : std::uint8_t { kNothing, kAnything };
+  static Result<std::shared_ptr<const ZipArchive>> open(SourceRef source, const Limits& limits,
+                                                        Before before = Before::kNothing);
   // The same for the file of a bundle, which is read once however often it is opened. Precondition: the bundle is a file.
   static Result<std::shared_ptr<const ZipArchive>> open(const Bundle& bundle, const Limits& limits);
 

@@ -95,7 +95,7 @@ Result<Tensor> Tensor::view(DType dtype, Shape shape, StorageRef storage, View v
   tensor.shape_ = std::move(shape);
   tensor.storage_ = std::move(storage);
   const bool is_plain = view.offset == 0 && tensor.dense_ && view.strides == dense_strides(tensor.shape_);
-  if (!is_plain) tensor.rare_ = std::make_shared<const Rare>(Rare{std::move(view), {}, {}});
+  if (!is_plain) tensor.rare_ = std::make_shared<const Rare>(Rare{std::move(view), {}, {}, {}});
   return tensor;
 }
 
@@ -124,7 +124,7 @@ Result<Tensor> Tensor::records(Shape shape, std::uint64_t item_bytes, Blob data,
   tensor.shape_ = std::move(shape);
   tensor.bytes_ = *bytes;
   tensor.storage_ = std::make_shared<Storage>(Storage{std::move(data)});
-  if (!logical.empty()) tensor.rare_ = std::make_shared<const Rare>(Rare{{}, std::move(logical), {}});
+  if (!logical.empty()) tensor.rare_ = std::make_shared<const Rare>(Rare{{}, std::move(logical), {}, {}});
   return tensor;
 }
 
@@ -162,6 +162,14 @@ Tensor Tensor::with_data_check(const Xxh128& hash) const {
   Tensor tensor = *this;
   Rare rare = this->rare();
   rare.check = hash;
+  tensor.rare_ = std::make_shared<const Rare>(std::move(rare));
+  return tensor;
+}
+
+Tensor Tensor::with_quantization(std::shared_ptr<const Quantization> quantization) const {
+  Tensor tensor = *this;
+  Rare rare = this->rare();
+  rare.quantization = std::move(quantization);
   tensor.rare_ = std::make_shared<const Rare>(std::move(rare));
   return tensor;
 }

@@ -40,6 +40,8 @@ class StoragePool {
   std::shared_ptr<std::deque<Storage>> storages_;
 };
 
+struct Quantization;
+
 class Tensor {
  public:
   struct View {
@@ -83,6 +85,9 @@ class Tensor {
   const std::string& logical() const noexcept { return rare().logical; }
   Tensor with_logical(std::string logical) const;
   Tensor with_data_check(const Xxh128& hash) const;
+  // The scales by which integers stand for real numbers (quantize.h); null for tensors that say what they mean.
+  const std::shared_ptr<const Quantization>& quantization() const noexcept { return rare().quantization; }
+  Tensor with_quantization(std::shared_ptr<const Quantization> quantization) const;
 
   // The elements row-major, little-endian, without gaps, packed low bits first: what a digest is over. Lazy: strided views are
   // gathered by tiles when read.
@@ -107,6 +112,7 @@ class Tensor {
     View view;
     std::string logical;
     std::optional<Xxh128> check;  // stored XXH3-128 of the dense bytes
+    std::shared_ptr<const Quantization> quantization;
   };
   const Rare& rare() const noexcept;
 

@@ -6,6 +6,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/core/cast.h"
+#include "holdall/core/quantize.h"
 #include "holdall/ops/digest.h"
 #include "holdall/ops/edit.h"
 #include "holdall/ops/framework_names.h"
@@ -28,21 +29,24 @@ class Caster {
   explicit Caster(DType to) : to_(to) {}
 
   bool wants(const Tensor& tensor) const {
+    if (tensor.quantization() != nullptr) return can_cast(DType::kFloat32, to_);
     return tensor.dtype() != to_ && info(tensor.dtype()).kind == DTypeKind::kFloat && can_cast(tensor.dtype(), to_);
   }
 
   Result<Tensor> operator()(const Tensor& tensor) {
-    const Key key{tensor.storage().get(), tensor.dtype(),         tensor.shape(),
-                  tensor.strides(),       tensor.layout().offset, tensor.layout().negative};
+    const Key key{tensor.storage().get(),     tensor.dtype(),         tensor.shape(),
+                  tensor.strides(),           tensor.layout().offset, tensor.layout().negative,
+                  tensor.quantization().get()};
     const auto found = done_.find(key);
     if (found != done_.end()) return found->second;
-    HOLDALL_ASSIGN(Tensor made, cast(tensor, to_));
+    HOLDALL_ASSIGN(const Tensor reals, tensor.quantization() == nullptr ? Result<Tensor>(tensor) : dequantize(tensor));
+    HOLDALL_ASSIGN(Tensor made, cast(reals, to_));
     done_.emplace(key, made);
     return made;
   }
 
  private:
-  using Key = std::tuple<const Storage*, DType, Shape, std::vector<std::int64_t>, std::uint64_t, bool>;
+  using Key = std::tuple<const Storage*, DType, Shape, std::vector<std::int64_t>, std::uint64_t, bool, const Quantization*>;
   DType to_;
   std::map<Key, Tensor> done_;
 };

@@ -30,7 +30,9 @@ struct SaveOptions {
 struct ConvertOptions {
   OpenOptions open = {};
   SaveOptions save = {};
-  std::optional<DType> dtype = {};       // for every floating-point tensor that can be cast; others stay
+  // For every floating-point tensor that can be cast, and for integers that stand for real numbers (quantize.h), which become
+  // those; others stay.
+  std::optional<DType> dtype = {};
   std::vector<std::string> select = {};  // globs over names; empty: all. The tree is kept without the tensors left out.
   // OLD=NEW over names, exact or with one '*' on each side; the first that fits is taken.
   std::vector<std::pair<std::string, std::string>> rename = {};

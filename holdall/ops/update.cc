@@ -4,6 +4,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/core/cast.h"
+#include "holdall/core/quantize.h"
 #include "holdall/ops/edit.h"
 
 namespace holdall {
@@ -24,6 +25,48 @@ std::map<std::string, std::string, std::less<>> aliases_of(const Model& graph) {
   return aliases;
 }
 
+Result<Tensor> reals_of(const Tensor& tensor) { return tensor.quantization() == nullptr ? tensor : dequantize(tensor); }
+
+// A tensor of the weights as the graph's `own` is: equal dtypes as they are, with their own scales if they have any.
+Result<Tensor> as_own(const Tensor& given, const Tensor& own) {
+  if (given.dtype() == own.dtype()) return given;
+  HOLDALL_ASSIGN(const Tensor reals, reals_of(given));
+  const bool is_quantized = own.quantization() != nullptr && info(reals.dtype()).kind == DTypeKind::kFloat;
+  return is_quantized ? quantize(reals, own) : cast(reals, own.dtype());
+}
+
+// Scales that follow those of a tensor which has new ones: `factor` times those, float32. Nothing where they do not follow.
+Result<std::optional<Tensor>> followed(const Model& graph, const Edits& edits, const Quantization& own) {
+  const NamedTensor* const followed = graph.find(own.follows.str());
+  if (own.renewal != Quantization::Renewal::kFollows || followed == nullptr) return std::optional<Tensor>();
+  const Tensor& now = edits.tensors[static_cast<std::size_t>(followed - graph.tensors().data())];
+  const auto& scales = now.quantization();
+  const bool is_new = scales != nullptr && scales != followed->tensor.quantization();
+  if (!is_new || scales->scales.elements() != own.scales.elements()) return std::optional<Tensor>();
+  HOLDALL_ASSIGN(const Tensor floats, cast(scales->scales, DType::kFloat32));
+  HOLDALL_ASSIGN(std::vector<float> values, floats.read<float>());
+  for (float& value : values) value *= own.factor;
+  Bytes bytes = Bytes::copy(std::as_bytes(std::span(values)));
+  HOLDALL_ASSIGN(Tensor made, Tensor::dense(DType::kFloat32, {values.size()}, Blob::memory(std::move(bytes), "scales")));
+  return std::optional(std::move(made));
+}
+
+// Gives the tensors whose scales follow new ones theirs: their real numbers stay, or are the given ones.
+Status follow(const Model& graph, const std::map<std::size_t, Tensor>& given, Edits& edits) {
+  for (std::size_t i = 0; i < graph.tensors().size(); ++i) {
+    const Tensor& own = graph.tensors()[i].tensor;
+    if (own.quantization() == nullptr) continue;
+    HOLDALL_ASSIGN(const auto scales, followed(graph, edits, *own.quantization()));
+    if (!scales) continue;
+    const auto found = given.find(i);
+    const Tensor& values = found == given.end() ? own : found->second;
+    if (found != given.end() && values.dtype() == own.dtype()) continue;
+    HOLDALL_ASSIGN(const Tensor reals, reals_of(values));
+    HOLDALL_ASSIGN(edits.tensors[i], quantize(reals, own, scales));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Updated> update_model(const Model& graph, const Model& weights) {
@@ -38,15 +81,15 @@ Result<Updated> update_model(const Model& graph, const Model& weights) {
   };
   HOLDALL_ASSIGN(Fit found, fit(weights, entries, options));
   Edits edits = Edits::none(graph);
+  std::map<std::size_t, Tensor> given;
   for (const Fit::Pair& pair : found.pairs) {
-    const Tensor& given = weights.tensors()[pair.tensor].tensor;
-    const DType wanted = graph.tensors()[pair.entry].tensor.dtype();
-    edits.tensors[pair.entry] = given;
-    if (given.dtype() == wanted) continue;
-    Result<Tensor> made = cast(given, wanted);
-    if (!made) return std::move(made).error().with(text("tensor '{}'", weights.tensors()[pair.tensor].name));
+    const NamedTensor& weight = weights.tensors()[pair.tensor];
+    Result<Tensor> made = as_own(weight.tensor, graph.tensors()[pair.entry].tensor);
+    if (!made) return std::move(made).error().with(text("tensor '{}'", weight.name));
     edits.tensors[pair.entry] = std::move(*made);
+    given.emplace(pair.entry, weight.tensor);
   }
+  HOLDALL_TRY(follow(graph, given, edits));
   HOLDALL_ASSIGN(Model model, edit_model(graph, std::move(edits)));
   return Updated{std::move(model), std::move(found.report)};
 }

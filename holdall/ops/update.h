@@ -26,7 +26,8 @@ struct Updated {
 
 // A tensor of the weights goes where the graph has its name, the path of the attribute that the graph's metadata tells of a
 // variable ("layers.0.kernel"), or the variable's full name; under prefixes as fit() finds them. It is cast to the graph's
-// dtype. Errors: those of fit(); unsupported for a dtype that cannot be cast.
+// dtype; real numbers for a tensor that is quantised are quantised as it is, and scales that follow new ones are renewed
+// (quantize.h). Errors: those of fit(); unsupported for a dtype that cannot be cast.
 Result<Updated> update_model(const Model& graph, const Model& weights);
 
 struct UpdateOptions {

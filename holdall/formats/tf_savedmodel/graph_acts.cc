@@ -25,7 +25,7 @@ struct Op {
 };
 constexpr Op kOps[] = {
 #define HOLDALL_GRAPH_OP(name, path, attribute, effect) {name, path, attribute, Effect::effect},
-#include "holdall/formats/tf_savedmodel/graph_ops.inc"
+#include "holdall/formats/tensorflow_ops.inc"
 #undef HOLDALL_GRAPH_OP
 };
 

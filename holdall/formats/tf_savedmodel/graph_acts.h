@@ -1,4 +1,4 @@
-// What running a graph would do beside computing: operators by a table (graph_ops.inc), paths by their data flow through
+// What running a graph would do beside computing: operators by a table (tensorflow_ops.inc), paths by their data flow through
 // functions.
 //
 // Thread-safety: free functions. Ownership: findings own their texts.
