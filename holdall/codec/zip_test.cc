@@ -344,6 +344,22 @@ TEST(ZipArchive, BytesThatBelongToNoMemberAreRefused) {
   EXPECT_NE(refusal(good + "suffix"), "accepted");
 }
 
+TEST(ZipArchive, AFileOfAnotherKindMayStandBeforeTheMembersWhereThatIsAllowed) {
+  std::string behind = two_members();
+  const std::string before = "model";
+  // Places count from the beginning of the whole.
+  for (const std::size_t at : {kDirectory + 42, kDirectory + kEntry + 42, behind.size() - 6})
+    store_le(behind.data() + at, static_cast<std::uint32_t>(load_le<std::uint32_t>(behind.data() + at) + before.size()));
+  const auto open = [&](ZipArchive::Before allowed) {
+    return ZipArchive::open(memory_source(Bytes::copy(before + behind), "both"), Limits(), allowed);
+  };
+  EXPECT_FALSE(open(ZipArchive::Before::kNothing));
+  const auto archive = open(ZipArchive::Before::kAnything);
+  ASSERT_TRUE(archive) << archive.error().to_string();
+  EXPECT_EQ((*archive)->members().size(), 2u);
+  EXPECT_TRUE((*archive)->blob((*archive)->members()[1])->read());
+}
+
 TEST(ZipArchive, EncryptedAndUnknownMembersAreUnsupported) {
   const std::string good = two_members();
   for (const auto& [at, patch] : std::map<std::size_t, std::string>{{8, "\1"}, {8 + 0, "\x21"}, {10, "\14"}, {6, "\x40"}}) {

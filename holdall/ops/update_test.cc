@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "holdall/core/quantize.h"
 #include "holdall/core/state_dict.h"
 
 namespace holdall {
@@ -53,6 +54,46 @@ TEST(Update, WhatHasNoPlaceOrAnotherShapeIsTold) {
   ASSERT_TRUE(fits) << fits.error().to_string();
   EXPECT_THAT(fits->report.unexpected, IsEmpty());
   EXPECT_THAT(fits->report.loaded, ElementsAre("kernel/.ATTRIBUTES/VARIABLE_VALUE"));
+}
+
+const std::string kQuantized = HOLDALL_SOURCE_DIR "/holdall/formats/tflite/testdata/full.tflite";
+
+TEST(Update, RealNumbersAreQuantisedAsTheGraphIsAndScalesOfABiasFollow) {
+  const auto graph = open_model(kQuantized);
+  ASSERT_TRUE(graph) << graph.error().to_string();
+  const Tensor before = *graph->tensor("MatMul");
+  std::vector<double> values(20 * 64);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i % 7) - 3;
+  StateDict state;
+  state.set("MatMul", doubles({20, 64}, values));
+  const auto updated = update_model(*graph, *state.model());
+  ASSERT_TRUE(updated) << updated.error().to_string();
+  const Tensor now = *updated->model.tensor("MatMul");
+  EXPECT_EQ(now.dtype(), DType::kInt8);
+  EXPECT_EQ(now.quantization()->blocks, before.quantization()->blocks);
+  for (const float scale : now.quantization()->scales.read<float>().value()) EXPECT_EQ(scale, 3.0F / 127);
+  const auto again = dequantize(now)->read<float>().value();
+  for (std::size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(again[i], values[i], 0.5 * 3 / 127);
+  const Tensor old_bias = *graph->tensor("add");
+  const Tensor bias = *updated->model.tensor("add");
+  EXPECT_EQ(bias.quantization()->scales.read<float>()->front(), 3.0F / 127 * old_bias.quantization()->factor);
+  const auto old_values = dequantize(old_bias)->read<float>().value();
+  const auto new_values = dequantize(bias)->read<float>().value();
+  for (std::size_t i = 0; i < old_values.size(); ++i)
+    EXPECT_NEAR(new_values[i], old_values[i], 1e-3) << "the bias stays what it was";
+  const Tensor conv = *updated->model.tensor("Conv2D");
+  EXPECT_EQ(conv.quantization(), graph->tensor("Conv2D")->quantization()) << "nothing was given for it";
+}
+
+TEST(Update, IntegersOfTheGraphsOwnDTypeArePutInAsTheyAre) {
+  const auto graph = open_model(kQuantized);
+  StateDict state;
+  const std::string ones(20 * 64, '\1');
+  state.set("MatMul", *Tensor::dense(DType::kInt8, {20, 64}, Blob::memory(Bytes::copy(ones), "w")));
+  const auto updated = update_model(*graph, *state.model());
+  ASSERT_TRUE(updated) << updated.error().to_string();
+  EXPECT_EQ(updated->model.tensor("MatMul")->read_bytes()->text(), ones);
+  EXPECT_EQ(updated->model.tensor("add")->digest().value(), graph->tensor("add")->digest().value());
 }
 
 }  // namespace

@@ -4,11 +4,15 @@
 #include <map>
 
 #include "holdall/base/text.h"
+#include "holdall/core/strided.h"
 
 namespace holdall::tflite {
 namespace {
 
 constexpr std::uint64_t kShownBytes = 4096;  // of a buffer in the metadata; of larger ones their size is told
+
+constexpr std::uint64_t kNodeBytes = 32;  // about what a node takes
+constexpr std::uint64_t kTypeNodes = 8;   // of a tensor's type and shape, beside its sizes
 
 template <class T>
 NodeId integers(Arena& arena, const std::vector<T>& values) {
@@ -24,10 +28,10 @@ NodeId shape_node(Arena& arena, const TensorRecord& record) {
 
 class Describer {
  public:
-  Describer(Arena& arena, const Graph& graph, const Constants& constants)
-      : arena_(arena), graph_(graph), constants_(constants) {}
+  Describer(Arena& arena, const Graph& graph, const Constants& constants, const Limits& limits)
+      : arena_(arena), graph_(graph), constants_(constants), most_(limits.value_bytes), left_(limits.value_bytes) {}
 
-  NodeId run() {
+  Result<NodeId> run() {
     const NodeId about = arena_.dict();
     arena_.set_item(about, "version", arena_.integer(graph_.version));
     if (!graph_.description.empty()) arena_.set_item(about, "description", arena_.string(graph_.description));
@@ -45,18 +49,18 @@ class Describer {
       }
     }
     arena_.set_item(about, "tensors", tensors);
-    if (is_over_) return over_limit(text("names take more than {} bytes wherever they stand", most_)).in(graph_.file.name());
+    if (is_over_) return over_limit(text("inputs, outputs and names take more than {} bytes", most_)).in(graph_.file.name());
     return about;
   }
 
  private:
-  // A name that may stand in many places.
-  NodeId named(std::string_view name) {
-    is_over_ = is_over_ || name.size() > left_;
-    if (is_over_) return arena_.null();
-    left_ -= name.size();
-    return arena_.string(name);
+  // What stands in many places costs each time.
+  bool spend(std::uint64_t bytes) {
+    is_over_ = is_over_ || bytes > left_;
+    if (!is_over_) left_ -= bytes;
+    return !is_over_;
   }
+  NodeId named(std::string_view name) { return spend(name.size()) ? arena_.string(name) : arena_.null(); }
 
   NodeId subgraph(std::size_t s) {
     const SubgraphRecord& record = graph_.subgraphs[s];
@@ -93,6 +97,7 @@ class Describer {
   }
 
   NodeId type_and_shape(const TensorRecord& record) {
+    if (!spend(kNodeBytes * (kTypeNodes + record.shape.size()))) return arena_.null();
     const NodeId about = arena_.dict();
     const TensorType* type = tensor_type(record.type);
     arena_.set_item(about, "type", arena_.string(type == nullptr ? text("type {}", record.type) : std::string(type->name)));
@@ -159,7 +164,7 @@ class Describer {
   Arena& arena_;
   const Graph& graph_;
   const Constants& constants_;
-  std::uint64_t most_, left_;  // bytes of names
+  std::uint64_t most_, left_;  // bytes
   bool is_over_ = false;
 };
 

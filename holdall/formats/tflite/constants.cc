@@ -8,6 +8,7 @@
 #include "holdall/base/text.h"
 #include "holdall/core/cast.h"
 #include "holdall/core/quantize.h"
+#include "holdall/core/strided.h"
 #include "holdall/formats/tflite/scales.h"
 #include "holdall/formats/tflite/sparse.h"
 #include "holdall/formats/tflite/strings.h"

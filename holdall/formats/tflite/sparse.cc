@@ -6,6 +6,7 @@
 
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
+#include "holdall/core/strided.h"
 
 namespace holdall::tflite {
 namespace {
@@ -41,9 +42,9 @@ Result<std::vector<std::uint32_t>> read_indices(const IndexVector& from) {
 std::uint64_t count_of(const IndexVector& list) { return list.width == 0 ? 0 : list.bytes.size() / list.width; }
 
 // The sizes of dimensions and blocks: those of the tensor, then those of the blocks.
-Result<Shape> expanded(const Shape& shape, const Blob& values, const SparsityRecord& record) {
+Result<std::vector<std::uint64_t>> expanded(const Shape& shape, const Blob& values, const SparsityRecord& record) {
   const std::size_t rank = shape.size();
-  Shape sizes = shape;
+  std::vector<std::uint64_t> sizes(shape.begin(), shape.end());
   sizes.resize(rank + record.block_map.size(), 0);
   for (std::size_t level = 0; level < record.dimensions.size(); ++level) {
     const auto dimension = static_cast<std::size_t>(record.traversal_order[level]);
@@ -79,9 +80,9 @@ Status check_order(const Shape& shape, const Blob& values, const SparsityRecord&
 // Counts are those of the lists, so that a walk ends: each level has as many entries as the next expects.
 Result<Layout> layout_of(const Shape& shape, std::uint64_t width, const Blob& values, const SparsityRecord& record) {
   HOLDALL_TRY(check_order(shape, values, record));
-  HOLDALL_ASSIGN(const Shape sizes, expanded(shape, values, record));
+  HOLDALL_ASSIGN(const std::vector<std::uint64_t> sizes, expanded(shape, values, record));
   const std::size_t rank = shape.size();
-  Shape steps(sizes.size(), 1);
+  std::vector<std::uint64_t> steps(sizes.size(), 1);
   for (std::size_t i = rank - 1; i > 0; --i) steps[i - 1] = steps[i] * shape[i];
   for (std::size_t block = 0; block < record.block_map.size(); ++block) {
     const auto of = static_cast<std::size_t>(record.block_map[block]);
