@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "holdall/base/text.h"
+#include "holdall/core/quantize.h"
 
 namespace holdall {
 namespace {
@@ -67,6 +68,36 @@ bool are_axes_of(const Shape& shape, std::span<const std::uint64_t> axes) {
   return true;
 }
 
+Shape picked(const Shape& shape, std::span<const std::uint64_t> order) {
+  Shape result;
+  for (const std::uint64_t axis : order) result.push_back(shape[static_cast<std::size_t>(axis)]);
+  return result;
+}
+
+// The scales of a tensor of `shape`, arranged with it.
+Result<Quantization> arranged_scales(const Quantization& before, const Shape& shape, const Step& step) {
+  Quantization after = before;
+  if (step.kind == Kind::kShape) {
+    after.blocks = step.values;
+    if (before.blocks == shape) return after;
+    return unsupported(text("a quantised tensor with {} scales is not reshaped: its real numbers are (--dtype float32 before)",
+                            before.scales.elements()));
+  }
+  Shape grid;
+  for (std::size_t i = 0; i < shape.size(); ++i) grid.push_back(shape[i] / before.blocks[i]);
+  const auto move = [&](const Tensor& numbers) -> Result<Tensor> {
+    HOLDALL_ASSIGN(const Tensor placed, with_shape(numbers, grid));
+    HOLDALL_ASSIGN(const Tensor moved, with_axes(placed, step.values));
+    return with_shape(moved, {numbers.elements()});
+  };
+  HOLDALL_ASSIGN(after.scales, move(before.scales));
+  if (before.zero_points) {
+    HOLDALL_ASSIGN(after.zero_points, move(*before.zero_points));
+  }
+  after.blocks = picked(before.blocks, step.values);
+  return after;
+}
+
 Shape without_ones(const Shape& shape) {
   Shape result;
   std::copy_if(shape.begin(), shape.end(), std::back_inserter(result), [](std::uint64_t size) { return size != 1; });
@@ -86,12 +117,6 @@ bool joins_to(const Shape& fine, std::span<const std::uint64_t> order, const Sha
     }
   }
   return next == coarse.size() && within == 1;
-}
-
-Shape picked(const Shape& shape, std::span<const std::uint64_t> order) {
-  Shape result;
-  for (const std::uint64_t axis : order) result.push_back(shape[static_cast<std::size_t>(axis)]);
-  return result;
 }
 
 // Steps that change nothing are left out.
@@ -149,6 +174,8 @@ Result<Tensor> with_axes(const Tensor& tensor, std::span<const std::uint64_t> ax
 
 Result<Tensor> arranged(Tensor tensor, const Arrangement& arrangement) {
   for (const Step& step : arrangement.steps) {
+    const QuantizationRef before = tensor.quantization();
+    const Shape shape = tensor.shape();
     if (step.kind == Kind::kShape) {
       HOLDALL_ASSIGN(tensor, with_shape(tensor, step.values));
     } else if (!are_axes_of(tensor.shape(), step.values)) {
@@ -156,6 +183,9 @@ Result<Tensor> arranged(Tensor tensor, const Arrangement& arrangement) {
     } else {
       HOLDALL_ASSIGN(tensor, with_axes(tensor, step.values));
     }
+    if (before == nullptr) continue;
+    HOLDALL_ASSIGN(Quantization after, arranged_scales(*before, shape, step));
+    tensor = tensor.with_quantization(std::make_shared<const Quantization>(std::move(after)));
   }
   return tensor;
 }

@@ -32,8 +32,9 @@ Result<Arrangement> parse_arrangement(std::string_view text);
 // Axes of a tensor in another order; no element is moved. Precondition: `axes` are some of the tensor's axes, each once, and
 // those left out have the size 1.
 Result<Tensor> with_axes(const Tensor& tensor, std::span<const std::uint64_t> axes);
-// No element is moved but where axes out of order are joined: these are gathered when they are read. Errors: invalid argument
-// where the tensor's shape does not allow a step; those of Tensor::view().
+// No element is moved but where axes out of order are joined: these are gathered when they are read. Scales of a quantised
+// tensor follow. Errors: invalid argument where the tensor's shape does not allow a step; unsupported where several scales
+// would be reshaped; those of Tensor::view().
 Result<Tensor> arranged(Tensor tensor, const Arrangement& arrangement);
 
 // The arrangements that make a tensor of shape `from` one of shape `to` by an order of the axes of the one with more of them

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/core/quantize.h"
 #include "holdall/io/execute.h"
 #include "holdall/ops/compare.h"
 #include "holdall/ops/digest.h"
@@ -35,6 +36,17 @@ std::vector<const NamedTensor*> distinct(const Model& model) {
   return result;
 }
 
+// The same entries with the real numbers of what is quantised.
+Result<std::vector<NamedTensor>> numbers_of(std::span<const NamedTensor* const> entries) {
+  std::vector<NamedTensor> result;
+  for (const NamedTensor* entry : entries) {
+    result.push_back(*entry);
+    if (entry->tensor.quantization() == nullptr) continue;
+    HOLDALL_ASSIGN(result.back().tensor, dequantize(entry->tensor));
+  }
+  return result;
+}
+
 std::vector<std::string> names_of(std::span<const NamedTensor* const> entries) {
   std::vector<std::string> names;
   for (const NamedTensor* entry : entries) names.push_back(entry->name);
@@ -59,6 +71,8 @@ class Matcher {
 
   Result<MatchReport> run() {
     HOLDALL_TRY(by_digest());
+    HOLDALL_ASSIGN(a_numbers_, numbers_of(a_));
+    HOLDALL_ASSIGN(b_numbers_, numbers_of(b_));
     HOLDALL_TRY(by_values());
     among_equals();
     HOLDALL_TRY(by_names());
@@ -127,8 +141,8 @@ class Matcher {
     }
     std::vector<const NamedTensor*> a, b;
     std::uint64_t bytes = 0;
-    for (const std::size_t i : a_left) a.push_back(a_[i]);
-    for (const std::size_t j : b_left) b.push_back(b_[j]);
+    for (const std::size_t i : a_left) a.push_back(&a_numbers_[i]);
+    for (const std::size_t j : b_left) b.push_back(&b_numbers_[j]);
     for (const NamedTensor* entry : a) bytes += entry->tensor.bytes();
     for (const NamedTensor* entry : b) bytes += entry->tensor.bytes();
     Meter meter(options_.progress, bytes);
@@ -194,16 +208,16 @@ class Matcher {
       const Found& found = found_[k];
       const DType dtype = a_[found.a]->tensor.dtype();
       if (found.by == By::kDigest || !can_compare(dtype) || !can_compare(b_[found.b]->tensor.dtype())) continue;
-      NamedTensor entry = *a_[found.a];
+      NamedTensor entry = a_numbers_[found.a];
       Result<Tensor> tensor = arranged(entry.tensor, found.arrangement);
       if (!tensor) return std::move(tensor).error().with(text("tensor '{}'", entry.name));
       entry.tensor = std::move(*tensor);
-      bytes += entry.tensor.bytes() + b_[found.b]->tensor.bytes();
+      bytes += entry.tensor.bytes() + b_numbers_[found.b].tensor.bytes();
       mine.push_back(std::move(entry));
       which.push_back(k);
     }
     std::vector<TensorPair> pairs;
-    for (std::size_t k = 0; k < which.size(); ++k) pairs.push_back({&mine[k], b_[found_[which[k]].b]});
+    for (std::size_t k = 0; k < which.size(); ++k) pairs.push_back({&mine[k], &b_numbers_[found_[which[k]].b]});
     Meter meter(options_.progress, bytes);
     HOLDALL_ASSIGN(const auto differing, compare_tensors(pairs, {}, meter));
     std::vector<bool> differs(which.size());
@@ -259,6 +273,7 @@ class Matcher {
 
   const MatchOptions& options_;
   const std::vector<const NamedTensor*> a_, b_;
+  std::vector<NamedTensor> a_numbers_, b_numbers_;
   NameMatcher names_;
   std::vector<bool> a_taken_, b_taken_;
   std::vector<std::pair<Indices, Indices>> equals_;
