@@ -57,17 +57,54 @@ void print_losses(Console& console, const ConvertReport& report) {
   table.print(console, 2);
 }
 
+std::string number_field(const std::optional<double>& number) { return number ? text("{}", *number) : "-"; }
+
+// A line a tensor: bytes before and after, and with --check how far its numbers are from the input's.
+void print_copies(Console& console, const ConvertReport& report) {
+  if (!console.terminal()) {
+    for (const LightCopy& copy : report.copies) {
+      console.line(text("cast\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}", printable(copy.name), name(copy.from), name(copy.to),
+                        copy.bytes_in, copy.bytes_out, number_field(copy.max_abs), number_field(copy.mean_abs),
+                        number_field(copy.cosine)));
+    }
+    for (const Loss& kept : report.kept) console.line(text("kept\t{}\t{}", printable(kept.where), kept.what));
+    return;
+  }
+  constexpr auto kRight = Table::Align::kRight;
+  Table table(std::vector<Table::Column>{{.heading = "name", .fit = Table::Fit::kCutName, .least = 16},
+                                         {.heading = "type"},
+                                         {.heading = "bytes", .align = kRight},
+                                         {.heading = "max abs", .align = kRight},
+                                         {.heading = "mean abs", .align = kRight},
+                                         {.heading = "cosine", .align = kRight}});
+  const auto number = [](const std::optional<double>& value) { return value ? short_number(*value) : std::string("-"); };
+  for (const LightCopy& copy : report.copies) {
+    const std::string cosine = copy.cosine ? text("{:.8g}", *copy.cosine) : "-";
+    table.add({Cell(printable(copy.name)), Cell(text("{} → {}", name(copy.from), name(copy.to)), Ink::kWarn),
+               Cell(text("{} → {}", human_bytes(copy.bytes_in), human_bytes(copy.bytes_out))), Cell(number(copy.max_abs)),
+               Cell(number(copy.mean_abs)), Cell(cosine)});
+  }
+  if (report.checked && !table.empty()) table.print(console, 2);
+  if (report.kept.empty()) return;
+  console.line(text("  {} kept as they are", counted(report.kept.size(), "tensor", "tensors")));
+  Table kept(std::vector<Table::Column>{{.fit = Table::Fit::kCutName, .least = 16}, {.fit = Table::Fit::kWrap, .least = 30}});
+  for (const Loss& each : report.kept) kept.add({Cell(printable(each.where)), Cell(each.what)});
+  kept.print(console, 4);
+}
+
 void print_report(Console& console, const ConvertReport& report) {
   const bool page = console.terminal();
   const std::string input = printable(report.input);
   const std::string output = printable(report.output);
   print_losses(console, report);
   if (!report.written) return;
+  if (!page) print_copies(console, report);
   if (page) {
     console.line(text("{} ({}) → {} ({})", input, report.from, console.paint(Ink::kStrong, output), report.to));
     console.line(text("  {}, {} → {}", counted(report.tensors, "tensor", "tensors"), human_bytes(report.bytes_in),
                       human_bytes(report.bytes_out)));
-    if (!report.cast.empty()) console.line(text("  {} cast", counted(report.cast.size(), "tensor", "tensors")));
+    if (!report.copies.empty()) console.line(text("  {} cast", counted(report.copies.size(), "tensor", "tensors")));
+    print_copies(console, report);
     if (!report.renamed.empty()) console.line(text("  {} renamed", counted(report.renamed.size(), "tensor", "tensors")));
   } else {
     console.line(text("written\t{}\t{}\t{}", output, report.to, report.bytes_out));

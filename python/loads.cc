@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "holdall/core/cast.h"
 #include "holdall/io/map.h"
 #include "holdall/io/staged.h"
 #include "listener.h"
@@ -55,9 +56,20 @@ Result<std::vector<Bytes>> load_blobs(const std::vector<Blob>& blobs, const std:
   return loaded;
 }
 
+bool is_block(const Tensor& tensor) { return info(tensor.dtype()).kind == DTypeKind::kBlock; }
+
+// What the elements are in Python: those of GGML's blocks are the numbers that they mean.
+DType element_dtype(const Tensor& tensor) { return is_block(tensor) ? DType::kFloat32 : tensor.dtype(); }
+
+Result<Blob> elements_of(const Tensor& tensor) {
+  if (!is_block(tensor)) return tensor.data();
+  HOLDALL_ASSIGN(const Tensor numbers, cast(tensor, DType::kFloat32));
+  return numbers.data();
+}
+
 // What a processor wants of the address of an element.
 std::uint64_t alignment_of(const Tensor& tensor) {
-  const DTypeInfo& row = info(tensor.dtype());
+  const DTypeInfo& row = info(element_dtype(tensor));
   const std::uint64_t size = row.block_elements == 1 ? row.block_bytes : 1;
   return size == 2 || size == 4 || size == 8 ? size : size == 16 ? 8 : 1;
 }
@@ -72,7 +84,7 @@ Result<std::vector<Blob>> data_of(const OpenedModel& opened, const std::vector<s
   std::vector<Blob> blobs;
   blobs.reserve(entries.size());
   for (const std::size_t entry : entries) {
-    HOLDALL_ASSIGN(Blob data, opened.model->tensors().at(entry).tensor.data());
+    HOLDALL_ASSIGN(Blob data, elements_of(opened.model->tensors().at(entry).tensor));
     blobs.push_back(std::move(data));
   }
   return blobs;
@@ -129,7 +141,7 @@ struct Placed {
 };
 
 // The storages of entries, each once, and where each entry lies. Tensors with elements that are to be conjugated, negated or
-// unpacked are made dense and alone.
+// unpacked, or decoded from blocks, are made dense and alone.
 struct Storages {
   std::vector<Blob> blobs;
   std::vector<std::uint64_t> alignments;
@@ -142,14 +154,15 @@ Result<Storages> storages_of(const OpenedModel& opened, const std::vector<std::s
   for (const std::size_t entry : entries) {
     const Tensor& tensor = opened.model->tensors().at(entry).tensor;
     const Tensor::View& view = tensor.layout();
-    const bool is_alone = tensor.storage() == nullptr || view.conjugate || view.negative || !tensor.logical().empty();
+    const bool is_alone =
+        tensor.storage() == nullptr || view.conjugate || view.negative || !tensor.logical().empty() || is_block(tensor);
     const bool is_whole = tensor.is_dense() && tensor.storage() != nullptr &&
                           tensor.span_in_storage() == std::pair<std::uint64_t, std::uint64_t>(0, tensor.storage()->data.size());
     std::size_t storage = found.blobs.size();
     if (!is_alone) storage = known.try_emplace(tensor.storage().get(), storage).first->second;
     if (storage == found.blobs.size()) {
       // A whole tensor's own checksum is its storage's.
-      HOLDALL_ASSIGN(Blob data, is_alone || is_whole ? tensor.data() : Result<Blob>(tensor.storage()->data));
+      HOLDALL_ASSIGN(Blob data, is_alone || is_whole ? elements_of(tensor) : Result<Blob>(tensor.storage()->data));
       found.blobs.push_back(std::move(data));
       found.alignments.push_back(1);
     }
@@ -171,8 +184,8 @@ nb::list places_of(const OpenedModel& opened, const std::vector<std::size_t>& en
   for (std::size_t i = 0; i < placed.size(); ++i) {
     const Placed& place = placed[i];
     const Tensor& tensor = opened.model->tensors().at(entries[i]).tensor;
-    nb::object& dtype = dtypes[static_cast<std::size_t>(tensor.dtype())];
-    if (!dtype.is_valid()) dtype = nb::cast(std::string(name(tensor.dtype())));
+    nb::object& dtype = dtypes[static_cast<std::size_t>(element_dtype(tensor))];
+    if (!dtype.is_valid()) dtype = nb::cast(std::string(name(element_dtype(tensor))));
     nb::object strides = nb::none();
     if (place.strides) {
       nb::list list;

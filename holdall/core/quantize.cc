@@ -289,6 +289,10 @@ Status check_quantization(DType dtype, const Shape& shape, const Quantization& q
   return are_numbers ? Status() : unsupported("scales or zero points that are no numbers");
 }
 
+Result<Tensor> real_numbers(const Tensor& tensor) {
+  return tensor.quantization() == nullptr ? Result<Tensor>(tensor) : dequantize(tensor);
+}
+
 Result<Tensor> dequantize(const Tensor& tensor) {
   HOLDALL_ASSIGN(Blob data, tensor.data());
   if (tensor.elements() == 0) return Tensor::dense(DType::kFloat32, tensor.shape(), Blob());

@@ -34,6 +34,8 @@ Status check_quantization(DType dtype, const Shape& shape, const Quantization& q
 
 // The real numbers, float32, made by tiles as they are read. Precondition: tensor.quantization(), checked. Errors: io.
 Result<Tensor> dequantize(const Tensor& tensor);
+// The same where a tensor has it; else the tensor.
+Result<Tensor> real_numbers(const Tensor& tensor);
 
 // Real numbers as `like` is quantised, which has their shape: its dtype, blocks and zero points, and scales by its renewal; the
 // result has them. Rounded half away from 0, values beyond the dtype become its nearest end; new scales leave out the lowest

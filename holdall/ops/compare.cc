@@ -25,7 +25,7 @@ constexpr std::size_t kRun = 1024;
 // What all pieces of a pair add up to.
 struct Sums {
   std::uint64_t differing = 0;
-  double max_abs = 0, max_rel = 0;
+  double max_abs = 0, max_rel = 0, total_abs = 0;
   bool has_relative = false;  // an element of b that is not zero was met
   double dot = 0, square_a = 0, square_b = 0;
 
@@ -33,6 +33,7 @@ struct Sums {
     differing += other.differing;
     max_abs = std::max(max_abs, other.max_abs);
     max_rel = std::max(max_rel, other.max_rel);
+    total_abs += other.total_abs;
     has_relative = has_relative || other.has_relative;
     dot += other.dot;
     square_a += other.square_a;
@@ -42,6 +43,7 @@ struct Sums {
   // Two elements that differ by `difference`; `size` is b's.
   void differ(double difference, double size, const Tolerance& tolerance) noexcept {
     max_abs = std::max(max_abs, difference);
+    total_abs += difference;
     if (size != 0) max_rel = std::max(max_rel, difference / size);
     if (!(difference <= tolerance.absolute + tolerance.relative * size)) ++differing;
   }
@@ -250,6 +252,8 @@ Comparison concluded(const TensorPair& pair, const Sums& sums, const Tolerance& 
   result.agree = sums.differing == 0 && !(exact && pair.a().dtype() == pair.b().dtype());
   result.differing = sums.differing;
   if (std::isfinite(sums.max_abs)) result.max_abs = sums.max_abs;
+  const double mean = sums.total_abs / static_cast<double>(std::max<std::uint64_t>(1, pair.a().elements()));
+  if (std::isfinite(mean)) result.mean_abs = mean;
   if (sums.has_relative && std::isfinite(sums.max_rel)) result.max_rel = sums.max_rel;
   // A vector of zeros has no direction; one with a NaN or an infinity has none that can be told.
   const double lengths = std::sqrt(sums.square_a) * std::sqrt(sums.square_b);

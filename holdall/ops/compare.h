@@ -23,8 +23,8 @@ struct Comparison {
   bool agree = true;
   std::uint64_t differing = 0;  // elements outside of the tolerance
   // The largest |a - b| (of complex numbers: its size); the largest |a - b| / |b| where b is not 0; empty where no finite
-  // number tells.
-  std::optional<double> max_abs, max_rel, cosine;
+  // number tells. The mean is over all elements.
+  std::optional<double> max_abs, max_rel, mean_abs, cosine;
 };
 
 // Two tensors of one shape, in models that outlive it.

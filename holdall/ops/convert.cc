@@ -5,8 +5,10 @@
 #include <set>
 
 #include "holdall/base/text.h"
+#include "holdall/core/blocks.h"
 #include "holdall/core/cast.h"
 #include "holdall/core/quantize.h"
+#include "holdall/ops/compare.h"
 #include "holdall/ops/digest.h"
 #include "holdall/ops/edit.h"
 #include "holdall/ops/framework_names.h"
@@ -17,8 +19,10 @@ namespace holdall {
 namespace {
 
 Status check_options(const ConvertOptions& options) {
-  if (options.dtype && info(*options.dtype).kind != DTypeKind::kFloat) {
-    return invalid_argument(text("tensors are converted to floating-point dtypes, {} is none", name(*options.dtype)));
+  if (options.dtype && info(*options.dtype).kind != DTypeKind::kFloat && !can_encode_blocks(*options.dtype)) {
+    return invalid_argument(
+        text("tensors are converted to floating-point dtypes, q8_0, q4_0, q4_1, q5_0 and q5_1; {} is none of them",
+             name(*options.dtype)));
   }
   return check_rules(options.rename);
 }
@@ -30,7 +34,17 @@ class Caster {
 
   bool wants(const Tensor& tensor) const {
     if (tensor.quantization() != nullptr) return can_cast(DType::kFloat32, to_);
-    return tensor.dtype() != to_ && info(tensor.dtype()).kind == DTypeKind::kFloat && can_cast(tensor.dtype(), to_);
+    const DTypeKind kind = info(tensor.dtype()).kind;
+    return tensor.dtype() != to_ && (kind == DTypeKind::kFloat || kind == DTypeKind::kBlock) && can_cast(tensor.dtype(), to_);
+  }
+
+  // Why a tensor that it wants stays as it is; empty where it need not.
+  std::string keeps(const Tensor& tensor) const {
+    if (info(to_).kind != DTypeKind::kBlock) return {};
+    if (tensor.shape().size() < 2) return "it is no matrix";
+    const std::uint64_t block = info(to_).block_elements;
+    if (tensor.shape().back() % block == 0) return {};
+    return text("its rows of {} elements are not whole blocks of {}", tensor.shape().back(), block);
   }
 
   Result<Tensor> operator()(const Tensor& tensor) {
@@ -39,7 +53,7 @@ class Caster {
                   tensor.quantization().get()};
     const auto found = done_.find(key);
     if (found != done_.end()) return found->second;
-    HOLDALL_ASSIGN(const Tensor reals, tensor.quantization() == nullptr ? Result<Tensor>(tensor) : dequantize(tensor));
+    HOLDALL_ASSIGN(const Tensor reals, real_numbers(tensor));
     HOLDALL_ASSIGN(Tensor made, cast(reals, to_));
     done_.emplace(key, made);
     return made;
@@ -68,8 +82,8 @@ Status require_a_match(const Model& model, const ConvertOptions& options) {
   return {};
 }
 
-// The model with the options' selection, names and dtypes.
-Result<Model> edited(Model model, const ConvertOptions& options, ConvertReport& report) {
+// The model with the options' selection, names and dtypes; `originals` are the tensors of report.copies before they were cast.
+Result<Model> edited(Model model, const ConvertOptions& options, ConvertReport& report, std::vector<NamedTensor>& originals) {
   if (options.select.empty() && options.rename.empty() && !options.dtype) return model;
   HOLDALL_TRY(require_a_match(model, options));
   Edits edits;
@@ -84,10 +98,17 @@ Result<Model> edited(Model model, const ConvertOptions& options, ConvertReport& 
     edits.names.emplace_back(renamed(options.rename, entry.name).value_or(entry.name));
     if (*edits.names.back() != entry.name) report.renamed.push_back(text("{}={}", entry.name, *edits.names.back()));
     if (!caster || !caster->wants(entry.tensor)) continue;
+    if (std::string why = caster->keeps(entry.tensor); !why.empty()) {
+      report.kept.push_back({*edits.names.back(), std::move(why)});
+      continue;
+    }
     Result<Tensor> made = (*caster)(entry.tensor);
     if (!made) return std::move(made).error().with(text("tensor '{}'", entry.name));
+    report.copies.push_back(
+        {*edits.names.back(), entry.tensor.dtype(), made->dtype(), entry.tensor.bytes(), made->bytes(), {}, {}, {}});
+    originals.push_back(entry);
+    HOLDALL_ASSIGN(originals.back().tensor, real_numbers(entry.tensor));
     edits.tensors.back() = std::move(*made);
-    report.cast.push_back(*edits.names.back());
   }
   return edit_model(model, std::move(edits));
 }
@@ -131,8 +152,32 @@ const NamedTensor* counterpart(const Model& meant, const NamedTensor& entry, con
   return other;
 }
 
+// How far what was cast is from what it was.
+Status measure_copies(const std::vector<NamedTensor>& originals, const std::vector<const NamedTensor*>& results,
+                      const Progress& progress, ConvertReport& report) {
+  std::vector<TensorPair> pairs;
+  std::vector<std::size_t> places;
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < originals.size(); ++i) {
+    if (results[i] == nullptr || results[i]->tensor.shape() != originals[i].tensor.shape()) continue;
+    pairs.push_back({&originals[i], results[i]});
+    places.push_back(i);
+    total += originals[i].tensor.bytes() + results[i]->tensor.bytes();
+  }
+  Meter meter(progress, total);
+  HOLDALL_ASSIGN(const auto compared, compare_tensors(pairs, {}, meter));
+  for (const auto& [pair, comparison] : compared) {
+    LightCopy& copy = report.copies[places[pair]];
+    copy.max_abs = comparison.max_abs;
+    copy.mean_abs = comparison.mean_abs;
+    copy.cosine = comparison.cosine;
+  }
+  return {};
+}
+
 // Reads the result back and compares it with what was meant, tensor by tensor; what was allowed to be lost is passed over.
-Status compare_with(const Model& meant, const std::string& output, const ConvertOptions& options, ConvertReport& report) {
+Status compare_with(const Model& meant, const std::vector<NamedTensor>& originals, const std::string& output,
+                    const ConvertOptions& options, ConvertReport& report) {
   OpenOptions open = options.open;
   open.format = report.to;
   HOLDALL_ASSIGN(const Model got, open_model(output, open));
@@ -161,7 +206,21 @@ Status compare_with(const Model& meant, const std::string& output, const Convert
   for (std::size_t i = 0; i < a.size(); ++i)
     if (a[i] != b[i]) report.differing.push_back(mine[i].name);
   report.checked = meant.tensors().size() - lost;
-  return {};
+  std::vector<const NamedTensor*> results;
+  for (const LightCopy& copy : report.copies) {
+    const NamedTensor* entry = meant.find(copy.name);
+    results.push_back(entry == nullptr ? nullptr : counterpart(meant, *entry, got, others));
+  }
+  return measure_copies(originals, results, options.progress, report);
+}
+
+// What dequantises, beside each loss of blocks: most containers have no place for them.
+void add_hints(const Model& model, std::vector<Loss>& losses) {
+  for (Loss& loss : losses) {
+    const NamedTensor* entry = model.find(loss.where);
+    if (entry == nullptr || info(entry->tensor.dtype()).kind != DTypeKind::kBlock) continue;
+    loss.what += "; --dtype float32 makes numbers of it";
+  }
 }
 
 // The model under the names that the options ask for.
@@ -204,7 +263,8 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   report.output = output;
   HOLDALL_ASSIGN(Model opened, open_model(input, options.open));
   HOLDALL_ASSIGN(opened, under_names(std::move(opened), input, output, options, report));
-  HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, report));
+  std::vector<NamedTensor> originals;
+  HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, report, originals));
   report.from = model.origin().format;
   report.warnings = model.warnings();
   report.tensors = model.tensors().size();
@@ -214,6 +274,7 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   {
     HOLDALL_ASSIGN(const Plan plan, plan_model(model, output, options.save));
     report.losses = plan.losses;
+    add_hints(model, report.losses);
     if (!plan.losses.empty() && options.save.losses == SaveOptions::Losses::kRefuse) return report;
     ExecuteOptions run = options.save.execute;
     if (!run.progress) run.progress = options.progress;
@@ -222,7 +283,7 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   }
   HOLDALL_ASSIGN(const Bundle written, Bundle::open(output, options.open.limits));
   HOLDALL_ASSIGN(report.bytes_out, written.total_bytes());
-  if (options.check == ConvertOptions::Check::kDigests) HOLDALL_TRY(compare_with(model, output, options, report));
+  if (options.check == ConvertOptions::Check::kDigests) HOLDALL_TRY(compare_with(model, originals, output, options, report));
   return report;
 }
 
@@ -230,6 +291,36 @@ Result<ConvertReport> convert_model(const std::string& input, const std::string&
   HOLDALL_ASSIGN(const Bundle bundle, Bundle::open(input, options.open.limits));
   return convert_model(bundle, output, options);
 }
+
+namespace {
+
+void write_copies(JsonWriter& writer, const ConvertReport& report) {
+  const auto number = [&](std::string_view key, const std::optional<double>& value) {
+    writer.key(key);
+    if (value) {
+      writer.number(*value);
+    } else {
+      writer.null();
+    }
+  };
+  writer.key("copies").begin_array();
+  for (const LightCopy& copy : report.copies) {
+    writer.begin_object().key("name").string(copy.name);
+    writer.key("from").string(name(copy.from)).key("to").string(name(copy.to));
+    writer.key("bytes_in").unsigned_integer(copy.bytes_in).key("bytes_out").unsigned_integer(copy.bytes_out);
+    number("max_abs", copy.max_abs);
+    number("mean_abs", copy.mean_abs);
+    number("cosine", copy.cosine);
+    writer.end_object();
+  }
+  writer.end_array().key("kept").begin_array();
+  for (const Loss& kept : report.kept) {
+    writer.begin_object().key("name").string(kept.where).key("why").string(kept.what).end_object();
+  }
+  writer.end_array();
+}
+
+}  // namespace
 
 void write_conversion(JsonWriter& writer, const ConvertReport& report) {
   const auto list = [&](std::string_view key, const std::vector<std::string>& items) {
@@ -248,7 +339,10 @@ void write_conversion(JsonWriter& writer, const ConvertReport& report) {
     writer.begin_object().key("where").string(loss.where).key("what").string(loss.what).end_object();
   }
   writer.end_array();
-  list("cast", report.cast);
+  writer.key("cast").begin_array();
+  for (const LightCopy& copy : report.copies) writer.string(copy.name);
+  writer.end_array();
+  write_copies(writer, report);
   list("renamed", report.renamed);
   list("warnings", report.warnings);
   writer.key("checked");

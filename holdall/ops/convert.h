@@ -30,8 +30,9 @@ struct SaveOptions {
 struct ConvertOptions {
   OpenOptions open = {};
   SaveOptions save = {};
-  // For every floating-point tensor that can be cast, and for integers that stand for real numbers (quantize.h), which become
-  // those; others stay.
+  // For every tensor of floating-point numbers or blocks of them that can be cast, and for integers that stand for real numbers
+  // (quantize.h), which become those; others stay. A block type that can be made (core/blocks.h) is for matrices whose rows
+  // divide into its blocks.
   std::optional<DType> dtype = {};
   std::vector<std::string> select = {};  // globs over names; empty: all. The tree is kept without the tensors left out.
   // OLD=NEW over names, exact or with one '*' on each side; the first that fits is taken.
@@ -44,6 +45,15 @@ struct ConvertOptions {
   Progress progress = {};  // over writing, then over checking
 };
 
+// What became of a tensor whose dtype changed.
+struct LightCopy {
+  std::string name;
+  DType from = DType::kFloat32, to = DType::kFloat32;
+  std::uint64_t bytes_in = 0, bytes_out = 0;
+  // How far the result's numbers are from the input's (compare.h); empty but with Check::kDigests.
+  std::optional<double> max_abs, mean_abs, cosine;
+};
+
 struct ConvertReport {
   std::string input, output;
   std::string from, to;  // format ids
@@ -51,7 +61,8 @@ struct ConvertReport {
   std::uint64_t tensors = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;
   std::vector<Loss> losses;          // allowed ones too
-  std::vector<std::string> cast;     // names of tensors whose dtype changed
+  std::vector<LightCopy> copies;     // tensors whose dtype changed
+  std::vector<Loss> kept;            // tensors whose dtype ConvertOptions::dtype could not change, and why
   std::vector<std::string> renamed;  // "old=new"
   std::vector<std::string> warnings;
   std::optional<std::uint64_t> checked;  // tensors compared with the result, with Check::kDigests; not those lost
@@ -80,7 +91,8 @@ Result<ConvertReport> convert_model(const std::string& input, const std::string&
 Result<ConvertReport> convert_model(const Bundle& input, const std::string& output, const ConvertOptions& options = {});
 Error loss_error(const std::vector<Loss>& losses, std::string_view format);
 
-// {"input","output","from","to","written","tensors","bytes_in","bytes_out","losses":[{"where","what"}],"cast","renamed","warnings",
+// {"input","output","from","to","written","tensors","bytes_in","bytes_out","losses":[{"where","what"}],"cast":[name],
+//  "copies":[{"name","from","to","bytes_in","bytes_out","max_abs","mean_abs","cosine"}],"kept":[{"name","why"}],"renamed","warnings",
 //  "checked","differing"}
 void write_conversion(JsonWriter& writer, const ConvertReport& report);
 

@@ -41,8 +41,7 @@ Result<std::vector<NamedTensor>> numbers_of(std::span<const NamedTensor* const> 
   std::vector<NamedTensor> result;
   for (const NamedTensor* entry : entries) {
     result.push_back(*entry);
-    if (entry->tensor.quantization() == nullptr) continue;
-    HOLDALL_ASSIGN(result.back().tensor, dequantize(entry->tensor));
+    HOLDALL_ASSIGN(result.back().tensor, real_numbers(entry->tensor));
   }
   return result;
 }

@@ -25,12 +25,10 @@ std::map<std::string, std::string, std::less<>> aliases_of(const Model& graph) {
   return aliases;
 }
 
-Result<Tensor> reals_of(const Tensor& tensor) { return tensor.quantization() == nullptr ? tensor : dequantize(tensor); }
-
 // A tensor of the weights as the graph's `own` is: equal dtypes as they are, with their own scales if they have any.
 Result<Tensor> as_own(const Tensor& given, const Tensor& own) {
   if (given.dtype() == own.dtype()) return given;
-  HOLDALL_ASSIGN(const Tensor reals, reals_of(given));
+  HOLDALL_ASSIGN(const Tensor reals, real_numbers(given));
   const bool is_quantized = own.quantization() != nullptr && info(reals.dtype()).kind == DTypeKind::kFloat;
   return is_quantized ? quantize(reals, own) : cast(reals, own.dtype());
 }
@@ -61,7 +59,7 @@ Status follow(const Model& graph, const std::map<std::size_t, Tensor>& given, Ed
     const auto found = given.find(i);
     const Tensor& values = found == given.end() ? own : found->second;
     if (found != given.end() && values.dtype() == own.dtype()) continue;
-    HOLDALL_ASSIGN(const Tensor reals, reals_of(values));
+    HOLDALL_ASSIGN(const Tensor reals, real_numbers(values));
     HOLDALL_ASSIGN(edits.tensors[i], quantize(reals, own, scales));
   }
   return {};

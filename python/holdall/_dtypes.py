@@ -41,10 +41,18 @@ def table() -> dict[str, tuple[int, int]]:
     return _native.dtypes()
 
 
+def is_block(name: str) -> bool:
+    """Whether a dtype is one of GGML's, whose elements come in blocks of 32 and more."""
+    return table().get(name, (1, 0))[0] >= 32
+
+
 @functools.lru_cache(maxsize=None)
 def numpy_dtype(name: str) -> numpy.dtype[Any]:
-    """NumPy's dtype of the elements. Raises UnsupportedError where it has none (GGML blocks, complex32)."""
+    """NumPy's dtype of the elements; of GGML's blocks that of the numbers they mean. Raises UnsupportedError where it has none (complex32)."""
     import numpy
+
+    if is_block(name):
+        return numpy.dtype("float32")
 
     if name in _OF_NUMPY:
         return numpy.dtype(name)

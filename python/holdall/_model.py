@@ -127,7 +127,8 @@ class Tensor:
         raise TypeError(f"tensor {self.name!r} is on disk and is not pickled alone: pickle its Model, or what tensor.numpy() gives")
 
     def numpy(self, *, check: bool = True) -> np.ndarray[Any, Any]:
-        """The elements as an array of their own, writable. Quantized ones are the integers that are stored.
+        """The elements as an array of their own, writable. Quantized ones are the integers that are stored, those in
+        GGML's blocks the float32 that they mean.
 
         ``check=False`` skips the stored checksums. Raises CorruptError, StorageError; UnsupportedError for a dtype that neither
         NumPy nor ml_dtypes has.
@@ -148,7 +149,7 @@ class Tensor:
         if count == 0:
             return numpy.empty(shape, _logical(_dtypes.numpy_dtype(self.dtype), self.logical))
         dtype = _dtypes.numpy_dtype(self.dtype)
-        if _dtypes.table()[self.dtype][0] != 1:
+        if _dtypes.table()[self.dtype][0] != 1 and not _dtypes.is_block(self.dtype):
             return _dtypes.unpacked(_dtypes.array_of(memory, numpy.uint8), self.dtype, count).reshape(shape)
         return _dtypes.array_of(memory, _logical(dtype, self.logical)).reshape(shape)
 
