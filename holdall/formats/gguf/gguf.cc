@@ -8,7 +8,20 @@ namespace holdall {
 namespace gguf {
 namespace {
 
+// A folder of nothing but one model's files.
+Match match_folder(const Bundle& folder) {
+  constexpr std::size_t kTail = std::string_view("-00001-of-00002.gguf").size();
+  const std::string_view first = folder.names().empty() ? std::string_view() : folder.names().front();
+  const std::size_t stem = folder.names().size() == 1 ? 0 : first.size() - std::min(first.size(), kTail);
+  for (const std::string_view file : folder.names()) {
+    const bool is_own = file.ends_with(".gguf") && file.find('/') == std::string_view::npos && file.size() >= first.size();
+    if (!is_own || file.substr(0, stem) != first.substr(0, stem)) return Match::kNo;
+  }
+  return first.empty() ? Match::kNo : Match::kLikely;
+}
+
 Match match(Peek& peek) {
+  if (peek.is_folder()) return match_folder(peek.bundle());
   const std::string_view head = as_text(peek.head());
   return head.starts_with("GGUF") || head.starts_with("FUGG") ? Match::kCertain : Match::kNo;
 }

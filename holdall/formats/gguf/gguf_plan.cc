@@ -16,17 +16,37 @@ constexpr std::string_view kStem = "model";
 // split.no and split.count have 16 bits.
 constexpr std::size_t kMostSplits = 65'535;
 
+// What a tensor is in the file. GGUF lacks unsigned integers, bool, short floats and complex numbers, and more than four
+// dimensions: their bits lie there as those of an integer, or their first dimensions as one; holdall.tree says what they are.
+StoredAs stored_as(const Model& model, std::uint32_t entry) {
+  const Tensor& tensor = model.tensors()[entry].tensor;
+  StoredAs stored{entry, tensor.dtype(), tensor.shape()};
+  if (!ggml_of_dtype(tensor.dtype())) {
+    const std::uint32_t bytes = info(tensor.dtype()).block_elements == 1 ? info(tensor.dtype()).block_bytes : 0;
+    stored.dtype = bytes == 8 ? DType::kInt64 : bytes == 4 ? DType::kInt32 : bytes == 2 ? DType::kInt16 : DType::kInt8;
+    if (bytes == 0 || bytes > 8) stored.shape = {tensor.bytes()};
+  }
+  if (stored.shape.size() > kMostDimensions) {
+    const std::size_t joined = stored.shape.size() - kMostDimensions + 1;
+    Shape shape{1};
+    for (std::size_t d = 0; d < stored.shape.size(); ++d) {
+      if (d < joined) {
+        shape[0] *= stored.shape[d];
+      } else {
+        shape.push_back(stored.shape[d]);
+      }
+    }
+    stored.shape = std::move(shape);
+  }
+  return stored;
+}
+
 // Why a tensor has no place; empty where it has one.
-std::string no_place(const NamedTensor& entry) {
-  const Tensor& tensor = entry.tensor;
-  if (!ggml_of_dtype(tensor.dtype())) return text("dtype {} has no place in GGUF", name(tensor.dtype()));
-  if (tensor.shape().size() > kMostDimensions) {
-    return text("{} dimensions have no place in GGUF, which has {} at most", tensor.shape().size(), kMostDimensions);
+std::string no_place(std::string_view name) {
+  if (name.size() > kMostName) {
+    return text("a name of {} bytes has no place in GGUF, which has {} at most (--rename)", name.size(), kMostName);
   }
-  if (entry.name.size() > kMostName) {
-    return text("a name of {} bytes has no place in GGUF, which has {} at most (--rename)", entry.name.size(), kMostName);
-  }
-  if (entry.name.empty() || !is_utf8(entry.name) || entry.name.find('\0') != std::string::npos)
+  if (name.empty() || !is_utf8(name) || name.find('\0') != std::string_view::npos)
     return "a tensor of this name has no place in GGUF";
   return {};
 }
@@ -45,7 +65,7 @@ class Planner {
     plan_.folder = options_.shard_bytes != 0;
     const auto splits = split(all);
     if (splits.size() > kMostSplits) return invalid_argument(text("{} splits, {} are allowed", splits.size(), kMostSplits));
-    HOLDALL_ASSIGN(TreeText tree, write_tree(model_, stored_as(all), tree_options(splits.size() == 1)));
+    HOLDALL_ASSIGN(TreeText tree, write_tree(model_, all_stored(all), tree_options(splits.size() == 1)));
     plan_.losses.insert(plan_.losses.end(), tree.losses.begin(), tree.losses.end());
     for (std::size_t i = 0; i < splits.size(); ++i) HOLDALL_TRY(add_split(splits, i, all.size(), tree));
     return std::move(plan_);
@@ -58,7 +78,7 @@ class Planner {
   std::vector<std::uint32_t> storable() {
     std::vector<std::uint32_t> entries;
     for (std::uint32_t i = 0; i < model_.tensors().size(); ++i) {
-      if (std::string why = no_place(entry(i)); !why.empty()) {
+      if (std::string why = no_place(entry(i).name); !why.empty()) {
         plan_.losses.push_back({entry(i).name, std::move(why)});
       } else {
         entries.push_back(i);
@@ -83,9 +103,9 @@ class Planner {
     return splits;
   }
 
-  std::vector<StoredAs> stored_as(const std::vector<std::uint32_t>& entries) const {
+  std::vector<StoredAs> all_stored(const std::vector<std::uint32_t>& entries) const {
     std::vector<StoredAs> stored;
-    for (const std::uint32_t i : entries) stored.push_back({i, entry(i).tensor.dtype(), entry(i).tensor.shape()});
+    for (const std::uint32_t i : entries) stored.push_back(stored_as(model_, i));
     return stored;
   }
 
@@ -121,7 +141,7 @@ class Planner {
     TreeOptions only_checks;
     only_checks.scope = TreeOptions::Scope::kChecksumsOnly;
     only_checks.checksums = options_.checksums;
-    HOLDALL_ASSIGN(const TreeText checks, write_tree(model_, stored_as(splits[number]), only_checks));
+    HOLDALL_ASSIGN(const TreeText checks, write_tree(model_, all_stored(splits[number]), only_checks));
     return add_file(split_name(kStem, number, splits.size()), splits[number], std::move(pairs), count, checks, kChecksKey);
   }
 
@@ -179,13 +199,13 @@ class Planner {
     std::string infos;
     std::uint64_t offset = 0;
     for (const std::uint32_t i : entries) {
-      const Tensor& tensor = entry(i).tensor;
+      const StoredAs stored = stored_as(model_, i);
       put_string(infos, entry(i).name);
-      put_number(infos, tensor.shape().size(), 4);
-      for (std::size_t d = tensor.shape().size(); d-- > 0;) put_number(infos, tensor.shape()[d], 8);
-      put_number(infos, *ggml_of_dtype(tensor.dtype()), 4);
+      put_number(infos, stored.shape.size(), 4);
+      for (std::size_t d = stored.shape.size(); d-- > 0;) put_number(infos, stored.shape[d], 8);
+      put_number(infos, *ggml_of_dtype(stored.dtype), 4);
       put_number(infos, offset, 8);
-      const auto end = checked_add(offset, tensor.bytes());
+      const auto end = checked_add(offset, entry(i).tensor.bytes());
       const auto next = end ? checked_align(*end, pairs_.alignment) : std::nullopt;
       if (!next) return unsupported("the tensors take more bytes than 64 bits count");
       offset = *next;
