@@ -86,7 +86,7 @@ void print_copies(Console& console, const ConvertReport& report) {
   }
   if (report.checked && !table.empty()) table.print(console, 2);
   if (report.kept.empty()) return;
-  console.line(text("  {} kept as they are", counted(report.kept.size(), "tensor", "tensors")));
+  console.line(text("  {} not cast", counted(report.kept.size(), "tensor", "tensors")));
   Table kept(std::vector<Table::Column>{{.fit = Table::Fit::kCutName, .least = 16}, {.fit = Table::Fit::kWrap, .least = 30}});
   for (const Loss& each : report.kept) kept.add({Cell(printable(each.where)), Cell(each.what)});
   kept.print(console, 4);
