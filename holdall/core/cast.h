@@ -5,8 +5,8 @@
 
 namespace holdall {
 
-// Whether cast() knows how: between bool, integers, floats (float8, float6, float4 included) and complex numbers; from every block
-// type, whose elements are float32 (core/blocks.h), and to those that encode_blocks() makes.
+// Whether cast() knows how: between bool, integers, floats (float8, float6, float4 included) and complex numbers; from every
+// block type, whose elements are float32 (core/blocks.h), and to those that encode_blocks() makes.
 bool can_cast(DType from, DType to) noexcept;
 // Whether every value of `from` has an exact place in `to`.
 bool is_exact_cast(DType from, DType to) noexcept;

@@ -25,15 +25,16 @@ Status for_each_run(const Tensor& tensor, Meter& meter, const Use& use) {
   HOLDALL_ASSIGN(const Blob data, tensor.data());
   const DTypeInfo& row = info(tensor.dtype());
   std::vector<double> numbers(kRun);
-  return for_each_tile(data, kTile / row.block_bytes * row.block_bytes, [&](std::uint64_t, std::span<const std::byte> piece) -> Status {
-    const std::uint64_t count = piece.size() / row.block_bytes * row.block_elements;
-    for (std::uint64_t done = 0; done < count; done += kRun) {
-      const auto run = std::span(numbers).first(static_cast<std::size_t>(std::min<std::uint64_t>(kRun, count - done)));
-      HOLDALL_TRY(to_float64(tensor.dtype(), piece, done, run));
-      use(run);
-    }
-    return meter.add(piece.size());
-  });
+  return for_each_tile(
+      data, kTile / row.block_bytes * row.block_bytes, [&](std::uint64_t, std::span<const std::byte> piece) -> Status {
+        const std::uint64_t count = piece.size() / row.block_bytes * row.block_elements;
+        for (std::uint64_t done = 0; done < count; done += kRun) {
+          const auto run = std::span(numbers).first(static_cast<std::size_t>(std::min<std::uint64_t>(kRun, count - done)));
+          HOLDALL_TRY(to_float64(tensor.dtype(), piece, done, run));
+          use(run);
+        }
+        return meter.add(piece.size());
+      });
 }
 
 void gather(std::span<const double> run, Statistics& statistics, long double& sum) {

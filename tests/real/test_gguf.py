@@ -48,7 +48,7 @@ def read_floats(path):
 def test_blocks_of_any_bits_mean_what_the_package_says(holdall, tmp_path, kind):
     data = random_blocks(kind, 3000, kind.value)
     path = written(tmp_path / "a.gguf", [("w", data, kind)])
-    tensor = holdall.inspect(path, "--digest").tensors["w"]
+    tensor = holdall.inspect(path).tensors["w"]
     assert tensor["dtype"] == kind.name.lower() and tensor["sha256"] == sha256(data)
     holdall.convert(path, tmp_path / "a.safetensors", "--dtype", "float32")
     with numpy.errstate(all="ignore"):
@@ -92,7 +92,7 @@ def test_rows_that_do_not_divide_are_kept_and_told(holdall, tmp_path):
     tensors = {"w": numpy.ones((4, 64), numpy.float32), "odd": numpy.ones((4, 33), numpy.float32), "bias": numpy.ones(64, numpy.float32),
                "ids": numpy.arange(64).reshape(2, 32)}
     safetensors.numpy.save_file(tensors, tmp_path / "a.safetensors")
-    report = holdall.convert(tmp_path / "a.safetensors", tmp_path / "a.gguf", "--dtype", "q8_0", "--check").json
+    report = holdall.convert(tmp_path / "a.safetensors", tmp_path / "a.gguf", "--dtype", "q8_0", "--json").json
     assert [copy["name"] for copy in report["copies"]] == ["w"] and report["cast"] == ["w"]
     (copy,) = report["copies"]
     assert (copy["from"], copy["to"], copy["bytes_in"], copy["bytes_out"]) == ("float32", "q8_0", 1024, 272)
@@ -118,7 +118,7 @@ def test_what_the_package_writes_is_read_and_written_again(holdall, tmp_path, en
     tensors = {"f": rng.standard_normal((3, 4)).astype(numpy.float32), "h": rng.standard_normal((2, 3, 5)).astype(numpy.float16),
                "d": rng.standard_normal(7), "i": rng.integers(-9, 9, (2, 2), dtype=numpy.int32), "l": rng.integers(-9, 9, 3)}
     path = written(tmp_path / "a.gguf", tensors.items(), every_value, endianess=endian)
-    outcome = holdall.inspect(path, "--digest")
+    outcome = holdall.inspect(path)
     for name, array in tensors.items():
         assert outcome.tensors[name]["shape"] == list(array.shape)
         assert outcome.tensors[name]["sha256"] == sha256(array)
@@ -142,7 +142,7 @@ def test_splits_open_as_one_model(holdall, tmp_path):
     tensors = {f"w{i}": numpy.full((2, 32), i, numpy.float32) for i in range(5)}
     written(tmp_path / "m.gguf", tensors.items(), split_max_tensors=2)
     for number in (1, 3):
-        outcome = holdall.inspect(tmp_path / f"m-0000{number}-of-00003.gguf", "--digest")
+        outcome = holdall.inspect(tmp_path / f"m-0000{number}-of-00003.gguf")
         assert {name: tensor["sha256"] for name, tensor in outcome.tensors.items()} == {name: sha256(array) for name, array in tensors.items()}
 
 
@@ -161,7 +161,7 @@ def old_file(version):
 def test_old_versions_are_read(holdall, tmp_path, version):
     content, data = old_file(version)
     (tmp_path / "a.gguf").write_bytes(content)
-    outcome = holdall.inspect(tmp_path / "a.gguf", "--digest")
+    outcome = holdall.inspect(tmp_path / "a.gguf")
     assert outcome.tensors["w"]["sha256"] == sha256(data) and outcome.tensors["w"]["shape"] == [2, 3]
     assert outcome.json["metadata"]["a.words"] == ["x", "y"]
 
