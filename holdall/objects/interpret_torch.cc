@@ -140,14 +140,6 @@ const TorchDType* dtype_argument(Value value) {
   return value.is(ValueKind::kGlobal) && value.global_module() == "torch" ? torch_dtype(value.global_name()) : nullptr;
 }
 
-// A view may repeat its storage (strides of 0), but a few bytes must not make terabytes for whoever reads it.
-Status check_expansion(const Tensor& tensor, const TypedStorage& storage, const Limits& limits) {
-  const std::uint64_t held = storage.storage->data.size();
-  if (tensor.bytes() <= limits.expansion_floor || tensor.bytes() / limits.expansion <= held) return {};
-  return over_limit(text("a view of shape {} makes {} bytes of the {} in storage '{}', {} times as many are allowed",
-                         to_string(tensor.shape()), tensor.bytes(), held, storage.key, limits.expansion));
-}
-
 // What a call of torch.storage._load_from_bytes gives, where that is a storage.
 std::optional<TypedStorage> loaded_storage(const Interpretation& context, Value call) {
   if (!context.options.load || builder_of(call) != Builder::kLoadFromBytes) return std::nullopt;
@@ -203,7 +195,7 @@ Status dense_tensor(const Interpretation& context, NodeId node, Builder builder)
   const Shape sizes = at.shape;
   auto made = tensor_of(*row, storage, std::move(at));
   if (!made) return std::move(made).error().with(text("storage '{}'", storage.key));
-  HOLDALL_TRY(check_expansion(*made, storage, context.options.limits));
+  HOLDALL_TRY(check_expansion(*made, storage.key, context.options.limits));
   tensor.index = context.options.add(std::move(*made));
   if (row->dtype == DType::kFloat4E2M1 && sizes.empty()) set_attribute(context.arena, tensor, "shape", context.arena.tuple());
   if (!row->exact) set_attribute(context.arena, tensor, "dtype", context.arena.global("torch", row->name));

@@ -1,5 +1,7 @@
 #include "holdall/objects/torch_types.h"
 
+#include "holdall/base/text.h"
+
 namespace holdall {
 
 namespace {
@@ -77,6 +79,13 @@ const TorchDType* torch_dtype_for(DType dtype) noexcept {
 
 bool is_untyped_storage(std::string_view storage_class) noexcept {
   return storage_class == "UntypedStorage" || storage_class == "_UntypedStorage";
+}
+
+Status check_expansion(const Tensor& tensor, std::string_view storage, const Limits& limits) {
+  const std::uint64_t held = tensor.storage()->data.size();
+  if (tensor.bytes() <= limits.expansion_floor || tensor.bytes() / limits.expansion <= held) return {};
+  return over_limit(text("a view of shape {} makes {} bytes of the {} in storage '{}', {} times as many are allowed",
+                         to_string(tensor.shape()), tensor.bytes(), held, storage, limits.expansion));
 }
 
 }  // namespace holdall

@@ -7,7 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "holdall/core/dtype.h"
+#include "holdall/base/limits.h"
+#include "holdall/core/tensor.h"
 
 namespace holdall {
 
@@ -28,5 +29,9 @@ const TorchDType* torch_dtype_for(DType dtype) noexcept;
 
 // The untyped storage's classes: "UntypedStorage" and what it was called before 2.0.
 bool is_untyped_storage(std::string_view storage_class) noexcept;
+
+// A view may repeat its storage (strides of 0), but a few bytes must not make terabytes for whoever reads it. `storage` is what
+// the file calls it. Errors: limit.
+Status check_expansion(const Tensor& tensor, std::string_view storage, const Limits& limits);
 
 }  // namespace holdall

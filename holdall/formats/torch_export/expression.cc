@@ -1,0 +1,177 @@
+#include "holdall/formats/torch_export/expression.h"
+
+#include <algorithm>
+#include <array>
+
+#include "holdall/base/text.h"
+
+namespace holdall::torch_export {
+
+namespace {
+
+// torch/utils/_sympy/functions.py of torch 2.13, and what sympy prints of its own.
+constexpr std::array<std::string_view, 72> kFunctions = {"FloorDiv",
+                                                         "ModularIndexing",
+                                                         "Where",
+                                                         "PythonMod",
+                                                         "Mod",
+                                                         "CleanDiv",
+                                                         "CeilToInt",
+                                                         "FloorToInt",
+                                                         "CeilDiv",
+                                                         "LShift",
+                                                         "RShift",
+                                                         "PowByNatural",
+                                                         "FloatPow",
+                                                         "FloatTrueDiv",
+                                                         "IntTrueDiv",
+                                                         "IsNonOverlappingAndDenseIndicator",
+                                                         "TruncToFloat",
+                                                         "TruncToInt",
+                                                         "RoundToInt",
+                                                         "RoundDecimal",
+                                                         "ToFloat",
+                                                         "Identity",
+                                                         "Max",
+                                                         "Min",
+                                                         "Abs",
+                                                         "Pow",
+                                                         "Eq",
+                                                         "Ne",
+                                                         "Lt",
+                                                         "Le",
+                                                         "Gt",
+                                                         "Ge",
+                                                         "And",
+                                                         "Or",
+                                                         "Not",
+                                                         "Xor",
+                                                         "Add",
+                                                         "Mul",
+                                                         "Integer",
+                                                         "Float",
+                                                         "Piecewise",
+                                                         "floor",
+                                                         "ceiling",
+                                                         "sqrt",
+                                                         "log",
+                                                         "exp",
+                                                         "sin",
+                                                         "cos",
+                                                         "tan",
+                                                         "sinh",
+                                                         "cosh",
+                                                         "tanh",
+                                                         "asin",
+                                                         "acos",
+                                                         "atan",
+                                                         "BitwiseFn_bitwise_and",
+                                                         "BitwiseFn_bitwise_or",
+                                                         "BitwiseFn_bitwise_xor",
+                                                         "OpaqueUnaryFn_sqrt",
+                                                         "OpaqueUnaryFn_cos",
+                                                         "OpaqueUnaryFn_cosh",
+                                                         "OpaqueUnaryFn_sin",
+                                                         "OpaqueUnaryFn_sinh",
+                                                         "OpaqueUnaryFn_tan",
+                                                         "OpaqueUnaryFn_tanh",
+                                                         "OpaqueUnaryFn_asin",
+                                                         "OpaqueUnaryFn_acos",
+                                                         "OpaqueUnaryFn_atan",
+                                                         "OpaqueUnaryFn_exp",
+                                                         "OpaqueUnaryFn_log",
+                                                         "Symbol",
+                                                         "Rational"};
+constexpr std::array<std::string_view, 9> kMembers = {"size",  "stride", "storage_offset", "shape", "dtype",
+                                                      "numel", "dim",    "device",         "ndim"};
+constexpr std::array<std::string_view, 8> kGuardFunctions = {"int", "float", "max", "min", "abs", "len", "bool", "math"};
+
+template <std::size_t N>
+bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool is_name_byte(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+class Reader {
+ public:
+  Reader(std::string_view text, bool is_guard) : text_(text), is_guard_(is_guard) {}
+
+  std::optional<std::string> foreign() {
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (is_digit(c)) {
+        number();
+      } else if (is_name_byte(c)) {
+        if (auto found = name()) return found;
+      } else if (c == '\'' || c == '"') {
+        if (!quoted(c)) return "a text that is no name";
+      } else if (is_guard_ && c == '.') {
+        if (auto found = member()) return found;
+      } else if (std::string_view(" \t+-*/%(),<>=!&|~^").find(c) != std::string_view::npos ||
+                 (is_guard_ && std::string_view("[]").find(c) != std::string_view::npos)) {
+        ++at_;
+      } else {
+        return text("the sign '{}'", std::string_view(&text_[at_], 1));
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  void number() {
+    while (at_ < text_.size() && (is_name_byte(text_[at_]) || (text_[at_] == '.' && !is_guard_) ||
+                                  (text_[at_] == '.' && at_ + 1 < text_.size() && is_digit(text_[at_ + 1])))) {
+      ++at_;
+    }
+  }
+
+  std::string_view word() {
+    const std::size_t begin = at_;
+    while (at_ < text_.size() && is_name_byte(text_[at_])) ++at_;
+    return text_.substr(begin, at_ - begin);
+  }
+
+  bool is_called() const {
+    const std::size_t next = text_.find_first_not_of(" \t", at_);
+    return next != std::string_view::npos && text_[next] == '(';
+  }
+
+  std::optional<std::string> name() {
+    const std::string_view found = word();
+    if (found.find("__") != std::string_view::npos) return text("the name {}", found);
+    for (const std::string_view keyword : {"lambda", "import", "exec", "eval", "yield", "await", "for"})
+      if (found == keyword) return text("the word {}", found);
+    const bool is_operator = found == "and" || found == "or" || found == "not" || found == "in" || found == "is";
+    if (!is_called() || is_operator || is_one_of(kFunctions, found) || (is_guard_ && is_one_of(kGuardFunctions, found)))
+      return std::nullopt;
+    return text("a call of {}", found);
+  }
+
+  std::optional<std::string> member() {
+    ++at_;
+    const std::string_view found = word();
+    if (is_one_of(kMembers, found)) return std::nullopt;
+    return text("the member {}", found);
+  }
+
+  bool quoted(char quote) {
+    for (++at_; at_ < text_.size(); ++at_) {
+      if (text_[at_] == quote) return ++at_, true;
+      if (!is_name_byte(text_[at_])) return false;
+    }
+    return false;
+  }
+
+  std::string_view text_;
+  bool is_guard_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+std::optional<std::string> foreign_in_size(std::string_view expression) { return Reader(expression, false).foreign(); }
+std::optional<std::string> foreign_in_guard(std::string_view expression) { return Reader(expression, true).foreign(); }
+
+}  // namespace holdall::torch_export

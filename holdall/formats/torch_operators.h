@@ -1,0 +1,20 @@
+// Operators of torch that use files, and the libraries of operators that torch brings along: torch_operators.inc is the one
+// table.
+//
+// Thread-safety: pure functions over a constant table.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace holdall {
+
+enum class FileUse : std::uint8_t { kNone, kReads, kWrites };
+
+// What an operator of aten does to files, by its name ("save").
+FileUse file_use(std::string_view op) noexcept;
+
+// Whether torch itself has the operators and classes of this namespace ("quantized").
+bool is_torch_library(std::string_view name) noexcept;
+
+}  // namespace holdall

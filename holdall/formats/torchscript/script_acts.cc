@@ -1,0 +1,154 @@
+// What loading and running an archive of torch.jit.save does.
+//
+// torch.jit.load reads the pickles by a machine of its own in C++ (torch/csrc/jit/serialization/unpickler.cpp), which imports
+// nothing of Python's: a global is a class of the archive, of torch.classes, or one of a few names. What else a pickle names is
+// refused there and judged by what it would be to any other reader.
+#include <utility>
+#include <vector>
+
+#include "holdall/base/text.h"
+#include "holdall/codec/pickle.h"
+#include "holdall/formats/torch_extra_files.h"
+#include "holdall/formats/torch_operators.h"
+#include "holdall/formats/torch_storages.h"
+#include "holdall/formats/torchscript/code_scan.h"
+#include "holdall/formats/torchscript/script_archive.h"
+#include "holdall/formats/torchscript/script_values.h"
+#include "holdall/objects/globals.h"
+#include "holdall/objects/interpret.h"
+#include "holdall/objects/stray.h"
+
+namespace holdall::torchscript {
+
+namespace {
+
+constexpr std::string_view kNativeClasses = "__torch__.torch.classes.";
+
+class Judging {
+ public:
+  Judging(const TorchArchive& archive, const Context& context, Findings& findings)
+      : archive_(archive), context_(context), findings_(findings), is_storage_(archive.zip().members().size()) {}
+
+  Status run() {
+    const auto& members = archive_.zip().members();
+    for (const ZipMember& member : members) {
+      const std::string_view record = archive_.record_of(member.name);
+      if (record.empty() || record.ends_with('/')) continue;
+      HOLDALL_ASSIGN(const Blob blob, archive_.zip().blob(member));
+      if (record.ends_with(".py")) HOLDALL_TRY(code(blob));
+      if (is_pickle_record(record)) HOLDALL_TRY(pickle(record, blob));
+    }
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const std::string_view record = archive_.record_of(members[i].name);
+      const bool is_read = record.ends_with(".py") || is_pickle_record(record) || TorchArchive::is_frame(record) ||
+                           record == kModelJson || record.starts_with("tensors/");
+      if (is_read || is_storage_[i] || members[i].size == 0 || members[i].name.ends_with('/')) continue;
+      HOLDALL_ASSIGN(const Blob blob, archive_.zip().blob(members[i]));
+      HOLDALL_TRY(judge_record(blob, context_, findings_));
+    }
+    return {};
+  }
+
+ private:
+  Status code(const Blob& blob) {
+    auto source = blob.read(context_.limits.header_bytes);
+    if (source) {
+      scan_code(source->text(), blob.name(), findings_);
+    } else {
+      findings_.push_back({Verdict::kUnreadable, "script-unreadable", blob.name(), source.error().message()});
+    }
+    return {};
+  }
+
+  Status pickle(std::string_view record, const Blob& blob) {
+    HOLDALL_ASSIGN(const SourceRef source, slice_source(blob.source(), blob.offset(), blob.size(), blob.name()));
+    Arena arena;
+    const PickleProgram program = run_pickle(arena, source, 0, {.limits = context_.limits});
+    for (const PickleImport& import : program.imports) imported(arena.at(import.global), import, blob.name());
+    const std::string_view folder = record.substr(0, record.rfind('.'));
+    for (const PickleCall& call : program.calls) {
+      if (call.kind == PickleCallKind::kExtension) {
+        add(Verdict::kMalicious, "pickle-extension", blob.name(), call.offset, "looks up a copyreg extension code");
+      }
+      if (call.kind == PickleCallKind::kPersistent) mark_storage(folder, persistent_id(arena.at(call.object)));
+    }
+    if (record == kBytecode) operators(arena, program, blob.name());
+    if (program.error) {
+      add(Verdict::kUnreadable, "pickle-unreadable", blob.name(), program.error->offset().value_or(program.end),
+          program.error->message());
+      judge_stray(source, program.end, context_.limits, findings_);
+    } else if (program.end != source->size()) {
+      add(Verdict::kUnreadable, "trailing-bytes", blob.name(), program.end,
+          text("{} bytes stand behind the pickle", source->size() - program.end));
+      judge_stray(source, program.end, context_.limits, findings_);
+    }
+    return {};
+  }
+
+  void imported(Value global, const PickleImport& import, const std::string& where) {
+    if (!global.is(ValueKind::kGlobal)) return;
+    const std::string_view module = global.global_module(), name = global.global_name();
+    if (import.computed) {
+      add(Verdict::kMalicious, "pickle-computed-import", where, import.offset,
+          text("imports {}.{} by a name that the program computes", module, name));
+    }
+    if (module == "torch.jit._pickle" || global.is_global("__main__", "TensorID") || global.is_global("__main__", "IntList"))
+      return;
+    if (is_script_class(module)) {
+      const std::string full = text("{}.{}", module, name);
+      if (!full.starts_with(kNativeClasses)) return;
+      const std::string library =
+          full.substr(kNativeClasses.size(), full.find('.', kNativeClasses.size()) - kNativeClasses.size());
+      if (is_torch_library(library)) return;
+      return add(Verdict::kCode, "script-library", where, import.offset,
+                 text("makes a torch.classes.{}, native code of another library", full.substr(kNativeClasses.size())));
+    }
+    const Verdict verdict = verdict_of_global(module, name);
+    if (verdict == Verdict::kInert) return;
+    add(verdict, "pickle-global", where, import.offset,
+        text("imports {}.{}, which torch.jit.load refuses and Python's unpickler would take", module, name));
+  }
+
+  void mark_storage(std::string_view folder, Value id) {
+    StorageId said;
+    const ZipMember* member = storage_record(archive_, folder, id, said);
+    // Bytecode shares the storages of the constants.
+    if (member == nullptr) member = storage_record(archive_, kConstants, id, said);
+    if (member != nullptr) is_storage_[static_cast<std::size_t>(member - archive_.zip().members().data())] = true;
+  }
+
+  // ("operators", (("aten::add", "Tensor"), …)), wherever in the bytecode.
+  void operators(const Arena& arena, const PickleProgram& program, const std::string& where) {
+    if (program.root == kNoNode) return;
+    for (NodeId node = 0; node < arena.size(); ++node) {
+      const Value pair = arena.at(node);
+      if (!pair.is(ValueKind::kTuple) || pair.size() != 2 || !pair.item(0).is(ValueKind::kString) ||
+          pair.item(0).as_string() != "operators" || !pair.item(1).is(ValueKind::kTuple)) {
+        continue;
+      }
+      for (std::size_t i = 0; i < pair.item(1).size(); ++i) {
+        const Value op = pair.item(1).item(i);
+        if (op.is(ValueKind::kTuple) && op.size() > 0 && op.item(0).is(ValueKind::kString)) {
+          scan_operator(op.item(0).as_string(), where, findings_);
+        }
+      }
+    }
+  }
+
+  void add(Verdict severity, std::string_view rule, const std::string& where, std::uint64_t offset, std::string what) {
+    findings_.push_back({severity, std::string(rule), text("{}@{}", where, offset), std::move(what)});
+  }
+
+  const TorchArchive& archive_;
+  const Context& context_;
+  Findings& findings_;
+  std::vector<bool> is_storage_;
+};
+
+}  // namespace
+
+Status judge_module(const TorchArchive& archive, const Context& context, Findings& findings) {
+  return Judging(archive, context, findings).run();
+}
+
+}  // namespace holdall::torchscript
