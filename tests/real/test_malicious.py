@@ -268,7 +268,7 @@ def test_what_ordinary_files_hold_beside_tensors_is_not_malicious(holdall, tmp_p
         torch.save({"w": torch.ones(2), "value": value}, tmp_path / "o.pt")
         assert verdict(holdall, tmp_path / "o.pt") == "code", value
     torch.jit.save(torch.jit.script(WithLists()), tmp_path / "s.pt")
-    assert verdict(holdall, tmp_path / "s.pt") == "unreadable"
+    assert verdict(holdall, tmp_path / "s.pt") == "inert"
     torch.save({"activation": torch.relu}, tmp_path / "c.pt")
     assert verdict(holdall, tmp_path / "c.pt") == "code"
     index = pickles.reduce(pickles.global_("pandas.core.indexes.base", "_new_Index"), pickles.global_("pandas.core.indexes.range", "RangeIndex"), b"}")

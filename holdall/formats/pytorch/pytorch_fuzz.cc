@@ -7,10 +7,10 @@
 #include <string>
 #include <string_view>
 
-#include "holdall/base/checksum.h"
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/format.h"
+#include "tests/fuzz/plain_zip.h"
 
 namespace holdall {
 extern const Format k_pytorch_format;
@@ -18,62 +18,8 @@ extern const Format k_pytorch_format;
 
 namespace {
 
-template <class T>
-void put(std::string& out, T value) {
-  char raw[sizeof(T)];
-  holdall::store_le(raw, value);
-  out.append(raw, sizeof raw);
-}
-
-// A ZIP archive of stored members, the plainest there is.
-class Zip {
- public:
-  void add(std::string_view name, std::string_view data) {
-    const auto offset = static_cast<std::uint32_t>(file_.size());
-    const std::string head = header(name, data);
-    put(file_, std::uint32_t{0x04034b50});
-    file_ += head + std::string(name) + std::string(data);
-    put(directory_, std::uint32_t{0x02014b50});
-    put(directory_, std::uint16_t{20});
-    directory_ += head;
-    directory_.append(6, '\0');
-    directory_.append(4, '\0');
-    put(directory_, offset);
-    directory_ += name;
-    ++count_;
-  }
-  std::string finish() {
-    const auto offset = static_cast<std::uint32_t>(file_.size());
-    file_ += directory_;
-    put(file_, std::uint32_t{0x06054b50});
-    put(file_, std::uint32_t{0});
-    put(file_, count_);
-    put(file_, count_);
-    put(file_, static_cast<std::uint32_t>(directory_.size()));
-    put(file_, offset);
-    put(file_, std::uint16_t{0});
-    return std::move(file_);
-  }
-
- private:
-  static std::string header(std::string_view name, std::string_view data) {
-    std::string head;
-    put(head, std::uint16_t{20});
-    head.append(8, '\0');
-    put(head, holdall::crc32(holdall::as_bytes(data)));
-    put(head, static_cast<std::uint32_t>(data.size()));
-    put(head, static_cast<std::uint32_t>(data.size()));
-    put(head, static_cast<std::uint16_t>(name.size()));
-    put(head, std::uint16_t{0});
-    return head;
-  }
-  std::string file_;
-  std::string directory_;
-  std::uint16_t count_ = 0;
-};
-
 std::string archive_around(std::string_view pickle, bool big) {
-  Zip zip;
+  holdall::fuzz::PlainZip zip;
   std::string storage;
   for (int i = 0; i < 256; ++i) storage.push_back(static_cast<char>(i));
   zip.add("a/data.pkl", pickle);

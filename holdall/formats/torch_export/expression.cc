@@ -102,7 +102,7 @@ class Reader {
     while (at_ < text_.size()) {
       const char c = text_[at_];
       if (is_digit(c)) {
-        number();
+        if (auto found = number()) return found;
       } else if (is_name_byte(c)) {
         if (auto found = name()) return found;
       } else if (c == '\'' || c == '"') {
@@ -120,11 +120,26 @@ class Reader {
   }
 
  private:
-  void number() {
-    while (at_ < text_.size() && (is_name_byte(text_[at_]) || (text_[at_] == '.' && !is_guard_) ||
-                                  (text_[at_] == '.' && at_ + 1 < text_.size() && is_digit(text_[at_ + 1])))) {
+  void digits() {
+    while (at_ < text_.size() && is_digit(text_[at_])) ++at_;
+  }
+
+  bool is_at(std::string_view any) const { return at_ < text_.size() && any.find(text_[at_]) != std::string_view::npos; }
+
+  // "12", "0.5", "1e-05", and nothing that goes on as a name or a member: in Python "1..real" is one.
+  std::optional<std::string> number() {
+    digits();
+    if (is_at(".")) {
       ++at_;
+      digits();
     }
+    if (is_at("eE")) {
+      ++at_;
+      if (is_at("+-")) ++at_;
+      digits();
+    }
+    if (at_ < text_.size() && (text_[at_] == '.' || is_name_byte(text_[at_]))) return "a number that goes on as something else";
+    return std::nullopt;
   }
 
   std::string_view word() {
