@@ -230,6 +230,9 @@ class Reading {
     const auto dtype = dtype_of(payload.dtype);
     if (!dtype) return unsupported(text("the scalar type {} is not known", payload.dtype));
     if (payload.layout != kStrided) return unsupported(text("the layout {}, {} (strided) is read", payload.layout, kStrided));
+    if (payload.strides.size() != payload.sizes.size()) {
+      return corrupt(text("{} strides for {} dimensions", payload.strides.size(), payload.sizes.size()));
+    }
     HOLDALL_ASSIGN(const StorageRef storage, storage_of(record, *dtype));
     Shape shape(payload.sizes.begin(), payload.sizes.end());
     bool is_empty = false;
