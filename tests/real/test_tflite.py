@@ -239,6 +239,32 @@ def test_buffers_beyond_the_flatbuffer_are_read_wherever_they_lie(holdall, tmp_p
     holdall("verify", path, status=(1, 2))
 
 
+def test_tensors_in_a_file_beside_the_model_are_read_and_never_outside_its_folder(holdall, tmp_path):
+    values = np.arange(4, dtype=np.float32)
+
+    def made(group):
+        model = models.Made()
+        models.identity(model, schema.TensorType.FLOAT32, [2])
+        tensor = model.tensor("beside", schema.TensorType.FLOAT32, [4])
+        model.graph.tensors[tensor].externalBuffer = 7
+        model.model.externalBufferGroups, model.model.externalBuffers = [schema.ExternalBufferGroupT()], [schema.ExternalBufferT()]
+        model.model.externalBufferGroups[0].name = group
+        buffer = model.model.externalBuffers[0]
+        buffer.id, buffer.group, buffer.offset, buffer.length = 7, 0, 16, values.nbytes
+        return model.bytes()
+
+    path = write(tmp_path, "m.tflite", made("weights.bin"))
+    holdall("verify", path, status=(1, 2))
+    write(tmp_path, "weights.bin", bytes(16) + values.tobytes())
+    holdall("verify", path)
+    seen = holdall.inspect(path).tensors["beside"]
+    assert (seen["sha256"], seen["file"], seen["offset"]) == (sha(values), "weights.bin", 16)
+    write(tmp_path / "..", "outside.bin", bytes(16) + values.tobytes())
+    outside = write(tmp_path, "o.tflite", made("../outside.bin"))
+    holdall("inspect", outside, status=2)
+    assert holdall("scan", outside, "--json", status=1).json["verdict"] == "malicious"
+
+
 def test_associated_files_are_those_of_the_archive_behind_the_model(holdall, tmp_path):
     path = write(tmp_path, "m.tflite", models.labelled())
     document = holdall.inspect(path).json
