@@ -29,7 +29,8 @@ bool is_array_head(const MsgpackReader& reader, const MsgpackItem& item) {
 }
 
 Match match(Peek& peek) {
-  if (peek.is_folder() || peek.size() == 0) return Match::kNo;
+  // One byte is an empty dict, and as much the beginning of a pickle.
+  if (peek.is_folder() || peek.size() < 2) return Match::kNo;
   if (looks_like_index(peek.head())) return Match::kCertain;
   MsgpackReader reader{Blob(peek.bundle().main())};
   std::vector<std::uint64_t> left;  // items still to come in the open containers

@@ -79,6 +79,9 @@ class Planner {
         by_index_[entry.index] = i;
       }
     }
+    if (layout.is_whole && layout.root.is(ValueKind::kDict) && layout.root.size() == 0) {
+      return unsupported("an empty dict is one byte in a Flax file, by which no reader would know it");
+    }
     file_.name = options_.name;
     if (!layout.is_whole) {
       HOLDALL_TRY(make_tree(layout.entries));
