@@ -28,6 +28,10 @@ Result<int> update_verb(const Arguments& arguments, Console& console) {
   if (arguments.has(Flag::kNames)) {
     HOLDALL_ASSIGN(options.names, read_names(std::string(arguments.value(Flag::kNames))));
   }
+  if (arguments.has(Flag::kShardSize)) {
+    HOLDALL_ASSIGN(options.save.write.shard_bytes, parse_size(arguments.value(Flag::kShardSize)));
+    if (options.save.write.shard_bytes == 0) return invalid_argument("--shard-size must be more than nothing");
+  }
   options.save.execute.durable = !arguments.has(Flag::kNoSync);
   catch_interrupts();
   Meter meter(console, "writing", Meter::Unit::kBytes);

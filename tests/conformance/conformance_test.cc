@@ -32,6 +32,7 @@ constexpr Traits kTraits[] = {
     {.id = "joblib", .finds_flips = false, .keeps_views = false},
     {.id = "tf-savedmodel", .unwritten = "a graph is written with other weights, never made"},
     {.id = "tflite", .unwritten = "a graph is written with other weights, never made"},
+    {.id = "onnx", .unwritten = "a graph is written with other weights, never made"},
     // A .npy file holds one array.
     {.id = "numpy", .extension = ".npz"},
     {.id = "keras", .unwritten = "its files hold variables of Keras's layers alone"},

@@ -1,0 +1,52 @@
+#include <algorithm>
+#include <set>
+
+#include "holdall/base/text.h"
+#include "holdall/formats/onnx/onnx.h"
+
+namespace holdall::onnx {
+namespace {
+
+struct Op {
+  std::string_view domain, name;
+  Verdict verdict;
+  std::string_view what;
+};
+constexpr Op kOps[] = {
+#define HOLDALL_ONNX_OP(domain, name, verdict, what) {domain, name, Verdict::verdict, what},
+#include "holdall/formats/onnx/onnx_ops.inc"
+#undef HOLDALL_ONNX_OP
+};
+
+// nullptr: of a domain that is not in the table.
+const Op* known(const OperatorName& name) {
+  const auto found = std::find_if(std::begin(kOps), std::end(kOps), [&](const Op& each) {
+    return each.domain == name.first && (each.name.empty() || each.name == name.second);
+  });
+  return found == std::end(kOps) ? nullptr : &*found;
+}
+
+}  // namespace
+
+void judge_operators(const ModelFile& model, std::string_view where, Findings& findings) {
+  const std::set<OperatorName> own(model.functions.begin(), model.functions.end());
+  for (const auto& [name, op] : model.operators) {
+    const Op* const row = known(name);
+    const bool is_inert = row != nullptr && row->verdict == Verdict::kInert;
+    if (is_inert || own.contains(name)) continue;
+    const std::string at = text("{}: {}", where, op.first);
+    if (row != nullptr) {
+      findings.push_back({row->verdict, "onnx-operator", at, text("{} {}", name.second, row->what)});
+    } else {
+      findings.push_back({Verdict::kCode, "onnx-custom-operator", at,
+                          text("{}:{} comes from a library that must be loaded for it", name.first, name.second)});
+    }
+  }
+  for (const ContextFile& file : model.context_files) {
+    if (is_contained(file.path)) continue;
+    findings.push_back({Verdict::kMalicious, "onnx-operator", text("{}: {}", where, file.node),
+                        text("EPContext loads native code from outside the model's folder: '{}'", file.path)});
+  }
+}
+
+}  // namespace holdall::onnx
