@@ -83,13 +83,20 @@ def update(
     return document
 
 
-def verify(source: Source, *, progress: Progress = None) -> Document:
+def verify(source: Source, *, run: bool = False, progress: Progress = None) -> Document:
     """Whether a file is whole, to the last byte: ``{"sound", "checked", "faults"}``. Damage is an answer, not an exception.
 
+    `run`: a sound model whose graph a runtime that is installed can run (ONNX Runtime) is run once, on made-up inputs: ``"run"``
+    is then ``{"runtime", "version", "ran", "error", "inputs", "outputs"}``. What `scan` does not call inert is not run.
     Raises MissingError, StorageError, UnsupportedError.
     """
     with reporting(progress, "verifying") as tell:
-        return _document(_native.verify(source_of(source), tell))
+        document = _document(_native.verify(source_of(source), tell))
+    if run and document["sound"]:
+        from ._run import run as run_graph
+
+        document["run"] = run_graph(source)  # type: ignore[arg-type]
+    return document
 
 
 # A str is an iterable of str too: the first that fits is meant.

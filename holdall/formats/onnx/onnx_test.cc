@@ -149,7 +149,7 @@ TEST(Onnx, NodesOutOfOrderMissingOutputsAndNamesGivenTwiceAreFaults) {
 }
 
 TEST(Onnx, OtherBytesThanTheShapeTakesAreCorrupt) {
-  for (const std::string& data : {"abc", "abcde", ""}) {
+  for (const char* data : {"abc", "abcde", ""}) {
     const auto model = open_bytes(model_of(P().message(5, tensor("w", 1, {1}).bytes(9, data))));
     ASSERT_FALSE(model);
     EXPECT_EQ(model.error().code(), Code::kCorrupt);

@@ -26,6 +26,21 @@ NAMES = {
     "float6e2m3": "float6_e2m3",
     "float6e3m2": "float6_e3m2",
 }
+f32, i64 = np.float32, np.int64
+# The values of places.onnx that stand in nodes, by the names of their tensors.
+SPELLED = {
+    "c_tensor": f32([[1, 2]]),
+    "c_float": np.array(0.5, f32),
+    "c_floats": f32([1.5, 2.5]),
+    "c_int": np.array(-3, i64),
+    "c_ints": i64([1, -1, 1 << 40]),
+    "c_shape": i64([2]),
+    "c_string": np.array("text", object),
+    "c_strings": np.array(["a", "bc"], object),
+    "fill/value": f32([9]),
+    "linear/coefficients": f32([0.5, 2]),
+    "Scale/c_float": np.array(3, f32),
+}
 BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2, "FLOAT6E2M3": 6, "FLOAT6E3M2": 6}
 
 
@@ -171,20 +186,7 @@ def places():
         helper.make_node("If", ["one"], ["chosen_out"], name="chosen", then_branch=branch("a"), else_branch=branch("b")),
         helper.make_node("Scale", ["chosen_out"], ["y"], domain="own"),
     ]
-    f32, i64 = np.float32, np.int64
-    for name, array in {
-        "c_tensor": f32([[1, 2]]),
-        "c_float": np.array(0.5, f32),
-        "c_floats": f32([1.5, 2.5]),
-        "c_int": np.array(-3, i64),
-        "c_ints": i64([1, -1, 1 << 40]),
-        "c_shape": i64([2]),
-        "c_string": np.array("text", object),
-        "c_strings": np.array(["a", "bc"], object),
-        "fill/value": f32([9]),
-        "linear/coefficients": f32([0.5, 2]),
-        "Scale/c_float": np.array(3, f32),
-    }.items():
+    for name, array in SPELLED.items():
         number = TensorProto.STRING if array.dtype == object else helper.np_dtype_to_tensor_dtype(array.dtype)
         table.append(row(TensorProto(data_type=number), array, name))
     table.append(row(sparse.values, dense, "c_sparse"))
