@@ -82,18 +82,30 @@ HOLDALL_INLINE void store_half(std::byte* to, float value) noexcept {
 
 using Codes = std::array<std::int32_t, kElements>;
 
-// The low four bits of two codes a byte: those of the first half low, those of the second half high.
-HOLDALL_INLINE void store_nibbles(const Codes& codes, std::byte* to) noexcept {
-  for (std::size_t j = 0; j < kElements / 2; ++j) {
-    to[j] = static_cast<std::byte>((codes[j] & 15) | ((codes[j + kElements / 2] & 15) << 4));
+using CodeBytes = std::array<std::uint8_t, kElements>;
+
+HOLDALL_INLINE CodeBytes bytes_of(const Codes& codes) noexcept {
+  CodeBytes bytes;
+  for (std::size_t i = 0; i < kElements; ++i) bytes[i] = static_cast<std::uint8_t>(codes[i]);
+  return bytes;
+}
+
+// The low four bits of two codes a byte: those of the first half low, those of the second half high; eight bytes at a time.
+HOLDALL_INLINE void store_nibbles(const CodeBytes& codes, std::byte* to) noexcept {
+  constexpr std::uint64_t kLow = 0x0f0f0f0f0f0f0f0f;
+  for (std::size_t j = 0; j < kElements / 2; j += 8) {
+    const std::uint64_t low = load_le<std::uint64_t>(codes.data() + j) & kLow;
+    const std::uint64_t high = load_le<std::uint64_t>(codes.data() + kElements / 2 + j) & kLow;
+    store_le(to + j, low | high << 4);
   }
 }
 
-// The fifth bits, the first code's lowest.
-HOLDALL_INLINE void store_fifth_bits(const Codes& codes, std::byte* to) noexcept {
-  std::uint32_t bits = 0;
-  for (std::size_t j = 0; j < kElements; ++j) bits |= ((static_cast<std::uint32_t>(codes[j]) >> 4) & 1) << j;
-  store_le(to, bits);
+// The fifth bits, the first code's lowest. The product brings bit 0 of byte i of eight to bit 56 + i.
+HOLDALL_INLINE void store_fifth_bits(const CodeBytes& codes, std::byte* to) noexcept {
+  for (std::size_t j = 0; j < kElements; j += 8) {
+    const std::uint64_t bits = load_le<std::uint64_t>(codes.data() + j) >> 4 & 0x0101010101010101;
+    to[j / 8] = static_cast<std::byte>(bits * 0x0102040810204080 >> 56);
+  }
 }
 
 // q4_0, q5_0: a scale, codes around half of their range.
@@ -105,8 +117,9 @@ HOLDALL_INLINE void encode_around_zero(const float* x, std::byte* out) noexcept 
   Codes codes;
   for (std::size_t i = 0; i < kElements; ++i) codes[i] = code_of(x[i] * by + (kHalf + 0.5F), kMost);
   store_half(out, scale);
-  if constexpr (kMost == 31) store_fifth_bits(codes, out + 2);
-  store_nibbles(codes, out + (kMost == 31 ? 6 : 2));
+  const CodeBytes bytes = bytes_of(codes);
+  if constexpr (kMost == 31) store_fifth_bits(bytes, out + 2);
+  store_nibbles(bytes, out + (kMost == 31 ? 6 : 2));
 }
 
 // q4_1, q5_1: a scale and a least value.
@@ -119,8 +132,9 @@ HOLDALL_INLINE void encode_from_least(const float* x, std::byte* out) noexcept {
   for (std::size_t i = 0; i < kElements; ++i) codes[i] = code_of((x[i] - ends.least) * by + 0.5F, kMost);
   store_half(out, scale);
   store_half(out + 2, ends.least);
-  if constexpr (kMost == 31) store_fifth_bits(codes, out + 4);
-  store_nibbles(codes, out + (kMost == 31 ? 8 : 4));
+  const CodeBytes bytes = bytes_of(codes);
+  if constexpr (kMost == 31) store_fifth_bits(bytes, out + 4);
+  store_nibbles(bytes, out + (kMost == 31 ? 8 : 4));
 }
 
 // q8_0: a scale and bytes, halves rounded away from zero.
@@ -132,12 +146,11 @@ HOLDALL_INLINE void encode_bytes(const float* x, std::byte* out) noexcept {
   Codes codes;
   for (std::size_t i = 0; i < kElements; ++i) {
     const float value = x[i] * by;
-    const float size = std::bit_cast<float>(magnitude_bits(value));
-    const float within = size < 128 ? size : 0.0F;
-    const auto whole = static_cast<std::int32_t>(within);
-    const std::int32_t up = within - static_cast<float>(whole) >= 0.5F ? 1 : 0;
+    // Twice the size is exact, and whole halves are what rounds.
+    const float twice = 2 * std::bit_cast<float>(magnitude_bits(value));
+    const std::int32_t size = (static_cast<std::int32_t>(twice < 256 ? twice : 0.0F) + 1) >> 1;
     const std::int32_t sign = std::bit_cast<std::int32_t>(value) >> 31;
-    codes[i] = ((whole + up) ^ sign) - sign;
+    codes[i] = (size ^ sign) - sign;
   }
   for (std::size_t i = 0; i < kElements; ++i) out[2 + i] = static_cast<std::byte>(codes[i]);
 }

@@ -173,7 +173,7 @@ def test_diff_and_statistics_see_numbers(holdall, tmp_path):
     back = quants.dequantize(quants.quantize(values, GGMLQuantizationType.Q4_0), GGMLQuantizationType.Q4_0)
     (change,) = holdall("diff", tmp_path / "a.safetensors", tmp_path / "a.gguf", "--json", status=1).json["changed"]
     assert change["max_abs"] == numpy.abs(values.astype(numpy.float64) - back).max()
-    statistics = holdall.inspect(tmp_path / "a.gguf", "--stats").tensors["w"]["stats"]
+    statistics = holdall.inspect(tmp_path / "a.gguf", "--stats").tensors["w"]["statistics"]
     assert statistics["min"] == back.min() and statistics["max"] == back.max()
 
 
