@@ -139,13 +139,14 @@ TEST(Cast, IsExactExactlyWhereEveryValueComesBack) {
   for (std::size_t a = 0; a < all_dtypes().size(); ++a) {
     const auto from = static_cast<DType>(a);
     if (number_kind(from) == NumberKind::kNone || number_kind(from) == NumberKind::kComplex || bits_of(from) > 16) continue;
-    if (info(from).kind == DTypeKind::kQuantized || from == DType::kBool) continue;
+    if (info(from).kind == DTypeKind::kQuantized || info(from).kind == DTypeKind::kBlock || from == DType::kBool) continue;
     const Tensor source = tensor_of(from, every_code(from));
     std::vector<double> values(source.elements()), back(source.elements());
     ASSERT_TRUE(to_float64(from, every_code(from), 0, values));
     for (std::size_t b = 0; b < all_dtypes().size(); ++b) {
       const auto to = static_cast<DType>(b);
-      if (!can_cast(from, to) || number_kind(to) == NumberKind::kComplex) continue;
+      // Blocks are exact for some rows and not for others: none is promised (blocks_test.cc).
+      if (!can_cast(from, to) || number_kind(to) == NumberKind::kComplex || info(to).kind == DTypeKind::kBlock) continue;
       const Result<Tensor> result = cast(source, to);
       ASSERT_TRUE(result);
       const Bytes bytes = *result->read_bytes();
@@ -224,15 +225,14 @@ TEST(Cast, AnyPieceReadsAsTheSameBytes) {
   }
 }
 
-TEST(Cast, BlocksStringsAndQuantizedElementsAreUnsupported) {
-  EXPECT_FALSE(can_cast(DType::kQ4_0, DType::kFloat32));
+TEST(Cast, StringsAndQuantizedElementsAreUnsupported) {
   EXPECT_FALSE(can_cast(DType::kFloat32, DType::kString));
   EXPECT_FALSE(can_cast(DType::kQInt8, DType::kFloat32));
-  std::vector<std::byte> packed(18);
-  const Tensor blocks = *Tensor::dense(DType::kQ4_0, {32}, Blob::memory(Bytes::adopt(packed), "test"));
-  EXPECT_EQ(cast(blocks, DType::kFloat32).error().code(), Code::kUnsupported);
-  std::vector<double> out(32);
-  EXPECT_FALSE(to_float64(DType::kQ4_0, packed, 0, out));
+  std::vector<std::byte> packed(8);
+  const Tensor strings = *Tensor::strings({1}, Blob::memory(Bytes::adopt(packed), "test"));
+  EXPECT_EQ(cast(strings, DType::kFloat32).error().code(), Code::kUnsupported);
+  std::vector<double> out(1);
+  EXPECT_FALSE(to_float64(DType::kString, packed, 0, out));
 }
 
 TEST(Cast, AnOddCountHasNoPlaceInPackedElements) {

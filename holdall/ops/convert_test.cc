@@ -54,12 +54,49 @@ TEST(Convert, SelectsRenamesAndCastsInOnePass) {
   options.check = ConvertOptions::Check::kDigests;
   const Result<ConvertReport> report = convert_model(first, scratch / "second.safetensors", options);
   ASSERT_TRUE(report) << report.error().to_string();
-  EXPECT_THAT(report->cast, ElementsAre("model.fc.weight", "model.fc.bias"));
+  ASSERT_EQ(report->copies.size(), 2u);
+  EXPECT_EQ(report->copies[0].name, "model.fc.weight");
+  EXPECT_EQ(report->copies[0].bytes_in, 12u);
+  EXPECT_EQ(report->copies[0].bytes_out, 6u);
+  EXPECT_EQ(report->copies[0].max_abs, 0);
+  EXPECT_EQ(report->copies[1].cosine, 1);
   EXPECT_THAT(report->renamed, ElementsAre("model.a.weight=model.fc.weight", "model.a.bias=model.fc.bias"));
   const Result<Model> model = open_model(scratch / "second.safetensors");
   ASSERT_TRUE(model);
   EXPECT_THAT(names_of(*model), testing::UnorderedElementsAre("model.fc.weight", "model.fc.bias"));
   EXPECT_THAT(*model->tensor("model.fc.weight")->read<std::uint16_t>(), ElementsAre(0x3c00, 0x4000, 0x4200));
+}
+
+TEST(Convert, WhatCannotBeQuantizedIsKeptAndTold) {
+  const Scratch scratch;
+  std::vector<float> numbers(64);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i) / 8;
+  const Model model = flat_model({{"matrix", tensor_of(DType::kFloat32, {2, 32}, numbers)},
+                                  {"odd", tensor_of(DType::kFloat32, {4, 16}, numbers)},
+                                  {"bias", floats({1, 2})}});
+  const std::string first = saved(model, scratch / "first.safetensors");
+  ConvertOptions options;
+  options.dtype = DType::kQ8_0;
+  options.check = ConvertOptions::Check::kDigests;
+  const Result<ConvertReport> report = convert_model(first, scratch / "second.gguf", options);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_THAT(report->differing, ElementsAre());
+  ASSERT_EQ(report->copies.size(), 1u);
+  const LightCopy& copy = report->copies[0];
+  EXPECT_EQ(copy.bytes_out, 68u);
+  EXPECT_GT(*copy.max_abs, *copy.mean_abs);
+  EXPECT_GT(*copy.mean_abs, 0);
+  EXPECT_LT(*copy.max_abs, 0.04);
+  EXPECT_GT(*copy.cosine, 0.9999);
+  ASSERT_EQ(report->kept.size(), 2u);
+  EXPECT_EQ(report->kept[0].what, "its rows of 16 elements are not whole blocks of 32");
+  EXPECT_EQ(report->kept[1].what, "it is no matrix");
+  // Blocks have no place elsewhere; the loss says what would have.
+  const Result<ConvertReport> refused = convert_model(scratch / "second.gguf", scratch / "third.safetensors");
+  ASSERT_TRUE(refused) << refused.error().to_string();
+  EXPECT_FALSE(refused->written);
+  ASSERT_EQ(refused->losses.size(), 1u);
+  EXPECT_EQ(refused->losses[0].what, "dtype q8_0 has no place in safetensors; --dtype float32 makes numbers of it");
 }
 
 TEST(Convert, LossesAreListedAndNothingIsTouchedUnlessAllowed) {

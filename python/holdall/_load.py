@@ -108,7 +108,9 @@ def numpy_wanted(dtype: Any) -> Any:
     import numpy
 
     name = str(dtype).removeprefix("torch.") if isinstance(dtype, str) or type(dtype).__module__ == "torch" else ""
-    if name in _dtypes.table() and not _dtypes.is_block(name):
+    if _dtypes.is_block(name):
+        raise UnsupportedError(f"NumPy has no dtype for {name}")
+    if name in _dtypes.table():
         return _dtypes.numpy_dtype(name)
     if not name and not isinstance(dtype, numpy.dtype) and not hasattr(dtype, "dtype") and not isinstance(dtype, type):
         raise TypeError(f"dtype is a dtype of NumPy or torch, or the name of one, not {dtype!r}")

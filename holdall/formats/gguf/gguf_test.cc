@@ -255,7 +255,7 @@ TEST(Gguf, BrokenFilesAreRefusedByName) {
   std::string huge(8, '\xff');
   std::string eight("\x08\0\0\0", 4);
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"GGU", "3 bytes"},
+      {"GGU", "@ 0: 4 bytes are needed, 3 remain"},
       {"GGUF", "m.gguf @ 4: 4 bytes are needed, 0 remain"},
       {std::string("GGUF\4\0\0\0", 8), "@ 4: GGUF version 4; 1 to 3 are known"},
       {std::string("GGUF\0\0\0\0", 8), "GGUF version 0"},
