@@ -220,7 +220,8 @@ def test_the_old_binary_format_says_what_to_do(holdall, tmp_path):
         assert "save_model()" in holdall("inspect", tmp_path / name, status=2).err
 
 
-def test_a_large_json_takes_its_text_and_its_numbers(holdall, tmp_path):
+def test_a_large_json_takes_its_text_and_its_numbers(holdall, tmp_path, monkeypatch):
+    monkeypatch.setattr(damage.Limits, "seconds", 200)
     document = json.loads(open_json(tmp_path))
     tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
     count = 1_000_000
