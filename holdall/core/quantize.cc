@@ -175,17 +175,27 @@ class RealSource final : public Source {
 
 // --- From real numbers -------------------------------------------------------------------------------------------------------
 
+// The integers that values may become.
+struct Ends {
+  std::int64_t least, most;
+};
+Ends ends_of(DType dtype) noexcept {
+  const int bits = bits_of(dtype) - (is_signed(dtype) ? 1 : 0);
+  // Of 64 bits the last that a float64 holds.
+  const std::int64_t most = bits >= 63 ? INT64_MAX - 1023 : (std::int64_t{1} << bits) - 1;
+  return {is_signed(dtype) ? -most - 1 : 0, most};
+}
+
 class StoredSource final : public Source {
  public:
-  StoredSource(Blob reals, DType to, std::uint64_t elements, Blocks blocks, Numbers numbers, std::int64_t least,
-               std::int64_t most)
+  StoredSource(Blob reals, DType to, std::uint64_t elements, Blocks blocks, Numbers numbers, const Ends& ends)
       : reals_(std::move(reals)),
         to_(to),
         elements_(elements),
         blocks_(std::move(blocks)),
         numbers_(std::move(numbers)),
-        least_(static_cast<double>(least)),
-        most_(static_cast<double>(most)),
+        least_(static_cast<double>(ends.least)),
+        most_(static_cast<double>(ends.most)),
         name_(text("{} quantised", reals_.name())) {}
 
   std::uint64_t size() const noexcept override { return elements_ / info(to_).block_elements * info(to_).block_bytes; }
@@ -241,9 +251,12 @@ class StoredSource final : public Source {
   std::string name_;
 };
 
-// The largest magnitude in each block over `most`; where that is 0, what stood there.
-Status renew(const Tensor& reals, const Blocks& blocks, float most, std::vector<float>& scales) {
-  std::vector<float> largest(scales.size(), 0);
+// The least and the largest number of each block, 0 among them.
+struct Extremes {
+  std::vector<float> least, most;
+};
+Result<Extremes> extremes_of(const Tensor& reals, const Blocks& blocks, std::size_t count) {
+  Extremes found{std::vector<float>(count, 0), std::vector<float>(count, 0)};
   HOLDALL_ASSIGN(const Blob data, reals.data());
   std::vector<float> tile;
   for (std::uint64_t first = 0; first < reals.elements(); first += kTileElements) {
@@ -252,18 +265,41 @@ Status renew(const Tensor& reals, const Blocks& blocks, float most, std::vector<
     for (std::uint64_t done = 0; done < tile.size();) {
       const Run run = blocks.from(first + done, tile.size() - done);
       for (std::uint64_t i = 0; i < run.size; ++i) {
-        const float magnitude = std::fabs(tile[done + i]);
-        float& so_far = largest[run.scale + (run.within + i) / run.block];
-        if (!std::isfinite(magnitude))
-          return invalid_argument(text("element {} is not finite", first + done + i)).in(data.name());
-        so_far = std::max(so_far, magnitude);
+        const float real = tile[done + i];
+        if (!std::isfinite(real)) return invalid_argument(text("element {} is not finite", first + done + i)).in(data.name());
+        const std::uint64_t block = run.scale + (run.within + i) / run.block;
+        found.least[block] = std::min(found.least[block], real);
+        found.most[block] = std::max(found.most[block], real);
       }
       done += run.size;
     }
   }
-  for (std::size_t i = 0; i < scales.size(); ++i)
-    if (largest[i] != 0) scales[i] = largest[i] / most;
+  return found;
+}
+
+// New scales, and zero points where there are any or the integers have no sign; a block of zeros keeps its own.
+Status renew(const Tensor& reals, const Blocks& blocks, bool about_zero, const Ends& ends, Numbers& numbers) {
+  HOLDALL_ASSIGN(const Extremes found, extremes_of(reals, blocks, numbers.scales.size()));
+  if (!about_zero) numbers.zero_points.resize(numbers.scales.size(), 0);
+  for (std::size_t i = 0; i < numbers.scales.size(); ++i) {
+    const float least = found.least[i];
+    const float most = found.most[i];
+    if (least == most) continue;
+    if (about_zero) {
+      numbers.scales[i] = std::max(-least, most) / static_cast<float>(ends.most);
+      continue;
+    }
+    const double scale = (static_cast<double>(most) - least) / static_cast<double>(ends.most - ends.least);
+    numbers.scales[i] = static_cast<float>(scale);
+    numbers.zero_points[i] =
+        std::clamp(ends.least - static_cast<std::int64_t>(std::round(least / scale)), ends.least, ends.most);
+  }
   return {};
+}
+
+template <class T>
+Result<Tensor> list_of(DType dtype, const std::vector<T>& values) {
+  return Tensor::dense(dtype, {values.size()}, Blob::memory(Bytes::copy(std::as_bytes(std::span(values))), "scales"));
 }
 
 }  // namespace
@@ -304,25 +340,24 @@ Result<Tensor> quantize(const Tensor& reals, const Tensor& like, const std::opti
   HOLDALL_ASSIGN(const Tensor floats, cast(reals, DType::kFloat32));
   HOLDALL_ASSIGN(Numbers numbers, numbers_of(own));
   const Blocks blocks(like.shape(), own.blocks);
-  const int bits = bits_of(like.dtype());
-  std::int64_t most = static_cast<std::int64_t>((std::uint64_t{1} << (bits - (is_signed(like.dtype()) ? 1 : 0))) - 1);
-  std::int64_t least = is_signed(like.dtype()) ? -most - 1 : 0;
+  Ends ends = ends_of(like.dtype());
   Quantization made = own;
   if (own.renewal == Quantization::Renewal::kOwn) {
-    least = -most;
-    HOLDALL_TRY(renew(floats, blocks, static_cast<float>(most), numbers.scales));
+    const bool about_zero = is_signed(like.dtype()) && numbers.zero_points.empty();
+    ++ends.least;
+    HOLDALL_TRY(renew(floats, blocks, about_zero, ends, numbers));
+    if (!about_zero) {
+      HOLDALL_ASSIGN(made.zero_points, list_of(DType::kInt64, numbers.zero_points));
+    }
   } else if (scales) {
     HOLDALL_ASSIGN(numbers.scales, scales->read<float>());
   }
   if (own.renewal == Quantization::Renewal::kOwn || scales) {
-    std::vector<std::byte> bytes(numbers.scales.size() * sizeof(float));
-    std::copy_n(std::as_bytes(std::span(numbers.scales)).data(), bytes.size(), bytes.data());
-    HOLDALL_ASSIGN(made.scales, Tensor::dense(DType::kFloat32, {numbers.scales.size()},
-                                              Blob::memory(Bytes::adopt(std::move(bytes)), "scales")));
+    HOLDALL_ASSIGN(made.scales, list_of(DType::kFloat32, numbers.scales));
   }
   HOLDALL_ASSIGN(Blob data, floats.data());
   auto source =
-      std::make_shared<StoredSource>(std::move(data), like.dtype(), like.elements(), blocks, std::move(numbers), least, most);
+      std::make_shared<StoredSource>(std::move(data), like.dtype(), like.elements(), blocks, std::move(numbers), ends);
   HOLDALL_ASSIGN(const Tensor stored, Tensor::dense(like.dtype(), like.shape(), Blob(std::move(source))));
   return stored.with_quantization(std::make_shared<const Quantization>(std::move(made)));
 }

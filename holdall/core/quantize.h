@@ -21,7 +21,8 @@ struct Quantization {
   // dimension that each have a scale. They divide the shape.
   Shape blocks;
   // What becomes of the scales when the tensor gets other real numbers. kKept: nothing, they are rounded into them; kOwn: new
-  // ones, by the largest magnitude in each block (signed integers about 0 alone); kFollows: `factor` times those of the tensor
+  // ones, by the largest magnitude in each block, or by its range and with new zero points where the old ones are not 0 or the
+  // integers have no sign; kFollows: `factor` times those of the tensor
   // of the model that is named `follows`.
   enum class Renewal : std::uint8_t { kKept, kOwn, kFollows } renewal = Renewal::kKept;
   SharedText follows = {};

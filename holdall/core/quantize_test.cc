@@ -79,6 +79,26 @@ TEST(Quantize, NewScalesAreMadeOfTheLargestMagnitudes) {
   EXPECT_THAT(made.quantization()->scales.read<float>().value(), ElementsAre(2 / 127.0F, 0.5F / 127.0F, 7));
 }
 
+TEST(Quantize, IntegersWithoutASignGetANewZeroPointToo) {
+  const Tensor points = tensor<std::int64_t>(DType::kInt64, {1}, {128});
+  const Tensor like =
+      with(tensor<std::uint8_t>(DType::kUInt8, {4}, {0, 0, 0, 0}),
+           {.scales = floats({1}), .zero_points = points, .blocks = {4}, .renewal = Quantization::Renewal::kOwn});
+  const Tensor made = quantize(floats({-25.4F, 0, 25.4F, 228.6F}), like).value();
+  EXPECT_THAT(made.read<std::uint8_t>().value(), ElementsAre(1, 26, 51, 255)) << "0 is left out, as of weights";
+  EXPECT_THAT(made.quantization()->zero_points->read<std::int64_t>().value(), ElementsAre(26));
+  EXPECT_FLOAT_EQ(made.quantization()->scales.read<float>()->front(), 1);
+  const Tensor zeros = quantize(floats({0, 0, 0, 0}), like).value();
+  EXPECT_THAT(zeros.read<std::uint8_t>().value(), ElementsAre(128, 128, 128, 128));
+}
+
+TEST(Quantize, ValuesBeyondSixtyFourBitsBecomeTheNearestEnd) {
+  const Tensor like = with(tensor<std::int64_t>(DType::kInt64, {2}, {0, 0}), {.scales = floats({1e-30F}), .blocks = {2}});
+  const auto made = quantize(floats({1, -1}), like).value().read<std::int64_t>().value();
+  EXPECT_GT(made[0], INT64_MAX / 2);
+  EXPECT_LT(made[1], INT64_MIN / 2);
+}
+
 TEST(Quantize, ScalesThatAreKeptEndTheValues) {
   const Tensor points = tensor<std::int64_t>(DType::kInt64, {1}, {3});
   const Tensor like = with(tensor<std::uint8_t>(DType::kUInt4, {2, 2}, {0, 0}),

@@ -57,9 +57,14 @@ class Scales {
     const auto& quantization = subgraph_.tensors[i].quantization;
     const TensorType* type = tensor_type(subgraph_.tensors[i].type);
     if (!tensors_[i].is_weights || tensors_[i].is_kept || !quantization || type == nullptr) return false;
-    return info(type->dtype).kind == DTypeKind::kSigned && quantization->details == Details::kNone &&
-           std::all_of(quantization->zero_point.begin(), quantization->zero_point.end(),
-                       [](std::int64_t each) { return each == 0; });
+    if (quantization->details != Details::kNone) return false;
+    const bool about_zero = info(type->dtype).kind == DTypeKind::kSigned &&
+                            std::all_of(quantization->zero_point.begin(), quantization->zero_point.end(),
+                                        [](std::int64_t each) { return each == 0; });
+    // With zero points of their own kernels take one for all, of bytes.
+    const bool is_shifted = info(type->dtype).block_bytes == 1 && info(type->dtype).block_elements == 1 &&
+                            quantization->scale.size() == 1 && quantization->zero_point.size() == 1;
+    return about_zero || is_shifted;
   }
 
   void keep(std::int32_t tensor) {
