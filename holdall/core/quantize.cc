@@ -337,6 +337,8 @@ Result<Tensor> dequantize(const Tensor& tensor) {
 
 Result<Tensor> quantize(const Tensor& reals, const Tensor& like, const std::optional<Tensor>& scales) {
   const Quantization& own = *like.quantization();
+  if (number_kind(like.dtype()) != NumberKind::kInteger)
+    return unsupported(text("real numbers are quantised as integers, not as {}", name(like.dtype())));
   HOLDALL_ASSIGN(const Tensor floats, cast(reals, DType::kFloat32));
   HOLDALL_ASSIGN(Numbers numbers, numbers_of(own));
   const Blocks blocks(like.shape(), own.blocks);

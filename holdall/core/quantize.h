@@ -41,7 +41,8 @@ Result<Tensor> real_numbers(const Tensor& tensor);
 // Real numbers as `like` is quantised, which has their shape: its dtype, blocks and zero points, and scales by its renewal; the
 // result has them. Rounded half away from 0, values beyond the dtype become its nearest end; new scales leave out the lowest
 // integer, as LiteRT's weights do, and a block that is all 0 keeps its scale. `scales`: those of kFollows, float32 as many as
-// its own. Reads all of `reals` where it makes scales. Errors: invalid argument (a number that is not finite), io.
+// its own. Reads all of `reals` where it makes scales. Errors: invalid argument (a number that is not finite), unsupported
+// (other than integers), io.
 Result<Tensor> quantize(const Tensor& reals, const Tensor& like, const std::optional<Tensor>& scales = std::nullopt);
 
 }  // namespace holdall
