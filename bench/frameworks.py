@@ -1,4 +1,4 @@
-"""The work of Keras, h5py, TensorFlow and joblib, timed as rivals.py times the others'; prints the seconds.
+"""The work of Keras, h5py, TensorFlow, joblib and onnx, timed as rivals.py times the others'; prints the seconds.
 
 Usage: frameworks.py WORK ARGUMENT…. Needs the environment of the tests against the real libraries (tests/real/requirements.txt).
 """
@@ -47,6 +47,34 @@ def make_joblib(path, count, floats, compress):
 
     joblib.dump(arrays(int(count), int(floats)), path, compress=int(compress))
     yield
+
+
+def make_onnx(path, count, floats):
+    """Initializers as raw data."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = [numpy_helper.from_array(array, name) for name, array in arrays(int(count), int(floats)).items()]
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "big", info[:1], info[1:], weights)
+    onnx.save(helper.make_model(graph), path)
+    yield
+
+
+def onnx_load(path):
+    import onnx
+    from onnx import numpy_helper
+
+    yield
+    return {each.name: numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer}
+
+
+def onnx_list(path):
+    import onnx
+
+    yield
+    for each in onnx.load(path, load_external_data=False).graph.initializer:
+        print(each.name, each.data_type, each.dims, file=sys.stderr)
 
 
 def h5py_load(path):
@@ -111,8 +139,8 @@ def joblib_list(path):
         print(name, array.dtype, array.shape, file=sys.stderr)
 
 
-WORKS = (make_keras, make_h5_gzip, make_joblib, h5py_load, keras_load, tensorflow_load, joblib_load, keras_list, h5py_list, tensorflow_list,
-         joblib_list)
+WORKS = (make_keras, make_h5_gzip, make_joblib, make_onnx, h5py_load, keras_load, tensorflow_load, joblib_load, onnx_load, keras_list, h5py_list,
+         tensorflow_list, joblib_list, onnx_list)
 
 if __name__ == "__main__":
     rivals.main(WORKS)

@@ -323,8 +323,9 @@ class Field:
     def make_framework_files(self):
         if not os.path.exists(self.at("big-tf.index")):
             measure(self.framework("big.h5", "make-keras", self.folder, self.tensors, math.isqrt(self.floats)))
-        for name, work, *more in (("gzip.h5", "make-h5-gzip"), ("big.joblib", "make-joblib", 0), ("zlib.joblib", "make-joblib", 3)):
-            count = self.tensors if name == "big.joblib" else self.tensors // 4  # compressing takes its time
+        for name, work, *more in (("gzip.h5", "make-h5-gzip"), ("big.joblib", "make-joblib", 0), ("zlib.joblib", "make-joblib", 3),
+                                 ("big.onnx", "make-onnx")):
+            count = self.tensors if name.startswith("big") else self.tensors // 4  # compressing takes its time
             if not os.path.exists(self.at(name)):
                 measure(self.framework(name, work, self.at(name), count, self.floats, *more))
 
@@ -335,6 +336,7 @@ class Field:
             ("keras", "big.keras", "big.keras", "1 GB `.keras`", (("Keras", "keras-load", 1),), ("warm", "cold")),
             ("tf", "big-tf", "big-tf.data-00000-of-00001", "1 GB checkpoint of TensorFlow", (("TensorFlow", "tensorflow-load", 1),), ("warm", "cold")),
             ("joblib", "big.joblib", "big.joblib", "1 GB `.joblib`", (("joblib", "joblib-load", 1),), ("warm", "cold")),
+            ("onnx", "big.onnx", "big.onnx", "1 GB `.onnx`", (("onnx", "onnx-load", 2),), ("warm", "cold")),
             ("joblib-zlib", "zlib.joblib", "zlib.joblib", "a quarter of it, `.joblib` by zlib", (("joblib", "joblib-load", 1.5),), ("warm",)),
         ):
             path = self.at(name)
@@ -347,7 +349,8 @@ class Field:
                 ], [Bar(rival, bar) for rival, _, bar in rivals], None, whole + 64_000_000 + 40_000_000)
         for name, what, rivals in (("big.h5", "1 GB `.h5` of Keras", (("Python with h5py", "h5py-list", 0), ("Python with Keras", "keras-list", 20))),
                                    ("big-tf", "1 GB checkpoint of TensorFlow", (("Python with TensorFlow", "tensorflow-list", 20),)),
-                                   ("big.joblib", "1 GB `.joblib`", (("Python with joblib", "joblib-list", 20),))):
+                                   ("big.joblib", "1 GB `.joblib`", (("Python with joblib", "joblib-list", 20),)),
+                                   ("big.onnx", "1 GB `.onnx`", (("Python with onnx", "onnx-list", 20),))):
             yield Race(f"inspect-{name}", f"`inspect` {what}, whole process", [
                 self.whole("Holdall", self.command, "inspect", "--json", self.at(name)),
                 *(self.whole(rival, self.python, FRAMEWORKS, work, self.at(name)) for rival, work, _ in rivals),
@@ -408,7 +411,7 @@ def machine():
 
 def versions(python):
     code = ("import importlib.metadata as m;"
-            "print(', '.join(f'{n} {m.version(n)}' for n in ('torch', 'safetensors', 'numpy', 'picklescan', 'h5py', 'keras', 'tensorflow-cpu', 'joblib')))")
+            "print(', '.join(f'{n} {m.version(n)}' for n in ('torch', 'safetensors', 'numpy', 'picklescan', 'h5py', 'keras', 'tensorflow-cpu', 'joblib', 'onnx')))")
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint32_t kMostNested = 32;         // a graph in a graph is three messages, and protobuf reads a hundred
 constexpr std::uint64_t kLongestText = 1u << 20;  // of a name
+constexpr std::uint32_t kReferred = 21;           // ref_attr_name of an AttributeProto
 constexpr std::string_view kMlDomain = "ai.onnx.ml";
 
 // Where a graph or a function stands.
@@ -310,24 +311,35 @@ class ModelReader {
     });
   }
 
-  // The values that an attribute of a Constant spells out, and the coefficients of ai.onnx.ml's models.
+  // The values that an attribute of a Constant spells out, and the coefficients of ai.onnx.ml's models. In a function an
+  // attribute may have the value that its caller gives.
   Status values(const ProtoReader& message, const NodeHead& head, std::string_view key, const std::string& path,
                 std::uint32_t own) {
-    static constexpr std::pair<std::string_view, Form> kConstants[] = {
-        {"value_float", Form::kFloat},   {"value_int", Form::kInt},   {"value_string", Form::kText},
-        {"value_floats", Form::kFloats}, {"value_ints", Form::kInts}, {"value_strings", Form::kTexts}};
-    if (head.is_constant()) {
-      for (const auto& [name, form] : kConstants)
-        if (name == key) return add_weight({path, form, own});
-    }
-    if (head.domain != kMlDomain) return {};
-    bool has_floats = false;
-    ProtoReader pass = ProtoReader(message.whole());
+    struct Spelled {
+      std::string_view key;
+      Form form;
+      std::uint32_t number;
+    };
+    static constexpr Spelled kSpelled[] = {{"value_float", Form::kFloat, 2},
+                                           {"value_int", Form::kInt, 3},
+                                           {"value_string", Form::kText, 4},
+                                           {"value_floats", Form::kFloats, 7},
+                                           {"value_ints", Form::kInts, 8},
+                                           {"value_strings", Form::kTexts, 9},
+                                           {"", Form::kFloats, 7}};
+    const auto* const found = std::find_if(std::begin(kSpelled), std::end(kSpelled) - 1,
+                                           [&](const Spelled& each) { return head.is_constant() && each.key == key; });
+    const bool is_constant = !found->key.empty();
+    if (!is_constant && head.domain != kMlDomain) return {};
+    bool is_there = false, is_given = false;
+    ProtoReader pass(message.whole());
     HOLDALL_TRY(each_field(pass, [&](const ProtoField& field) -> Status {
-      has_floats = has_floats || field.number == 7;
+      is_there = is_there || field.number == found->number;
+      is_given = is_given || field.is_bytes(kReferred);
       return {};
     }));
-    return has_floats ? add_weight({path, Form::kFloats, own}) : Status();
+    const bool may_be_empty = is_constant && found->number >= 7;
+    return !is_given && (is_there || may_be_empty) ? add_weight({path, found->form, own}) : Status();
   }
 
   // The main graph's initializers keep their names; of others that meet, the later ones are numbered.

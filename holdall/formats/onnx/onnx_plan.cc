@@ -180,7 +180,8 @@ class Planner {
 
   // Whether a tensor has the place that the graph has for it; else a loss is noted.
   bool fits(const Weight& weight, DType dtype, const Shape& shape, const std::string& logical, const Tensor& tensor) {
-    if (tensor.dtype() == dtype && tensor.shape() == shape && tensor.logical() == logical) return true;
+    const bool is_meant = tensor.logical() == logical || tensor.logical().empty();
+    if (tensor.dtype() == dtype && tensor.shape() == shape && is_meant) return true;
     plan_.losses.push_back({weight.name, text("the graph has {} {} here, not {} {}", name(dtype), to_string(shape),
                                               name(tensor.dtype()), to_string(tensor.shape()))});
     return false;
@@ -206,10 +207,15 @@ class Planner {
     return {};
   }
 
+  // The bytes of raw data of a data type; elements that have a byte each are packed. Errors: loss, where one does not fit.
   static Result<Blob> raw_data(const Tensor& tensor, DType dtype) {
-    if (tensor.logical().empty()) return tensor.data();
+    if (tensor.dtype() == dtype) return tensor.data();
     HOLDALL_ASSIGN(const Bytes bytes, tensor.read_bytes());
-    return literal(packed_text(bytes.span(), dtype));
+    Blob packed = literal(packed_text(bytes.span(), dtype));
+    std::string again(bytes.size(), '\0');
+    HOLDALL_TRY(unpacked_source(packed, dtype, bytes.size())->read_at(0, std::as_writable_bytes(std::span(again))));
+    if (again != bytes.text()) return Error(Code::kLoss, text("an element does not fit into {}", name(dtype)));
+    return packed;
   }
 
   void add_raw(const Weight& weight, Blob data) {
