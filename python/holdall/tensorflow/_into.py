@@ -13,9 +13,6 @@ from .._rules import Rename
 from ..errors import MismatchError
 from . import _keras, _names, _objects
 
-# What tf.train.Checkpoint counts beside everybody's variables: nobody misses it.
-_BESIDE = "save_counter"
-
 
 def load_into(
     target: Any,
@@ -28,20 +25,27 @@ def load_into(
 ) -> Report:
     """Loads a file's tensors into the variables of a tf.Module, a tf.train.Checkpoint, a Keras model or optimizer.
 
-    Names are paths of attributes (``layers.0.kernel``), which the object graph of a checkpoint or a SavedModel tells; where variables' own names
-    (``net/kernel``) find more of the object, they are. Of a Keras model's optimizer the file need have nothing: then it is left as it is. `rename`:
-    names of the file to those of the object, a dict (with one ``*`` on each side where wanted) or a function. `prefix`: takes the entries under it
-    and drops it; the place of the object in a checkpoint is found by itself. Values are cast to the variables' dtypes.
+    Names are paths of attributes (``layers.0.kernel``), which the object graph of a checkpoint or a SavedModel tells. What finds most of the object is
+    taken, the first of equals: those paths, with the place of the object in a checkpoint; the attributes by which file and object both reach a variable,
+    those that Keras 2 gave a model's layers among them; variables' own names (``net/kernel``); and for a Keras model the file's list of variables, in
+    order, where shapes and names in each layer agree, whatever Keras calls the layers. Several places, or several values of one name, are told, not
+    chosen from. Of a Keras model's optimizer the file need have nothing: then it is left as it is. `rename`: names of the file to those of the object,
+    a dict (with one ``*`` on each side where wanted) or a function. `prefix`: takes the entries under it and drops it. Values are cast to the
+    variables' dtypes.
 
     Returns the Report. With `strict`, anything missing, unexpected or of another shape raises MismatchError, which carries it, and nothing has been loaded. All
     is read and checked before the first variable changes.
     """
     model = source if isinstance(source, _model.Model) else _model.open(source)
+    _keras.ready(target, _names.paths(model).values())
     own = _objects.variables(target)
     unfit = f"the file does not fit the {type(target).__name__}"
     try:
-        report, pairs = _fitted(model, own, _names.called(model, target, own, rename), prefix)
+        way = _names.called(model, target, {name: _shape(variable) for name, variable in own.items()}, own, rename, prefix)
+        report, pairs = _fitted(model, own, way, prefix)
     except MismatchError as error:
+        if error.report is not None:
+            raise
         raise mismatch(unfit, Report(missing=list(own)), model.path, error.message) from None
     if _keras.is_model(target):
         _forgive_optimizer(target, own, report)
@@ -62,12 +66,12 @@ def _value(array: Any, variable: Any) -> Any:
 
 
 def _fitted(
-    model: _model.Model, own: Mapping[str, Any], called: Mapping[str, str], prefix: str
+    model: _model.Model, own: Mapping[str, Any], way: _names.Way, prefix: str
 ) -> tuple[Report, list[tuple[str, str]]]:
     """The report, and (name in the object, name in the file) of what fits. Raises MismatchError where several places fit."""
     entries = [(name, _shape(variable), _dtype_name(variable)) for name, variable in own.items()]
     # What does not lie under the prefix is called as nothing of an object is.
-    under = {name: new[len(prefix) :] if new.startswith(prefix) else f"(beside {prefix}) {name}" for name, new in called.items()}
+    under = {name: new[len(prefix) :] if new.startswith(prefix) else f"(beside {prefix}) {name}" for name, new in way.names.items()}
     found, pairs = model._native.fit(entries, under.__getitem__, "")
     report = Report.of(found)
     paths = _names.paths(model)
@@ -77,7 +81,7 @@ def _fitted(
     report.unexpected = [
         name
         for name in report.unexpected
-        if called[name].startswith(prefix) and name not in constants and under[name].split(".", 1)[0] != _BESIDE
+        if way.names[name].startswith(prefix) and name not in constants and name not in way.beside
     ]
     names = list(model)
     return report, [(entries[entry][0], names[tensor]) for entry, tensor in pairs]
