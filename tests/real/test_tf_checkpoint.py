@@ -138,6 +138,46 @@ def test_texts_and_numbers_of_many_kinds_are_read(holdall, tmp_path):
     assert {n: digest(v) for n, v in values_of(tmp_path / "out").items()} == {n: digest(v) for n, v in values_of(tmp_path / "x").items()}
 
 
+def test_the_state_of_an_iterator_has_checksums_too(holdall, tmp_path):
+    numbers = iter(tf.data.Dataset.range(100).shuffle(50))
+    next(numbers)
+    prefix = tf.train.Checkpoint(numbers=numbers, v=tf.Variable(1.0)).save(str(tmp_path / "c"))
+    holdall("verify", prefix)
+    assert "DT_VARIANT" in holdall("convert", prefix, tmp_path / "out", "--to", "tf-checkpoint", status=1).out
+    path = tmp_path / "c-1.data-00000-of-00001"
+    sound = path.read_bytes()
+    start = sound.index(b"Iterator")
+    for at in (start, start + len(sound[start:]) // 2):
+        path.write_bytes(sound[:at] + bytes([sound[at] ^ 4]) + sound[at + 1:])
+        assert "CRC-32C" in holdall("verify", prefix, status=1).out
+
+
+def test_lists_dicts_tables_and_several_optimizers_are_read_and_restored(holdall, tmp_path):
+    def made(value):
+        root = tf.Module()
+        root.parts = [tf.Variable(value), {"a/b": tf.Variable([value, 2.0]), "c.d": (tf.Variable(tf.cast([value], tf.bfloat16)),)}]
+        root.texts, root.flag, root.empty = tf.Variable(["s", "t\0"]), tf.Variable(True), tf.Variable(tf.zeros([0, 3], tf.complex128))
+        root.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.float32, -1.0)
+        root.table.insert(tf.constant(["q"]), tf.constant([value]))
+        first, second, old = tf.keras.optimizers.Adam(), tf.keras.optimizers.SGD(momentum=0.9), v1.train.AdagradOptimizer(0.1)
+        for optimizer in (first, second, old):
+            optimizer.apply_gradients([(tf.ones([]), root.parts[0])])
+        return tf.train.Checkpoint(root=root, first=first, second=second, old=old)
+
+    manager = tf.train.CheckpointManager(made(5.0), str(tmp_path / "then"), max_to_keep=2, checkpoint_name="m")
+    for _ in range(3):
+        manager.save()
+    os.rename(tmp_path / "then", tmp_path / "moved")  # its state file names files that are not there
+    prefix = tmp_path / "moved" / "m-3"
+    assert_read(holdall, prefix)
+    assert set(holdall.inspect(tmp_path / "moved").tensors) == set(values_of(prefix))
+    holdall("convert", tmp_path / "moved", tmp_path / "out", "--to", "tf-checkpoint", "--check")
+    other = made(1.0)
+    other.restore(tf.train.latest_checkpoint(str(tmp_path / "out"))).assert_consumed()
+    assert other.root.parts[1]["a/b"].numpy().tolist() == [5, 2]
+    assert other.root.table.lookup(tf.constant(["q"])).numpy() == 5
+
+
 def test_a_flipped_bit_of_a_value_is_found(holdall, tmp_path):
     prefix = tf.train.Checkpoint(v=tf.Variable(tf.range(1000))).save(str(tmp_path / "c"))
     path = tmp_path / "c-1.data-00000-of-00001"

@@ -7,6 +7,7 @@
 #include "holdall/base/text.h"
 #include "holdall/formats/tf_checkpoint/bundle.h"
 #include "holdall/formats/tf_checkpoint/v1.h"
+#include "holdall/formats/tf_checkpoint/variants.h"
 #include "holdall/formats/tree_metadata.h"
 #include "holdall/io/parallel.h"
 
@@ -219,6 +220,10 @@ Status check_entry(const OpenedBundle& bundle, const Entry& entry, const Context
     return context.advance(entry.size);
   }
   HOLDALL_ASSIGN(const Blob data, entry_bytes(bundle, entry));
+  if (entry.dtype == kTensorFlowVariant && entry.shape.is_known) {
+    return check_variants(entry.shape.sizes, data, data.crc().value, bundle.index.order,
+                          [&](std::span<const std::byte> piece) { return context.advance(piece.size()); });
+  }
   return for_each_tile(data, 1u << 20,
                        [&](std::uint64_t, std::span<const std::byte> piece) { return context.advance(piece.size()); });
 }

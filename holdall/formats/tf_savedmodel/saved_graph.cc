@@ -16,11 +16,17 @@ class GraphReader {
 
   Result<std::vector<MetaGraph>> run(const Blob& file) {
     std::vector<MetaGraph> graphs;
-    ProtoReader first(file);
-    HOLDALL_ASSIGN(const auto begin, first.next());
+    HOLDALL_ASSIGN(const Root root, root_of(file));
     ProtoReader message(file);
-    if (begin && begin->is_bytes(1)) {  // a MetaGraphDef by itself
+    if (root == Root::kMetaGraph) {
       HOLDALL_ASSIGN(MetaGraph graph, meta_graph(message));
+      graphs.push_back(std::move(graph));
+      return graphs;
+    }
+    if (root == Root::kGraph) {
+      MetaGraph graph;
+      graph.scopes.emplace_back();
+      HOLDALL_TRY(graph_def(message, graph));
       graphs.push_back(std::move(graph));
       return graphs;
     }
@@ -89,13 +95,16 @@ class GraphReader {
     MetaGraph graph;
     graph.scopes.emplace_back();
     HOLDALL_TRY(charge(sizeof(MetaGraph) + sizeof(Scope)));
+    std::vector<Asset> collected;
     HOLDALL_TRY(each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
       if (number == 1) return meta_info(part, graph);
       if (number == 2) return graph_def(part, graph);
       if (number == 5) return signature(part, graph);
-      if (number == 6) return asset(part, graph);
+      if (number == 4) return collection(part, collected);
+      if (number == 6) return asset(part, graph.assets);
       return number == 7 ? object_graph(part, graph) : Status();
     }));
+    if (graph.assets.empty()) graph.assets = std::move(collected);
     return graph;
   }
 
@@ -106,8 +115,27 @@ class GraphReader {
     });
   }
 
-  Status asset(ProtoReader& message, MetaGraph& graph) {
-    HOLDALL_ASSIGN(Asset* const asset, add(graph.assets));
+  // Where TensorFlow 1 listed assets; its loaders take these where the meta graph has no list of its own.
+  Status collection(ProtoReader& message, std::vector<Asset>& assets) {
+    std::string key;
+    ProtoReader ahead = message;
+    HOLDALL_TRY(take_from(ahead, 1, key));
+    if (key != "saved_model_assets") return {};
+    return each_part(message, [&](std::uint32_t of_entry, ProtoReader& value) -> Status {
+      if (of_entry != 2) return {};
+      return each_part(value, [&](std::uint32_t kind, ProtoReader& list) -> Status {
+        if (kind != 5) return {};
+        return each_part(list, [&](std::uint32_t of_list, ProtoReader& any) -> Status {
+          if (of_list != 1) return {};
+          return each_part(
+              any, [&](std::uint32_t of_any, ProtoReader& packed) { return of_any == 2 ? asset(packed, assets) : Status(); });
+        });
+      });
+    });
+  }
+
+  Status asset(ProtoReader& message, std::vector<Asset>& assets) {
+    HOLDALL_ASSIGN(Asset* const asset, add(assets));
     return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
       if (number == 1) return take_from(part, 1, asset->tensor);
       return number == 2 ? take(asset->file, part) : Status();
@@ -287,7 +315,65 @@ class GraphReader {
   static constexpr std::uint32_t kMostNested = 32;
 };
 
+constexpr std::uint64_t kMostOp = 256;
+
+bool is_op(std::string_view name) {
+  const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && std::all_of(name.begin(), name.end(),
+                                      [&](char c) { return is_letter(c) || c == '_' || c == '>' || c == '.' || c == '-'; });
+}
+
 }  // namespace
+
+// Field 1 of a GraphDef is a node, whose field 2 is the name of an operator; that of a MetaGraphDef has a list of messages
+// there.
+Result<Root> root_of(const Blob& file) {
+  ProtoReader message(file);
+  HOLDALL_ASSIGN(const auto begin, message.next());
+  if (!begin || !begin->is_bytes(1)) return Root::kSavedModel;
+  HOLDALL_ASSIGN(ProtoReader part, message.message(*begin));
+  while (true) {
+    HOLDALL_ASSIGN(const auto field, part.next());
+    if (!field) return Root::kMetaGraph;
+    if (!field->is_bytes(2)) continue;
+    if (field->value > kMostOp) return Root::kMetaGraph;
+    HOLDALL_ASSIGN(const std::string op, part.text(*field, kMostOp));
+    return is_op(op) ? Root::kGraph : Root::kMetaGraph;
+  }
+}
+
+std::string saved_model_head(Root root, std::uint64_t size) {
+  const auto key_of = [](std::uint32_t field, std::uint64_t length) {
+    std::string key(1, static_cast<char>(field << 3 | 2));
+    append_varint(key, length);
+    return key;
+  };
+  if (root == Root::kSavedModel) return {};
+  std::string inner;
+  if (root == Root::kGraph) inner = ProtoWriter().message(1, ProtoWriter().bytes(4, "serve")).take() + key_of(2, size);
+  return ProtoWriter().varint(1, 1).take() + key_of(2, inner.size() + size) + inner;
+}
+
+bool is_text_of_graph(std::span<const std::byte> head) noexcept {
+  const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+  const bool is_model = text.starts_with("saved_model_schema_version:") || text.starts_with("meta_graphs {");
+  return is_model || (text.starts_with("node {") && text.substr(0, 4096).find("\n  op: \"") != text.npos);
+}
+
+bool begins_with_node(std::span<const std::byte> head) noexcept {
+  if (head.empty() || head.front() != std::byte{0x0a}) return false;
+  head = head.subspan(1);
+  if (!take_varint(head) || head.empty() || head.front() != std::byte{0x0a}) return false;
+  head = head.subspan(1);
+  const auto name = take_varint(head);
+  if (!name || *name == 0 || *name >= head.size()) return false;
+  head = head.subspan(static_cast<std::size_t>(*name));
+  if (head.front() != std::byte{0x12}) return false;
+  head = head.subspan(1);
+  const auto op = take_varint(head);
+  return op && *op <= std::min<std::uint64_t>(kMostOp, head.size()) &&
+         is_op({reinterpret_cast<const char*>(head.data()), static_cast<std::size_t>(*op)});
+}
 
 Result<std::vector<MetaGraph>> read_saved_graph(Blob file, const Limits& limits) { return GraphReader(limits).run(file); }
 

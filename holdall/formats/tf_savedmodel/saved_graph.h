@@ -3,6 +3,7 @@
 //   SavedModel { meta_graphs = 2 { meta_info_def = 1 { tags = 4, tensorflow_version = 5 }, graph_def = 2 GraphDef,
 //                                  signature_def = 5 { key = 1, value = 2 { inputs = 1, outputs = 2 { key = 1, value = 2
 //                                      TensorInfo { name = 1, dtype = 2, tensor_shape = 3 } }, method_name = 3 } },
+//                                  collection_def = 4 { key = 1, value = 2 { any_list = 5 { value = 1 { value = 2 } } } },
 //                                  asset_file_def = 6 { tensor_info = 1, filename = 2 },
 //                                  object_graph_def = 7 { nodes = 1 { constant = 9 { operation = 1 } },
 //                                      concrete_functions = 2 { key = 1, value = 2 { bound_inputs = 2 } } } } }
@@ -17,7 +18,9 @@
 // Thread-safety: value types. Ownership: values own their texts; constants share the source.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -75,8 +78,19 @@ struct MetaGraph {
   std::vector<Signature> signatures;
 };
 
-// Of saved_model.pb, or of the single MetaGraphDef of a `.meta` file. Errors: corrupt, limit (Limits::members of nodes,
-// Limits::value_bytes of texts).
+// What a file's bytes are: a SavedModel, a MetaGraphDef by itself (`.meta`), a GraphDef by itself (a frozen graph).
+enum class Root : std::uint8_t { kSavedModel, kMetaGraph, kGraph };
+// Errors: corrupt, io.
+Result<Root> root_of(const Blob& file);
+// What stands before the bytes of a file to make a SavedModel of them; of a GraphDef one for `serve`.
+std::string saved_model_head(Root root, std::uint64_t size);
+// Whether a file begins as protobuf's text of a SavedModel or a GraphDef does.
+bool is_text_of_graph(std::span<const std::byte> head) noexcept;
+// Whether a file begins as a GraphDef does: with a node.
+bool begins_with_node(std::span<const std::byte> head) noexcept;
+
+// Of saved_model.pb, of the single MetaGraphDef of a `.meta` file, or of a GraphDef. Errors: corrupt, limit (Limits::members of
+// nodes, Limits::value_bytes of texts).
 Result<std::vector<MetaGraph>> read_saved_graph(Blob file, const Limits& limits);
 
 }  // namespace holdall::tf_savedmodel

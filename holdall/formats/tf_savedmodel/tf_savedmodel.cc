@@ -19,12 +19,31 @@ struct Opened {
   std::vector<MetaGraph> graphs;
 };
 
+Result<Bytes> head_of(const SourceRef& file) {
+  HOLDALL_ASSIGN(const Blob head, Blob::range(file, 0, std::min<std::uint64_t>(file->size(), 4096)));
+  return head.read();
+}
+
+// What TensorFlow loads and what is not read here.
+Error refused(std::string_view name) {
+  if (name.ends_with(".cpb"))
+    return unsupported(text("a SavedModel cut into several files ('{}') is not read; save it without that option", name));
+  return unsupported(text(
+      "a graph as text ('{}') is not read: google.protobuf.text_format.Parse() it into TensorFlow's SavedModel (or GraphDef) "
+      "and write its SerializeToString() as a .pb file; the weights in variables/ are read by themselves",
+      name));
+}
+
 // Read once for all who ask of a bundle.
 Result<std::shared_ptr<const Opened>> opened(const Bundle& bundle, const Limits& limits) {
   static constexpr char kWhose = 0;
   if (const auto kept = bundle.kept(&kWhose)) return std::static_pointer_cast<const Opened>(kept);
+  const bool is_folder = bundle.kind() != Bundle::Kind::kFile;
+  if (is_folder && !bundle.has(kGraphFile)) return refused(bundle.has(kTextFile) ? kTextFile : kCutFile).in(bundle.path());
   HOLDALL_ASSIGN(SourceRef graph,
                  bundle.kind() == Bundle::Kind::kFile ? Result<SourceRef>(bundle.main()) : bundle.open_part(kGraphFile));
+  HOLDALL_ASSIGN(const Bytes head, head_of(graph));
+  if (is_text_of_graph(head.span())) return refused(bundle.names().front()).in(graph->name());
   HOLDALL_ASSIGN(auto graphs, read_saved_graph(Blob(graph), limits));
   if (graphs.empty()) return corrupt("the file holds no meta graph").in(graph->name());
   auto made = std::make_shared<const Opened>(Opened{std::move(graph), std::move(graphs)});
@@ -33,13 +52,17 @@ Result<std::shared_ptr<const Opened>> opened(const Bundle& bundle, const Limits&
 }
 
 Match match(Peek& peek) {
-  if (peek.is_folder()) return peek.bundle().has(kGraphFile) ? Match::kCertain : Match::kNo;
+  if (peek.is_folder()) {
+    const Bundle& bundle = peek.bundle();
+    return bundle.has(kGraphFile) || bundle.has(kTextFile) || bundle.has(kCutFile) ? Match::kCertain : Match::kNo;
+  }
   const auto head = peek.head();
+  if (is_text_of_graph(head)) return Match::kCertain;
   const bool begins = head.size() > 3 && head[0] == std::byte{0x08} && head[1] == std::byte{0x01} && head[2] == std::byte{0x12};
   const std::string& name = peek.bundle().names().front();
   // TensorFlow 1's graph beside a checkpoint: a MetaGraphDef, which begins with its meta_info_def.
   const bool is_meta = !head.empty() && head[0] == std::byte{0x0a} && name.ends_with(".meta");
-  if (is_meta) return Match::kLikely;
+  if (is_meta || begins_with_node(head)) return Match::kLikely;
   return !begins ? Match::kNo : name == kGraphFile ? Match::kCertain : Match::kMaybe;
 }
 
@@ -136,7 +159,9 @@ class FolderReader {
       builder.warnings.push_back(text("{} is set aside: {}", kMetadataFile, kept.error().message()));
     HOLDALL_TRY(add_side_files(file.graph, builder));
     std::sort(files_.begin(), files_.end());
-    builder.origin = {"tf-savedmodel", text("TensorFlow {}", graphs.front().version), bundle_.path(), files_, bytes_};
+    const std::string& version = graphs.front().version;
+    builder.origin = {"tf-savedmodel", version.empty() ? "a graph" : text("TensorFlow {}", version), bundle_.path(), files_,
+                      bytes_};
     return std::move(builder).with_named(std::move(tensors));
   }
 

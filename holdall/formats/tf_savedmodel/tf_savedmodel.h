@@ -10,6 +10,8 @@
 namespace holdall::tf_savedmodel {
 
 inline constexpr std::string_view kGraphFile = "saved_model.pb";
+inline constexpr std::string_view kTextFile = "saved_model.pbtxt";
+inline constexpr std::string_view kCutFile = "saved_model.cpb";
 inline constexpr std::string_view kVariables = "variables/";
 inline constexpr std::string_view kIndexFile = "variables/variables.index";
 inline constexpr std::string_view kFingerprint = "fingerprint.pb";

@@ -90,6 +90,8 @@ class Planner {
               [](const Patch& a, const Patch& b) { return a.place.offset() < b.place.offset(); });
     PlannedFile file;
     file.name = std::string(kGraphFile);
+    HOLDALL_ASSIGN(const Root root, root_of(graph));
+    if (root != Root::kSavedModel) file.add(Bytes::adopt(saved_model_head(root, graph.size())));
     std::uint64_t done = 0;
     for (Patch& patch : patches) {
       const std::uint64_t begin = patch.place.offset() - graph.offset();

@@ -1,0 +1,69 @@
+#include "holdall/formats/tf_checkpoint/variants.h"
+
+#include <array>
+#include <utility>
+
+#include "holdall/base/crc32c.h"
+#include "holdall/base/endian.h"
+#include "holdall/base/text.h"
+#include "holdall/codec/protobuf.h"
+#include "holdall/codec/sstable.h"
+
+namespace holdall::tf_checkpoint {
+namespace {
+
+constexpr std::size_t kTile = 1u << 20;
+constexpr std::uint64_t kSum = 4;
+
+template <typename T>
+std::array<std::byte, sizeof(T)> stored_as(T value, ByteOrder order) {
+  std::array<std::byte, sizeof(T)> raw;
+  order == ByteOrder::kBig ? store_be(raw.data(), value) : store_le(raw.data(), value);
+  return raw;
+}
+
+// One element at the front of `rest`, which it is taken off.
+Status check_one(Blob& rest, std::uint32_t& crc, ByteOrder order,
+                 const std::function<Status(std::span<const std::byte>)>& use) {
+  ProtoReader reader(rest);
+  if (reader.at_end()) return reader.fault("an element is missing");
+  HOLDALL_ASSIGN(const std::uint64_t length, reader.packed_varint());
+  const std::uint64_t begin = reader.place() - rest.offset();
+  const std::uint64_t left = rest.size() - begin;
+  if (left < kSum || length > left - kSum)
+    return reader.fault(text("an element of {} bytes and its checksum, {} remain", length, left));
+  crc = crc32c(stored_as(length, order), crc);
+  HOLDALL_ASSIGN(const Blob bytes, rest.slice(begin, length));
+  HOLDALL_TRY(for_each_tile(bytes, kTile, [&](std::uint64_t, std::span<const std::byte> piece) {
+    crc = crc32c(piece, crc);
+    return use(piece);
+  }));
+  HOLDALL_ASSIGN(const Blob after, rest.slice(begin + length, kSum));
+  HOLDALL_ASSIGN(const Bytes sum, after.read());
+  const std::byte* at = sum.span().data();
+  const std::uint32_t stored = order == ByteOrder::kBig ? load_be<std::uint32_t>(at) : load_le<std::uint32_t>(at);
+  if (mask_crc32c(crc) != stored) {
+    return corrupt(text("the CRC-32C of an element is {:08x}, {:08x} was stored", crc, unmask_crc32c(stored)))
+        .at(rest.offset())
+        .in(rest.name());
+  }
+  crc = crc32c(sum.span(), crc);
+  HOLDALL_ASSIGN(rest, rest.slice(begin + length + kSum, left - length - kSum));
+  return {};
+}
+
+}  // namespace
+
+Status check_variants(const Shape& shape, const Blob& data, std::uint32_t crc, ByteOrder order,
+                      const std::function<Status(std::span<const std::byte>)>& use) {
+  HOLDALL_ASSIGN(const std::uint64_t count, element_count(shape));
+  Blob rest = data.without_checks();
+  std::uint32_t seen = 0;
+  for (std::uint64_t i = 0; i < count; ++i) HOLDALL_TRY(check_one(rest, seen, order, use));
+  if (rest.size() != 0)
+    return corrupt(text("{} bytes behind the {} elements", rest.size(), count)).at(rest.offset()).in(data.name());
+  if (seen != crc) return corrupt(text("CRC-32C is {:08x}, {:08x} was stored", seen, crc)).at(data.offset()).in(data.name());
+  return {};
+}
+
+}  // namespace holdall::tf_checkpoint
