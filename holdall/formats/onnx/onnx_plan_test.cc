@@ -158,6 +158,27 @@ TEST(OnnxPlan, AnotherShapeOrDTypeOrNameIsALoss) {
   EXPECT_EQ(plan->losses[0].what, "the graph has float32 [2, 2] here, not float32 [4]");
 }
 
+TEST(OnnxPlan, BytesBecomeNarrowElementsWhereTheyFit) {
+  const Scratch folder;
+  const Model model = opened(kData + "encodings.onnx");
+  for (const auto& [value, fits] : {std::pair('\x07', true), std::pair('\x08', false)}) {
+    const auto plan = planned(with(model,
+                                   [&](const NamedTensor& entry) {
+                                     if (entry.name != "int4_odd_raw") return entry.tensor;
+                                     const Bytes bytes = Bytes::adopt(std::string(3, value));
+                                     return *Tensor::dense(DType::kInt8, {3}, Blob::memory(bytes, "new"));
+                                   }),
+                              "m.onnx");
+    ASSERT_EQ(plan.has_value(), fits);
+    if (!fits) {
+      EXPECT_EQ(plan.error().code(), Code::kLoss);
+      continue;
+    }
+    write(plan, folder / "m.onnx");
+    EXPECT_EQ(opened(folder / "m.onnx").tensor("int4_odd_raw")->read<std::int8_t>().value(), std::vector<std::int8_t>(3, 7));
+  }
+}
+
 TEST(OnnxPlan, ChangedMetadataIsWritten) {
   const Scratch folder;
   const Model model = ModelBuilder::amended(opened(kData + "encodings.onnx"), "", [](ModelBuilder& builder) {

@@ -238,6 +238,14 @@ TEST(Onnx, OperatorsOfOthersAreCodeAndTheModelsOwnFunctionsAreNot) {
   EXPECT_THAT(findings_of(own), IsEmpty());
 }
 
+TEST(Onnx, AConstantThatItsFunctionsCallerGivesIsNoTensor) {
+  const P given = P().bytes(1, "value_float").varint(20, 1).bytes(21, "alpha");
+  const P function = P().bytes(1, "F").message(7, node("", "a", "Constant").message(5, given));
+  const auto model = open_bytes(model_of(P()) + P().message(25, function).take());
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_THAT(model->tensors(), IsEmpty());
+}
+
 TEST(Onnx, NativeCodeFromOutsideTheFolderIsMalicious) {
   const P context = node("x", "y", "EPContext", "com.microsoft")
                         .message(5, P().bytes(1, "embed_mode").varint(3, 0))
