@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-# What is tried for a size that the model leaves open, until the graph runs; the first size of several is a batch's and stays 1.
+# What is tried for sizes that the model leaves open, until the graph runs. The first of several is a batch's and stays 1; of the
+# others all are tried, or the last alone: a state may have its batch in the middle.
 SIZES = (1, 16, 128, 512, 1024)
 
 
@@ -64,8 +65,8 @@ def _onnx(path: str) -> Document:
 
 def _tried(document: Document, wanted: list[tuple[str, str, list[Any]]], call: Callable[[dict[str, Any]], dict[str, Any]]) -> Document:
     """Calls with inputs made for (name, dtype, shape) until one set of open sizes runs."""
-    for size in SIZES:
-        inputs = {name: _made(dtype, _sized(shape, size)) for name, dtype, shape in wanted}
+    for size, inner in [(size, inner) for size in SIZES for inner in (size, 1)]:
+        inputs = {name: _made(dtype, _sized(shape, size, inner)) for name, dtype, shape in wanted}
         document["inputs"] = {name: _described(value) for name, value in inputs.items()}
         try:
             outputs = call(inputs)
@@ -76,9 +77,9 @@ def _tried(document: Document, wanted: list[tuple[str, str, list[Any]]], call: C
     return document
 
 
-def _sized(shape: list[Any], size: int) -> list[int]:
-    known = [each if isinstance(each, int) and each >= 0 else None for each in shape]
-    return [each if each is not None else 1 if i == 0 and len(known) > 1 else size for i, each in enumerate(known)]
+def _sized(shape: list[Any], last: int, inner: int) -> list[int]:
+    sizes = [1, *[inner] * (len(shape) - 2), last][-len(shape) :] if shape else []
+    return [known if isinstance(known, int) and known >= 0 else size for known, size in zip(shape, sizes, strict=True)]
 
 
 def _made(dtype: str, shape: list[int]) -> Any:
