@@ -93,7 +93,9 @@ TEST(Tflite, EveryConstantIsAsTheInterpreterHasIt) {
     EXPECT_EQ(shape_text(tensor->shape()), row[3]) << row[1];
     EXPECT_EQ(digest_of(*tensor), row[4]) << row[1];
     ASSERT_EQ(tensor->quantization() != nullptr, row[5] != "-") << row[1];
-    if (row[5] != "-") EXPECT_EQ(digest_of(*dequantize(*tensor)), row[5]) << row[0] << " " << row[1];
+    if (row[5] != "-") {
+      EXPECT_EQ(digest_of(*dequantize(*tensor)), row[5]) << row[0] << " " << row[1];
+    }
     ++counts[row[0]];
   }
   for (const auto& [file, count] : counts) EXPECT_EQ(open(file)->tensors().size(), count) << file;
