@@ -42,13 +42,12 @@ bool is_windows(const Blob& record) {
 
 }  // namespace
 
-Status add_extra_files(const TorchArchive& archive, std::string_view folder, const Limits& limits, Arena& arena,
-                       NodeId metadata) {
+Status add_extra_files(const ZipArchive& zip, std::string_view folder, const Limits& limits, Arena& arena, NodeId metadata) {
   NodeId files = kNoNode;
-  for (const ZipMember& member : archive.zip().members()) {
-    const std::string_view record = archive.record_of(member.name);
-    if (!record.starts_with(folder) || record.size() == folder.size() || record.ends_with('/')) continue;
-    HOLDALL_ASSIGN(Blob blob, archive.zip().blob(member));
+  for (const ZipMember& member : zip.members()) {
+    const std::string_view name = member.name;
+    if (!name.starts_with(folder) || name.size() == folder.size() || name.ends_with('/')) continue;
+    HOLDALL_ASSIGN(Blob blob, zip.blob(member));
     if (files == kNoNode) files = arena.dict();
     NodeId value = kNoNode;
     if (blob.size() <= kLongestText) {
@@ -56,10 +55,10 @@ Status add_extra_files(const TorchArchive& archive, std::string_view folder, con
       if (is_utf8(bytes.text())) value = arena.string(bytes.text());
     }
     if (value == kNoNode) value = arena.bytes(std::move(blob));
-    arena.set_item(files, record.substr(folder.size()), value);
+    arena.set_item(files, name.substr(folder.size()), value);
     if (arena.memory() > limits.value_bytes) {
       return over_limit(text("values take {} bytes, {} are allowed", arena.memory(), limits.value_bytes))
-          .in(archive.zip().source()->name());
+          .in(zip.source()->name());
     }
   }
   if (files != kNoNode) arena.set_item(metadata, "extra_files", files);

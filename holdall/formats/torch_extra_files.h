@@ -7,15 +7,15 @@
 #include <optional>
 #include <string_view>
 
+#include "holdall/codec/zip.h"
 #include "holdall/formats/format.h"
-#include "holdall/formats/torch_archive.h"
 
 namespace holdall {
 
-// The records under `folder` ("extra/") as a dict "extra_files" in `metadata`: texts up to 64 KiB as texts, all else as bytes,
-// which stay on disk. Adds nothing where there is none. Errors: those of reading them; limit (Limits::value_bytes of texts).
-Status add_extra_files(const TorchArchive& archive, std::string_view folder, const Limits& limits, Arena& arena,
-                       NodeId metadata);
+// The members under `folder` ("NAME/extra/") as a dict "extra_files" in `metadata`: texts up to 64 KiB as texts, all else as
+// bytes, which stay on disk. Adds nothing where there is none. Errors: those of reading them; limit (Limits::value_bytes of
+// texts).
+Status add_extra_files(const ZipArchive& zip, std::string_view folder, const Limits& limits, Arena& arena, NodeId metadata);
 
 // What machine code a record begins as ("an ELF library"); empty: none.
 std::string_view native_code(const Blob& record);

@@ -29,6 +29,8 @@ class Package {
   bool has(std::string_view record) const { return zip_->find(member_of(record)) != nullptr; }
   // Errors: not found, naming the member.
   Result<Blob> record(std::string_view name) const { return zip_->blob(member_of(name)); }
+  // The member that a record is.
+  std::string member_of(std::string_view record) const;
   // The record that a member is; empty for a member elsewhere.
   std::string_view record_of(std::string_view member) const noexcept;
   // The records that begin with `folder`, in the archive's order, folders themselves apart.
@@ -39,8 +41,6 @@ class Package {
   std::string program_of(std::string_view model) const;
 
  private:
-  std::string member_of(std::string_view record) const;
-
   std::shared_ptr<const ZipArchive> zip_;
   std::string prefix_;
   ByteOrder order_ = ByteOrder::kLittle;

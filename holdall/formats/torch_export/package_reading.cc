@@ -274,10 +274,8 @@ class Reading {
       if (const auto torch = program.find_string("torch_version")) detail += text(", torch {}", *torch);
     }
     builder_.origin = {"torch-export", std::move(detail), bundle_.path(), {file_}, bundle_.main()->size(), "pt"};
-    if (!package_.is_old()) {
-      HOLDALL_ASSIGN(const TorchArchive archive, TorchArchive::open(bundle_, context_.limits));
-      HOLDALL_TRY(add_extra_files(archive, "extra/", context_.limits, arena(), builder_.metadata));
-    }
+    HOLDALL_TRY(add_extra_files(package_.zip(), package_.member_of(package_.is_old() ? "extra_files/" : "extra/"),
+                                context_.limits, arena(), builder_.metadata));
     list_records("aotinductor", kCompiled);
     list_records("executorch", kExecutorch);
     if (!package_.zip().has_checksums()) {

@@ -110,6 +110,7 @@ TEST(TorchExport, TheProgramIsTheConfigAndFilesOfTheUsersAreMetadata) {
   EXPECT_EQ(model->config().find("schema_version").find_int("major"), 8);
   EXPECT_GT(model->config().find("graph_module").find("graph").find("nodes").size(), 5u);
   EXPECT_EQ(model->metadata().find("extra_files").find_string("info.txt"), "hello");
+  EXPECT_EQ(open("before_2_7.pt2")->metadata().find("extra_files").find_string("info.txt"), "hello");
   EXPECT_TRUE(model->tree().find("layers.0.weight").as_tensor().parameter);
   const auto two = open("two.pt2");
   ASSERT_TRUE(two);

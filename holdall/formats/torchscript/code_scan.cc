@@ -75,6 +75,10 @@ class Lexer {
   std::size_t at_ = 0;
 };
 
+// Enough to know what the code is; and tokens of a call that are looked at, so that calls within calls cost no square.
+constexpr std::size_t kMostFindings = 100;
+constexpr std::size_t kLongestCall = 1000;
+
 class Scan {
  public:
   Scan(std::string_view source, std::string_view where, Findings& findings) : where_(where), findings_(findings) {
@@ -83,7 +87,7 @@ class Scan {
   }
 
   void run() {
-    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    for (std::size_t i = 0; i < tokens_.size() && found_ < kMostFindings; ++i) {
       if (tokens_[i].kind != Token::Kind::kName) continue;
       const std::string_view name = tokens_[i].text;
       const bool is_member = i > 0 && is_sign(i - 1, '.');
@@ -110,7 +114,7 @@ class Scan {
   // A member by this name: an operator of aten, whatever it is a member of, for a value's methods are its operators too.
   void use(std::string_view name, std::size_t i) {
     const FileUse use = file_use(name);
-    if (use == FileUse::kNone || (i + 1 < tokens_.size() && is_definition(i))) return;
+    if (use == FileUse::kNone) return;
     const std::string_view does = use == FileUse::kWrites ? "writes" : "reads";
     if (const Token* path = text_argument(i + 1)) {
       add(Verdict::kMalicious, "script-file", i, text("{} the file '{}' ({}) when it runs", does, path->text, name));
@@ -119,13 +123,11 @@ class Scan {
     }
   }
 
-  bool is_definition(std::size_t i) const { return i >= 2 && is_name(i - 2) && tokens_[i - 2].text == "def"; }
-
   // The first text among the arguments of the call that begins at `i`; nullptr where there is none or no call.
   const Token* text_argument(std::size_t i) const {
     if (!is_sign(i, '(')) return nullptr;
     std::size_t depth = 0;
-    for (; i < tokens_.size(); ++i) {
+    for (const std::size_t end = std::min(tokens_.size(), i + kLongestCall); i < end; ++i) {
       if (tokens_[i].kind == Token::Kind::kText) return &tokens_[i];
       if (is_sign(i, '(')) ++depth;
       if (is_sign(i, ')') && --depth == 0) return nullptr;
@@ -147,6 +149,8 @@ class Scan {
   void attribute(std::size_t i) {
     std::size_t depth = 0;
     for (std::size_t j = i + 1; j < tokens_.size(); ++j) {
+      if (j - i > kLongestCall)
+        return add(Verdict::kCode, "script-computed-operator", i, "looks up an attribute of what is not understood");
       if (is_sign(j, '(')) ++depth;
       if (is_sign(j, ')') && --depth == 0) return;
       if (tokens_[j].kind != Token::Kind::kText || depth != 1) continue;
@@ -160,8 +164,7 @@ class Scan {
   }
 
   void add(Verdict severity, std::string_view rule, std::size_t i, std::string what) {
-    constexpr std::size_t kMost = 100;
-    if (found_++ >= kMost) return;
+    ++found_;
     findings_.push_back({severity, std::string(rule), text("{}@{}", where_, tokens_[i].at), std::move(what)});
   }
 

@@ -3,6 +3,8 @@
 // torch.jit.load reads the pickles by a machine of its own in C++ (torch/csrc/jit/serialization/unpickler.cpp), which imports
 // nothing of Python's: a global is a class of the archive, of torch.classes, or one of a few names. What else a pickle names is
 // refused there and judged by what it would be to any other reader.
+#include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,8 @@ namespace holdall::torchscript {
 namespace {
 
 constexpr std::string_view kNativeClasses = "__torch__.torch.classes.";
+// A file of source; torch prints some hundred bytes a module.
+constexpr std::uint64_t kLongestSource = 16u << 20;
 
 class Judging {
  public:
@@ -51,7 +55,7 @@ class Judging {
 
  private:
   Status code(const Blob& blob) {
-    auto source = blob.read(context_.limits.header_bytes);
+    auto source = blob.read(std::min(context_.limits.header_bytes, kLongestSource));
     if (source) {
       scan_code(source->text(), blob.name(), findings_);
     } else {
@@ -120,22 +124,28 @@ class Judging {
   // ("operators", (("aten::add", "Tensor"), …)), wherever in the bytecode.
   void operators(const Arena& arena, const PickleProgram& program, const std::string& where) {
     if (program.root == kNoNode) return;
+    std::vector<bool> seen(arena.size());
     for (NodeId node = 0; node < arena.size(); ++node) {
       const Value pair = arena.at(node);
       if (!pair.is(ValueKind::kTuple) || pair.size() != 2 || !pair.item(0).is(ValueKind::kString) ||
           pair.item(0).as_string() != "operators" || !pair.item(1).is(ValueKind::kTuple)) {
         continue;
       }
+      if (seen[pair.item(1).id()]) continue;
+      seen[pair.item(1).id()] = true;
       for (std::size_t i = 0; i < pair.item(1).size(); ++i) {
         const Value op = pair.item(1).item(i);
         if (op.is(ValueKind::kTuple) && op.size() > 0 && op.item(0).is(ValueKind::kString)) {
-          scan_operator(op.item(0).as_string(), where, findings_);
+          if (told_.insert(text("{} {}", where, op.item(0).as_string())).second)
+            scan_operator(op.item(0).as_string(), where, findings_);
         }
       }
     }
   }
 
+  // The same thing once a record, however often it is there.
   void add(Verdict severity, std::string_view rule, const std::string& where, std::uint64_t offset, std::string what) {
+    if (!told_.insert(text("{} {} {}", where, rule, what)).second) return;
     findings_.push_back({severity, std::string(rule), text("{}@{}", where, offset), std::move(what)});
   }
 
@@ -143,6 +153,7 @@ class Judging {
   const Context& context_;
   Findings& findings_;
   std::vector<bool> is_storage_;
+  std::set<std::string> told_;
 };
 
 }  // namespace

@@ -134,7 +134,7 @@ Result<Model> read_module(const TorchArchive& archive, const Bundle& bundle, con
 
 Result<NodeId> read_metadata(const TorchArchive& archive, const Context& context, Arena& arena) {
   const NodeId metadata = arena.dict();
-  HOLDALL_TRY(add_extra_files(archive, kExtra, context.limits, arena, metadata));
+  HOLDALL_TRY(add_extra_files(archive.zip(), text("{}/{}", archive.prefix(), kExtra), context.limits, arena, metadata));
   std::vector<NodeId> code;
   for (const ZipMember& member : archive.zip().members()) {
     const std::string_view record = archive.record_of(member.name);
