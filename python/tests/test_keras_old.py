@@ -202,3 +202,57 @@ def test_a_merge_by_a_function_and_what_keras_3_cannot_compute_are_refused(keras
     changed(KERAS_1 / "images.h5", tmp_path / "mode.h5", by_batches)
     with pytest.raises(holdall.UnsupportedError, match="mode=0"):
         loaded(tmp_path / "mode.h5")
+
+
+def dense_of_keras_1(name, units, shape=None, activation="linear"):
+    config = {"name": name, "output_dim": units, "init": "glorot_uniform", "activation": activation, "bias": True, "trainable": True}
+    return {"class_name": "Dense", "config": {**config, **({} if shape is None else {"batch_input_shape": [None, shape], "input_dtype": "float32"})}}
+
+
+@pytest.mark.parametrize("mode", ["concat", "sum"])
+def test_a_sequential_model_that_begins_with_a_merge_is_a_graph(keras, tmp_path, mode):
+    """Made by hand, as Keras 1.2.2's own Sequential.get_config() lists it: the weights of a branch behind those of the one before it."""
+    width = {"concat": 6, "sum": 4}[mode]
+    second = width - 4 or 4
+    rng = numpy.random.default_rng(0)
+    shapes = {"first": (3, 4), "second": (5, second), "head": (width, 1)}
+    arrays = {name: (rng.normal(size=shape).astype("float32"), rng.normal(size=shape[1:]).astype("float32")) for name, shape in shapes.items()}
+    drop = {"class_name": "Dropout", "config": {"name": "drop", "p": 0.5, "trainable": True}}
+    branches = [
+        {"class_name": "Sequential", "config": [dense_of_keras_1("first", 4, 3, "relu"), drop]},
+        {"class_name": "Sequential", "config": [dense_of_keras_1("second", second, 5)]},
+    ]
+    merge = {"name": "merge_1", "mode": mode, "concat_axis": -1, "dot_axes": -1, "mode_type": "raw", "layers": branches}
+    config = {"class_name": "Sequential", "config": [{"class_name": "Merge", "config": merge}, dense_of_keras_1("head", 1)]}
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file.attrs["model_config"], file.attrs["keras_version"] = json.dumps(config).encode(), b"1.2.2"
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [b"first", b"drop", b"second", b"head"]
+        for name in ("first", "drop", "second", "head"):
+            own = group.create_group(name)
+            own.attrs["weight_names"] = [f"{name}_{kind}:0".encode() for kind, _ in zip("Wb", arrays.get(name, ()), strict=False)]
+            for kind, array in zip("Wb", arrays.get(name, ()), strict=False):
+                own[f"{name}_{kind}:0"] = array
+    x, y = rng.normal(size=(2, 3)).astype("float32"), rng.normal(size=(2, 5)).astype("float32")
+    one = numpy.maximum(x @ arrays["first"][0] + arrays["first"][1], 0)
+    other = y @ arrays["second"][0] + arrays["second"][1]
+    joined = numpy.concatenate([one, other], -1) if mode == "concat" else one + other
+    truth = joined @ arrays["head"][0] + arrays["head"][1]
+    assert numpy.allclose(numpy.asarray(loaded(tmp_path / "model.h5")([x, y])), truth, atol=1e-5)
+
+
+def test_layers_that_keras_3_does_not_have_are_said_to_be_those(keras, tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.save(tmp_path / "model.h5")
+
+    def change(config):
+        config["config"]["layers"].append({"class_name": "ThresholdedReLU", "config": {"name": "over", "theta": 0.5}})
+
+    changed(tmp_path / "model.h5", tmp_path / "over.h5", change)
+    x = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    plain = numpy.asarray(model(x))
+    assert numpy.array_equal(numpy.asarray(loaded(tmp_path / "over.h5")(x)), numpy.where(plain > 0.5, plain, 0))
+    changed(tmp_path / "over.h5", tmp_path / "gone.h5", lambda config: config["config"]["layers"][-1].update(class_name="LocallyConnected1D"))
+    with pytest.raises(holdall.UnsupportedError, match="Keras 3 has no LocallyConnected1D"):
+        loaded(tmp_path / "gone.h5")
+    assert type(loaded(tmp_path / "gone.h5", placeholders=True).layers[-1]) is holdall.keras.Placeholder

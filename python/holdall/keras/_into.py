@@ -17,7 +17,7 @@ from .. import _model, _rules
 from .._report import Report, mismatch
 from .._rules import Rename
 from ..errors import Error, MismatchError, UnsupportedError
-from . import _file, _legacy, _optimizer, _placeholder, _reading, _recorded, _save, _state
+from . import _file, _legacy, _lora, _optimizer, _placeholder, _reading, _recorded, _save, _state
 
 _WAYS = ("path", "name", "shape")
 # What a file has beside weights.
@@ -89,6 +89,7 @@ def load_into(
         raise mismatch(f"the file does not fit the {type(model).__name__}", report, file.model.path, _elsewhere(file, report))
     _state.assign(file.model, pairs)
     settle(model)
+    _lora.settle(model, [variable for variable, _ in pairs])
     return report
 
 
@@ -98,11 +99,13 @@ def _elsewhere(file: _file.File, report: Report) -> str:
     return "holdall.tensorflow.load_into() finds variables by attributes, as such a file names them" if is_of_attributes else ""
 
 
-def _entries(model: Any, file: _file.File, by: str) -> tuple[list[Entry], list[Entry]]:
-    """The model's and the file's."""
+def _entries(model: Any, file: _file.File, by: str, is_own: bool = False) -> tuple[list[Entry], list[Entry]]:
+    """The model's and the file's. `is_own`: the model is of the file's config, and has its layers in an order of Keras 3's."""
     if file.kind != "legacy":
         return entries_of(model), list(entries_in(file))
     own, found = _legacy.layers_of(model), _legacy.layers_in(file)
+    if is_own:
+        found = _legacy.ordered(found, [layer.name for layer in own])
     _legacy.in_place(own, found, by, file)
     return list(_legacy_own(own)), list(_legacy_found(found))
 
@@ -110,7 +113,7 @@ def _entries(model: Any, file: _file.File, by: str) -> tuple[list[Entry], list[E
 def _of_optimizer(model: Any, file: _file.File, found: list[Entry], report: Report) -> list[tuple[Any, _file.Lazy]]:
     """What goes into the optimizer's variables, which it has from now on; those of a file of another layout are missing, all of them."""
     optimizer = model.optimizer
-    optimizer.build(model.trainable_variables)
+    _optimizer.build(model)
     own = list(optimizer.variables)
     if file.kind == "other":
         named = {entry.path: entry.lazy for entry in found}
@@ -150,7 +153,8 @@ def entries_of(model: Any) -> list[Entry]:
     recorded = _Recording()
     optimizer = getattr(model, "optimizer", None)
     skipped = {id(part) for part in (optimizer, *getattr(model, "metrics", ())) if part is not None}
-    saving_lib._save_state(model, weights_store=recorded, assets_store=None, inner_path="", visited_saveables=skipped)
+    with _lora.passed_over(model):
+        saving_lib._save_state(model, weights_store=recorded, assets_store=None, inner_path="", visited_saveables=skipped)
     wanted = {id(variable) for variable in model.variables}
     return [entry for entry in recorded.entries if id(entry.variable) in wanted]
 
@@ -372,7 +376,7 @@ def _fill_legacy(model: Any, file: _file.File) -> None:
             weights = groups.get(layer.name, [])
             layer.take(dict(zip([name for name, _ in weights], _file.read(file.model, [lazy for _, lazy in weights]), strict=True)))
     report = Report()
-    pairs = _paired(*_entries(model, file, "path"), "path", file.kind, report)
+    pairs = _paired(*_entries(model, file, "path", is_own=True), "path", file.kind, report)
     if not report.complete:
         raise mismatch("the weights are not those of the architecture", report, file.model.path)
     _state.assign(file.model, pairs)
@@ -382,7 +386,7 @@ def _fill_legacy(model: Any, file: _file.File) -> None:
 def settle(model: Any) -> None:
     """What layers compute of their weights once and keep: the mean and variance of a Normalization."""
     for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.Normalization | keras.layers.Discretization) and layer.built:
+        if isinstance(layer, keras.layers.Normalization) and layer.built:
             layer.finalize_state()
 
 

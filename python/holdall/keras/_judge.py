@@ -15,13 +15,18 @@ from keras.src.saving import object_registration
 from keras.src.saving.keras_saveable import KerasSaveable
 
 from .._build import Trusted, named
-from ..errors import CorruptError, UnsafeError
+from ..errors import CorruptError, UnsafeError, UnsupportedError
 
 #: A config nests no deeper: what copies and builds it goes by Python's own calls, some for each level.
 _DEEPEST = 200
 _PLAIN = frozenset(("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"))
 # Classes whose config is code, or names files and modules that are run.
 _CODE = frozenset(("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"))
+# Layers of Keras 1 and 2 that Keras 3 does not have: known, and of no harm.
+_GONE = frozenset((
+    "LocallyConnected1D", "LocallyConnected2D", "Highway", "MaxoutDense", "SReLU", "ParametricSoftplus", "RandomFourierFeatures", "DenseFeatures",
+    "SequenceFeatures", "PeepholeLSTMCell", "TensorFlowOpLayer",
+))  # fmt: skip
 # Arguments with which a layer would read a file of this machine, where they are texts.
 _FILES = {"vocabulary", "idf_weights"}
 _MODULES = (
@@ -161,13 +166,17 @@ def pinned(config: Any, known: Known, path: str) -> None:
 
 
 def check(config: Any, known: Known, path: str, registered: bool = False) -> None:
-    """Raises UnsafeError for all that would run code of the file's, or is not known. `registered`: classes of one's own are let pass, as where
-    a model in hand is saved."""
+    """Raises UnsafeError for all that would run code of the file's, or is not known, UnsupportedError where that are layers of older Keras alone.
+    `registered`: classes of one's own are let pass, as where a model in hand is saved."""
     found = findings(config, known, path)
     if found.code:
         raise UnsafeError(
             f"loading it runs code that the file carries or names: {', '.join(found.code)}; trusted=[keras.layers.Lambda, …] allows what is a class",
             path=path,
+        )
+    if found.unknown and not registered and _GONE.issuperset(found.unknown):
+        raise UnsupportedError(
+            f"Keras 3 has no {', '.join(found.unknown)}: give a layer of your own as custom_objects={{{found.unknown[0]!r}: …}}, or placeholders=True", path=path
         )
     if found.unknown and not registered:
         raise UnsafeError(

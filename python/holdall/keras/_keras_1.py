@@ -120,7 +120,7 @@ def _merge(node: dict[str, Any], inner: dict[str, Any], said: dict[str, None], p
     if inner.get("mode_type", "raw") != "raw" or mode not in _MERGES:
         return
     if inner.get("layers"):
-        raise UnsupportedError("a Sequential model that begins with a Merge of several has no place in Keras 3", path=path)
+        raise UnsupportedError("a Merge of layers that is not where a Sequential model begins has no place in Keras 3", path=path)
     node["class_name"] = _MERGES[mode]
     config: dict[str, Any] = {key: inner[key] for key in ("name", "trainable") if key in inner}
     if mode == "concat":

@@ -43,6 +43,14 @@ def layers_in(file: _file.File) -> list[Layer]:
     return found
 
 
+def ordered(found: list[Layer], names: list[str]) -> list[Layer]:
+    """The file's layers as these names are ordered, where each that has weights is among them."""
+    places = {name: place for place, name in enumerate(names)}
+    if not all(layer.name in places for layer in found if layer.weights):
+        return found
+    return sorted(found, key=lambda layer: places.get(layer.name, len(places)))
+
+
 def in_place(own: list[Layer], found: list[Layer], by: str, file: _file.File) -> None:
     """Puts the weights of the file's layers into the layout of those that they are for: by name, or by their places among those that have weights."""
     origin = _layouts.Origin(file.major == 1, file.is_of_theano)

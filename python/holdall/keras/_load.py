@@ -15,7 +15,7 @@ from keras.src.saving import object_registration, serialization_lib
 from .. import _model
 from .._build import Trusted
 from ..errors import CorruptError, Error, HoldallWarning, LimitError, UnsupportedError
-from . import _bounds, _file, _into, _judge, _mend, _optimizer, _placeholder, _reading
+from . import _bounds, _file, _into, _judge, _mend, _optimizer, _placeholder, _reading, _sequential
 
 
 def load(
@@ -63,7 +63,7 @@ def load(
     if said:
         warnings.warn(f"{name}: mended for Keras {keras.__version__}: {'; '.join(said)}", HoldallWarning, stacklevel=2)
     with _building(known, name):
-        with _bounds.bounded(file):
+        with _bounds.bounded(file), _sequential.built_once():
             model = _built(config, known, file)
         _into.fill_built(model, file)
         if training is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from ..errors import UnsupportedError
-from . import _activations, _judge, _keras_1, _tensorflow_ops
+from . import _activations, _judge, _keras_1, _keras_1_merges, _tensorflow_ops
 
 # Arguments that Keras 3 no longer takes, by class: the values with which they say nothing, none where all are such. Others change what a layer computes.
 _GONE: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -58,7 +58,11 @@ def mended(config: Any, known: _judge.Known, path: str, major: int) -> tuple[Any
             node["class_name"] = name = name[len(_LEGACY) :]
         if name == "Sequential" and isinstance(inner, list):
             number = next(count)
-            node["config"] = inner = {"name": node.get("name", f"sequential_{number}" if number else "sequential"), "layers": inner}
+            own_name = node.get("name", f"sequential_{number}" if number else "sequential")
+            node["config"] = inner = {"name": own_name, "layers": inner}
+            if _keras_1_merges.begins_with_merge(inner["layers"]):
+                node["class_name"], node["config"] = name, inner = "Model", _keras_1_merges.graph_of(inner["layers"], own_name, path)
+                said["a Sequential model that begins with a Merge is a graph"] = None
         if isinstance(inner, dict) and not _judge.resolved(node, known).is_given:
             _node(node, inner, major, ordering, said, path)
     for node in _judge.nodes(config, path):
@@ -242,6 +246,10 @@ def _moved(node: dict[str, Any], name: str, said: dict[str, None]) -> None:
     module = node.get("module")
     if name in _CALLED and _judge.class_of(node) is None:
         node["class_name"] = name = _CALLED[name]
+    if name == "ThresholdedReLU" and _judge.class_of(node) is None:
+        node["class_name"] = "ReLU"
+        node["config"]["threshold"] = node["config"].pop("theta", 1.0)
+        said["ThresholdedReLU is ReLU"] = None
     if name in _CUDNN and _judge.class_of(node) is None:
         node["class_name"] = _CUDNN[name]
         node["config"].setdefault("recurrent_activation", "sigmoid")

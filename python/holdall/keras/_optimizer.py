@@ -51,10 +51,16 @@ def with_rate(own: list[Any], state: dict[str, _file.Lazy]) -> list[_file.Lazy |
     return found if found and len(found) == len(own) else None
 
 
+def build(model: Any) -> None:
+    """Gives a model's optimizer its variables; a LossScaleOptimizer would add some more each time."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
 def fill(model: Any, file: _file.File) -> None:
     """Leaves the optimizer as new, with a HoldallWarning, where its state cannot be told."""
     optimizer = model.optimizer
-    optimizer.build(model.trainable_variables)
+    build(model)
     chosen = state_of(optimizer, file)
     own = list(optimizer.variables)
     if chosen is None or any(lazy is not None and lazy.shape != tuple(variable.shape) for variable, lazy in zip(own, chosen, strict=True)):
