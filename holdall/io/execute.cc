@@ -67,7 +67,11 @@ class Execution {
         HOLDALL_TRY(write(file, publication.place() + '/' + file.name, path_ + '/' + file.name));
       }
     } else {
+      std::vector<Publication> others;
+      for (std::size_t i = 1; i < plan_.files.size(); ++i) HOLDALL_TRY(write_beside(plan_.files[i], publish, others));
       HOLDALL_TRY(write(plan_.files.front(), publication.place(), path_));
+      HOLDALL_TRY(progress_.finish());
+      return commit_all(publication, others);
     }
     HOLDALL_TRY(progress_.finish());
     return publication.commit();
@@ -77,16 +81,34 @@ class Execution {
   Status check_request() const {
     if (options_.tile_bytes % 4096 != 0)
       return invalid_argument(text("tiles of {} bytes are not whole blocks", options_.tile_bytes));
-    if (!plan_.folder) {
-      if (plan_.files.size() == 1) return {};
-      return internal(text("a plan for one file has {} files", plan_.files.size()));
-    }
+    if (plan_.files.empty() && !plan_.folder) return internal("a plan for a file has none");
+    const std::string own = plan_.folder ? "" : path_.substr(folder_of_path().size());
     std::set<std::string_view> names;
-    for (const PlannedFile& file : plan_.files) {
+    for (const PlannedFile& file : std::span(plan_.files).subspan(plan_.folder ? 0 : 1)) {
+      if (!plan_.folder && (file.name == own || file.name.find('/') != std::string::npos))
+        return invalid_argument(text("'{}' is no name of a file beside this one", file.name)).in(path_);
       if (!is_contained(file.name)) return invalid_argument(text("'{}' leads out of the folder", file.name)).in(path_);
       if (!names.insert(file.name).second) return invalid_argument(text("'{}' is to be written twice", file.name)).in(path_);
     }
     return {};
+  }
+
+  // Up to the last '/', which is in it.
+  std::string folder_of_path() const { return path_.substr(0, path_.rfind('/') + 1); }
+
+  Status write_beside(const PlannedFile& file, const Publication::Options& publish, std::vector<Publication>& others) {
+    const std::string path = folder_of_path() + file.name;
+    HOLDALL_ASSIGN(Publication publication, Publication::begin(system_, path, Publication::Kind::kFile, publish));
+    others.push_back(std::move(publication));
+    return write(file, others.back().place(), path);
+  }
+
+  // The file at the path is never there with others that are not its own.
+  static Status commit_all(Publication& first, std::vector<Publication>& others) {
+    if (std::any_of(others.begin(), others.end(), [](const Publication& other) { return other.replaces(); }))
+      HOLDALL_TRY(first.take_away());
+    for (Publication& other : others) HOLDALL_TRY(other.commit());
+    return first.commit();
   }
 
   // `place` is where the bytes go now, `name` what the file will be called.

@@ -26,7 +26,9 @@ struct ExecuteOptions {
   System* system = nullptr;
 };
 
-// Writes the plan at `path` whole, or leaves `path` as it was. Memory: at most 48 MiB beside the plan's own.
+// Writes the plan at `path` whole, or leaves `path` as it was. Of files that lie beside the one at `path` all are written
+// before the first takes its place; that one comes last, and where it would stand among files of two writings in the meantime
+// it is taken away before: a crash leaves the old, the new, or no file at `path`. Memory: at most 48 MiB beside the plan's own.
 // Errors: those of the sources and makers, corrupt (a stored checksum does not hold; named with its source), io, cancelled.
 Status execute(const Plan& plan, const std::string& path, const ExecuteOptions& options = {});
 

@@ -383,5 +383,42 @@ TEST_F(Execute, NamesThatLeadOutOfTheFolderAreRefused) {
   EXPECT_EQ(entries(), 0u);
 }
 
+// An index with shards beside it.
+Plan set_plan(const std::string& content) {
+  Plan plan = text_plan("index of " + content);
+  for (const char* name : {"m_0", "m_1"}) {
+    PlannedFile file;
+    file.name = name;
+    file.add(Bytes::copy(name + content));
+    plan.files.push_back(std::move(file));
+  }
+  return plan;
+}
+
+TEST_F(Execute, FilesBesideTheOneAtThePathComeWithIt) {
+  for (const char* content : {"one", "another"}) {
+    ASSERT_TRUE(execute(set_plan(content), at("m.json"), {.durable = false}));
+    EXPECT_EQ(slurp(at("m.json")), std::string("index of ") + content);
+    EXPECT_EQ(slurp(at("m_0")), std::string("m_0") + content);
+    EXPECT_EQ(slurp(at("m_1")), std::string("m_1") + content);
+    EXPECT_EQ(entries(), 3u);
+  }
+  Plan failing = set_plan("third");
+  failing.files.back().add(Part::Late{1, {}, [](auto, auto) -> Status { return corrupt("not today"); }});
+  EXPECT_FALSE(execute(failing, at("m.json"), {.durable = false}));
+  EXPECT_EQ(slurp(at("m.json")), "index of another");
+  EXPECT_EQ(slurp(at("m_0")), "m_0another");
+  EXPECT_EQ(entries(), 3u);
+}
+
+TEST_F(Execute, NamesOfFilesBesideTheOneAtThePathAreNamesAlone) {
+  for (const char* name : {"../m_0", "a/m_0", "m.json", ""}) {
+    Plan plan = set_plan("x");
+    plan.files[1].name = name;
+    EXPECT_EQ(execute(plan, at("m.json"), {.durable = false}).error().code(), Code::kInvalidArgument) << name;
+  }
+  EXPECT_EQ(entries(), 0u);
+}
+
 }  // namespace
 }  // namespace holdall

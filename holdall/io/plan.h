@@ -72,7 +72,7 @@ struct Part {
 };
 
 struct PlannedFile {
-  std::string name;  // relative to the folder being written, with '/'; ignored where the plan is one file
+  std::string name;  // relative to the folder being written, with '/'; ignored for a plan's one or first file without one
   std::vector<Part> parts;
   // Memory of the file's size from a page's start on, in which the bytes of all data parts lie where the file will have them:
   // the executor works there instead of in tiles of its own (Images). Empty: there is none.
@@ -94,7 +94,7 @@ struct Loss {
 };
 
 struct Plan {
-  bool folder = false;  // false: exactly one file, whose place is the path given to execute()
+  bool folder = false;  // false: the first file's place is the path given to execute(), others lie beside it
   std::vector<PlannedFile> files;
   std::vector<Loss> losses;
   bool holds_side_files = false;  // of the model: they are parts of the file

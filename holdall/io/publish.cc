@@ -269,6 +269,16 @@ Status Publication::commit() {
   return sync_folder(parent_);
 }
 
+Status Publication::take_away() {
+  if (!exists_) return {};
+  // The new one has the old one's permissions.
+  if (Status mode = system_->copy_mode(path_, temporary_); !mode && mode.error().code() != Code::kNotFound)
+    return std::move(mode).error().about(path_);
+  if (Status removed = system_->remove(path_); !removed && removed.error().code() != Code::kNotFound) return removed;
+  exists_ = false;
+  return sync_folder(parent_);
+}
+
 // The temporary folder takes the old one's place; what then bears the temporary name is the old one, and is removed once the
 // exchange is on disk.
 Status Publication::commit_over_folder() {

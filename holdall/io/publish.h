@@ -32,6 +32,10 @@ class Publication {
 
   // Where to write: the temporary file (not created yet) or folder (created).
   const std::string& place() const noexcept { return temporary_; }
+  // Whether something stood at the path when this began.
+  bool replaces() const noexcept { return exists_; }
+  // Takes away the file that commit() would replace, so that nothing is at the path until then; on disk where durable.
+  Status take_away();
   // Makes it what is at the path. The files must be synced already when durable; the folders are synced here. After an error
   // the old is at the path, or, when only the last sync of the parent folder failed, the new, which a crash may still undo.
   Status commit();

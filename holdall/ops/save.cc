@@ -135,6 +135,10 @@ Result<Plan> plan_model(const Model& model, const std::string& path, const SaveO
   Result<Plan> plan = format->plan(model, write);
   if (!plan) return std::move(plan).error().in(path);
   for (const std::string& what : model.left_out()) plan->losses.push_back({"file", what});
+  if (!plan->folder) {
+    for (std::size_t i = 1; i < plan->files.size(); ++i)
+      HOLDALL_TRY(refuse_own_input(model, (fs::path(path).parent_path() / plan->files[i].name).string()));
+  }
   if (!format->folder) add_side_files(model, *plan);
   for (const auto& [name, other] : options.beside) HOLDALL_TRY(add_beside(*plan, name, *other));
   HOLDALL_TRY(refuse_foreign_folder(*plan, path, options.may_go, Limits{}));

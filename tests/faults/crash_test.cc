@@ -133,5 +133,47 @@ TEST(CrashSimulator, CatchesAWriterThatDoesNotSync) {
   EXPECT_GT(broken, 50);
 }
 
+// An index and its shards: never an index beside shards of another writing.
+TEST(CrashOfSeveral, LeavesTheOldOrTheNewOrNoIndex) {
+  const auto written = [](const std::string& content) {
+    Plan plan;
+    for (const char* name : {"m.json", "m_0", "m_1"}) {
+      PlannedFile file;
+      file.name = name;
+      file.add(Bytes::copy(name + content));
+      plan.files.push_back(std::move(file));
+    }
+    return plan;
+  };
+  const auto all = [](const std::string& content) {
+    return Tree{{"m.json", "m.json" + content}, {"m_0", "m_0" + content}, {"m_1", "m_1" + content}};
+  };
+  std::mt19937 random(7);
+  for (const bool replaces : {false, true}) {
+    SimulatedSystem system;
+    system.put("/models/neighbour", "untouched");
+    ExecuteOptions options;
+    options.system = &system;
+    if (replaces) ASSERT_TRUE(execute(written("old"), "/models/m.json", options));
+    int states = 0;
+    bool finished = false;
+    const auto check = [&] {
+      for (int i = 0; i < 200; ++i) {
+        Tree found = system.crash(random, i % 5 * 0.25)->tree("/models");
+        std::erase_if(found, [](const auto& entry) { return !entry.first.starts_with('m'); });
+        const bool whole = found == all("new") || (replaces && found == all("old"));
+        ASSERT_TRUE(whole || !found.contains("m.json"));
+        ASSERT_TRUE(!finished || found == all("new"));
+        ++states;
+      }
+    };
+    system.before_change = check;
+    ASSERT_TRUE(execute(written("new"), "/models/m.json", options));
+    finished = true;
+    check();
+    EXPECT_GT(states, 1'000);
+  }
+}
+
 }  // namespace
 }  // namespace holdall

@@ -123,6 +123,47 @@ def test_what_a_config_would_run_is_told(holdall, tmp_path, layer, verdict, nest
         assert holdall("scan", tmp_path / name, "--json", status=1).json["verdict"] == verdict, name
 
 
+def op_layer(operator):
+    """As TensorFlow 2.3 wrote what was computed between layers."""
+    node = {"name": operator, "op": operator, "input": ["x", "y"], "attr": {"T": {"type": "DT_FLOAT"}}}
+    return {"class_name": "TensorFlowOpLayer", "config": {"name": operator, "trainable": True, "dtype": "float32", "node_def": node, "constants": {"1": 2.0}}}
+
+
+@pytest.mark.parametrize("operator, verdict", [("AddV2", "inert"), ("Relu", "inert"), ("ReadFile", "code"), ("PyFunc", "code"), ("WriteFile", "code")])
+def test_a_layer_around_an_operator_is_judged_by_that(holdall, tmp_path, operator, verdict):
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"layers": [op_layer(operator)]}})
+    outcome = holdall("scan", tmp_path / "m.h5", "--json", status=0 if verdict == "inert" else 1)
+    assert outcome.json["verdict"] == verdict
+
+
+@pytest.mark.parametrize("size", ["2kB", "1GB"])
+def test_shards_are_what_keras_loads(holdall, tmp_path, made, size):
+    """From a whole .weights.h5; with small shards the optimizer's group is in several."""
+    made.save_weights(tmp_path / "whole.weights.h5")
+    holdall("convert", tmp_path / "whole.weights.h5", tmp_path / "out.weights.json", "--shard-size", size, "--check")
+    index = json.loads((tmp_path / "out.weights.json").read_text())
+    shards = sorted(each.name for each in tmp_path.glob("out_*.weights.h5"))
+    assert (len(shards) > 3) == (size == "2kB") and shards[0] == "out_00000.weights.h5"
+    assert any(isinstance(names, list) for names in index["weight_map"].values()) == (size == "2kB")
+    own, back = holdall.inspect(tmp_path / "whole.weights.h5"), holdall.inspect(tmp_path / "out.weights.json")
+    assert {n: e["sha256"] for n, e in own.tensors.items()} == {n: e["sha256"] for n, e in back.tensors.items()}
+    assert own.json["metadata"] == back.json["metadata"] and holdall("verify", tmp_path / "out.weights.json", "--json").json["sound"]
+    other = model()
+    before = [0 * weight for weight in other.get_weights()]
+    other.set_weights(before)
+    other.load_weights(tmp_path / "out.weights.json")
+    assert all(numpy.array_equal(one, two) for one, two in zip(other.get_weights(), made.get_weights(), strict=True))
+    assert optimizer_weights_of(other) == optimizer_weights_of(made)
+
+
+def test_an_index_of_a_model_without_weights_opens(holdall, tmp_path):
+    bare = keras.Sequential([keras.Input((3,)), keras.layers.ReLU()])
+    bare.save_weights(tmp_path / "m.weights.json", max_shard_size=1)
+    outcome = holdall.inspect(tmp_path / "m.weights.json")
+    assert outcome.json["format"] == "keras" and not outcome.json["tensors"]
+
+
 @pytest.mark.parametrize("backend_free", [keras.applications.MobileNetV3Small, keras.applications.EfficientNetB0, keras.applications.ResNet50V2])
 def test_models_that_keras_ships_are_inert(holdall, tmp_path, backend_free):
     made = backend_free(weights=None, classes=4)

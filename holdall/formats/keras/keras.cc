@@ -124,14 +124,15 @@ Result<Model> read_weights(const Bundle& bundle, const Context& context) {
   return restore_tree(std::move(builder), std::move(weights.tensors), weights.tree_text, context.limits);
 }
 
-Result<Model> read_index(const Bundle& bundle, const Context& context) {
-  HOLDALL_ASSIGN(const std::vector<std::string> shards, shards_of(bundle, context.limits));
-  ModelBuilder builder;
+Status add_shards(ModelBuilder& builder, const Bundle& bundle, const Context& context, Weights& weights) {
+  HOLDALL_ASSIGN(const Index index, read_index_file(bundle, context.limits));
   builder.metadata = builder.arena->dict();
-  builder.origin = {
-      "keras", text("weights in {} shards", shards.size()), bundle.path(), {bundle.names().front()}, bundle.main()->size()};
-  Weights weights;
-  for (const std::string& shard : shards) {
+  builder.origin = {"keras",
+                    text("weights in {} shard{}", index.shards.size(), index.shards.size() == 1 ? "" : "s"),
+                    bundle.path(),
+                    {bundle.names().front()},
+                    bundle.main()->size()};
+  for (const std::string& shard : index.shards) {
     HOLDALL_ASSIGN(const SourceRef source, bundle.open_part(shard));
     HOLDALL_ASSIGN(const auto file, Hdf5File::open(source, context.limits));
     HOLDALL_TRY(add_weights(builder, *file, shard, context.limits, weights));
@@ -139,6 +140,14 @@ Result<Model> read_index(const Bundle& bundle, const Context& context) {
     builder.origin.bytes += source->size();
   }
   builder.tree = tree_of(*builder.arena, weights.tensors);
+  if (!index.tree_text.empty()) weights.tree_text = index.tree_text;
+  return {};
+}
+
+Result<Model> read_index(const Bundle& bundle, const Context& context) {
+  ModelBuilder builder;
+  Weights weights;
+  HOLDALL_TRY(add_shards(builder, bundle, context, weights));
   return restore_tree(std::move(builder), std::move(weights.tensors), weights.tree_text, context.limits);
 }
 
@@ -166,8 +175,8 @@ Result<std::vector<SourceRef>> weight_sources(const Bundle& bundle, const Contex
       break;
     }
     case Kind::kIndex: {
-      HOLDALL_ASSIGN(const std::vector<std::string> shards, shards_of(bundle, context.limits));
-      for (const std::string& shard : shards) {
+      HOLDALL_ASSIGN(const Index index, read_index_file(bundle, context.limits));
+      for (const std::string& shard : index.shards) {
         HOLDALL_ASSIGN(SourceRef source, bundle.open_part(shard));
         sources.push_back(std::move(source));
       }
@@ -197,6 +206,12 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   if (const auto model = read(bundle, context); !model) {
     faults.add(model.error());
     return {};
+  }
+  if (kind_of(bundle, context.limits) == Kind::kIndex) {
+    ModelBuilder builder;
+    Weights weights;
+    HOLDALL_TRY(add_shards(builder, bundle, context, weights));
+    if (!weights.tree_text.empty()) verify_tree(weights.tensors, weights.tree_text, context, faults);
   }
   HOLDALL_ASSIGN(const std::vector<SourceRef> sources, weight_sources(bundle, context));
   for (const SourceRef& source : sources) {

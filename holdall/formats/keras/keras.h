@@ -5,9 +5,11 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "holdall/codec/hdf5_writer.h"
 #include "holdall/codec/zip.h"
 #include "holdall/formats/format.h"
 #include "holdall/formats/hdf5_model.h"
@@ -18,6 +20,7 @@ inline constexpr std::string_view kConfig = "config.json";
 inline constexpr std::string_view kMetadata = "metadata.json";
 inline constexpr std::string_view kWeights = "model.weights.h5";
 inline constexpr std::string_view kArrays = "model.weights.npz";
+inline constexpr std::string_view kJson = ".json";
 
 // The parts of a saved model: members of a .keras file, or files of the folder that it would be.
 class Parts {
@@ -36,8 +39,13 @@ class Parts {
   std::vector<std::string> names_;
 };
 
-// The shards that a .weights.json names, in the order of their names. Errors: corrupt, limit.
-Result<std::vector<std::string>> shards_of(const Bundle& index, const Limits& limits);
+// What a .weights.json says: the shards, each once in the order of their names, and holdall.tree where Holdall wrote it.
+// Errors: corrupt, limit.
+struct Index {
+  std::vector<std::string> shards;
+  std::string tree_text;
+};
+Result<Index> read_index_file(const Bundle& index, const Limits& limits);
 bool looks_like_index(std::span<const std::byte> head);
 
 // Weights of an .npz file, whose arrays are dicts of arrays, under the names that the .h5 file would give them.
@@ -47,11 +55,18 @@ struct Arrays {
 };
 Result<Arrays> read_arrays(const Blob& file, const Context& context);
 
-// Dicts of dicts of the tensors, by the components of their names.
-NodeId tree_of(Arena& arena, const std::vector<StoredTensor>& tensors);
+// Dicts of dicts of the tensors, by the components of their names, and of `groups`, by path.
+NodeId tree_of(Arena& arena, const std::vector<StoredTensor>& tensors, const std::set<std::string_view>& groups = {});
 
-// .keras or .weights.h5 by the name that is written. Errors: unsupported where the tensors do not have the names of Keras 3's
-// variables, or a .keras file would have no config.
+// .keras, .weights.h5 or .weights.json with its shards, by the name that is written. Errors: unsupported where the tensors do
+// not have the names of Keras 3's variables, a .keras file would have no config, or shards are asked of anything else.
 Result<Plan> plan(const Model& model, const WriteOptions& options);
+Result<Plan> plan_shards(const Model& model, const WriteOptions& options);
+
+// What plans of one file and of shards share. The metadata but for the names of layers, which are attributes: {"/PATH/vars":
+// {"name": name}}; how the HDF5 file is laid out.
+NodeId without_names(Arena& arena, const Model& model);
+NodeId names_by_group(Arena& arena, const Model& model);
+Hdf5Planner::Options layout_of(const WriteOptions& options);
 
 }  // namespace holdall::keras

@@ -129,7 +129,34 @@ TEST_F(KerasPlan, WhatKerasCouldNotLoadIsRefused) {
   ASSERT_TRUE(bare);
   EXPECT_EQ(k_keras_format.plan(*bare, named("out.keras")).error().code(), Code::kUnsupported);
   EXPECT_TRUE(k_keras_format.plan(*bare, {.name = "out.weights.h5"}));
-  EXPECT_EQ(k_keras_format.plan(*bare, named("out.weights.json")).error().code(), Code::kUnsupported);
+  WriteOptions shards = named("out.weights.h5");
+  shards.shard_bytes = 1;
+  EXPECT_EQ(k_keras_format.plan(*bare, shards).error().code(), Code::kUnsupported);
+}
+
+TEST_F(KerasPlan, ShardsHoldWhatTheWholeFileDoes) {
+  const Model model = opened(golden("model.weights.h5"));
+  for (const std::uint64_t most : {std::uint64_t{1}, std::uint64_t{300}, std::uint64_t{0}}) {
+    WriteOptions options;
+    options.shard_bytes = most;
+    const std::string path = written(model, "out.weights.json", options);
+    const Model same = opened(path);
+    expect_same(model, same);
+    EXPECT_EQ(same.origin().files.size(), most == 0 ? 2u : most == 1 ? model.tensors().size() + 1 : same.origin().files.size());
+    Faults faults;
+    EXPECT_TRUE(k_keras_format.verify(*Bundle::open(path, {}), {}, faults));
+    EXPECT_TRUE(faults.list.empty());
+  }
+}
+
+TEST_F(KerasPlan, ShardsKeepTheConfigInTheIndex) {
+  for (const auto& file : fs::directory_iterator(golden(""))) {
+    if (file.path().extension() != ".keras") continue;
+    const Model model = opened(file.path().string());
+    const Model same = opened(written(model, "out.weights.json"));
+    EXPECT_EQ(same.config().find_string("class_name"), model.config().find_string("class_name"));
+    EXPECT_EQ(same.tensors().size(), model.tensors().size());
+  }
 }
 
 }  // namespace

@@ -111,5 +111,16 @@ TEST(Keras, AShardThatIsMissingIsNamed) {
   EXPECT_EQ(k_keras_format.read(outside, {}).error().code(), Code::kCorrupt);
 }
 
+TEST(Keras, AnIndexOfNothingIsOne) {
+  const Bundle bundle = Bundle::of(
+      memory_source(Bytes::copy("{\n  \"metadata\": {\"total_size\": 0},\n  \"weight_map\": { }\n}"), "x.weights.json"));
+  const auto found = detect(bundle, {});
+  ASSERT_TRUE(found) << found.error().to_string();
+  EXPECT_EQ(*found, &k_keras_format);
+  const auto model = k_keras_format.read(bundle, {});
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_TRUE(model->tensors().empty());
+}
+
 }  // namespace
 }  // namespace holdall

@@ -30,14 +30,30 @@ Result<Blob> Parts::blob(std::string_view name) const {
   return Blob(std::move(source));
 }
 
-bool looks_like_index(std::span<const std::byte> head) {
-  const std::string_view text = as_text(head);
-  const std::size_t start = text.find_first_not_of(" \t\r\n");
-  return start != std::string_view::npos && text[start] == '{' && text.find("\"weight_map\"") != std::string_view::npos &&
-         text.find(".weights.h5\"") != std::string_view::npos;
+namespace {
+
+// Whether a map without anything is what follows: of a model without weights.
+bool is_empty_map(std::string_view after) {
+  for (const char wanted : {':', '{', '}'}) {
+    const std::size_t next = after.find_first_not_of(" \t\r\n");
+    if (next == std::string_view::npos || after[next] != wanted) return false;
+    after.remove_prefix(next + 1);
+  }
+  return true;
 }
 
-Result<std::vector<std::string>> shards_of(const Bundle& index, const Limits& limits) {
+}  // namespace
+
+bool looks_like_index(std::span<const std::byte> head) {
+  constexpr std::string_view kMap = "\"weight_map\"";
+  const std::string_view text = as_text(head);
+  const std::size_t start = text.find_first_not_of(" \t\r\n");
+  const std::size_t map = text.find(kMap);
+  return start != std::string_view::npos && text[start] == '{' && map != std::string_view::npos &&
+         (text.find(".weights.h5\"") != std::string_view::npos || is_empty_map(text.substr(map + kMap.size())));
+}
+
+Result<Index> read_index_file(const Bundle& index, const Limits& limits) {
   HOLDALL_ASSIGN(const Bytes bytes, read_all(*index.main(), limits.header_bytes));
   JsonOptions options;
   options.depth = limits.depth;
@@ -47,7 +63,9 @@ Result<std::vector<std::string>> shards_of(const Bundle& index, const Limits& li
   if (!parsed) return std::move(parsed).error().in(index.path());
   const Value map = arena.at(*parsed).find("weight_map");
   if (!map.is(ValueKind::kDict)) return corrupt("the index has no 'weight_map'").in(index.path());
-  std::vector<std::string> shards;
+  Index found;
+  found.tree_text = arena.at(*parsed).find_string(kTreeKey).value_or("");
+  std::vector<std::string>& shards = found.shards;
   const auto add = [&](Value name) -> Status {
     if (!name.is(ValueKind::kString)) return corrupt("the name of a shard is no text").in(index.path());
     const std::string shard(name.as_string());
@@ -65,7 +83,7 @@ Result<std::vector<std::string>> shards_of(const Bundle& index, const Limits& li
   }
   std::sort(shards.begin(), shards.end());
   shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
-  return shards;
+  return found;
 }
 
 Result<Arrays> read_arrays(const Blob& file, const Context& context) {
@@ -98,24 +116,47 @@ Result<Arrays> read_arrays(const Blob& file, const Context& context) {
   return arrays;
 }
 
-NodeId tree_of(Arena& arena, const std::vector<StoredTensor>& tensors) {
-  const NodeId root = arena.dict();
-  TextMap<NodeId> groups;
-  for (std::uint32_t i = 0; i < tensors.size(); ++i) {
-    const std::string& name = tensors[i].name;
-    NodeId group = root;
-    std::size_t begin = 0;
-    for (std::size_t end = name.find('/'); end != std::string::npos; begin = end + 1, end = name.find('/', begin)) {
-      const auto [place, is_new] = groups.try_emplace(name.substr(0, end), kNoNode);
+namespace {
+
+// Dicts within dicts, made as paths ask for them.
+class Groups {
+ public:
+  explicit Groups(Arena& arena) : arena_(arena), root_(arena.dict()) {}
+  NodeId root() const noexcept { return root_; }
+
+  NodeId at(std::string_view path) {
+    NodeId group = root_;
+    for (std::size_t begin = 0; begin < path.size();) {
+      const std::size_t end = std::min(path.find('/', begin), path.size());
+      const auto [place, is_new] = known_.try_emplace(std::string(path.substr(0, end)), kNoNode);
       if (is_new) {
-        place->second = arena.dict();
-        arena.set_item(group, name.substr(begin, end - begin), place->second);
+        place->second = arena_.dict();
+        arena_.set_item(group, path.substr(begin, end - begin), place->second);
       }
       group = place->second;
+      begin = end + 1;
     }
-    arena.set_item(group, name.substr(begin), arena.tensor({.index = i}));
+    return group;
   }
-  return root;
+
+ private:
+  Arena& arena_;
+  NodeId root_;
+  TextMap<NodeId> known_;
+};
+
+}  // namespace
+
+NodeId tree_of(Arena& arena, const std::vector<StoredTensor>& tensors, const std::set<std::string_view>& groups) {
+  Groups made(arena);
+  for (std::uint32_t i = 0; i < tensors.size(); ++i) {
+    const std::string_view name = tensors[i].name;
+    const std::size_t slash = name.rfind('/');
+    const NodeId group = made.at(slash == std::string_view::npos ? "" : name.substr(0, slash));
+    arena.set_item(group, slash == std::string_view::npos ? name : name.substr(slash + 1), arena.tensor({.index = i}));
+  }
+  for (const std::string_view group : groups) made.at(group);
+  return made.root();
 }
 
 }  // namespace holdall::keras

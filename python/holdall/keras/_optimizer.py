@@ -10,7 +10,7 @@ from ..errors import HoldallWarning
 from . import _file, _state
 
 # What Keras 2 called the slots that Keras 3 calls otherwise; both are met at the end of a weight's name, or ahead of it.
-_SLOTS = {
+SLOTS = {
     "m": "momentum", "v": "velocity", "momentum": "momentum", "velocity": "velocity", "vhat": "velocity_hat", "rms": "velocity", "mg": "average_gradient",
     "average_gradient": "average_gradient", "accumulator": "accumulator", "accum_grad": "accumulated_grad", "accum_var": "accumulated_delta_var",
     "accumulated_grad": "accumulated_grad", "accumulated_delta_var": "accumulated_delta_var", "linear": "linear", "average": "average", "u": "norm",
@@ -87,7 +87,7 @@ def _of_keras_2(optimizer: Any, names: list[str], found: list[Any]) -> list[Any]
         elif parts[-1] in _SINGLE.values() and not lazy.shape:
             single[parts[-1]] = lazy
         else:
-            key = next((_SLOTS[part] for part in (parts[-1], *parts[:2]) if part in _SLOTS), None)
+            key = next((SLOTS[part] for part in (parts[-1], *parts[:2]) if part in SLOTS), None)
             if key is None:
                 return None
             slots.setdefault(key, []).append(lazy)
