@@ -111,8 +111,11 @@ def _compiled(model: Any, training: dict[str, Any], known: _judge.Known, file: _
     optimizer = training.get("optimizer_config")
     if not isinstance(optimizer, dict):
         return
+    name, own = optimizer.get("class_name"), _judge.class_of(optimizer)
+    # Keras looks for its own by a list that has not all of them.
+    objects = known.objects if own is None else {name: own, **known.objects}
     model.compile(
-        optimizer=keras.optimizers.deserialize(optimizer, known.objects),
+        optimizer=keras.optimizers.deserialize(optimizer, objects),
         loss=_of_training(training.get("loss"), keras.losses.deserialize, known),
         metrics=_of_training(training.get("metrics"), keras.metrics.deserialize, known),
         weighted_metrics=_of_training(training.get("weighted_metrics"), keras.metrics.deserialize, known),
