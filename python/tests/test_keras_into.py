@@ -173,22 +173,3 @@ def test_long_lists_of_names_are_cut_into_several_attributes(keras, tmp_path):
     for name in ("model.h5", "alone.h5"):
         other = made(keras, "c", "d")
         assert holdall.keras.load_into(other, tmp_path / name).complete and same(other.get_weights(), model.get_weights())
-
-
-@pytest.mark.parametrize("kind", ["checkpoint", "savedmodel"])
-def test_files_that_name_variables_by_attributes_are_for_tensorflow(keras, tmp_path, kind):
-    import tensorflow
-
-    import holdall.tensorflow
-
-    model, path = made(keras, "a", "b"), tmp_path / kind
-    if kind == "checkpoint":
-        tensorflow.train.Checkpoint(model).write(str(path))
-    else:
-        holdall.tensorflow.save(model, path, format="tf-savedmodel", sync=False)
-    other = made(keras, "a", "b", units=2)
-    other.set_weights([0 * weight for weight in other.get_weights()])
-    with pytest.raises(holdall.MismatchError, match=r"holdall\.tensorflow\.load_into\(\) finds") as error:
-        holdall.keras.load_into(other, path)
-    assert not error.value.report.loaded and not any(weight.any() for weight in other.get_weights())
-    assert holdall.tensorflow.load_into(other, path).loaded and same(other.get_weights(), model.get_weights())

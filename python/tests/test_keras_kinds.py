@@ -74,6 +74,15 @@ def test_weights_without_updates_go_into_a_model_that_has_them(keras, tmp_path):
     assert numpy.allclose(called(other, tokens), called(model, tokens), atol=1e-5)
 
 
+def test_factors_come_from_files_that_list_variables(keras, tmp_path):
+    tokens = numpy.random.default_rng(2).integers(0, 9, (4, 6))
+    model, other = scattered(low_rank(keras)), scattered(low_rank(keras), seed=2)
+    names = {id(one): two.path for one, two in zip(model.weights, other.weights, strict=True)}
+    holdall.save({names[id(weight)]: numpy.asarray(weight.value) for weight in model.weights}, tmp_path / "all.safetensors", sync=False)
+    assert holdall.keras.load_into(other, tmp_path / "all.safetensors").complete and same(other.get_weights(), model.get_weights())
+    assert numpy.array_equal(called(other, tokens), called(model, tokens))
+
+
 @pytest.mark.parametrize("mode", ["int8", "int4"])
 @pytest.mark.parametrize("updated", [False, True])
 def test_quantized_models_are_what_keras_loads(keras, tmp_path, mode, updated):

@@ -255,4 +255,4 @@ def test_layers_that_keras_3_does_not_have_are_said_to_be_those(keras, tmp_path)
     changed(tmp_path / "over.h5", tmp_path / "gone.h5", lambda config: config["config"]["layers"][-1].update(class_name="LocallyConnected1D"))
     with pytest.raises(holdall.UnsupportedError, match="Keras 3 has no LocallyConnected1D"):
         loaded(tmp_path / "gone.h5")
-    assert type(loaded(tmp_path / "gone.h5", placeholders=True).layers[-1]) is holdall.keras.Placeholder
+    assert isinstance(loaded(tmp_path / "gone.h5", placeholders=True).layers[-1], holdall.keras.Placeholder)

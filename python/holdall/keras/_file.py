@@ -91,7 +91,8 @@ class Node:
 
 @dataclasses.dataclass
 class File:
-    """`kind`: "archive" (.keras), "weights" (.weights.h5), "legacy" (.h5 of all versions), "other" (a file of another format)."""
+    """`kind`: "archive" (.keras), "weights" (.weights.h5), "legacy" (.h5 of all versions), "variables" (TensorFlow's), "other" (a file of another
+    format)."""
 
     model: _model.Model
     kind: str

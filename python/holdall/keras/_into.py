@@ -17,7 +17,7 @@ from .. import _model, _rules
 from .._report import Report, mismatch
 from .._rules import Rename
 from ..errors import Error, MismatchError, UnsupportedError
-from . import _file, _legacy, _lora, _optimizer, _placeholder, _reading, _recorded, _save, _state
+from . import _attributes, _file, _legacy, _lora, _optimizer, _placeholder, _reading, _recorded, _save, _state
 
 _WAYS = ("path", "name", "shape")
 # What a file has beside weights.
@@ -58,8 +58,10 @@ def load_into(
     `by`: "path", the place in the model's structure, as Keras 3 does (``layers/dense/vars/0``; in .h5 files the layer's place among those that have
     weights), where layers may be called otherwise; "name", ``dense/kernel``, the names of layer and weight, wherever they stand (``dense/0`` in the
     files of Keras 3 but .h5, which number the weights of a layer); "shape", the n-th weight of each shape. The file may be any that Holdall opens:
-    then names are those of variables (``sequential/dense/kernel``); checkpoints and SavedModels of TensorFlow 2, which name them by attributes, are
-    for ``holdall.tensorflow.load_into``. Files of Keras 1, of Theano and of cuDNN's layers are put into Keras 3's layout.
+    then names are those of variables (``sequential/dense/kernel``). In checkpoints and SavedModels of TensorFlow, of Keras 2 too, they are found by the
+    attributes that lead to them and by those names, whose numbers of layers may be others. Files of Keras 1, of Theano and of cuDNN's layers are put
+    into Keras 3's layout. A kernel with a low-rank update of the model's (``enable_lora``) is the file's, which has its own update in it.
+
     `skip_mismatch`: weights of another shape are left as they are, and strict is content. `rename`: paths or names of the file, whichever `by` says,
     to those of the model, a dict or a function; with names a dict may name layers alone. `prefix`: takes the weights under it and drops it.
     `optimizer`: its variables are entries like weights.
@@ -81,43 +83,51 @@ def load_into(
     own, found = _entries(model, file, by)
     report = Report()
     found = list(_renamed(found, by, change, prefix))
-    pairs = _paired(own, found, by, file.kind, report)
+    pairs = _paired(own, found, by, file.kind, report, model.name)
     if optimizer:
-        pairs += _of_optimizer(model, file, found, report)
+        pairs += _of_optimizer(model, file, found, pairs, report)
     bad = report.missing or report.unexpected or (report.mismatched and not skip_mismatch)
     if strict and bad:
-        raise mismatch(f"the file does not fit the {type(model).__name__}", report, file.model.path, _elsewhere(file, report))
+        raise mismatch(f"the file does not fit the {type(model).__name__}", report, file.model.path)
     _state.assign(file.model, pairs)
     settle(model)
     _lora.settle(model, [variable for variable, _ in pairs])
     return report
 
 
-def _elsewhere(file: _file.File, report: Report) -> str:
-    """What else takes a file of which nothing was found."""
-    is_of_attributes = file.model.format in ("tf-checkpoint", "tf-savedmodel") and not report.loaded
-    return "holdall.tensorflow.load_into() finds variables by attributes, as such a file names them" if is_of_attributes else ""
-
-
 def _entries(model: Any, file: _file.File, by: str, is_own: bool = False) -> tuple[list[Entry], list[Entry]]:
     """The model's and the file's. `is_own`: the model is of the file's config, and has its layers in an order of Keras 3's."""
+    if file.kind in ("variables", "other"):
+        own = [*entries_of(model), *(Entry(each.path, each.path.rpartition("/")[0], each.name, variable=each) for each in _lora.factors(model))]
+        return own, list(_of_tensorflow(model, file) if file.kind == "variables" else entries_in(file))
     if file.kind != "legacy":
         return entries_of(model), list(entries_in(file))
-    own, found = _legacy.layers_of(model), _legacy.layers_in(file)
+    layers, listed = _legacy.layers_of(model), _legacy.layers_in(file)
     if is_own:
-        found = _legacy.ordered(found, [layer.name for layer in own])
-    _legacy.in_place(own, found, by, file)
-    return list(_legacy_own(own)), list(_legacy_found(found))
+        listed = _legacy.ordered(listed, [layer.name for layer in layers])
+    _legacy.in_place(layers, listed, by, file)
+    return list(_legacy_own(layers)), list(_legacy_found(listed))
 
 
-def _of_optimizer(model: Any, file: _file.File, found: list[Entry], report: Report) -> list[tuple[Any, _file.Lazy]]:
+def _keys_of(pairs: list[tuple[Any, _file.Lazy]]) -> dict[str, Any]:
+    """The model's variables by the keys that they were paired with."""
+    return {lazy.tensors[0].name: variable for variable, lazy in pairs}
+
+
+def _of_optimizer(
+    model: Any, file: _file.File, found: list[Entry], weights: list[tuple[Any, _file.Lazy]], report: Report
+) -> list[tuple[Any, _file.Lazy]]:
     """What goes into the optimizer's variables, which it has from now on; those of a file of another layout are missing, all of them."""
     optimizer = model.optimizer
     _optimizer.build(model)
     own = list(optimizer.variables)
-    if file.kind == "other":
+    state: list[_file.Lazy | None] | None
+    if file.kind == "variables":
+        keys = {id(variable): key for variable, key in _attributes.slots(file.model, optimizer, _keys_of(weights))}
+        state = [_file.Lazy.of(file.model[keys[id(each)]]) if id(each) in keys else None for each in own]
+    elif file.kind == "other":
         named = {entry.path: entry.lazy for entry in found}
-        state: list[_file.Lazy | None] | None = [named.get(each.path) for each in own]
+        state = [named.get(each.path) for each in own]
     else:
         state = _optimizer.state_of(optimizer, file)
     pairs = []
@@ -157,6 +167,22 @@ def entries_of(model: Any) -> list[Entry]:
         saving_lib._save_state(model, weights_store=recorded, assets_store=None, inner_path="", visited_saveables=skipped)
     wanted = {id(variable) for variable in model.variables}
     return [entry for entry in recorded.entries if id(entry.variable) in wanted]
+
+
+def _of_tensorflow(model: Any, file: _file.File) -> Iterator[Entry]:
+    """Of a checkpoint, or of a SavedModel, each with the variable that its attributes lead to, where they lead to one; but what is the optimizer's."""
+    told = _attributes.told(file.model)
+    own = {id(variable) for variable in model.variables}
+    for key in _attributes.keys(file.model):
+        about = told.get(key, {})
+        variable = _attributes.resolved(model, key, about) if told else None
+        if id(variable) not in own:
+            variable = None
+        if ("slot" in about or _attributes.is_beside(key) or (told and not about)) and variable is None:
+            continue
+        name = _attributes.full_name(key, about)
+        layer, _, last = name.rpartition("/")
+        yield Entry(name, layer, last, variable=variable, lazy=_file.Lazy.of(file.model[key]))
 
 
 def _legacy_own(layers: list[_legacy.Layer]) -> Iterator[Entry]:
@@ -243,14 +269,14 @@ def _renamed(entries: Iterable[Entry], by: str, change: Callable[[str], str] | N
             yield entry
         elif by == "name":
             layer, _, own = new.rpartition("/")
-            yield dataclasses.replace(entry, layer=layer, name=own, origin=entry.path)
+            yield dataclasses.replace(entry, layer=layer, name=own, origin=entry.path, variable=None)
         else:
-            yield dataclasses.replace(entry, path=new, origin=entry.path)
+            yield dataclasses.replace(entry, path=new, origin=entry.path, variable=None)
 
 
-def _paired(own: list[Entry], found: list[Entry], by: str, kind: str, report: Report) -> list[tuple[Any, _file.Lazy]]:
+def _paired(own: list[Entry], found: list[Entry], by: str, kind: str, report: Report, root: str = "") -> list[tuple[Any, _file.Lazy]]:
     """Fills the report and returns what goes into which variable."""
-    keys_own, keys_found = _keys(own, found, by, kind)
+    keys_own, keys_found = _by_variable(own, found, by, root) if kind == "variables" and by != "shape" else _keys(own, found, by, kind)
     at: dict[Any, Entry] = {}
     for key, entry in zip(keys_found, found, strict=True):
         at.setdefault(key, entry)
@@ -260,8 +286,8 @@ def _paired(own: list[Entry], found: list[Entry], by: str, kind: str, report: Re
         there = at.get(key)
         name = entry.variable.path
         if there is None or there.lazy is None:
-            # Files of Keras 2 have no seeds.
-            if not (kind in ("legacy", "other") and "seed_generator" in entry.path):
+            # Files of Keras 2 have no seeds, and those of other models no low-rank updates.
+            if not (kind in ("legacy", "other", "variables") and ("seed_generator" in entry.path or entry.name.startswith("lora_"))):
                 report.missing.append(name)
             continue
         used.add(id(there))
@@ -271,8 +297,28 @@ def _paired(own: list[Entry], found: list[Entry], by: str, kind: str, report: Re
         if there.origin or (there.path not in (entry.path, name) and kind != "legacy"):
             report.found_as[name] = there.origin or there.path
             report.renamed.append(name)
-    report.unexpected += [entry.origin or entry.path for entry in found if id(entry) not in used]
+    left = [entry for entry in found if id(entry) not in used and not (kind == "variables" and entry.name == "seed_generator_state")]
+    report.unexpected += [entry.origin or entry.path for entry in left]
     return pairs
+
+
+def _by_variable(own: list[Entry], found: list[Entry], by: str, root: str) -> tuple[list[Any], list[Any]]:
+    """Places of the model's, and of those that the file's are; by the file's attributes first where these are gone by, and else by names."""
+    places = {id(entry.variable): place for place, entry in enumerate(own)}
+    keys: list[Any] = [None] * len(found)
+    taken: set[int] = set()
+    for number, entry in enumerate(found if by == "path" else ()):
+        place = places.get(id(entry.variable))
+        if place is not None and place not in taken:
+            keys[number] = place
+            taken.add(place)
+    left_own = [place for place in range(len(own)) if place not in taken]
+    left = [number for number, key in enumerate(keys) if key is None]
+    names = [(found[number].path if by == "path" else f"{found[number].layer}/{found[number].name}", found[number].lazy.shape) for number in left]  # type: ignore[union-attr]
+    matched = _attributes.matched([(own[place].variable.path, own[place].shape) for place in left_own], names, root)
+    for number, place in matched.items():
+        keys[left[number]] = left_own[place]
+    return list(range(len(own))), [key if key is not None else ("file", number) for number, key in enumerate(keys)]
 
 
 def _keys(own: list[Entry], found: list[Entry], by: str, kind: str) -> tuple[list[Any], list[Any]]:

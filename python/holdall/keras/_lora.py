@@ -14,6 +14,11 @@ def _layers(model: Any) -> list[Any]:
     return [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
 
 
+def factors(model: Any) -> list[Any]:
+    """The variables of the updates, which files that list variables have beside the kernels."""
+    return [variable for layer in _layers(model) for variable in layer.weights if variable.name.startswith("lora_")]
+
+
 @contextlib.contextmanager
 def passed_over(model: Any) -> Iterator[None]:
     """While this lasts, layers save their own kernels, of which a merged one is another array."""

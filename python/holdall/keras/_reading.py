@@ -16,7 +16,8 @@ def opened(source: _model.Source | _model.Model) -> _file.File:
     if model.format not in ("keras", "keras-h5"):
         config = model.config if isinstance(model.config, dict) and "class_name" in model.config else None
         if config is None or not any(_is_variable(name) for name in model):
-            return _file.File(model, "other", _file.Node())
+            kind = "variables" if model.format in ("tf-checkpoint", "tf-savedmodel") else "other"
+            return _file.File(model, kind, _file.Node())
     for warning in model.warnings:
         warnings.warn(f"{model.path}: {warning}", HoldallWarning, stacklevel=3)
     root = _groups(model)
