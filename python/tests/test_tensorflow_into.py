@@ -120,3 +120,61 @@ def test_variables_that_stand_twice_with_different_values_are_not_chosen_from(tm
     module.b.assign(module.a)
     tf.saved_model.save(module, str(tmp_path / "same"))
     assert of_tf.load_into(other, tmp_path / "same").complete and other.x.numpy().tolist() == [1, 1]
+
+
+class Several(keras.Model):
+    """Layers in lists and dicts, which TensorFlow's own checkpoints pass over, a weight of its own, seeds."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.blocks, self.dropout = layers.Embedding(11, 8), [layers.Dense(8), layers.Dense(8)], layers.Dropout(0.3)
+        self.ends = {"a": layers.Dense(2), "b": layers.Dense(2)}
+        self.attention = layers.MultiHeadAttention(2, 4)
+        self.free = self.add_weight(shape=(3,), name="free", initializer="random_normal")
+
+    def call(self, words):
+        x = self.words(words)
+        for block in self.blocks:
+            x = block(x)
+        x = self.dropout(self.attention(x, x))
+        return self.ends["a"](x) + self.ends["b"](x) + self.free[0]
+
+
+def several():
+    model = Several()
+    model(numpy.zeros((1, 4), "int32"))
+    model.set_weights([numpy.random.default_rng(number).random(weight.shape) for number, weight in enumerate(model.get_weights())])
+    return model
+
+
+def recurrent():
+    words = keras.Input((6,))
+    x = layers.SpatialDropout1D(0.2)(layers.Embedding(10, 4)(words))
+    x = layers.GRU(3)(layers.Bidirectional(layers.LSTM(3, return_sequences=True, recurrent_dropout=0.1))(x))
+    return keras.Model(words, layers.Dense(2)(layers.LayerNormalization()(x)))
+
+
+@pytest.mark.parametrize("made, writer", [(several, "save"), (several, "folder"), (recurrent, "save"), (recurrent, "folder"), (recurrent, "export")])
+def test_all_of_a_model_is_written_and_comes_back(tmp_path, made, writer):
+    model, other = made(), made()
+    path = str(tmp_path / "m")
+    if writer == "folder":
+        of_tf.save(model, path)
+    else:
+        WRITERS[writer](model, path)
+    other.set_weights([numpy.zeros_like(weight) for weight in other.get_weights()])
+    assert of_tf.load_into(other, path).complete
+    assert same(other, model)
+
+
+def test_a_list_of_names_that_stand_often_says_nothing_of_its_order(tmp_path):
+    several().export(tmp_path / "m", verbose=False)  # TensorFlow calls all its kernels several/kernel
+    with pytest.raises(holdall.MismatchError):
+        of_tf.load_into(several(), tmp_path / "m")
+
+
+def test_what_a_checkpoint_of_tensorflow_passed_over_is_missing(tmp_path):
+    prefix = tf.train.Checkpoint(model=several()).save(str(tmp_path / "c"))
+    with pytest.raises(holdall.MismatchError) as raised:
+        of_tf.load_into(several(), prefix)
+    assert any("blocks" in name for name in raised.value.report.missing) and not raised.value.report.mismatched

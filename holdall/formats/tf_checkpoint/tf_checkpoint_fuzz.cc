@@ -7,6 +7,7 @@
 #include "holdall/formats/tf_checkpoint/bundle.h"
 #include "holdall/formats/tf_checkpoint/object_graph.h"
 #include "holdall/formats/tf_checkpoint/tf_checkpoint.h"
+#include "holdall/formats/tf_checkpoint/variants.h"
 
 namespace holdall {
 extern const Format k_tf_checkpoint_format;
@@ -51,6 +52,10 @@ void try_bundle(const Bytes& index, std::span<const std::byte> data) {
     keys.push_back(entry.key);
     const auto tensor = tf_checkpoint::entry_tensor(bundle, entry, limits);
     if (tensor) check(*tensor);
+    if (!entry.slices.empty()) continue;
+    const auto bytes = tf_checkpoint::entry_bytes(bundle, entry);
+    if (!bytes) continue;
+    (void)tf_checkpoint::check_variants(entry.shape.sizes, *bytes, 0, bundle.index.order, [](auto) { return Status(); });
   }
   const auto graph = tf_checkpoint::read_object_graph(Blob::memory(Bytes::copy(data), "graph"), limits);
   if (!graph) return;

@@ -1,5 +1,6 @@
 #include "holdall/formats/tf_checkpoint/variants.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::size_t kTile = 1u << 20;
 constexpr std::uint64_t kSum = 4;
+constexpr std::uint64_t kLongestVarint = 10;
 
 template <typename T>
 std::array<std::byte, sizeof(T)> stored_as(T value, ByteOrder order) {
@@ -25,13 +27,17 @@ std::array<std::byte, sizeof(T)> stored_as(T value, ByteOrder order) {
 // One element at the front of `rest`, which it is taken off.
 Status check_one(Blob& rest, std::uint32_t& crc, ByteOrder order,
                  const std::function<Status(std::span<const std::byte>)>& use) {
-  ProtoReader reader(rest);
-  if (reader.at_end()) return reader.fault("an element is missing");
-  HOLDALL_ASSIGN(const std::uint64_t length, reader.packed_varint());
-  const std::uint64_t begin = reader.place() - rest.offset();
+  const auto fault = [&](std::string what) { return corrupt(std::move(what)).at(rest.offset()).in(rest.name()); };
+  HOLDALL_ASSIGN(const Blob front, rest.slice(0, std::min<std::uint64_t>(kLongestVarint, rest.size())));
+  HOLDALL_ASSIGN(const Bytes read, front.read());
+  auto ahead = read.span();
+  const auto found = take_varint(ahead);
+  if (!found) return fault("an element has no length");
+  const std::uint64_t length = *found;
+  const std::uint64_t begin = read.size() - ahead.size();
   const std::uint64_t left = rest.size() - begin;
   if (left < kSum || length > left - kSum)
-    return reader.fault(text("an element of {} bytes and its checksum, {} remain", length, left));
+    return fault(text("an element of {} bytes and its checksum, {} remain", length, left));
   crc = crc32c(stored_as(length, order), crc);
   HOLDALL_ASSIGN(const Blob bytes, rest.slice(begin, length));
   HOLDALL_TRY(for_each_tile(bytes, kTile, [&](std::uint64_t, std::span<const std::byte> piece) {
@@ -42,11 +48,8 @@ Status check_one(Blob& rest, std::uint32_t& crc, ByteOrder order,
   HOLDALL_ASSIGN(const Bytes sum, after.read());
   const std::byte* at = sum.span().data();
   const std::uint32_t stored = order == ByteOrder::kBig ? load_be<std::uint32_t>(at) : load_le<std::uint32_t>(at);
-  if (mask_crc32c(crc) != stored) {
-    return corrupt(text("the CRC-32C of an element is {:08x}, {:08x} was stored", crc, unmask_crc32c(stored)))
-        .at(rest.offset())
-        .in(rest.name());
-  }
+  if (mask_crc32c(crc) != stored)
+    return fault(text("the CRC-32C of an element is {:08x}, {:08x} was stored", crc, unmask_crc32c(stored)));
   crc = crc32c(sum.span(), crc);
   HOLDALL_ASSIGN(rest, rest.slice(begin + length + kSum, left - length - kSum));
   return {};

@@ -1,4 +1,5 @@
-// Any bytes as saved_model.pb: what opens has constants of their size, is judged, and written again as it was.
+// Any bytes as saved_model.pb: what opens has constants of their size, is judged, and written again as it was, behind
+// what makes a SavedModel of it.
 #include <cstdint>
 #include <cstdlib>
 
@@ -26,5 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto plan = k_tf_savedmodel_format.plan(*model, {});
   if (!plan) std::abort();
-  return plan->files.front().size() == size ? 0 : (std::abort(), 1);
+  const auto root = tf_savedmodel::root_of(Blob(bundle.main()));
+  if (!root) std::abort();
+  const std::size_t head = tf_savedmodel::saved_model_head(*root, size).size();
+  return plan->files.front().size() == head + size ? 0 : (std::abort(), 1);
 }

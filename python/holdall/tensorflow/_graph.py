@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import tensorflow
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 from .. import _model
-from . import _keras
+from . import _keras, _objects
 
 _VALUE = "VARIABLE_VALUE"
 # Of pairs that a search looks at, so many for each object: graphs that say nothing of a kind end it.
@@ -91,13 +90,12 @@ class Search:
     def __init__(self, graph: Graph, target: Any, own: Mapping[str, Any]) -> None:
         self._graph, self._target = graph, target
         self._names = {id(variable): name for name, variable in own.items()}
-        self._view = tensorflow.train.TrackableView(target)
-        self._children: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self._children = _objects.Children(target)
         self._left = _MOST * (len(graph.nodes) + len(own)) + 10_000
 
     def everywhere(self) -> Iterator[Found]:
         """From each object of the file that shares an attribute with the live one, the root first."""
-        here = set(self._attributes(self._target))
+        here = set(self._children.of(self._target))
         met = self._graph.walk()
         for number in met:
             shared = any(name in here or _keras.other_names(self._target, name) for name in self._graph.nodes[number].children)
@@ -128,16 +126,11 @@ class Search:
         for name in only.values():
             times[name] = times.get(name, 0) + 1
         names = {key: name for key, name in only.items() if times[name] == 1}
-        without = _keras.of_training(self._target) - set(self._attributes(self._target))
+        without = _keras.of_training(self._target) - set(self._children.of(self._target))
         return Found(path, names, self._graph.keys(number, without))
 
-    def _attributes(self, here: Any) -> dict[str, Any]:
-        if id(here) not in self._children:
-            self._children[id(here)] = (here, dict(self._view.children(here)))
-        return self._children[id(here)][1]
-
     def _child(self, here: Any, name: str) -> Any:
-        children = self._attributes(here)
+        children = self._children.of(here)
         if name in children:
             return children[name]
         return next((children[other] for other in _keras.other_names(here, name) if other in children), _keras.part(here, name))

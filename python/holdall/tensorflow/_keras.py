@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow
@@ -24,13 +24,24 @@ def runs_on_tensorflow(model: Any) -> bool:
     return bool(sys.modules["keras"].backend.backend() == "tensorflow")
 
 
-def root_of(model: Any) -> Any:
-    """An object with the model's attributes, by the names that its checkpoints have for them."""
+def root_of(model: Any, children: Mapping[str, Any], found: Iterable[Any]) -> Any:
+    """An object with a model's children, by their names, and with those of its variables that are not among what was found by attributes."""
     root = tensorflow.train.Checkpoint()
-    for name, child in tensorflow.train.TrackableView(model).children(model).items():
+    for name, child in children.items():
         if name != "optimizer":
-            setattr(root, name, child)
+            setattr(root, name, _plain(child))
+    known = {id(variable) for variable in found}
+    others = [variable for variable in model.variables if id(variable) not in known]
+    if others:  # of seeds in layers that Keras does not list
+        root.other_variables = others
     return root
+
+
+def _plain(value: Any) -> Any:
+    """TensorFlow follows lists and dicts, not Keras's own."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def call_of(model: Any) -> Any:
@@ -69,6 +80,19 @@ def part(here: Any, name: str) -> Any:
     return layers[int(number)] if int(number) < len(layers) else None
 
 
+def collections(here: Any) -> dict[str, Any]:
+    """Lists and dicts of layers that are attributes of a layer."""
+    if not _is_layer(here):
+        return {}
+    found = {str(name): getattr(here, name, None) for name in getattr(here, "_tracked", ())}
+    return {name: value for name, value in found.items() if isinstance(value, dict | list | tuple)}
+
+
+def variables(value: Any) -> list[Any]:
+    """Those that a model or a layer has, but the states of seeds."""
+    return [variable for variable in value.variables if not is_seed(variable.path)] if _is_layer(value) else []
+
+
 def is_seed(name: str) -> bool:
     """Of a seed generator, which files of Keras 2 have none of."""
     return name.endswith(_SEED)
@@ -80,7 +104,7 @@ def is_automatic(model: Any, part: str) -> bool:
 
     own, _, number = part.rpartition("_")
     stem = own if own and number.isdigit() else part
-    return any(stem == to_snake_case(type(layer).__name__) for layer in model._flatten_layers())
+    return stem == "seed_generator" or any(stem == to_snake_case(type(layer).__name__) for layer in model._flatten_layers())
 
 
 def has_automatic_names(value: Any) -> bool:

@@ -40,6 +40,8 @@ def called(model: _model.Model, target: Any, own: Shapes, variables: Mapping[str
     known = paths(model)
     by_path = {name: known.get(name, name.removesuffix(_VALUE).replace("/", ".") if known else name) for name in model}
     beside = {name for name, path in known.items() if path.split(".", 1)[0] == _COUNTER or _is_of_training(target, path)}
+    if _keras.is_model(target):
+        beside |= {name for name, full in _full_names(model).items() if _keras.is_seed(full)}
     graph = Graph(model)
     places = _places(graph, target, own, variables, prefix, model)
     names = _by_name(model, known, variables, target)

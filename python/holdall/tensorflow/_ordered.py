@@ -22,12 +22,12 @@ def by_order(model: _model.Model, graph: Graph, target: Any, own: Mapping[str, A
     found: list[dict[str, str]] = []
     for keys in _lists(graph):
         for variables in ways:
-            if len(keys) != len(variables) or not all(id(variable) in names for variable in variables):
+            if len(keys) != len(variables) or not all(id(variable) in names or _keras.is_seed(variable.path) for variable in variables):
                 continue
             if all(key in full and tuple(model[key].shape) == tuple(variable.shape) for key, variable in zip(keys, variables, strict=True)) and _alike(
                 target, [full[key] for key in keys], [variable.path for variable in variables]
             ):
-                made = {key: names[id(variable)] for key, variable in zip(keys, variables, strict=True)}
+                made = {key: names[id(variable)] for key, variable in zip(keys, variables, strict=True) if id(variable) in names}
                 found += [] if made in found else [made]
                 break
     return found if len(found) == 1 else []

@@ -14,7 +14,7 @@ import tensorflow
 from .. import _documents, _model, _native, _save
 from .._progress import Callback
 from ..errors import CorruptError, MissingError, StorageError, UnsupportedError
-from . import _keras
+from . import _keras, _objects
 
 _FILES = {"saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "assets.extra/holdall.json"}
 _FOLDERS = ("variables/", "assets/")
@@ -77,7 +77,7 @@ def _write_keras(model: Any, folder: str, signatures: Any) -> None:
     if signatures is None and not _keras.runs_on_tensorflow(model):
         model.export(folder, format="tf_saved_model", verbose=False)
         return
-    root = _keras.root_of(model)
+    root = _keras.root_of(model, _objects.Children(model).of(model), [variable for path, variable in _objects.paths(model).items() if path[0] != "optimizer"])
     if signatures is None:
         serve = _keras.call_of(model)
         if not hasattr(root, "serve"):  # else a layer of the model is called so
