@@ -336,6 +336,8 @@ def always(value):
     return lambda given: value
 
 
+bad("_max_degree", preprocessing.PolynomialFeatures(2), _max_degree=always(10**7))
+bad("_max_degree", preprocessing.PolynomialFeatures(2), _max_degree=always(-1))
 for kind in (svm.SVC(), svm.NuSVC(nu=0.2)):
     bad("_dual_coef_", kind, _dual_coef_=lambda array: array[:1])
     bad("_dual_coef_", kind, _dual_coef_=lambda array: array[:, :3].copy())

@@ -60,6 +60,9 @@ class _Own:
 # Lengths that scikit-learn's distances take for those of the points.
 _NORMS = {"X_norm_squared", "Y_norm_squared"}
 
+# Of polynomials, degrees that nobody is asked to explain.
+_FEW_DEGREES = 64
+
 
 def check(made: Any) -> None:
     _check_values(made)
@@ -449,6 +452,15 @@ def _hashes(own: _Own) -> None:
 
 
 # By class of scikit-learn's: what is followed without a look.
+def _polynomial(own: _Own) -> None:
+    """Each degree is a round, and gives a column at least but where only products of different features do."""
+    if not own.has("_max_degree"):
+        return
+    most = max(own.count("_n_out_full", 0), own.features())
+    degree = own.count("_max_degree", 0)
+    own.require(degree <= max(most, _FEW_DEGREES), "_max_degree", degree, f"a degree of at most {most}, for {most} columns")
+
+
 _CHECKS: dict[str, Callable[[_Own], None]] = {
     "BaseDecisionTree": _decision_tree,
     "BaseGradientBoosting": _gradient_boosting,
@@ -456,6 +468,7 @@ _CHECKS: dict[str, Callable[[_Own], None]] = {
     "DummyRegressor": _dummy,
     "BaseHistGradientBoosting": _histogram_boosting,
     "_BinMapper": _bin_mapper,
+    "PolynomialFeatures": _polynomial,
     "BaseLibSVM": _support_vectors,
     "NeighborsBase": _neighbors,
     "_BaseKMeans": _means,
