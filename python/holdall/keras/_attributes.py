@@ -120,7 +120,9 @@ def _grouped(pairs: Iterable[tuple[str, int]], taken: set[int]) -> dict[str, lis
 def slots(model: _model.Model, optimizer: Any, variables: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
     """(variable of the optimizer, key) of what the file has of it; `variables`: those of the model, by the keys that are theirs."""
     own = {variable.path.partition("/")[2]: variable for variable in optimizer.variables}
-    for key, about in told(model).items():
+    about_all = told(model)
+    called = {full_name(key, about_all.get(key, {})).replace("/", "_"): variable.path.replace("/", "_") for key, variable in variables.items()}
+    for key, about in about_all.items():
         name = full_name(key, about)
         slot = about.get("slot")
         if isinstance(slot, str):
@@ -129,7 +131,12 @@ def slots(model: _model.Model, optimizer: Any, variables: Mapping[str, Any]) -> 
             found = None if of is None else own.get(f"{of.path.replace('/', '_')}_{kind}")
         else:
             last = name.rpartition("/")[2]
-            found = own.get(name.partition("/")[2])
+            rest = name.partition("/")[2]
+            found = own.get(rest)
+            # The slot of a weight whose layer has another number here.
+            ends = [at for at, letter in enumerate(rest) if letter == "_" and rest[:at] in called]
+            if ends:
+                found = own.get(called[rest[: ends[-1]]] + rest[ends[-1] :], found)
             if found is None and last == "iter" and is_beside(key):
                 found = own.get("iteration")
         if found is not None:
