@@ -21,12 +21,6 @@ constexpr Row kRows[] = {
 constexpr std::array<std::string_view, kValueTypes> kNames = {
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "bool", "string", "array", "uint64", "int64", "float64"};
 
-bool is_float32(double value) noexcept {
-  if (std::isnan(value)) return true;
-  return std::isinf(value) ||
-         (std::abs(value) <= std::numeric_limits<float>::max() && static_cast<double>(static_cast<float>(value)) == value);
-}
-
 // The least of integers' types that holds all of them: by the signs and sizes met.
 struct Integers {
   bool negative = false, beyond_int64 = false;
@@ -92,6 +86,12 @@ std::string usual_element(Value list) {
 }
 
 }  // namespace
+
+bool is_float32(double value) noexcept {
+  if (std::isnan(value)) return true;
+  return std::isinf(value) ||
+         (std::abs(value) <= std::numeric_limits<float>::max() && static_cast<double>(static_cast<float>(value)) == value);
+}
 
 std::optional<DType> dtype_of_ggml(std::uint32_t number) noexcept {
   for (const Row& row : kRows)

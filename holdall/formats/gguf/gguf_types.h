@@ -47,6 +47,9 @@ std::uint64_t least_bytes(ValueType type, bool wide) noexcept;
 // where GGUF has no place for it (null, dicts, bytes, lists of this and that).
 std::string usual_type(Value value);
 
+// Whether float32 holds exactly this number, or NaN.
+bool is_float32(double value) noexcept;
+
 // The key, in a model's metadata, of a dict from keys of this metadata to the types that they have, where those are not usual.
 inline constexpr std::string_view kTypesKey = "gguf.types";
 

@@ -78,7 +78,7 @@ bool put_content(std::string& out, std::string_view type, Value value) {
       put_string(out, value.as_string());
       return true;
     case ValueType::kFloat32:
-      if (!value.is(ValueKind::kFloat)) return false;
+      if (!value.is(ValueKind::kFloat) || !is_float32(value.as_float())) return false;
       put_number(out, std::bit_cast<std::uint32_t>(static_cast<float>(value.as_float())), 4);
       return true;
     case ValueType::kFloat64:
