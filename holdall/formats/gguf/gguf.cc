@@ -43,6 +43,12 @@ std::string detail_of(const Whole& whole) {
   return detail;
 }
 
+// What is wrong with the key that holdall.tree stands under; empty when nothing is.
+std::string odd_key(const Loaded& loaded) {
+  if (loaded.tree.empty() || loaded.tree_key == kTreeKey) return {};
+  return text("the key '{}' holds what only '{}' does", loaded.tree_key, kTreeKey);
+}
+
 // The tensors of one file, with the checksums that a split keeps of its own.
 Status add_tensors(const Loaded& loaded, const Limits& limits, std::vector<StoredTensor>& tensors,
                    std::vector<std::string>& warnings) {
@@ -65,6 +71,7 @@ Result<Model> read(const Bundle& given, const Context& context) {
   std::vector<StoredTensor> tensors;
   for (const Loaded& loaded : whole.files) {
     builder.origin.bytes += loaded.bytes;
+    if (std::string odd = odd_key(loaded); !odd.empty()) builder.warnings.push_back(std::move(odd));
     HOLDALL_TRY(add_tensors(loaded, context.limits, tensors, builder.warnings));
   }
   return restore_tree(std::move(builder), std::move(tensors), whole.tree(), context.limits);
@@ -98,6 +105,7 @@ Status verify(const Bundle& given, const Context& context, Faults& faults) {
   for (std::size_t i = 0; i < whole.files.size(); ++i) {
     const Loaded& loaded = whole.files[i];
     verify_layout(loaded, whole.files.size() == 1 ? bundle.path() : whole.names[i], faults);
+    if (std::string odd = odd_key(loaded); !odd.empty()) faults.list.push_back({whole.names[i], std::nullopt, std::move(odd)});
     all.insert(all.end(), loaded.tensors.begin(), loaded.tensors.end());
     verify_tree(loaded.tensors, loaded.checks, context, faults);
   }

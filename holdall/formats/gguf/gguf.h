@@ -17,8 +17,9 @@ namespace holdall::gguf {
 struct Loaded {
   Header header;
   std::vector<StoredTensor> tensors;
-  std::string tree;    // holdall.tree; empty where there is none
-  std::string checks;  // of a split: the checksums of its own tensors, in the same form
+  std::string tree;      // holdall.tree; empty where there is none
+  std::string tree_key;  // the key that it stands under: another than kTreeKey is damage
+  std::string checks;    // of a split: the checksums of its own tensors, in the same form
   std::uint64_t bytes = 0;
   // split.no and split.count, where there is more than one file.
   std::optional<std::pair<std::uint64_t, std::uint64_t>> split;

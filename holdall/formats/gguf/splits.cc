@@ -111,8 +111,13 @@ Result<Loaded> load(const SourceRef& source, const std::string& file, Arena& are
   }
   for (const Pair& pair : loaded.header.pairs) {
     const Value value = arena.at(pair.value);
-    if (pair.key == kTreeKey && value.is(ValueKind::kString)) loaded.tree = value.as_string();
-    if (pair.key == kChecksKey && value.is(ValueKind::kString)) loaded.checks = value.as_string();
+    if (!value.is(ValueKind::kString)) continue;
+    if (pair.key == kChecksKey) {
+      loaded.checks = value.as_string();
+    } else if (pair.key == kTreeKey || (loaded.tree.empty() && looks_like_tree(value.as_string()))) {
+      loaded.tree = value.as_string();
+      loaded.tree_key = pair.key;
+    }
   }
   const auto count = integer_of(loaded.header, arena, kSplitCount);
   if (count && *count > 1) {
@@ -145,7 +150,7 @@ NodeId metadata_of(const Whole& whole) {
   for (const Loaded& loaded : whole.files) {
     for (const Pair& pair : loaded.header.pairs) {
       const bool is_known = &loaded != &whole.files.front() && arena.at(metadata).find(pair.key);
-      if (pair.key == kTreeKey || pair.key == kChecksKey || (is_split && is_split_key(pair.key)) || is_known) continue;
+      if (pair.key == loaded.tree_key || pair.key == kChecksKey || (is_split && is_split_key(pair.key)) || is_known) continue;
       arena.set_item(metadata, pair.key, pair.value);
       if (pair.type == usual_type(arena.at(pair.value))) continue;
       if (types == kNoNode) types = arena.dict();
