@@ -86,7 +86,7 @@ def update(
 def verify(source: Source, *, run: bool = False, progress: Progress = None) -> Document:
     """Whether a file is whole, to the last byte: ``{"sound", "checked", "faults"}``. Damage is an answer, not an exception.
 
-    `run`: a sound model whose graph a runtime that is installed can run (ONNX Runtime) is run once, on made-up inputs: ``"run"``
+    `run`: a sound model whose graph a runtime that is installed can run (ONNX Runtime, LiteRT, TensorFlow) is run once, on made-up inputs: ``"run"``
     is then ``{"runtime", "version", "ran", "error", "inputs", "outputs"}``. What `scan` does not call inert is not run.
     Raises MissingError, StorageError, UnsupportedError.
     """

@@ -63,6 +63,68 @@ def _onnx(path: str) -> Document:
     return _tried(document, wanted, lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)))
 
 
+def _litert(path: str) -> Document:
+    document = _refused("ai-edge-litert", "")
+    try:
+        import ai_edge_litert
+        from ai_edge_litert import interpreter as litert
+
+        document["version"] = ai_edge_litert.__version__
+    except ImportError:
+        import tensorflow
+
+        litert = tensorflow.lite
+        document.update(runtime="tensorflow", version=tensorflow.__version__)
+    try:
+        interpreter = litert.Interpreter(model_path=path)
+        details, results = interpreter.get_input_details(), interpreter.get_output_details()
+    except Exception as error:  # ValueError, RuntimeError: what it says is its answer
+        return {**document, "error": str(error)}
+    wanted = [(each["name"], _dtype_name(each["dtype"]), [int(size) for size in each["shape_signature"]]) for each in details]
+
+    def call(inputs: dict[str, Any]) -> dict[str, Any]:
+        for each in details:
+            interpreter.resize_tensor_input(each["index"], inputs[each["name"]].shape)
+        interpreter.allocate_tensors()
+        for each in details:
+            interpreter.set_tensor(each["index"], inputs[each["name"]])
+        interpreter.invoke()
+        return {each["name"]: interpreter.get_tensor(each["index"]) for each in results}
+
+    return _tried(document, wanted, call)
+
+
+def _tensorflow(path: str) -> Document:
+    import tensorflow
+
+    document = {**_refused("tensorflow", ""), "version": tensorflow.__version__}
+    try:
+        signatures = tensorflow.saved_model.load(path).signatures
+    except Exception as error:  # its own classes have no common base
+        return {**document, "error": str(error)}
+    if not signatures:
+        return {**document, "error": "it has no signature"}
+    signature = signatures.get("serving_default") or next(iter(signatures.values()))
+    # A shape of no known rank is taken for a vector.
+    wanted = [
+        (name, spec.dtype.name, [-1] if spec.shape.rank is None else [-1 if size is None else size for size in spec.shape])
+        for name, spec in signature.structured_input_signature[1].items()
+    ]
+
+    def call(inputs: dict[str, Any]) -> dict[str, Any]:
+        outputs = signature(**{name: tensorflow.constant(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return _tried(document, wanted, call)
+
+
+def _dtype_name(dtype: Any) -> str:
+    import numpy
+
+    kind = numpy.dtype(dtype)
+    return "string" if kind.kind in "SOU" else kind.name
+
+
 def _tried(document: Document, wanted: list[tuple[str, str, list[Any]]], call: Callable[[dict[str, Any]], dict[str, Any]]) -> Document:
     """Calls with inputs made for (name, dtype, shape) until one set of open sizes runs."""
     for size, inner in [(size, inner) for size in SIZES for inner in (size, 1)]:
@@ -106,4 +168,4 @@ def _described(value: Any) -> Document:
 
 
 # By format: what runs the graph at a path.
-RUNNERS: dict[str, Callable[[str], Document]] = {"onnx": _onnx}
+RUNNERS: dict[str, Callable[[str], Document]] = {"onnx": _onnx, "tflite": _litert, "tf-savedmodel": _tensorflow}

@@ -73,3 +73,36 @@ def test_real_models_run():
     models = sorted(glob.glob(os.path.join(os.path.dirname(silero.__file__), "data", "*.onnx")))
     ran = [holdall.verify(path, run=True)["run"]["ran"] for path in models]
     assert models and all(ran)
+
+
+@pytest.fixture(scope="module")
+def doubling(tmp_path_factory):
+    """y = 2x, as a SavedModel and as a TFLite model, for any number of rows."""
+    tf = pytest.importorskip("tensorflow", reason="no TensorFlow here")
+    folder = tmp_path_factory.mktemp("doubling")
+    module = tf.Module()
+    module.factor = tf.Variable([2.0, 2.0])
+    module.serve = tf.function(lambda x: {"y": module.factor * x}, input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
+    tf.saved_model.save(module, str(folder / "saved"), signatures=module.serve)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved"))
+    (folder / "m.tflite").write_bytes(converter.convert())
+    return folder
+
+
+@pytest.mark.parametrize(("name", "runtime"), [("saved", "tensorflow"), ("m.tflite", "ai-edge-litert")])
+def test_graphs_of_tensorflow_run(name, runtime, doubling):
+    answer = holdall.verify(doubling / name, run=True)
+    assert answer["sound"] and answer["run"]["error"] is None and answer["run"]["ran"]
+    assert answer["run"]["runtime"] == runtime and answer["run"]["version"]
+    (given,), (made,) = answer["run"]["inputs"].values(), answer["run"]["outputs"].values()
+    assert given == made == {"dtype": "float32", "shape": [1, 2], "finite": True}
+
+
+@pytest.mark.parametrize("name", ["saved", "m.tflite"])
+def test_new_weights_run_in_the_old_graph(name, doubling, tmp_path):
+    """What update() puts into a graph shows in what it computes: the proof that verify(run=True) gives."""
+    factor = next(key for key, tensor in holdall.open(doubling / name).items() if tensor.shape == (2,) and tensor.dtype == "float32")
+    holdall.save({factor: numpy.float32([numpy.nan, 1])}, tmp_path / "w.safetensors")
+    holdall.update(doubling / name, tmp_path / "w.safetensors", tmp_path / name)
+    (made,) = holdall.verify(tmp_path / name, run=True)["run"]["outputs"].values()
+    assert made["finite"] is False
