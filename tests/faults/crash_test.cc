@@ -154,7 +154,9 @@ TEST(CrashOfSeveral, LeavesTheOldOrTheNewOrNoIndex) {
     system.put("/models/neighbour", "untouched");
     ExecuteOptions options;
     options.system = &system;
-    if (replaces) ASSERT_TRUE(execute(written("old"), "/models/m.json", options));
+    if (replaces) {
+      ASSERT_TRUE(execute(written("old"), "/models/m.json", options));
+    }
     int states = 0;
     bool finished = false;
     const auto check = [&] {
