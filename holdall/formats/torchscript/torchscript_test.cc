@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using namespace std::string_literals;
 
 const std::string kData = HOLDALL_SOURCE_DIR "/holdall/formats/torchscript/testdata/";
 
@@ -144,9 +145,8 @@ TEST(TorchScript, AFlatbufferOfTheLiteInterpreterIsRefusedByName) {
 
 TEST(TorchScript, AStorageThatIsNotThereIsCorrupt) {
   const std::string pickle =
-      "\x80\x02}X\x01" +
-      std::string("\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0", 70) +
-      std::string("9X\x03\0\0\0cpuK\x02tQK\0K\x02\x85K\x01\x85\x89}tRs.", 31);
+      "\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0"s
+      "9X\x03\0\0\0cpuK\x02tQK\0K\x02\x85K\x01\x85\x89}tRs."s;
   const auto model = k_torchscript_format.read(in_memory(archive(pickle)), {});
   ASSERT_FALSE(model);
   EXPECT_EQ(model.error().code(), Code::kCorrupt) << model.error().to_string();
