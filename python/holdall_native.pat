@@ -176,6 +176,20 @@ _native\.diff$:
         progress: Callable[[int, int], object] | None,
     ) -> str: ...
 
+_native\.match$:
+    \from collections.abc import Callable
+    \from holdall._model import BinaryFile
+    def match(
+        a: str | BinaryFile, b: str | BinaryFile, names: str | None, least_cosine: float,
+        progress: Callable[[int, int], object] | None,
+    ) -> str: ...
+
+_native\.update$:
+    \from collections.abc import Callable
+    def update(
+        graph: str, weights: str, output: str, names: str | None, durable: bool, progress: Callable[[int, int], object] | None
+    ) -> tuple[str, bool]: ...
+
 _native\.verify$:
     \from collections.abc import Callable
     \from holdall._model import BinaryFile

@@ -58,7 +58,9 @@ def runs_in_pytorch(source, out, of, what):
     report = holdall.convert(source, out, format="huggingface", names="pytorch", check=True)
     assert report["differing"] == [] and len(report["renamed"]) >= report["tensors"]
     model, info = getattr(transformers, of).from_pretrained(out, output_loading_info=True)
-    assert [list(info[key]) for key in ("missing_keys", "unexpected_keys", "mismatched_keys")] == [[], [], []]
+    # How many batches a norm has seen is PyTorch's alone.
+    missing = [key for key in info["missing_keys"] if not key.endswith("num_batches_tracked")]
+    assert [missing, *(list(info[key]) for key in ("unexpected_keys", "mismatched_keys"))] == [[], [], []]
     known = numpy.load(source / "io.npz")
     inputs = {key: torch.from_numpy(known[key]) for key in known.files if key != "output"}
     with torch.no_grad():
@@ -120,6 +122,8 @@ def test_names_of_no_known_model_are_refused(tmp_path):
     holdall.save({"w": numpy.zeros(3, numpy.float32)}, tmp_path / "w.safetensors")
     with pytest.raises(holdall.UnsupportedError, match="Google"):
         holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="pytorch")
-    with pytest.raises(holdall.Error, match="pytorch"):
+    with pytest.raises(holdall.UnsupportedError, match="weight"):
         holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="flax")
+    with pytest.raises(holdall.MissingError, match="pytorch"):
+        holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="pytorhc")
     assert not os.path.exists(tmp_path / "out.safetensors")

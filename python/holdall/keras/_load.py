@@ -113,7 +113,7 @@ def _compiled(model: Any, training: dict[str, Any], known: _judge.Known, file: _
         return
     name, own = optimizer.get("class_name"), _judge.class_of(optimizer)
     # Keras looks for its own by a list that has not all of them.
-    objects = known.objects if own is None else {name: own, **known.objects}
+    objects: dict[Any, Any] = known.objects if own is None else {name: own, **known.objects}
     model.compile(
         optimizer=keras.optimizers.deserialize(optimizer, objects),
         loss=_of_training(training.get("loss"), keras.losses.deserialize, known),
