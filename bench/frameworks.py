@@ -1,4 +1,4 @@
-"""The work of Keras, h5py, TensorFlow, joblib and onnx, timed as rivals.py times the others'; prints the seconds.
+"""The work of Keras, h5py, TensorFlow, joblib, onnx, gguf, Flax and torch.jit, timed as rivals.py times the others'; prints the seconds.
 
 Usage: frameworks.py WORK ARGUMENT…. Needs the environment of the tests against the real libraries (tests/real/requirements.txt).
 """
@@ -59,6 +59,109 @@ def make_onnx(path, count, floats):
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "big", info[:1], info[1:], weights)
     onnx.save(helper.make_model(graph), path)
     yield
+
+
+def matrices(count, floats):
+    return {name: array.reshape(-1, 1024) for name, array in arrays(count, floats).items()}
+
+
+def make_matrices(path, count, floats):
+    from safetensors.numpy import save_file
+
+    save_file(matrices(int(count), int(floats)), path)
+    yield
+
+
+def gguf_write(path, tensors, kind=None):
+    import gguf
+
+    writer = gguf.GGUFWriter(path, "bench")
+    for name, array in tensors.items():
+        writer.add_tensor(name, array if kind is None else gguf.quants.quantize(array, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def make_gguf(path, count, floats):
+    gguf_write(path, matrices(int(count), int(floats)))
+    yield
+
+
+def gguf_quantize(path, out, kind):
+    import gguf
+    from safetensors.numpy import load_file
+
+    yield
+    gguf_write(out, load_file(path), gguf.GGMLQuantizationType[kind.upper()])
+
+
+def gguf_load(path):
+    import gguf
+    import numpy
+
+    yield
+    return {each.name: numpy.array(each.data) for each in gguf.GGUFReader(path).tensors}
+
+
+def gguf_list(path):
+    import gguf
+
+    yield
+    for each in gguf.GGUFReader(path).tensors:
+        print(each.name, each.tensor_type, each.shape, file=sys.stderr)
+
+
+def make_flax(path, count, floats):
+    from flax import serialization
+
+    with open(path, "wb") as file:
+        file.write(serialization.msgpack_serialize(arrays(int(count), int(floats))))
+    yield
+
+
+def flax_load(path):
+    from flax import serialization
+
+    yield
+    with open(path, "rb") as file:
+        return serialization.msgpack_restore(file.read())
+
+
+def flax_list(path):
+    from flax import serialization
+
+    yield
+    with open(path, "rb") as file:
+        for name, array in serialization.msgpack_restore(file.read()).items():
+            print(name, array.dtype, array.shape, file=sys.stderr)
+
+
+def make_jit(path, count, floats):
+    import torch
+
+    module = torch.nn.Module()
+    module.forward = lambda x: x
+    for name, array in arrays(int(count), int(floats)).items():
+        module.register_parameter(name, torch.nn.Parameter(torch.from_numpy(array)))
+    torch.jit.trace(module, torch.zeros(1)).save(path)
+    yield
+
+
+def jit_load(path):
+    import torch
+
+    yield
+    return {name: tensor.numpy() for name, tensor in torch.jit.load(path).state_dict().items()}
+
+
+def jit_list(path):
+    import torch
+
+    yield
+    for name, tensor in torch.jit.load(path).state_dict().items():
+        print(name, tensor.dtype, tuple(tensor.shape), file=sys.stderr)
 
 
 def onnx_load(path):
@@ -139,8 +242,8 @@ def joblib_list(path):
         print(name, array.dtype, array.shape, file=sys.stderr)
 
 
-WORKS = (make_keras, make_h5_gzip, make_joblib, make_onnx, h5py_load, keras_load, tensorflow_load, joblib_load, onnx_load, keras_list, h5py_list,
-         tensorflow_list, joblib_list, onnx_list)
+WORKS = (make_keras, make_h5_gzip, make_joblib, make_onnx, make_matrices, make_gguf, make_flax, make_jit, h5py_load, keras_load, tensorflow_load, joblib_load, onnx_load,
+         gguf_load, flax_load, jit_load, gguf_quantize, keras_list, h5py_list, tensorflow_list, joblib_list, onnx_list, gguf_list, flax_list, jit_list)
 
 if __name__ == "__main__":
     rivals.main(WORKS)

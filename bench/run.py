@@ -324,8 +324,9 @@ class Field:
         if not os.path.exists(self.at("big-tf.index")):
             measure(self.framework("big.h5", "make-keras", self.folder, self.tensors, math.isqrt(self.floats)))
         for name, work, *more in (("gzip.h5", "make-h5-gzip"), ("big.joblib", "make-joblib", 0), ("zlib.joblib", "make-joblib", 3),
-                                 ("big.onnx", "make-onnx")):
-            count = self.tensors if name.startswith("big") else self.tensors // 4  # compressing takes its time
+                                 ("big.onnx", "make-onnx"), ("big.gguf", "make-gguf"), ("big.msgpack", "make-flax"), ("big.jit", "make-jit"),
+                                 ("matrices.safetensors", "make-matrices")):
+            count = self.tensors if name.startswith(("big", "matrices")) else self.tensors // 4  # compressing takes its time
             if not os.path.exists(self.at(name)):
                 measure(self.framework(name, work, self.at(name), count, self.floats, *more))
 
@@ -337,6 +338,9 @@ class Field:
             ("tf", "big-tf", "big-tf.data-00000-of-00001", "1 GB checkpoint of TensorFlow", (("TensorFlow", "tensorflow-load", 1),), ("warm", "cold")),
             ("joblib", "big.joblib", "big.joblib", "1 GB `.joblib`", (("joblib", "joblib-load", 1),), ("warm", "cold")),
             ("onnx", "big.onnx", "big.onnx", "1 GB `.onnx`", (("onnx", "onnx-load", 2),), ("warm", "cold")),
+            ("gguf", "big.gguf", "big.gguf", "1 GB `.gguf`", (("gguf", "gguf-load", 1),), ("warm", "cold")),
+            ("flax", "big.msgpack", "big.msgpack", "1 GB `.msgpack` of Flax", (("Flax", "flax-load", 1),), ("warm", "cold")),
+            ("jit", "big.jit", "big.jit", "1 GB TorchScript", (("torch.jit", "jit-load", 1),), ("warm", "cold")),
             ("joblib-zlib", "zlib.joblib", "zlib.joblib", "a quarter of it, `.joblib` by zlib", (("joblib", "joblib-load", 1.5),), ("warm",)),
         ):
             path = self.at(name)
@@ -350,11 +354,27 @@ class Field:
         for name, what, rivals in (("big.h5", "1 GB `.h5` of Keras", (("Python with h5py", "h5py-list", 0), ("Python with Keras", "keras-list", 20))),
                                    ("big-tf", "1 GB checkpoint of TensorFlow", (("Python with TensorFlow", "tensorflow-list", 20),)),
                                    ("big.joblib", "1 GB `.joblib`", (("Python with joblib", "joblib-list", 20),)),
-                                   ("big.onnx", "1 GB `.onnx`", (("Python with onnx", "onnx-list", 20),))):
+                                   ("big.onnx", "1 GB `.onnx`", (("Python with onnx", "onnx-list", 20),)),
+                                   ("big.gguf", "1 GB `.gguf`", (("Python with gguf", "gguf-list", 20),)),
+                                   ("big.msgpack", "1 GB `.msgpack` of Flax", (("Python with Flax", "flax-list", 20),)),
+                                   ("big.jit", "1 GB TorchScript", (("Python with torch.jit", "jit-list", 20),))):
             yield Race(f"inspect-{name}", f"`inspect` {what}, whole process", [
                 self.whole("Holdall", self.command, "inspect", "--json", self.at(name)),
                 *(self.whole(rival, self.python, FRAMEWORKS, work, self.at(name)) for rival, work, _ in rivals),
             ], [Bar(rival, bar) for rival, _, bar in rivals if bar], None, 64_000_000)
+
+    def quantize_races(self):
+        source, out = self.at("matrices.safetensors"), self.at("out.gguf")
+
+        def ready():
+            remove(out)
+            warm(source)
+
+        for kind in ("q8_0", "q4_0", "q4_1", "q5_0", "q5_1"):
+            yield Race(f"quantize-{kind}", f"`convert --dtype {kind}` 1 GB safetensors → `.gguf`", [
+                self.whole("Holdall", self.command, "convert", "--quiet", "--no-sync", "--dtype", kind, source, out, before=ready),
+                self.framework("gguf", "gguf-quantize", source, out, kind, before=ready),
+            ], [Bar("gguf", 10)], None, 64_000_000)
 
     def races(self):
         yield from self.checkpoint_races()
@@ -363,6 +383,7 @@ class Field:
         yield from self.package_races()
         yield from self.command_races()
         yield from self.framework_races()
+        yield from self.quantize_races()
 
 
 def verdicts(race, medians):
