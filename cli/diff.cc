@@ -17,14 +17,10 @@ Result<double> tolerance_of(const Arguments& arguments, Flag flag) {
 // Compares, and makes the page that --html asks for.
 Result<DiffReport> compared(const Arguments& arguments, Console& console, const DiffOptions& options, const std::string& a,
                             const std::string& b) {
-  if (a == "-" && b == "-") return invalid_argument("only one of the two can be standard input");
-  HOLDALL_ASSIGN(const Bundle bundle_a, open_input(a));
-  HOLDALL_ASSIGN(const Model model_a, open_model(bundle_a, options.open));
-  HOLDALL_ASSIGN(const Bundle bundle_b, open_input(b));
-  HOLDALL_ASSIGN(const Model model_b, open_model(bundle_b, options.open));
-  HOLDALL_ASSIGN(DiffReport report, diff_models(model_a, model_b, options));
+  HOLDALL_ASSIGN(const TwoModels models, open_two(a, b));
+  HOLDALL_ASSIGN(DiffReport report, diff_models(models.a, models.b, options));
   if (arguments.has(Flag::kHtml)) {
-    HOLDALL_TRY(write_page(arguments, console, page_of(report), {&model_a, &model_b}));
+    HOLDALL_TRY(write_page(arguments, console, page_of(report), {&models.a, &models.b}));
   }
   return report;
 }

@@ -152,4 +152,13 @@ Result<Bundle> open_input(const std::string& path, const Limits& limits) {
   return Bundle::of(std::make_shared<StandardInput>(std::move(source)));
 }
 
+Result<TwoModels> open_two(const std::string& a, const std::string& b) {
+  if (a == kName && b == kName) return invalid_argument("only one of the two can be standard input");
+  HOLDALL_ASSIGN(const Bundle bundle_a, open_input(a));
+  HOLDALL_ASSIGN(const Bundle bundle_b, open_input(b));
+  HOLDALL_ASSIGN(Model model_a, open_model(bundle_a));
+  HOLDALL_ASSIGN(Model model_b, open_model(bundle_b));
+  return TwoModels{std::move(model_a), std::move(model_b)};
+}
+
 }  // namespace holdall::cli

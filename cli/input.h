@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "holdall/io/bundle.h"
+#include "holdall/ops/open.h"
 
 namespace holdall::cli {
 
@@ -13,5 +13,11 @@ namespace holdall::cli {
 // and beyond that in a nameless file in $TMPDIR (/tmp), because formats are read by position. Errors: those of Bundle::open,
 // io.
 Result<Bundle> open_input(const std::string& path, const Limits& limits = {});
+
+struct TwoModels {
+  Model a, b;
+};
+// Two models to be held against each other. Errors: invalid argument where both are standard input; those of opening.
+Result<TwoModels> open_two(const std::string& a, const std::string& b);
 
 }  // namespace holdall::cli

@@ -56,22 +56,16 @@ void print_page(Console& console, const MatchReport& report) {
 }  // namespace
 
 Result<int> match_verb(const Arguments& arguments, Console& console) {
-  const std::string& a = arguments.operands[0];
-  const std::string& b = arguments.operands[1];
-  if (a == "-" && b == "-") return invalid_argument("only one of the two can be standard input");
   catch_interrupts();
   Meter meter(console, "comparing", Meter::Unit::kBytes);
   MatchOptions options;
   options.progress = meter.function();
-  HOLDALL_ASSIGN(const Bundle bundle_a, open_input(a));
-  HOLDALL_ASSIGN(const Model model_a, open_model(bundle_a, options.open));
-  HOLDALL_ASSIGN(const Bundle bundle_b, open_input(b));
-  HOLDALL_ASSIGN(const Model model_b, open_model(bundle_b, options.open));
-  HOLDALL_ASSIGN(const MatchReport report, match_models(model_a, model_b, options));
+  HOLDALL_ASSIGN(const TwoModels models, open_two(arguments.operands[0], arguments.operands[1]));
+  HOLDALL_ASSIGN(const MatchReport report, match_models(models.a, models.b, options));
   if (arguments.has(Flag::kOut)) {
     const std::string path(arguments.value(Flag::kOut));
-    HOLDALL_TRY(refuse_own_input(model_a, path));
-    HOLDALL_TRY(refuse_own_input(model_b, path));
+    HOLDALL_TRY(refuse_own_input(models.a, path));
+    HOLDALL_TRY(refuse_own_input(models.b, path));
     HOLDALL_TRY(save_names(report, path));
   }
   meter.clear();
