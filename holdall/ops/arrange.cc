@@ -15,6 +15,7 @@ using Step = Arrangement::Step;
 using Kind = Step::Kind;
 
 constexpr std::size_t kMostAxes = 5;
+constexpr std::size_t kMostWays = 24;
 constexpr std::array<std::string_view, 2> kKinds = {"shape", "axes"};
 static_assert(kKinds.size() == static_cast<std::size_t>(Kind::kAxes) + 1);
 
@@ -190,7 +191,7 @@ Result<Tensor> arranged(Tensor tensor, const Arrangement& arrangement) {
   return tensor;
 }
 
-std::vector<Arrangement> arrangements_between(const Shape& from, const Shape& to, std::size_t most) {
+std::vector<Arrangement> arrangements_between(const Shape& from, const Shape& to) {
   const Shape a = without_ones(from);
   const Shape b = without_ones(to);
   const bool splits = b.size() >= a.size();
@@ -209,7 +210,7 @@ std::vector<Arrangement> arrangements_between(const Shape& from, const Shape& to
       for (std::size_t i = 0; i < order.size(); ++i) back[static_cast<std::size_t>(order[i])] = i;
       result.push_back(steps_of(from, picked(fine, order), std::move(back), to));
     }
-  } while (permutes && result.size() < most && std::next_permutation(order.begin(), order.end()));
+  } while (permutes && result.size() < kMostWays && std::next_permutation(order.begin(), order.end()));
   std::stable_sort(result.begin(), result.end(),
                    [](const Arrangement& x, const Arrangement& y) { return x.steps.size() < y.steps.size(); });
   return result;

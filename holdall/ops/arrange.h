@@ -39,8 +39,8 @@ Result<Tensor> arranged(Tensor tensor, const Arrangement& arrangement);
 
 // The arrangements that make a tensor of shape `from` one of shape `to` by an order of the axes of the one with more of them
 // (up to five that are not 1), neighbours joined to the other's, the least changed first: the identity where the shapes are
-// equal. No more than `most`.
-std::vector<Arrangement> arrangements_between(const Shape& from, const Shape& to, std::size_t most = 24);
+// equal. At most 24.
+std::vector<Arrangement> arrangements_between(const Shape& from, const Shape& to);
 // Where in a tensor of shape `from`, arranged, the element `index` (row-major) of the tensor as it is goes.
 std::uint64_t arranged_index(const Shape& from, const Arrangement& arrangement, std::uint64_t index);
 

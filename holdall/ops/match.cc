@@ -1,8 +1,10 @@
 #include "holdall/ops/match.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "holdall/base/text.h"
@@ -10,6 +12,7 @@
 #include "holdall/io/execute.h"
 #include "holdall/ops/compare.h"
 #include "holdall/ops/digest.h"
+#include "holdall/ops/json_members.h"
 #include "holdall/ops/match_names.h"
 #include "holdall/ops/match_values.h"
 #include "holdall/ops/meter.h"
@@ -133,11 +136,12 @@ class Matcher {
   }
 
   Status by_values() {
-    Indices a_left = left(a_taken_), b_left = left(b_taken_);
+    std::vector<bool> a_out = a_taken_, b_out = b_taken_;
     for (const auto& [a, b] : equals_) {
-      for (const std::size_t i : a) std::erase(a_left, i);
-      for (const std::size_t j : b) std::erase(b_left, j);
+      for (const std::size_t i : a) a_out[i] = true;
+      for (const std::size_t j : b) b_out[j] = true;
     }
+    const Indices a_left = left(a_out), b_left = left(b_out);
     std::vector<const NamedTensor*> a, b;
     std::uint64_t bytes = 0;
     for (const std::size_t i : a_left) a.push_back(&a_numbers_[i]);
@@ -165,31 +169,43 @@ class Matcher {
     std::map<std::uint64_t, std::pair<Indices, Indices>> groups;
     for (const std::size_t i : left(a_taken_)) groups[a_[i]->tensor.elements()].first.push_back(i);
     for (const std::size_t j : left(b_taken_)) groups[b_[j]->tensor.elements()].second.push_back(j);
+    const Votes known = votes();
     for (const auto& [count, both] : groups) {
       if (both.first.size() * both.second.size() > kMostNames) continue;
       for (const auto& [i, j] : names_.match(both.first, both.second, kVeryAlike)) {
         std::vector<Arrangement> ways = arrangements_between(a_shape(i), b_shape(j));
-        if (!ways.empty()) take({i, j, By::kName, usual(i, j, std::move(ways))});
+        if (!ways.empty()) take({i, j, By::kName, usual(known, i, j, std::move(ways))});
       }
     }
     return {};
   }
 
-  // Of several ways the one that most pairs of the same words and as many axes took whose values told it.
-  Arrangement usual(std::size_t i, std::size_t j, std::vector<Arrangement> ways) const {
-    const auto kind = [&](std::size_t a, std::size_t b) {
-      const std::vector<std::string> one = name_words(a_[a]->name), other = name_words(b_[b]->name);
-      const auto last_part = [](const std::string& name) { return name.substr(name.find_last_of("./") + 1); };
-      return std::make_tuple(last_part(a_[a]->name), last_part(b_[b]->name), a_shape(a).size(), b_shape(b).size());
+  // What a pair has in common with others of its kind: the last parts of the names and the numbers of axes.
+  using Kind = std::tuple<std::string, std::string, std::size_t, std::size_t>;
+  Kind kind_of(std::size_t i, std::size_t j) const {
+    const auto last_part = [](const std::string& name) { return name.substr(name.find_last_of("./") + 1); };
+    return {last_part(a_[i]->name), last_part(b_[j]->name), a_shape(i).size(), b_shape(j).size()};
+  }
+
+  // How often pairs of each kind whose values told it took each order of axes.
+  using Votes = std::map<Kind, std::map<Shape, std::size_t>>;
+  Votes votes() const {
+    Votes result;
+    for (const Found& found : found_)
+      if (!found.among_equals) ++result[kind_of(found.a, found.b)][axes(found.arrangement)];
+    return result;
+  }
+
+  // Of several ways the one that most pairs of its kind took.
+  Arrangement usual(const Votes& votes, std::size_t i, std::size_t j, std::vector<Arrangement> ways) const {
+    const auto known = votes.find(kind_of(i, j));
+    if (known == votes.end()) return std::move(ways.front());
+    const auto count = [&](const Arrangement& way) {
+      const auto found = known->second.find(axes(way));
+      return found == known->second.end() ? std::size_t{0} : found->second;
     };
-    const auto mine = kind(i, j);
-    std::vector<std::size_t> votes(ways.size());
-    for (const Found& found : found_) {
-      if (found.by == By::kName || found.among_equals || kind(found.a, found.b) != mine) continue;
-      for (std::size_t way = 0; way < ways.size(); ++way) votes[way] += axes(ways[way]) == axes(found.arrangement) ? 1 : 0;
-    }
-    const auto best = std::max_element(votes.begin(), votes.end());
-    return std::move(ways[static_cast<std::size_t>(best - votes.begin())]);
+    const auto fewer = [&](const Arrangement& x, const Arrangement& y) { return count(x) < count(y); };
+    return std::move(*std::max_element(ways.begin(), ways.end(), fewer));
   }
 
   static Shape axes(const Arrangement& arrangement) {
@@ -324,39 +340,21 @@ Status save_names(const MatchReport& report, const std::string& path) {
 }
 
 void write_match(JsonWriter& writer, const MatchReport& report) {
-  const auto shape = [&](std::string_view key, const Shape& sizes) {
-    writer.key(key).begin_array();
-    for (const std::uint64_t size : sizes) writer.unsigned_integer(size);
-    writer.end_array();
-  };
-  const auto number = [&](std::string_view key, const std::optional<double>& value) {
-    writer.key(key);
-    if (value) {
-      writer.number(*value);
-    } else {
-      writer.null();
-    }
-  };
   writer.begin_object().key("a").string(report.a).key("b").string(report.b).key("complete").boolean(report.complete());
   writer.key("pairs").begin_array();
   for (const MatchedPair& pair : report.pairs) {
     writer.begin_object().key("a").string(pair.a).key("b").string(pair.b).key("by").string(name(pair.by));
     writer.key("dtype_a").string(name(pair.a_dtype)).key("dtype_b").string(name(pair.b_dtype));
-    shape("shape_a", pair.a_shape);
-    shape("shape_b", pair.b_shape);
+    write_sizes(writer, "shape_a", pair.a_shape);
+    write_sizes(writer, "shape_b", pair.b_shape);
     writer.key("steps").string(to_string(pair.arrangement));
-    number("max_abs", pair.max_abs);
-    number("cosine", pair.cosine);
+    write_optional(writer, "max_abs", pair.max_abs);
+    write_optional(writer, "cosine", pair.cosine);
     writer.key("ambiguous").boolean(pair.by_name_among_equals).end_object();
   }
   writer.end_array();
-  const auto list = [&](std::string_view key, const std::vector<std::string>& names) {
-    writer.key(key).begin_array();
-    for (const std::string& each : names) writer.string(each);
-    writer.end_array();
-  };
-  list("only_a", report.only_a);
-  list("only_b", report.only_b);
+  write_strings(writer, "only_a", report.only_a);
+  write_strings(writer, "only_b", report.only_b);
   writer.end_object();
 }
 

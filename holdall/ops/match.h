@@ -4,7 +4,6 @@
 // Thread-safety: functions may be called from several threads. Ownership: reports own their texts.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,7 +50,8 @@ struct MatchReport {
 
 std::string_view name(MatchedPair::By by) noexcept;
 
-// Tensors that are not numbers are matched by digest alone. Memory: 2 KiB a tensor, a few tiles a thread. Errors: those of
+// Tensors that are not numbers are matched by digest alone. Memory: 2 KiB for each way in which
+// a tensor may lie (one, seldom more than four), a few tiles a thread. Errors: those of
 // open_model, io, corrupt, cancelled.
 Result<MatchReport> match_models(const std::string& a, const std::string& b, const MatchOptions& options = {});
 Result<MatchReport> match_models(const Model& a, const Model& b, const MatchOptions& options = {});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <map>
 
 namespace holdall {
 namespace {
@@ -100,11 +101,13 @@ double likeness(std::span<const std::string> a, std::span<const std::string> b) 
 }
 
 NameMatcher::NameMatcher(std::span<const std::string> a, std::span<const std::string> b) {
-  const auto read = [](std::span<const std::string> names, std::vector<Name>& into) {
+  std::map<std::vector<std::string>, std::size_t> numbers;
+  const auto read = [&](std::span<const std::string> names, std::vector<Name>& into) {
     for (const std::string& name : names) {
-      into.push_back({name_words(name), {}});
-      const std::vector<std::string>& words = into.back().words;
-      for (std::size_t i = 0; i + 1 < words.size(); ++i) into.back().owner += words[i] + " ";
+      std::vector<std::string> owner = name_words(name);
+      into.push_back({owner, 0});
+      if (!owner.empty()) owner.pop_back();
+      into.back().owner = numbers.try_emplace(std::move(owner), numbers.size()).first->second;
     }
   };
   read(a, a_);

@@ -34,10 +34,10 @@ class NameMatcher {
   double score(std::size_t a, std::size_t b) const;
   struct Name {
     std::vector<std::string> words;
-    std::string owner;
+    std::size_t owner;  // a number for each
   };
   std::vector<Name> a_, b_;
-  std::set<std::pair<std::string, std::string>> owners_;
+  std::set<std::pair<std::size_t, std::size_t>> owners_;
 };
 
 }  // namespace holdall
