@@ -13,6 +13,7 @@
 #include "holdall/ops/edit.h"
 #include "holdall/ops/framework_names.h"
 #include "holdall/ops/glob.h"
+#include "holdall/ops/json_members.h"
 #include "holdall/ops/pytorch_config.h"
 
 namespace holdall {
@@ -241,6 +242,24 @@ Result<Model> under_names(Model model, const Bundle& input, const std::string& o
   return to->folder ? with_original_files(std::move(named), input) : std::move(named);
 }
 
+void write_copies(JsonWriter& writer, const ConvertReport& report) {
+  writer.key("copies").begin_array();
+  for (const LightCopy& copy : report.copies) {
+    writer.begin_object().key("name").string(copy.name);
+    writer.key("from").string(name(copy.from)).key("to").string(name(copy.to));
+    writer.key("bytes_in").unsigned_integer(copy.bytes_in).key("bytes_out").unsigned_integer(copy.bytes_out);
+    write_optional(writer, "max_abs", copy.max_abs);
+    write_optional(writer, "mean_abs", copy.mean_abs);
+    write_optional(writer, "cosine", copy.cosine);
+    writer.end_object();
+  }
+  writer.end_array().key("kept").begin_array();
+  for (const Loss& kept : report.kept) {
+    writer.begin_object().key("name").string(kept.where).key("why").string(kept.what).end_object();
+  }
+  writer.end_array();
+}
+
 }  // namespace
 
 Status read_names_option(std::string_view given, ConvertOptions& options) {
@@ -292,42 +311,7 @@ Result<ConvertReport> convert_model(const std::string& input, const std::string&
   return convert_model(bundle, output, options);
 }
 
-namespace {
-
-void write_copies(JsonWriter& writer, const ConvertReport& report) {
-  const auto number = [&](std::string_view key, const std::optional<double>& value) {
-    writer.key(key);
-    if (value) {
-      writer.number(*value);
-    } else {
-      writer.null();
-    }
-  };
-  writer.key("copies").begin_array();
-  for (const LightCopy& copy : report.copies) {
-    writer.begin_object().key("name").string(copy.name);
-    writer.key("from").string(name(copy.from)).key("to").string(name(copy.to));
-    writer.key("bytes_in").unsigned_integer(copy.bytes_in).key("bytes_out").unsigned_integer(copy.bytes_out);
-    number("max_abs", copy.max_abs);
-    number("mean_abs", copy.mean_abs);
-    number("cosine", copy.cosine);
-    writer.end_object();
-  }
-  writer.end_array().key("kept").begin_array();
-  for (const Loss& kept : report.kept) {
-    writer.begin_object().key("name").string(kept.where).key("why").string(kept.what).end_object();
-  }
-  writer.end_array();
-}
-
-}  // namespace
-
 void write_conversion(JsonWriter& writer, const ConvertReport& report) {
-  const auto list = [&](std::string_view key, const std::vector<std::string>& items) {
-    writer.key(key).begin_array();
-    for (const std::string& item : items) writer.string(item);
-    writer.end_array();
-  };
   writer.begin_object();
   writer.key("input").string(report.input).key("output").string(report.output);
   writer.key("from").string(report.from).key("to").string(report.to);
@@ -343,15 +327,15 @@ void write_conversion(JsonWriter& writer, const ConvertReport& report) {
   for (const LightCopy& copy : report.copies) writer.string(copy.name);
   writer.end_array();
   write_copies(writer, report);
-  list("renamed", report.renamed);
-  list("warnings", report.warnings);
+  write_strings(writer, "renamed", report.renamed);
+  write_strings(writer, "warnings", report.warnings);
   writer.key("checked");
   if (report.checked) {
     writer.unsigned_integer(*report.checked);
   } else {
     writer.null();
   }
-  list("differing", report.differing);
+  write_strings(writer, "differing", report.differing);
   writer.end_object();
 }
 

@@ -6,6 +6,7 @@
 #include "holdall/ops/compare.h"
 #include "holdall/ops/flatten.h"
 #include "holdall/ops/glob.h"
+#include "holdall/ops/json_members.h"
 #include "holdall/ops/meter.h"
 
 namespace holdall {
@@ -125,33 +126,9 @@ std::vector<TensorDifference> changes(const Matched& matched, const std::vector<
 }
 
 void write_shape(JsonWriter& writer, DType dtype, const Shape& shape) {
-  writer.begin_object().key("dtype").string(name(dtype)).key("shape").begin_array();
-  for (const std::uint64_t size : shape) writer.unsigned_integer(size);
-  writer.end_array().end_object();
-}
-
-void write_optional(JsonWriter& writer, std::string_view key, const std::optional<double>& value) {
-  writer.key(key);
-  if (value) {
-    writer.number(*value);
-  } else {
-    writer.null();
-  }
-}
-
-void write_names(JsonWriter& writer, std::string_view key, const std::vector<std::string>& names) {
-  writer.key(key).begin_array();
-  for (const std::string& name : names) writer.string(name);
-  writer.end_array();
-}
-
-void write_leaf(JsonWriter& writer, std::string_view key, const std::string& value) {
-  writer.key(key);
-  if (value.empty()) {
-    writer.null();
-  } else {
-    writer.string(value);
-  }
+  writer.begin_object().key("dtype").string(name(dtype));
+  write_sizes(writer, "shape", shape);
+  writer.end_object();
 }
 
 }  // namespace
@@ -187,8 +164,8 @@ void write_difference(JsonWriter& writer, const DiffReport& report) {
   writer.key("a").string(report.a).key("b").string(report.b);
   writer.key("same").boolean(report.same);
   writer.key("compared").unsigned_integer(report.compared);
-  write_names(writer, "only_a", report.only_a);
-  write_names(writer, "only_b", report.only_b);
+  write_strings(writer, "only_a", report.only_a);
+  write_strings(writer, "only_b", report.only_b);
   writer.key("changed").begin_array();
   for (const TensorDifference& difference : report.changed) {
     writer.begin_object().key("name").string(difference.name);
@@ -208,8 +185,8 @@ void write_difference(JsonWriter& writer, const DiffReport& report) {
   for (const TreeDifference& difference : report.tree) {
     writer.begin_object().key("path").string(difference.path);
     writer.key("kind").string(kKinds[static_cast<std::size_t>(difference.kind)]);
-    write_leaf(writer, "a", difference.a);
-    write_leaf(writer, "b", difference.b);
+    write_text(writer, "a", difference.a);
+    write_text(writer, "b", difference.b);
     writer.end_object();
   }
   writer.end_array().end_object();

@@ -5,6 +5,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/document.h"
 #include "holdall/ops/digest.h"
+#include "holdall/ops/json_members.h"
 
 namespace holdall {
 namespace {
@@ -36,41 +37,23 @@ Status read_tensors(const InspectOptions& options, Inspection& inspection) {
   return {};
 }
 
-void write_optional(JsonWriter& writer, std::string_view key, const std::string& text) {
-  writer.key(key);
-  if (text.empty()) {
-    writer.null();
-  } else {
-    writer.string(text);
-  }
-}
-
-void write_list(JsonWriter& writer, std::string_view key, const std::vector<std::string>& items) {
-  writer.key(key).begin_array();
-  for (const std::string& item : items) writer.string(item);
-  writer.end_array();
-}
-
 void write_statistics(JsonWriter& writer, const Statistics& statistics) {
   writer.begin_object().key("elements").unsigned_integer(statistics.elements);
   writer.key("min").number(statistics.min).key("max").number(statistics.max).key("mean").number(statistics.mean);
   writer.key("std").number(statistics.deviation);
   writer.key("zeros").unsigned_integer(statistics.zeros);
   writer.key("nan").unsigned_integer(statistics.nan).key("inf").unsigned_integer(statistics.inf);
-  writer.key("histogram").begin_array();
-  for (const std::uint64_t count : statistics.histogram) writer.unsigned_integer(count);
-  writer.end_array().end_object();
+  write_sizes(writer, "histogram", statistics.histogram);
+  writer.end_object();
 }
 
 void write_tensor(JsonWriter& writer, const Model& model, const TensorReport& report) {
   const NamedTensor& entry = model.tensors()[report.entry];
   writer.begin_object().key("name").string(entry.name).key("dtype").string(name(entry.tensor.dtype()));
   if (!entry.tensor.logical().empty()) writer.key("logical").string(entry.tensor.logical());
-  writer.key("shape").begin_array();
-  for (const std::uint64_t size : entry.tensor.shape()) writer.unsigned_integer(size);
-  writer.end_array();
+  write_sizes(writer, "shape", entry.tensor.shape());
   writer.key("bytes").unsigned_integer(entry.tensor.bytes());
-  write_optional(writer, "file", entry.file);
+  write_text(writer, "file", entry.file.str());
   writer.key("offset");
   if (const auto offset = offset_in_file(entry.tensor)) {
     writer.unsigned_integer(*offset);
@@ -90,18 +73,18 @@ void write_tensor(JsonWriter& writer, const Model& model, const TensorReport& re
 void write_label(JsonWriter& writer, const Inspection& inspection) {
   const Label& label = inspection.label;
   writer.key("label").begin_object();
-  write_optional(writer, "family", label.family);
-  write_optional(writer, "task", label.task);
-  write_optional(writer, "base", label.base);
-  write_optional(writer, "precision", label.precision);
-  write_optional(writer, "producer", label.producer);
-  write_optional(writer, "licence", label.licence);
+  write_text(writer, "family", label.family);
+  write_text(writer, "task", label.task);
+  write_text(writer, "base", label.base);
+  write_text(writer, "precision", label.precision);
+  write_text(writer, "producer", label.producer);
+  write_text(writer, "licence", label.licence);
   writer.end_object();
   if (!inspection.tokenizer) return;
   writer.key("tokenizer").begin_object();
-  write_optional(writer, "kind", inspection.tokenizer->kind);
+  write_text(writer, "kind", inspection.tokenizer->kind);
   writer.key("vocabulary").unsigned_integer(inspection.tokenizer->vocabulary);
-  write_list(writer, "files", inspection.tokenizer->files);
+  write_strings(writer, "files", inspection.tokenizer->files);
   writer.end_object();
 }
 
@@ -179,7 +162,7 @@ Status write_inspection(JsonWriter& writer, const Inspection& inspection) {
   writer.begin_object();
   writer.key("path").string(inspection.path).key("format").string(origin.format).key("detail").string(origin.detail);
   writer.key("bytes").unsigned_integer(origin.bytes);
-  write_list(writer, "files", origin.files);
+  write_strings(writer, "files", origin.files);
   write_label(writer, inspection);
   write_training(writer, inspection.training);
   writer.key("parameters").unsigned_integer(model.parameters());
@@ -199,7 +182,7 @@ Status write_inspection(JsonWriter& writer, const Inspection& inspection) {
   }
   writer.key("verdict").string(name(inspection.verdict)).key("findings");
   write_findings(writer, inspection.findings);
-  write_list(writer, "warnings", model.warnings());
+  write_strings(writer, "warnings", model.warnings());
   writer.end_object();
   return {};
 }

@@ -8,6 +8,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/core/children.h"
+#include "holdall/ops/json_members.h"
 
 namespace holdall {
 namespace {
@@ -321,15 +322,6 @@ class Reader {
   std::size_t states_ = 0;              // that were looked at
   TrainingReport report_;
 };
-
-void write_text(JsonWriter& writer, std::string_view key, const std::string& text) {
-  writer.key(key);
-  if (text.empty()) {
-    writer.null();
-  } else {
-    writer.string(text);
-  }
-}
 
 // A whole number without a point.
 void write_number(JsonWriter& writer, std::optional<double> number) {

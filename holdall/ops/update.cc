@@ -6,6 +6,7 @@
 #include "holdall/core/cast.h"
 #include "holdall/core/quantize.h"
 #include "holdall/ops/edit.h"
+#include "holdall/ops/json_members.h"
 
 namespace holdall {
 namespace {
@@ -112,26 +113,16 @@ Result<UpdateReport> update_file(const std::string& graph, const std::string& we
 }
 
 void write_update(JsonWriter& writer, const UpdateReport& report) {
-  const auto list = [&](std::string_view key, const std::vector<std::string>& names) {
-    writer.key(key).begin_array();
-    for (const std::string& each : names) writer.string(each);
-    writer.end_array();
-  };
-  const auto sizes = [&](std::string_view key, const Shape& shape) {
-    writer.key(key).begin_array();
-    for (const std::uint64_t size : shape) writer.unsigned_integer(size);
-    writer.end_array();
-  };
   writer.begin_object().key("graph").string(report.graph).key("weights").string(report.weights);
   writer.key("output").string(report.output).key("format").string(report.format).key("written").boolean(report.written);
-  list("loaded", report.fit.loaded);
-  list("missing", report.fit.missing);
-  list("unexpected", report.fit.unexpected);
+  write_strings(writer, "loaded", report.fit.loaded);
+  write_strings(writer, "missing", report.fit.missing);
+  write_strings(writer, "unexpected", report.fit.unexpected);
   writer.key("mismatched").begin_array();
   for (const auto& each : report.fit.mismatched) {
     writer.begin_object().key("name").string(each.name);
-    sizes("file", each.file);
-    sizes("graph", each.module);
+    write_sizes(writer, "file", each.file);
+    write_sizes(writer, "graph", each.module);
     writer.end_object();
   }
   writer.end_array().key("cast").begin_array();
