@@ -105,6 +105,18 @@ struct WriteOptions {
   std::string name;            // file name being written, without folders: "model.pt"
 };
 
+// A model as the program that a format's files are for wants it (GGUF: llama.cpp): its names, shapes, dtypes and metadata.
+struct AdaptOptions {
+  std::optional<DType> dtype;  // what the tensors are going to be cast to, for a program that is told so
+  Limits limits;
+};
+struct Adapted {
+  Model model;
+  std::vector<std::string> renamed;  // "old=new"
+  std::vector<Loss> losses;          // what that program has no place for
+  std::vector<Loss> fixed;           // tensors whose dtype the program says, and why
+};
+
 struct Format {
   std::string_view id;                           // stable: command line, errors, documents
   std::string_view title;                        // for `holdall formats`: "one line about the files"
@@ -116,6 +128,8 @@ struct Format {
                    Faults&);  // beyond what read() checks; an Error is for what cannot be read at all
   Status (*acts)(const Bundle&, const Context&, Findings&);  // what the framework's own loader would run
   Result<Plan> (*plan)(const Model&, const WriteOptions&);   // null: read only
+  // Empty where the model is none that it knows; null: takes models as they are.
+  Result<std::optional<Adapted>> (*adapt)(const Model&, const AdaptOptions&) = nullptr;
 };
 
 // Every row, in the order of formats.inc.

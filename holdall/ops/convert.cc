@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 
 #include "holdall/base/text.h"
 #include "holdall/core/blocks.h"
@@ -31,7 +32,10 @@ Status check_options(const ConvertOptions& options) {
 // Casts each view of a storage once, so that tied tensors stay tied.
 class Caster {
  public:
-  explicit Caster(DType to) : to_(to) {}
+  // `fixed`: tensors that stay as they are, and why.
+  Caster(DType to, std::span<const Loss> fixed) : to_(to) {
+    for (const Loss& tensor : fixed) fixed_.emplace(tensor.where, tensor.what);
+  }
 
   bool wants(const Tensor& tensor) const {
     if (tensor.quantization() != nullptr) return can_cast(DType::kFloat32, to_);
@@ -40,7 +44,8 @@ class Caster {
   }
 
   // Why a tensor that it wants stays as it is; empty where it need not.
-  std::string keeps(const Tensor& tensor) const {
+  std::string keeps(const std::string& name, const Tensor& tensor) const {
+    if (const auto why = fixed_.find(name); why != fixed_.end()) return std::string(why->second);
     if (info(to_).kind != DTypeKind::kBlock) return {};
     if (tensor.shape().size() < 2) return "it is no matrix";
     const std::uint64_t block = info(to_).block_elements;
@@ -63,6 +68,7 @@ class Caster {
  private:
   using Key = std::tuple<const Storage*, DType, Shape, std::vector<std::int64_t>, std::uint64_t, bool, const Quantization*>;
   DType to_;
+  std::map<std::string_view, std::string_view> fixed_;
   std::map<Key, Tensor> done_;
 };
 
@@ -83,13 +89,15 @@ Status require_a_match(const Model& model, const ConvertOptions& options) {
   return {};
 }
 
-// The model with the options' selection, names and dtypes; `originals` are the tensors of report.copies before they were cast.
-Result<Model> edited(Model model, const ConvertOptions& options, ConvertReport& report, std::vector<NamedTensor>& originals) {
+// The model with the options' selection, names and dtypes but for what is `fixed`; `originals` are the tensors of report.copies
+// before they were cast.
+Result<Model> edited(Model model, const ConvertOptions& options, std::span<const Loss> fixed, ConvertReport& report,
+                     std::vector<NamedTensor>& originals) {
   if (options.select.empty() && options.rename.empty() && !options.dtype) return model;
   HOLDALL_TRY(require_a_match(model, options));
   Edits edits;
   std::optional<Caster> caster;
-  if (options.dtype) caster.emplace(*options.dtype);
+  if (options.dtype) caster.emplace(*options.dtype, fixed);
   for (const NamedTensor& entry : model.tensors()) {
     edits.tensors.push_back(entry.tensor);
     if (!any_glob_matches(options.select, entry.name)) {
@@ -99,7 +107,7 @@ Result<Model> edited(Model model, const ConvertOptions& options, ConvertReport& 
     edits.names.emplace_back(renamed(options.rename, entry.name).value_or(entry.name));
     if (*edits.names.back() != entry.name) report.renamed.push_back(text("{}={}", entry.name, *edits.names.back()));
     if (!caster || !caster->wants(entry.tensor)) continue;
-    if (std::string why = caster->keeps(entry.tensor); !why.empty()) {
+    if (std::string why = caster->keeps(entry.name, entry.tensor); !why.empty()) {
       report.kept.push_back({*edits.names.back(), std::move(why)});
       continue;
     }
@@ -224,10 +232,25 @@ void add_hints(const Model& model, std::vector<Loss>& losses) {
   }
 }
 
+// The model as the program that the format is for wants it; `fixed` gets what has the dtype that it says.
+Result<Model> adapted(Model model, const std::string& output, const ConvertOptions& options, ConvertReport& report,
+                      std::vector<Loss>& fixed) {
+  HOLDALL_ASSIGN(const Format* format, format_to_write(output, options.save.to, model));
+  if (format->adapt == nullptr) return model;
+  HOLDALL_ASSIGN(std::optional<Adapted> made, format->adapt(model, {options.dtype, options.open.limits}));
+  if (!made) return model;
+  report.renamed = std::move(made->renamed);
+  report.losses = std::move(made->losses);
+  fixed = std::move(made->fixed);
+  return std::move(made->model);
+}
+
 // The model under the names that the options ask for.
 Result<Model> under_names(Model model, const Bundle& input, const std::string& output, const ConvertOptions& options,
-                          ConvertReport& report) {
+                          ConvertReport& report, std::vector<Loss>& fixed) {
   switch (options.names) {
+    case ConvertOptions::Names::kAdapted:
+      return adapted(std::move(model), output, options, report, fixed);
     case ConvertOptions::Names::kOwn:
       return model;
     case ConvertOptions::Names::kFlax:
@@ -263,14 +286,17 @@ void write_copies(JsonWriter& writer, const ConvertReport& report) {
 }  // namespace
 
 Status read_names_option(std::string_view given, ConvertOptions& options) {
+  constexpr std::string_view kOwn = "own";
   constexpr std::string_view kPyTorch = "pytorch";
   constexpr std::string_view kFlax = "flax";
-  options.names = given == kPyTorch ? ConvertOptions::Names::kPyTorch
-                  : given == kFlax  ? ConvertOptions::Names::kFlax
-                                    : ConvertOptions::Names::kLines;
+  options.names = given == kOwn       ? ConvertOptions::Names::kOwn
+                  : given == kPyTorch ? ConvertOptions::Names::kPyTorch
+                  : given == kFlax    ? ConvertOptions::Names::kFlax
+                                      : ConvertOptions::Names::kLines;
   if (options.names != ConvertOptions::Names::kLines) return {};
   Result<std::vector<NameLine>> lines = read_names(std::string(given));
-  if (!lines) return std::move(lines).error().with(text("names are '{}', '{}' or a file of lines OLD=NEW", kPyTorch, kFlax));
+  if (!lines)
+    return std::move(lines).error().with(text("names are '{}', '{}', '{}' or a file of lines OLD=NEW", kOwn, kPyTorch, kFlax));
   options.lines = std::move(*lines);
   return {};
 }
@@ -281,9 +307,10 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   report.input = input.path();
   report.output = output;
   HOLDALL_ASSIGN(Model opened, open_model(input, options.open));
-  HOLDALL_ASSIGN(opened, under_names(std::move(opened), input, output, options, report));
+  std::vector<Loss> fixed;
+  HOLDALL_ASSIGN(opened, under_names(std::move(opened), input, output, options, report, fixed));
   std::vector<NamedTensor> originals;
-  HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, report, originals));
+  HOLDALL_ASSIGN(const Model model, edited(std::move(opened), options, fixed, report, originals));
   report.from = model.origin().format;
   report.warnings = model.warnings();
   report.tensors = model.tensors().size();
@@ -292,9 +319,9 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   report.to = format->id;
   {
     HOLDALL_ASSIGN(const Plan plan, plan_model(model, output, options.save));
-    report.losses = plan.losses;
+    report.losses.insert(report.losses.end(), plan.losses.begin(), plan.losses.end());
     add_hints(model, report.losses);
-    if (!plan.losses.empty() && options.save.losses == SaveOptions::Losses::kRefuse) return report;
+    if (!report.losses.empty() && options.save.losses == SaveOptions::Losses::kRefuse) return report;
     ExecuteOptions run = options.save.execute;
     if (!run.progress) run.progress = options.progress;
     HOLDALL_TRY(execute(plan, output, run));
