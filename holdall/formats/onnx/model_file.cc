@@ -121,21 +121,21 @@ class ModelReader {
 
   Status opset(ProtoReader& message) {
     HOLDALL_TRY(charge(sizeof(file_.opsets.front())));
-    auto& [domain, version] = file_.opsets.emplace_back();
-    return each_field(message, [&, &domain = domain, &version = version](const ProtoField& field) -> Status {
-      if (field.is_varint(2)) version = field.value;
+    auto& entry = file_.opsets.emplace_back();
+    return each_field(message, [&](const ProtoField& field) -> Status {
+      if (field.is_varint(2)) entry.second = field.value;
       if (!field.is_bytes(1)) return {};
       HOLDALL_ASSIGN(const ProtoReader part, message.message(field));
-      return take_name(domain, part);
+      return take_name(entry.first, part);
     });
   }
 
   Status property(ProtoReader& message) {
     HOLDALL_TRY(charge(sizeof(file_.properties.front())));
-    auto& [key, value] = file_.properties.emplace_back();
-    return each_part(message, [&, &key = key, &value = value](const ProtoField& field, ProtoReader& part) -> Status {
-      if (field.number == 1) return take(key, part);
-      return field.number == 2 ? take(value, part) : Status();
+    auto& entry = file_.properties.emplace_back();
+    return each_part(message, [&](const ProtoField& field, ProtoReader& part) -> Status {
+      if (field.number == 1) return take(entry.first, part);
+      return field.number == 2 ? take(entry.second, part) : Status();
     });
   }
 
