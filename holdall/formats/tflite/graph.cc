@@ -76,8 +76,8 @@ class Reader {
     HOLDALL_ASSIGN(const FlatTable model, flat_->root());
     graph_.file = flat_->whole();
     HOLDALL_ASSIGN(graph_.version, model.number<std::uint32_t>(ModelField::kVersion));
-    if (graph_.version != kVersion)
-      return unsupported(text("a schema of version {}, {} is read", graph_.version, kVersion))
+    if (graph_.version != kSchemaVersion)
+      return unsupported(text("a schema of version {}, {} is read", graph_.version, kSchemaVersion))
           .at(model.place())
           .in(flat_->whole().name());
     HOLDALL_ASSIGN(graph_.description, model.text(ModelField::kDescription));

@@ -15,7 +15,7 @@ namespace holdall::tflite {
 
 inline constexpr std::string_view kIdentifier = "TFL3";
 inline constexpr std::string_view kMetadataIdentifier = "M001";
-inline constexpr std::uint32_t kVersion = 3;
+inline constexpr std::uint32_t kSchemaVersion = 3;
 
 struct ModelField {
   enum : unsigned {
