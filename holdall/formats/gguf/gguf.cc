@@ -3,6 +3,7 @@
 #include "holdall/base/checked.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/chat_template.h"
+#include "holdall/formats/gguf/llama_cpp.h"
 
 namespace holdall {
 namespace gguf {
@@ -142,6 +143,7 @@ const Format k_gguf_format = {"gguf",
                               gguf::read,
                               gguf::verify,
                               gguf::acts,
-                              gguf::plan};
+                              gguf::plan,
+                              gguf::adapt};
 
 }  // namespace holdall

@@ -1,0 +1,58 @@
+#include <algorithm>
+#include <array>
+
+#include "holdall/base/text.h"
+#include "holdall/formats/gguf/llama_tokenizer.h"
+
+namespace holdall::gguf {
+namespace {
+
+struct Known {
+  std::string_view steps, name;
+};
+
+constexpr std::array kKnown = {
+#define HOLDALL_PRE_TOKENIZER(steps, name) Known{steps, name},
+#include "holdall/formats/gguf/llama_pre_tokenizers.inc"
+#undef HOLDALL_PRE_TOKENIZER
+};
+
+bool is_true(Value value) { return value.is(ValueKind::kBool) && value.as_bool(); }
+bool is_false(Value value) { return value.is(ValueKind::kBool) && !value.as_bool(); }
+
+// One step in words: "split:" and its expression, "digit", "gpt2" (GPT-2's own expression), "bytes"; "?" for any other.
+std::string step_of(Value step) {
+  const std::string_view type = step.find_string("type").value_or("");
+  if (type == "ByteLevel") {
+    const std::string split = is_false(step.find("use_regex")) ? "" : "gpt2 ";
+    return is_true(step.find("add_prefix_space")) ? "?" : split + "bytes";
+  }
+  if (type == "Digits") return is_true(step.find("individual_digits")) ? "digit" : "?";
+  if (type != "Split" || step.find_string("behavior").value_or("") != "Isolated" || is_true(step.find("invert"))) return "?";
+  const auto expression = step.find("pattern").find_string("Regex");
+  return expression ? text("split:{}", *expression) : "?";
+}
+
+// All steps, one space between them; "whole" at the end where a piece that is a token is not split by merges.
+std::string pre_tokenizer_steps(Value tokenizer) {
+  const Value pre = tokenizer.find("pre_tokenizer");
+  std::string steps;
+  if (pre.find_string("type").value_or("") == "Sequence") {
+    const Value list = pre.find("pretokenizers");
+    for (std::size_t i = 0; list.is(ValueKind::kList) && i < list.size(); ++i)
+      steps += (steps.empty() ? "" : " ") + step_of(list.item(i));
+  } else {
+    steps = step_of(pre);
+  }
+  return is_true(tokenizer.find("model").find("ignore_merges")) ? steps + " whole" : steps;
+}
+
+}  // namespace
+
+std::string pre_tokenizer_of(Value tokenizer) {
+  const std::string steps = pre_tokenizer_steps(tokenizer);
+  const auto* known = std::find_if(kKnown.begin(), kKnown.end(), [&](const Known& k) { return k.steps == steps; });
+  return known == kKnown.end() ? std::string() : std::string(known->name);
+}
+
+}  // namespace holdall::gguf
