@@ -26,7 +26,8 @@ HOLDALL_INLINE std::uint32_t largest_magnitude(const float* x) noexcept {
 }
 
 float first_nan(const float* x) noexcept {
-  return *std::find_if(x, x + kElements, [](float value) { return std::isnan(value); });
+  while (!std::isnan(*x)) ++x;
+  return *x;
 }
 
 // The first element of the largest magnitude, with its sign; the first NaN.
@@ -73,12 +74,16 @@ HOLDALL_INLINE std::int32_t code_of(float value, std::int32_t most) noexcept {
   return std::min(static_cast<std::int32_t>(is_code ? value : 0.0F), most);
 }
 
-HOLDALL_INLINE void store_half(std::byte* to, float value) noexcept {
+// NaN keeps what fits of its bits, as in NumPy.
+HOLDALL_INLINE std::uint16_t half_of(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value);
-  // NaN keeps what fits of its bits, as in NumPy.
   const auto nan = static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | 0x7c00 | ((bits & 0x7fffff) >> 13));
-  store_le(to, std::isnan(value) ? nan : half_bits(bits));
+  const std::uint16_t half = half_bits(bits);
+  return (bits & 0x7fffffff) > kInfinityBits ? nan : half;
 }
+
+// Blocks whose scales are made together: one by one, divisions and halves would take as long as all the codes.
+constexpr std::size_t kTogether = 8;
 
 using Codes = std::array<std::int32_t, kElements>;
 
@@ -100,75 +105,119 @@ HOLDALL_INLINE void store_nibbles(const CodeBytes& codes, std::byte* to) noexcep
   }
 }
 
-// The fifth bits, the first code's lowest. The product brings bit 0 of byte i of eight to bit 56 + i.
-HOLDALL_INLINE void store_fifth_bits(const CodeBytes& codes, std::byte* to) noexcept {
-  for (std::size_t j = 0; j < kElements; j += 8) {
-    const std::uint64_t bits = load_le<std::uint64_t>(codes.data() + j) >> 4 & 0x0101010101010101;
-    to[j / 8] = static_cast<std::byte>(bits * 0x0102040810204080 >> 56);
-  }
+// The fifth bits, the first code's lowest.
+HOLDALL_INLINE void store_fifth_bits(const Codes& codes, std::byte* to) noexcept {
+  std::uint32_t bits = 0;
+  for (std::size_t i = 0; i < kElements; ++i) bits |= static_cast<std::uint32_t>(codes[i] >> 4) << i;
+  store_le(to, bits);
+}
+
+// The codes of a block behind its head.
+template <std::int32_t kMost>
+HOLDALL_INLINE void store_codes(const Codes& codes, std::byte* out) noexcept {
+  const CodeBytes bytes = bytes_of(codes);
+  if constexpr (kMost == 31) store_fifth_bits(codes, out);
+  store_nibbles(bytes, out + (kMost == 31 ? 4 : 0));
 }
 
 // q4_0, q5_0: a scale, codes around half of their range.
-template <std::int32_t kMost>
+template <std::int32_t kMost, std::size_t kCount>
 HOLDALL_INLINE void encode_around_zero(const float* x, std::byte* out) noexcept {
   constexpr float kHalf = static_cast<float>(kMost + 1) / 2;
-  const float scale = extreme(x) / -kHalf;
-  const float by = inverse(scale);
-  Codes codes;
-  for (std::size_t i = 0; i < kElements; ++i) codes[i] = code_of(x[i] * by + (kHalf + 0.5F), kMost);
-  store_half(out, scale);
-  const CodeBytes bytes = bytes_of(codes);
-  if constexpr (kMost == 31) store_fifth_bits(bytes, out + 2);
-  store_nibbles(bytes, out + (kMost == 31 ? 6 : 2));
+  constexpr std::size_t kBytes = kMost == 31 ? 22 : 18;
+  std::array<float, kCount> scale, by;
+  std::array<std::uint16_t, kCount> half;
+  for (std::size_t b = 0; b < kCount; ++b) scale[b] = extreme(x + kElements * b);
+  for (std::size_t b = 0; b < kCount; ++b) {
+    scale[b] /= -kHalf;
+    by[b] = inverse(scale[b]);
+    half[b] = half_of(scale[b]);
+  }
+  for (std::size_t b = 0; b < kCount; ++b) {
+    Codes codes;
+    for (std::size_t i = 0; i < kElements; ++i) codes[i] = code_of(x[kElements * b + i] * by[b] + (kHalf + 0.5F), kMost);
+    store_le(out + kBytes * b, half[b]);
+    store_codes<kMost>(codes, out + kBytes * b + 2);
+  }
 }
 
 // q4_1, q5_1: a scale and a least value.
-template <std::int32_t kMost>
+template <std::int32_t kMost, std::size_t kCount>
 HOLDALL_INLINE void encode_from_least(const float* x, std::byte* out) noexcept {
-  const Ends ends = ends_of(x);
-  const float scale = (ends.most - ends.least) / static_cast<float>(kMost);
-  const float by = inverse(scale);
-  Codes codes;
-  for (std::size_t i = 0; i < kElements; ++i) codes[i] = code_of((x[i] - ends.least) * by + 0.5F, kMost);
-  store_half(out, scale);
-  store_half(out + 2, ends.least);
-  const CodeBytes bytes = bytes_of(codes);
-  if constexpr (kMost == 31) store_fifth_bits(bytes, out + 4);
-  store_nibbles(bytes, out + (kMost == 31 ? 8 : 4));
+  constexpr std::size_t kBytes = kMost == 31 ? 24 : 20;
+  std::array<float, kCount> least, most, by;
+  std::array<std::uint16_t, kCount> half, least_half;
+  for (std::size_t b = 0; b < kCount; ++b) {
+    const Ends ends = ends_of(x + kElements * b);
+    least[b] = ends.least;
+    most[b] = ends.most;
+  }
+  for (std::size_t b = 0; b < kCount; ++b) {
+    const float scale = (most[b] - least[b]) / static_cast<float>(kMost);
+    by[b] = inverse(scale);
+    half[b] = half_of(scale);
+    least_half[b] = half_of(least[b]);
+  }
+  for (std::size_t b = 0; b < kCount; ++b) {
+    Codes codes;
+    for (std::size_t i = 0; i < kElements; ++i) codes[i] = code_of((x[kElements * b + i] - least[b]) * by[b] + 0.5F, kMost);
+    store_le(out + kBytes * b, half[b]);
+    store_le(out + kBytes * b + 2, least_half[b]);
+    store_codes<kMost>(codes, out + kBytes * b + 4);
+  }
 }
 
 // q8_0: a scale and bytes, halves rounded away from zero.
+template <std::size_t kCount>
 HOLDALL_INLINE void encode_bytes(const float* x, std::byte* out) noexcept {
-  const std::uint32_t top = largest_magnitude(x);
-  const float scale = (top > kInfinityBits ? kNan : std::bit_cast<float>(top)) / 127;
-  const float by = inverse(scale);
-  store_half(out, scale);
-  Codes codes;
-  for (std::size_t i = 0; i < kElements; ++i) {
-    const float value = x[i] * by;
-    // Twice the size is exact, and whole halves are what rounds.
-    const float twice = 2 * std::bit_cast<float>(magnitude_bits(value));
-    const std::int32_t size = (static_cast<std::int32_t>(twice < 256 ? twice : 0.0F) + 1) >> 1;
-    const std::int32_t sign = std::bit_cast<std::int32_t>(value) >> 31;
-    codes[i] = (size ^ sign) - sign;
+  std::array<std::uint32_t, kCount> top;
+  std::array<float, kCount> by;
+  std::array<std::uint16_t, kCount> half;
+  for (std::size_t b = 0; b < kCount; ++b) top[b] = largest_magnitude(x + kElements * b);
+  for (std::size_t b = 0; b < kCount; ++b) {
+    const float scale = (top[b] > kInfinityBits ? kNan : std::bit_cast<float>(top[b])) / 127;
+    by[b] = inverse(scale);
+    half[b] = half_of(scale);
   }
-  for (std::size_t i = 0; i < kElements; ++i) out[2 + i] = static_cast<std::byte>(codes[i]);
+  for (std::size_t b = 0; b < kCount; ++b) {
+    store_le(out + 34 * b, half[b]);
+    Codes codes;
+    for (std::size_t i = 0; i < kElements; ++i) {
+      const float value = x[kElements * b + i] * by[b];
+      // Twice the size is exact, and whole halves are what rounds.
+      const float twice = 2 * std::bit_cast<float>(magnitude_bits(value));
+      const std::int32_t size = (static_cast<std::int32_t>(twice < 256 ? twice : 0.0F) + 1) >> 1;
+      const std::int32_t sign = std::bit_cast<std::int32_t>(value) >> 31;
+      codes[i] = (size ^ sign) - sign;
+    }
+    for (std::size_t i = 0; i < kElements; ++i) out[34 * b + 2 + i] = static_cast<std::byte>(codes[i]);
+  }
 }
 
 HOLDALL_WIDE_LANES void encode_q4_0(const float* values, std::size_t count, std::byte* out) noexcept {
-  for (std::size_t i = 0; i < count; ++i) encode_around_zero<15>(values + kElements * i, out + 18 * i);
+  std::size_t i = 0;
+  for (; i + kTogether <= count; i += kTogether) encode_around_zero<15, kTogether>(values + kElements * i, out + 18 * i);
+  for (; i < count; ++i) encode_around_zero<15, 1>(values + kElements * i, out + 18 * i);
 }
 HOLDALL_WIDE_LANES void encode_q4_1(const float* values, std::size_t count, std::byte* out) noexcept {
-  for (std::size_t i = 0; i < count; ++i) encode_from_least<15>(values + kElements * i, out + 20 * i);
+  std::size_t i = 0;
+  for (; i + kTogether <= count; i += kTogether) encode_from_least<15, kTogether>(values + kElements * i, out + 20 * i);
+  for (; i < count; ++i) encode_from_least<15, 1>(values + kElements * i, out + 20 * i);
 }
 HOLDALL_WIDE_LANES void encode_q5_0(const float* values, std::size_t count, std::byte* out) noexcept {
-  for (std::size_t i = 0; i < count; ++i) encode_around_zero<31>(values + kElements * i, out + 22 * i);
+  std::size_t i = 0;
+  for (; i + kTogether <= count; i += kTogether) encode_around_zero<31, kTogether>(values + kElements * i, out + 22 * i);
+  for (; i < count; ++i) encode_around_zero<31, 1>(values + kElements * i, out + 22 * i);
 }
 HOLDALL_WIDE_LANES void encode_q5_1(const float* values, std::size_t count, std::byte* out) noexcept {
-  for (std::size_t i = 0; i < count; ++i) encode_from_least<31>(values + kElements * i, out + 24 * i);
+  std::size_t i = 0;
+  for (; i + kTogether <= count; i += kTogether) encode_from_least<31, kTogether>(values + kElements * i, out + 24 * i);
+  for (; i < count; ++i) encode_from_least<31, 1>(values + kElements * i, out + 24 * i);
 }
 HOLDALL_WIDE_LANES void encode_q8_0(const float* values, std::size_t count, std::byte* out) noexcept {
-  for (std::size_t i = 0; i < count; ++i) encode_bytes(values + kElements * i, out + 34 * i);
+  std::size_t i = 0;
+  for (; i + kTogether <= count; i += kTogether) encode_bytes<kTogether>(values + kElements * i, out + 34 * i);
+  for (; i < count; ++i) encode_bytes<1>(values + kElements * i, out + 34 * i);
 }
 
 using Encode = void (*)(const float*, std::size_t, std::byte*) noexcept;

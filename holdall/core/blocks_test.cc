@@ -56,6 +56,17 @@ TEST(Blocks, AreMadeAsTheGgufPackageMakesThem) {
   EXPECT_EQ(lines, 25u);
 }
 
+TEST(Blocks, AreTheSameHoweverManyAreMadeAtOnce) {
+  const std::vector<float> values = numbers("far");
+  for (const DType dtype : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1}) {
+    const std::size_t bytes = info(dtype).block_bytes;
+    std::vector<std::byte> together(41 * bytes), alone(41 * bytes);
+    encode_blocks(dtype, values.data(), 41, together.data());
+    for (std::size_t i = 0; i < 41; ++i) encode_blocks(dtype, values.data() + 32 * i, 1, alone.data() + i * bytes);
+    EXPECT_EQ(together, alone) << name(dtype);
+  }
+}
+
 Tensor tensor_of(const std::vector<float>& values, Shape shape) {
   return *Tensor::dense(DType::kFloat32, std::move(shape), Blob::memory(Bytes::copy(std::as_bytes(std::span(values))), "t"));
 }
