@@ -25,7 +25,8 @@ struct Pair {
   const char* file;
   const char* prefix;
 };
-constexpr Pair kPairs[] = {{"xgboost/testdata/booster_2.pkl", "xgboost/testdata/trees.ubj", "Model."},
+constexpr Pair kPairs[] = {{"xgboost/testdata/booster_0.pkl", "xgboost/testdata/trees.ubj", "Model."},
+                           {"xgboost/testdata/booster_2.pkl", "xgboost/testdata/trees.ubj", "Model."},
                            {"xgboost/testdata/booster_5.pkl", "xgboost/testdata/trees.ubj", "Model."},
                            {"lightgbm/testdata/booster.pkl", "lightgbm/testdata/trees.txt", ""}};
 

@@ -90,6 +90,21 @@ def test_arrays_are_those_of_xgboosts_json(holdall, tmp_path, kind):
     assert holdall("diff", tmp_path / "m.json", tmp_path / "m.ubj", "--json").json["same"]
 
 
+def test_biases_of_ranking_are_tensors_in_both_spellings(holdall, tmp_path):
+    pairs = matrix(categories=False)
+    pairs.set_group([300, 200])
+    booster = xgboost.train({"objective": "rank:ndcg", "lambdarank_unbiased": True, **BRIEF}, pairs, 3)
+    for form in ("json", "ubj"):
+        booster.save_model(tmp_path / f"m.{form}")
+    objective = json.loads((tmp_path / "m.json").read_text())["learner"]["objective"]
+    for form in ("json", "ubj"):
+        tensors = holdall.inspect(tmp_path / f"m.{form}").tensors
+        for name in ("ti+", "tj-"):
+            assert len(objective[name]) > 1
+            assert tensors[f"learner.objective.{name}"]["sha256"] == digest(numpy.array(objective[name], "f4"))
+    assert holdall("diff", tmp_path / "m.json", tmp_path / "m.ubj", "--json").json["same"]
+
+
 class Trees:
     """Walks trees that are nothing but the command's tensors."""
 
@@ -177,7 +192,7 @@ def test_predictions_of_linear_weights_follow(holdall, tmp_path):
     assert numpy.allclose(values @ weights[:5] + weights[5], booster.predict(asked, output_margin=True), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("protocol", range(6))
 def test_boosters_in_pickles_show_their_trees_and_come_back_unchanged(holdall, tmp_path, protocol):
     booster = trained("binary")
     booster.save_model(tmp_path / "m.ubj")

@@ -20,18 +20,33 @@ struct Field {
   DType dtype;
 };
 constexpr std::array kFields = {
-    Field{"base_weights", DType::kFloat32},   Field{"categories", DType::kInt32},
-    Field{"categories_nodes", DType::kInt32}, Field{"categories_segments", DType::kInt64},
-    Field{"categories_sizes", DType::kInt64}, Field{"default_left", DType::kUInt8},
-    Field{"feature_segments", DType::kInt32}, Field{"iteration_indptr", DType::kInt32},
-    Field{"leaf_weights", DType::kFloat32},   Field{"left_children", DType::kInt32},
-    Field{"loss_changes", DType::kFloat32},   Field{"offsets", DType::kInt32},
-    Field{"parents", DType::kInt32},          Field{"right_children", DType::kInt32},
-    Field{"sorted_idx", DType::kInt32},       Field{"split_conditions", DType::kFloat32},
-    Field{"split_indices", DType::kInt32},    Field{"split_type", DType::kUInt8},
-    Field{"sum_hessian", DType::kFloat32},    Field{"tree_info", DType::kInt32},
-    Field{"weight_drop", DType::kFloat32},    Field{"weights", DType::kFloat32},
+    Field{"base_weights", DType::kFloat32},
+    Field{"categories", DType::kInt32},
+    Field{"categories_nodes", DType::kInt32},
+    Field{"categories_segments", DType::kInt64},
+    Field{"categories_sizes", DType::kInt64},
+    Field{"default_left", DType::kUInt8},
+    Field{"feature_segments", DType::kInt32},
+    Field{"iteration_indptr", DType::kInt32},
+    Field{"leaf_weights", DType::kFloat32},
+    Field{"left_children", DType::kInt32},
+    Field{"loss_changes", DType::kFloat32},
+    Field{"offsets", DType::kInt32},
+    Field{"parents", DType::kInt32},
+    Field{"right_children", DType::kInt32},
+    Field{"sorted_idx", DType::kInt32},
+    Field{"split_conditions", DType::kFloat32},
+    Field{"split_indices", DType::kInt32},
+    Field{"split_type", DType::kUInt8},
+    Field{"sum_hessian", DType::kFloat32},
+    Field{"ti+", DType::kFloat32},
+    Field{"tj-", DType::kFloat32},
+    Field{"tree_info", DType::kInt32},
+    Field{"weight_drop", DType::kFloat32},
+    Field{"weights", DType::kFloat32},
 };
+// What an objective of ranking has learned of positions (lambdarank_obj.cc): arrays outside of the booster.
+constexpr std::string_view kBiases[] = {"ti+", "tj-"};
 
 template <class T>
 bool all_fit(const std::vector<std::int64_t>& values) {
@@ -103,7 +118,8 @@ Status Assembly::begin_object() {
 
 Status Assembly::begin_array() {
   HOLDALL_TRY(spill());
-  if (wants_tensors()) {
+  const bool is_bias = std::find(std::begin(kBiases), std::end(kBiases), field()) != std::end(kBiases);
+  if (wants_tensors() || is_bias) {
     numbers_ = {};
     numbers_.is_open = true;
     return {};

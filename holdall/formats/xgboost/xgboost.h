@@ -12,8 +12,8 @@ enum class Spelling : std::uint8_t { kNone, kJson, kUbjson };
 // By the first bytes: an object whose first key is one of a model's.
 Spelling spelling_of(std::span<const std::byte> head) noexcept;
 
-// Makes values of a document's pieces, whichever way it is spelled. An array of numbers below "gradient_booster" becomes a
-// tensor of the dtype that XGBoost gives the field of that name in UBJSON.
+// Makes values of a document's pieces, whichever way it is spelled. An array of numbers below "gradient_booster", and an
+// objective's "ti+" and "tj-", becomes a tensor of the dtype that XGBoost gives the field of that name in UBJSON.
 class Assembly {
  public:
   Assembly(ModelBuilder& builder, const Limits& limits, SharedText file)

@@ -73,25 +73,42 @@ TEST(Xgboost, ArraysAreThoseOfXgboostsOwnJson) {
   }
 }
 
-TEST(Xgboost, JsonAndUbjsonAreOneModel) {
-  const auto json = open_golden("trees.json");
-  const auto binary = open_golden("trees.ubj");
-  ASSERT_TRUE(json && binary);
-  ASSERT_EQ(json->tensors().size(), binary->tensors().size());
-  for (const NamedTensor& entry : json->tensors()) {
-    const auto other = binary->tensor(entry.name);
+void expect_same_tensors(const Model& json, const Model& binary) {
+  ASSERT_EQ(json.tensors().size(), binary.tensors().size());
+  for (const NamedTensor& entry : json.tensors()) {
+    const auto other = binary.tensor(entry.name);
     ASSERT_TRUE(other) << entry.name;
     EXPECT_EQ(other->dtype(), entry.tensor.dtype()) << entry.name;
     EXPECT_EQ(digest_of(*other), digest_of(entry.tensor)) << entry.name;
   }
+}
+
+TEST(Xgboost, JsonAndUbjsonAreOneModel) {
+  const auto json = open_golden("trees.json");
+  const auto binary = open_golden("trees.ubj");
+  ASSERT_TRUE(json && binary);
+  expect_same_tensors(*json, *binary);
   EXPECT_EQ(json->tree().find("learner").find("objective").find_string("name"), "binary:logistic");
   EXPECT_EQ(json->tree().find("version").size(), 3u);
   EXPECT_EQ(json->origin().detail, "JSON, gbtree, 2 trees, XGBoost 3.2.0");
   EXPECT_EQ(binary->origin().detail, "UBJSON, gbtree, 2 trees, XGBoost 3.2.0");
 }
 
+TEST(Xgboost, WhatRankingHasLearnedOfPositionsIsTensorsInBoth) {
+  const auto json = open_golden("rank.json");
+  const auto binary = open_golden("rank.ubj");
+  ASSERT_TRUE(json && binary);
+  expect_same_tensors(*json, *binary);
+  for (const char* name : {"learner.objective.ti+", "learner.objective.tj-"}) {
+    const auto bias = json->tensor(name);
+    ASSERT_TRUE(bias) << name;
+    EXPECT_EQ(bias->dtype(), DType::kFloat32);
+    EXPECT_EQ(numbers_of(*bias).at(0), 1.0);
+  }
+}
+
 TEST(Xgboost, EveryBoosterIsReadAndSound) {
-  for (const char* file : {"trees.json", "trees.ubj", "dart.json", "linear.ubj", "targets.ubj"}) {
+  for (const char* file : {"trees.json", "trees.ubj", "dart.json", "linear.ubj", "targets.ubj", "rank.json"}) {
     const auto model = open_golden(file);
     ASSERT_TRUE(model) << file << ": " << model.error().to_string();
     EXPECT_EQ(faults_of(*Bundle::open(golden(file), {})), "") << file;

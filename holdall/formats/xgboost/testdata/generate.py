@@ -38,7 +38,7 @@ def main():
     trees = xgb.train(few, matrix, 2)
     for form in ("json", "ubj"):
         trees.save_model(HERE / f"trees.{form}")
-    for protocol in (2, 5):
+    for protocol in (0, 2, 5):
         (HERE / f"booster_{protocol}.pkl").write_bytes(pickle.dumps(trees, protocol))
     plain = xgb.DMatrix(values[:, :3], label)
     xgb.train({"booster": "dart", "rate_drop": 0.5, "max_depth": 1, "nthread": 1}, plain, 2).save_model(HERE / "dart.json")
@@ -46,6 +46,12 @@ def main():
     targets = xgb.DMatrix(values[:, :3], np.stack([label, 1 - label], 1))
     several = {"multi_strategy": "multi_output_tree", "tree_method": "hist", "max_depth": 2, "nthread": 1}
     xgb.train(several, targets, 1).save_model(HERE / "targets.ubj")
+    pairs = xgb.DMatrix(values[:, :3], label)
+    pairs.set_group([120, 80])
+    ranking = {"objective": "rank:ndcg", "lambdarank_unbiased": True, "lambdarank_num_pair_per_sample": 4, "max_depth": 1, "nthread": 1, "seed": 0}
+    ranked = xgb.train(ranking, pairs, 2)
+    for form in ("json", "ubj"):
+        ranked.save_model(HERE / f"rank.{form}")
     document = json.loads((HERE / "trees.json").read_text())
     lines = [f"{path}\t{' '.join(map(str, numbers))}\n" for path, numbers in arrays(document["learner"]["gradient_booster"], ("learner", "gradient_booster"))]
     (HERE / "values.tsv").write_text("".join(lines))
