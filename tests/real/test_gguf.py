@@ -109,6 +109,10 @@ def every_value(writer):
                         ("STRING", "é"), ("UINT64", 5), ("INT64", 6), ("FLOAT64", 0.1)]:
         writer.add_key_value(f"a.{kind.lower()}", value, GGUFValueType[kind])
     writer.add_array("a.tokens", ["<s>", "▁a", ""])
+
+
+def an_array_of_arrays(writer):
+    every_value(writer)
     writer.add_array("a.nested", [[1, 2], [3, 4]])
 
 
@@ -117,7 +121,7 @@ def test_what_the_package_writes_is_read_and_written_again(holdall, tmp_path, en
     rng = numpy.random.default_rng(1)
     tensors = {"f": rng.standard_normal((3, 4)).astype(numpy.float32), "h": rng.standard_normal((2, 3, 5)).astype(numpy.float16),
                "d": rng.standard_normal(7), "i": rng.integers(-9, 9, (2, 2), dtype=numpy.int32), "l": rng.integers(-9, 9, 3)}
-    path = written(tmp_path / "a.gguf", tensors.items(), every_value, endianess=endian)
+    path = written(tmp_path / "a.gguf", tensors.items(), an_array_of_arrays, endianess=endian)
     outcome = holdall.inspect(path)
     for name, array in tensors.items():
         assert outcome.tensors[name]["shape"] == list(array.shape)
@@ -135,7 +139,8 @@ def test_what_the_package_writes_is_read_and_written_again(holdall, tmp_path, en
             assert mine.fields[name].contents() == field.contents(), name
     for tensor in mine.tensors:
         assert numpy.asarray(tensor.data).tobytes() == tensors[tensor.name].tobytes()
-    holdall("verify", tmp_path / "b.gguf")
+    (fault,) = holdall("verify", tmp_path / "b.gguf", "--json", status=1).json["faults"]
+    assert fault["what"] == "key 'a.nested' is an array of arrays, which ggml does not take"
 
 
 def test_splits_open_as_one_model(holdall, tmp_path):

@@ -78,8 +78,13 @@ Result<Model> read(const Bundle& given, const Context& context) {
   return restore_tree(std::move(builder), std::move(tensors), whole.tree(), context.limits);
 }
 
-// ggml itself takes only files whose tensors tile the data: each begins at the first aligned place behind the one before.
+// ggml itself takes no arrays of arrays, and only files whose tensors tile the data: each begins at the first aligned place
+// behind the one before.
 void verify_layout(const Loaded& loaded, const std::string& file, Faults& faults) {
+  for (const Pair& pair : loaded.header.pairs) {
+    if (!pair.type.starts_with("[[")) continue;
+    faults.list.push_back({file, pair.offset, text("key '{}' is an array of arrays, which ggml does not take", pair.key)});
+  }
   std::uint64_t expected = loaded.header.data_begin;
   for (const TensorInfo& tensor : loaded.header.tensors) {
     if (tensor.begin != expected) {

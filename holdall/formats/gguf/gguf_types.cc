@@ -76,7 +76,7 @@ std::string usual_element(Value list) {
       if (!integers.add(item)) return {};
       continue;
     }
-    std::string one = item.is(ValueKind::kList) ? usual_type(item) : std::string(usual_scalar(item));
+    std::string one(usual_scalar(item));
     if (one.empty()) return {};
     const bool floats = one.starts_with("float") && element.starts_with("float");
     if (i != 0 && one != element && !floats) return {};
@@ -136,7 +136,6 @@ std::uint64_t least_bytes(ValueType type, bool wide) noexcept {
   }
 }
 
-// Lists deeper than any reader accepts have no place either.
 std::string usual_type(Value value) {
   if (!value.is(ValueKind::kList)) return std::string(usual_scalar(value));
   if (value.size() == 0) return "[int32]";

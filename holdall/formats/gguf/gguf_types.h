@@ -44,7 +44,8 @@ std::uint64_t least_bytes(ValueType type, bool wide) noexcept;
 
 // The type that a plain value is written as where nothing says another: bool, string, uint32 (int32 below zero and in arrays
 // that fit it; int64, uint64), float32 where that holds each number exactly, else float64; "[T]" for a list of one T. Empty
-// where GGUF has no place for it (null, dicts, bytes, lists of this and that).
+// where GGUF has no place for it (null, dicts, bytes, lists of this and that) or ggml takes no file that has it (lists in
+// lists).
 std::string usual_type(Value value);
 
 // Whether float32 holds exactly this number, or NaN.
