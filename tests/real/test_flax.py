@@ -80,6 +80,20 @@ def test_what_flax_wrote_is_written_again_byte_for_byte(holdall, tmp_path):
     assert (tmp_path / "again.msgpack").read_bytes() == path.read_bytes()
 
 
+def test_arrays_of_dtypes_that_nothing_here_holds_are_written_again(holdall, tmp_path):
+    tree = {"a": numpy.ones((2, 3), "g"), "b": {"c": numpy.arange(3).astype(ml_dtypes.int4), "d": numpy.zeros((), ml_dtypes.float8_e3m4)}, "e": numpy.ones(2, "f4")}
+    path = tmp_path / "m.msgpack"
+    path.write_bytes(serialization.msgpack_serialize(tree))
+    outcome = holdall.inspect(path)
+    assert set(outcome.tensors) == {"e"} and len(outcome.json["warnings"]) == 3
+    holdall.convert(path, tmp_path / "again.msgpack")
+    assert (tmp_path / "again.msgpack").read_bytes() == path.read_bytes()
+    # What is beside them has no place there; the arrays keep theirs.
+    holdall.convert(path, tmp_path / "m.safetensors")
+    holdall.convert(tmp_path / "m.safetensors", tmp_path / "back.msgpack")
+    equal(serialization.msgpack_restore((tmp_path / "back.msgpack").read_bytes()), tree)
+
+
 def test_chunked_arrays_are_joined(holdall, tmp_path, monkeypatch):
     tree = {"a": {"w": numpy.arange(1000, dtype="f4").reshape(10, 100)}, "b": numpy.arange(77, dtype="i8"), "c": numpy.ones(9, ml_dtypes.bfloat16)}
     monkeypatch.setattr(serialization, "MAX_CHUNK_SIZE", 100)

@@ -20,6 +20,8 @@ inline constexpr std::int8_t kScalar = 3;
 inline constexpr std::string_view kChunkedMark = "__msgpack_chunked_array__";
 inline constexpr std::uint64_t kChunkBytes = std::uint64_t{1} << 30;
 
+// Texts longer than this name no dtype.
+inline constexpr std::uint64_t kMostDTypeName = 64;
 // The names that NumPy and ml_dtypes give to dtypes; an element takes a whole number of bytes in them, int4 one.
 std::optional<DType> dtype_of(std::string_view numpy_name) noexcept;
 // Empty: they have none.

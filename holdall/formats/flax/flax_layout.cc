@@ -52,7 +52,7 @@ bool is_sayable(Value value) {
       return !node.parameter && !node.requires_grad && node.attributes == kNoNode;
     }
     case ValueKind::kObject:
-      return scalar_dtype(value).has_value();
+      return scalar_dtype(value) || unheld_array(value);
     default:
       return false;
   }
@@ -180,6 +180,17 @@ Layout flat(const Model& model, const std::vector<std::uint32_t>& storable) {
   return {arena, arena->at(root), false, storable};
 }
 
+// numpy.NAME(…) of so many arguments and nothing else.
+bool is_numpy_call(Value object, std::size_t count) noexcept {
+  if (!object.is(ValueKind::kObject)) return false;
+  const ObjectParts& parts = object.as_object();
+  const Value callee = object.of(parts.callee);
+  const Value args = object.of(parts.args);
+  return callee.is(ValueKind::kGlobal) && callee.global_module() == kNumpy && args.is(ValueKind::kTuple) &&
+         args.size() == count && parts.kwargs == kNoNode && parts.state == kNoNode && parts.items.empty() &&
+         parts.pairs.empty() && !parts.new_object;
+}
+
 bool is_flaxs_own(const Model& model) {
   const bool says_so = model.origin().framework == "flax" || model.metadata().find_string("format") == "flax";
   return says_so && model.origin().format != "flax" && !model.is_named_by_tree();
@@ -188,14 +199,9 @@ bool is_flaxs_own(const Model& model) {
 }  // namespace
 
 std::optional<DType> scalar_dtype(Value object) noexcept {
-  if (!object.is(ValueKind::kObject)) return std::nullopt;
-  const ObjectParts& parts = object.as_object();
-  const Value callee = object.of(parts.callee);
-  const Value args = object.of(parts.args);
-  const bool is_call = callee.is(ValueKind::kGlobal) && callee.global_module() == kNumpy && args.is(ValueKind::kTuple) &&
-                       args.size() == 1 && parts.kwargs == kNoNode && parts.state == kNoNode && parts.items.empty() &&
-                       parts.pairs.empty() && !parts.new_object;
-  if (!is_call) return std::nullopt;
+  if (!is_numpy_call(object, 1)) return std::nullopt;
+  const Value callee = object.of(object.as_object().callee);
+  const Value args = object.of(object.as_object().args);
   const auto dtype = callee.global_name() == "bool_" ? DType::kBool : dtype_named(callee.global_name());
   if (!dtype || info(*dtype).block_elements != 1 || *dtype == DType::kBFloat16) return std::nullopt;
   const ValueKind kind = args.item(0).kind();
@@ -207,6 +213,27 @@ std::optional<DType> scalar_dtype(Value object) noexcept {
   const bool is_value = kind == ValueKind::kInt ||
                         (kind == ValueKind::kBigInt && *dtype == DType::kUInt64 && is_uint64(args.item(0).as_big_int()));
   return is_integer && is_value ? dtype : std::nullopt;
+}
+
+std::optional<UnheldArray> unheld_array(Value object) {
+  if (!is_numpy_call(object, 3) || object.of(object.as_object().callee).global_name() != "ndarray") return std::nullopt;
+  const Value args = object.of(object.as_object().args);
+  const Value shape = args.item(0);
+  if (!shape.is(ValueKind::kTuple) || !args.item(1).is(ValueKind::kString) || !args.item(2).is(ValueKind::kBytes))
+    return std::nullopt;
+  UnheldArray array{{}, args.item(1).as_string(), args.item(2)};
+  if (array.dtype.size() > kMostDTypeName || !is_utf8(array.dtype) || array.elements.bytes_size() > kChunkBytes)
+    return std::nullopt;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (!shape.item(i).is(ValueKind::kInt) || shape.item(i).as_int() < 0) return std::nullopt;
+    array.shape.push_back(static_cast<std::uint64_t>(shape.item(i).as_int()));
+  }
+  // What is held here would come back as a tensor.
+  const auto elements = element_count(array.shape);
+  const bool is_time = array.dtype.starts_with("datetime64") || array.dtype.starts_with("timedelta64");
+  const auto dtype = dtype_of(array.dtype);
+  const bool is_held = is_time || !elements || (dtype && *elements % info(*dtype).block_elements == 0);
+  return is_held ? std::nullopt : std::optional(std::move(array));
 }
 
 Layout lay_out(const Model& model, const std::vector<std::uint32_t>& storable, const WriteOptions& options) {

@@ -21,6 +21,14 @@ struct Layout {
 // numpy.TYPE(value), which stands for a scalar of NumPy; empty for any other value.
 std::optional<DType> scalar_dtype(Value object) noexcept;
 
+// numpy.ndarray(shape, dtype, bytes), which stands for an array of a dtype that nothing here holds; empty for any other value.
+struct UnheldArray {
+  Shape shape;
+  std::string_view dtype;
+  Value elements;
+};
+std::optional<UnheldArray> unheld_array(Value object);
+
 // `storable`: places in model.tensors() that have a place in the format. A TensorNode::index of the layout's tree is that of
 // model.tensors() where the layout is whole, else a place in model.tensors().
 Layout lay_out(const Model& model, const std::vector<std::uint32_t>& storable, const WriteOptions& options);

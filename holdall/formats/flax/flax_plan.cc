@@ -174,21 +174,30 @@ class Planner {
         return {};
       case ValueKind::kBytes:
         out_.bytes(value.bytes_size());
-        if (value.bytes_resident()) {
-          out_.raw(value.as_bytes());
-        } else {
-          add(value.as_blob());
-        }
+        add_bytes(value);
         return {};
       case ValueKind::kTensor: {
         const std::uint32_t index = value.as_tensor().index;
         return write_tensor(is_whole_ ? by_index_[index] : index);
       }
       case ValueKind::kObject:
-        add_scalar(out_, value);
+        if (const auto array = unheld_array(value)) {
+          add_array_head(out_, kArray, array->shape, array->dtype, array->elements.bytes_size());
+          add_bytes(array->elements);
+        } else {
+          add_scalar(out_, value);
+        }
         return {};
       default:
         return internal(text("a {} has come into a Flax file", name(value.kind())));
+    }
+  }
+
+  void add_bytes(Value value) {
+    if (value.bytes_resident()) {
+      out_.raw(value.as_bytes());
+    } else {
+      add(value.as_blob());
     }
   }
 

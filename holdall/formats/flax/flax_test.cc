@@ -81,7 +81,7 @@ TEST(Flax, ArraysAreThoseThatFlaxRestores) {
 }
 
 TEST(Flax, EveryGoldenFileIsWrittenAgainByteForByte) {
-  for (const char* file : {"dtypes.msgpack", "alone.msgpack", "state.msgpack"}) {
+  for (const char* file : {"dtypes.msgpack", "alone.msgpack", "state.msgpack", "values.msgpack"}) {
     const auto model = open_golden(file);
     ASSERT_TRUE(model) << file;
     const auto plan = k_flax_format.plan(*model, {});

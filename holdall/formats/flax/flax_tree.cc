@@ -15,8 +15,6 @@ namespace {
 
 using Kind = MsgpackItem::Kind;
 
-constexpr std::uint64_t kMostName = 64;
-
 // The dtypes of NumPy and ml_dtypes that are called otherwise here.
 struct Renamed {
   std::string_view numpy;
@@ -55,7 +53,7 @@ Result<Array> parts_of(MsgpackReader& reader) {
     array.shape.push_back(size.integer);
   }
   HOLDALL_ASSIGN(const MsgpackItem dtype, next());
-  if ((!dtype.is(Kind::kText) && !dtype.is(Kind::kBytes)) || dtype.size > kMostName) {
+  if ((!dtype.is(Kind::kText) && !dtype.is(Kind::kBytes)) || dtype.size > kMostDTypeName) {
     return reader.fault("the dtype of an array is no short text");
   }
   HOLDALL_ASSIGN(array.dtype, reader.text(dtype));
