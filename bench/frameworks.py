@@ -1,4 +1,5 @@
-"""The work of Keras, h5py, TensorFlow, joblib, onnx, gguf, Flax and torch.jit, timed as rivals.py times the others'; prints the seconds.
+"""The work of Keras, h5py, TensorFlow, joblib, onnx, gguf, Flax, torch.jit, LiteRT, XGBoost and LightGBM, timed as rivals.py times
+the others'; prints the seconds.
 
 Usage: frameworks.py WORK ARGUMENT…. Needs the environment of the tests against the real libraries (tests/real/requirements.txt).
 """
@@ -163,6 +164,123 @@ def jit_list(path):
     for name, tensor in torch.jit.load(path).state_dict().items():
         print(name, tensor.dtype, tuple(tensor.shape), file=sys.stderr)
 
+def make_tflite(path, count, floats):
+    """Constants at multiples of 16, as the converter places them, beside a graph of one operator."""
+    import flatbuffers
+    import numpy
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    class Data(schema.BufferT):
+        def Pack(self, builder):
+            builder.StartVector(1, len(self.data), 16)
+            builder.head -= len(self.data)
+            builder.Bytes[builder.head:builder.head + len(self.data)] = self.data.data
+            data = builder.EndVector()
+            schema.BufferStart(builder)
+            schema.BufferAddData(builder, data)
+            return schema.BufferEnd(builder)
+
+    def tensor(name, shape, buffer):
+        made = schema.TensorT()
+        made.name, made.shape, made.type, made.buffer = name, shape, schema.TensorType.FLOAT32, buffer
+        return made
+
+    weights = matrices(int(count), int(floats))
+    code, graph, model = schema.OperatorCodeT(), schema.SubGraphT(), schema.ModelT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ABS
+    operator = schema.OperatorT()
+    operator.inputs, operator.outputs = [0], [1]
+    graph.inputs, graph.outputs, graph.operators = [0], [1], [operator]
+    graph.tensors = [tensor("x", [1], 0), tensor("y", [1], 0)]
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [schema.BufferT()]
+    for name, array in weights.items():
+        buffer = Data()
+        buffer.data = array.view(numpy.uint8).ravel()
+        model.buffers.append(buffer)
+        graph.tensors.append(tensor(name, list(array.shape), len(model.buffers) - 1))
+    builder = flatbuffers.Builder(sum(array.nbytes for array in weights.values()) + (1 << 20))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    with open(path, "wb") as file:
+        file.write(memoryview(builder.Bytes)[builder.Head():])
+    yield
+
+
+def litert_load(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    yield
+    interpreter = Interpreter(path)
+    interpreter.allocate_tensors()
+    return {each["name"]: interpreter.get_tensor(each["index"]) for each in interpreter.get_tensor_details() if each["name"].startswith("layer")}
+
+
+def litert_list(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    yield
+    for each in Interpreter(path).get_tensor_details():
+        print(each["name"], each["dtype"], each["shape"], file=sys.stderr)
+
+
+def rows():
+    """What no few splits explain, so that trees become deep."""
+    import numpy
+
+    generator = numpy.random.default_rng(1)
+    return generator.normal(size=(20_000, 8)).astype("f4"), generator.random(20_000).astype("f4")
+
+
+def make_xgboost(path, trees):
+    """One model in both spellings: .ubj and .json."""
+    import xgboost
+
+    how = {"max_depth": 11, "min_child_weight": 0, "lambda": 0, "tree_method": "hist"}
+    booster = xgboost.train(how, xgboost.DMatrix(*rows()), int(trees))
+    booster.save_model(path)
+    booster.save_model(os.path.splitext(path)[0] + ".json")
+    yield
+
+
+def xgboost_load(path):
+    import xgboost
+
+    yield
+    booster = xgboost.Booster()
+    booster.load_model(path)
+    return booster
+
+
+def xgboost_list(path):
+    import xgboost
+
+    yield
+    booster = xgboost.Booster()
+    booster.load_model(path)
+    print(booster.num_boosted_rounds(), booster.num_features(), file=sys.stderr)
+
+
+def make_lightgbm(path, trees):
+    import lightgbm
+
+    how = {"verbose": -1, "num_leaves": 1023, "min_data_in_leaf": 1, "min_sum_hessian_in_leaf": 0}
+    lightgbm.train(how, lightgbm.Dataset(*rows()), int(trees)).save_model(path)
+    yield
+
+
+def lightgbm_load(path):
+    import lightgbm
+
+    yield
+    return lightgbm.Booster(model_file=path)
+
+
+def lightgbm_list(path):
+    import lightgbm
+
+    yield
+    booster = lightgbm.Booster(model_file=path)
+    print(booster.num_trees(), booster.num_feature(), file=sys.stderr)
+
 
 def onnx_load(path):
     import onnx
@@ -242,8 +360,9 @@ def joblib_list(path):
         print(name, array.dtype, array.shape, file=sys.stderr)
 
 
-WORKS = (make_keras, make_h5_gzip, make_joblib, make_onnx, make_matrices, make_gguf, make_flax, make_jit, h5py_load, keras_load, tensorflow_load, joblib_load, onnx_load,
-         gguf_load, flax_load, jit_load, gguf_quantize, keras_list, h5py_list, tensorflow_list, joblib_list, onnx_list, gguf_list, flax_list, jit_list)
+WORKS = (make_keras, make_h5_gzip, make_joblib, make_onnx, make_matrices, make_gguf, make_flax, make_jit, make_tflite, make_xgboost, make_lightgbm, h5py_load,
+         keras_load, tensorflow_load, joblib_load, onnx_load, gguf_load, flax_load, jit_load, litert_load, xgboost_load, lightgbm_load, gguf_quantize, keras_list,
+         h5py_list, tensorflow_list, joblib_list, onnx_list, gguf_list, flax_list, jit_list, litert_list, xgboost_list, lightgbm_list)
 
 if __name__ == "__main__":
     rivals.main(WORKS)

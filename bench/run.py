@@ -126,6 +126,7 @@ class Field:
         self.tensors = 64
         self.floats = (1 << 18) if options.quick else (1 << 22)
         self.small = 20_000
+        self.trees = 100 if options.quick else 1_000
         self.pickles = 1_000 if options.quick else 10_000
 
     @property
@@ -325,10 +326,13 @@ class Field:
             measure(self.framework("big.h5", "make-keras", self.folder, self.tensors, math.isqrt(self.floats)))
         for name, work, *more in (("gzip.h5", "make-h5-gzip"), ("big.joblib", "make-joblib", 0), ("zlib.joblib", "make-joblib", 3),
                                  ("big.onnx", "make-onnx"), ("big.gguf", "make-gguf"), ("big.msgpack", "make-flax"), ("big.jit", "make-jit"),
-                                 ("matrices.safetensors", "make-matrices")):
+                                 ("big.tflite", "make-tflite"), ("matrices.safetensors", "make-matrices")):
             count = self.tensors if name.startswith(("big", "matrices")) else self.tensors // 4  # compressing takes its time
             if not os.path.exists(self.at(name)):
                 measure(self.framework(name, work, self.at(name), count, self.floats, *more))
+        for name, work in (("trees.ubj", "make-xgboost"), ("trees.txt", "make-lightgbm")):
+            if not os.path.exists(self.at(name)):
+                measure(self.framework(name, work, self.at(name), self.trees))
 
     def framework_races(self):
         for kind, name, file, size, rivals, heats in (
@@ -341,6 +345,7 @@ class Field:
             ("gguf", "big.gguf", "big.gguf", "1 GB `.gguf`", (("gguf", "gguf-load", 1),), ("warm", "cold")),
             ("flax", "big.msgpack", "big.msgpack", "1 GB `.msgpack` of Flax", (("Flax", "flax-load", 1),), ("warm", "cold")),
             ("jit", "big.jit", "big.jit", "1 GB TorchScript", (("torch.jit", "jit-load", 1),), ("warm", "cold")),
+            ("tflite", "big.tflite", "big.tflite", "1 GB `.tflite`", (("LiteRT", "litert-load", 1),), ("warm", "cold")),
             ("joblib-zlib", "zlib.joblib", "zlib.joblib", "a quarter of it, `.joblib` by zlib", (("joblib", "joblib-load", 1.5),), ("warm",)),
         ):
             path = self.at(name)
@@ -357,11 +362,28 @@ class Field:
                                    ("big.onnx", "1 GB `.onnx`", (("Python with onnx", "onnx-list", 20),)),
                                    ("big.gguf", "1 GB `.gguf`", (("Python with gguf", "gguf-list", 20),)),
                                    ("big.msgpack", "1 GB `.msgpack` of Flax", (("Python with Flax", "flax-list", 20),)),
-                                   ("big.jit", "1 GB TorchScript", (("Python with torch.jit", "jit-list", 20),))):
+                                   ("big.jit", "1 GB TorchScript", (("Python with torch.jit", "jit-list", 20),)),
+                                   ("big.tflite", "1 GB `.tflite`", (("Python with LiteRT", "litert-list", 20),))):
             yield Race(f"inspect-{name}", f"`inspect` {what}, whole process", [
                 self.whole("Holdall", self.command, "inspect", "--json", self.at(name)),
                 *(self.whole(rival, self.python, FRAMEWORKS, work, self.at(name)) for rival, work, _ in rivals),
             ], [Bar(rival, bar) for rival, _, bar in rivals if bar], None, 64_000_000)
+
+    def tree_races(self):
+        """Models that are nothing but small arrays: the rival builds its own trees, Holdall an array of each."""
+        for name, what, rival, work in (("trees.ubj", "1,000 trees of XGBoost, `.ubj`", "XGBoost", "xgboost"),
+                                        ("trees.json", "the same, `.json`", "XGBoost", "xgboost"),
+                                        ("trees.txt", "1,000 trees of LightGBM", "LightGBM", "lightgbm")):
+            path = self.at(name)
+            size = os.path.getsize(path)
+            ready = lambda p=path: warm(p)  # noqa: E731
+            yield Race(f"python-load-{name}", f"Python: load {what} into NumPy, warm", [
+                self.package("load-numpy", path, before=ready), self.framework(rival, f"{work}-load", path, before=ready),
+            ], [Bar(rival, 1)], None, 2 * size + 64_000_000 + 40_000_000)
+            yield Race(f"inspect-{name}", f"`inspect` {what}, whole process", [
+                self.whole("Holdall", self.command, "inspect", "--json", path),
+                self.whole(f"Python with {rival}", self.python, FRAMEWORKS, f"{work}-list", path),
+            ], [Bar(f"Python with {rival}", 2)], None, 2 * size + 64_000_000)
 
     def quantize_races(self):
         source, out = self.at("matrices.safetensors"), self.at("out.gguf")
@@ -383,6 +405,7 @@ class Field:
         yield from self.package_races()
         yield from self.command_races()
         yield from self.framework_races()
+        yield from self.tree_races()
         yield from self.quantize_races()
 
 
@@ -432,7 +455,7 @@ def machine():
 
 def versions(python):
     code = ("import importlib.metadata as m;"
-            "print(', '.join(f'{n} {m.version(n)}' for n in ('torch', 'safetensors', 'numpy', 'picklescan', 'h5py', 'keras', 'tensorflow-cpu', 'joblib', 'onnx')))")
+            "print(', '.join(f'{n} {m.version(n)}' for n in ('torch', 'safetensors', 'numpy', 'picklescan', 'h5py', 'keras', 'tensorflow-cpu', 'joblib', 'onnx', 'gguf', 'flax', 'ai-edge-litert', 'xgboost-cpu', 'lightgbm')))")
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
