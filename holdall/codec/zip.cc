@@ -70,7 +70,7 @@ class LocalWalk {
   }
 
   Status run(ZipArchive::Before before) {
-    std::uint64_t position = before == ZipArchive::Before::kAnything && !order_.empty() ? begin_of(0) : 0;
+    std::uint64_t position = before == ZipArchive::Before::kAnything ? begin_of(0) : 0;
     for (std::size_t i = 0; i < order_.size(); ++i) {
       ZipMember& member = members_[order_[i]];
       if (member.header_offset > end_) {

@@ -360,6 +360,18 @@ TEST(ZipArchive, AFileOfAnotherKindMayStandBeforeTheMembersWhereThatIsAllowed) {
   EXPECT_TRUE((*archive)->blob((*archive)->members()[1])->read());
 }
 
+TEST(ZipArchive, AnArchiveWithoutMembersMayStandBehindAFileOfAnotherKind) {
+  std::string both = "model PK\5\6" + std::string(18, '\0');
+  store_le(both.data() + 22, std::uint32_t{6});
+  const auto open = [&](ZipArchive::Before allowed) {
+    return ZipArchive::open(memory_source(Bytes::copy(both), "both"), Limits(), allowed);
+  };
+  EXPECT_FALSE(open(ZipArchive::Before::kNothing));
+  const auto archive = open(ZipArchive::Before::kAnything);
+  ASSERT_TRUE(archive) << archive.error().to_string();
+  EXPECT_TRUE((*archive)->members().empty());
+}
+
 TEST(ZipArchive, EncryptedAndUnknownMembersAreUnsupported) {
   const std::string good = two_members();
   for (const auto& [at, patch] : std::map<std::size_t, std::string>{{8, "\1"}, {8 + 0, "\x21"}, {10, "\14"}, {6, "\x40"}}) {

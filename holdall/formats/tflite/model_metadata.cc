@@ -1,4 +1,5 @@
 // TFLite Metadata: a FlatBuffer of its own in a buffer of the file (metadata_schema.fbs).
+#include <span>
 #include <utility>
 
 #include "holdall/base/text.h"
@@ -66,6 +67,8 @@ class Metadata {
     HOLDALL_TRY(list(table, AboutSubgraphField::kInputs, about, "inputs", &Metadata::tensor));
     HOLDALL_TRY(list(table, AboutSubgraphField::kOutputs, about, "outputs", &Metadata::tensor));
     HOLDALL_TRY(list(table, AboutSubgraphField::kFiles, about, "associated_files", &Metadata::file));
+    HOLDALL_TRY(list(table, AboutSubgraphField::kInputUnits, about, "input_process_units", &Metadata::process_unit));
+    HOLDALL_TRY(list(table, AboutSubgraphField::kOutputUnits, about, "output_process_units", &Metadata::process_unit));
     return about;
   }
 
@@ -79,6 +82,7 @@ class Metadata {
       arena_.append(dimensions, arena_.string(name));
     }
     if (!names.empty()) arena_.set_item(about, "dimension_names", dimensions);
+    HOLDALL_TRY(content(table, about));
     HOLDALL_TRY(list(table, AboutTensorField::kProcessUnits, about, "process_units", &Metadata::process_unit));
     HOLDALL_ASSIGN(const auto stats, table.table(AboutTensorField::kStats));
     if (stats) {
@@ -89,32 +93,54 @@ class Metadata {
     return about;
   }
 
+  // What a tensor is of; a plain feature says nothing.
+  Status content(const FlatTable& table, NodeId about) {
+    static constexpr std::string_view kKinds[] = {"", "feature", "image", "bounding_box", "audio"};
+    HOLDALL_ASSIGN(const auto of, table.table(AboutTensorField::kContent));
+    if (!of) return {};
+    HOLDALL_ASSIGN(const std::uint8_t type, of->number<std::uint8_t>(ContentField::kPropertiesType));
+    if (type != 0) arena_.set_item(about, "content", arena_.string(kind(kKinds, type)));
+    return {};
+  }
+
+  static std::string kind(std::span<const std::string_view> kinds, std::uint8_t type) {
+    return type < kinds.size() ? std::string(kinds[type]) : text("type {}", type);
+  }
+
   Result<NodeId> process_unit(const FlatTable& table) {
-    static constexpr std::string_view kKinds[] = {
-        "", "normalization", "score_calibration", "score_thresholding", "bert_tokenizer", "sentence_piece_tokenizer"};
+    static constexpr std::string_view kKinds[] = {"",
+                                                  "normalization",
+                                                  "score_calibration",
+                                                  "score_thresholding",
+                                                  "bert_tokenizer",
+                                                  "sentence_piece_tokenizer",
+                                                  "regex_tokenizer"};
     const NodeId about = arena_.dict();
     HOLDALL_ASSIGN(const std::uint8_t type, table.number<std::uint8_t>(ProcessUnitField::kOptionsType));
     HOLDALL_ASSIGN(const auto options, table.table(ProcessUnitField::kOptions));
-    arena_.set_item(about, "kind", arena_.string(type < std::size(kKinds) ? std::string(kKinds[type]) : text("type {}", type)));
+    arena_.set_item(about, "kind", arena_.string(kind(kKinds, type)));
     if (type == 1 && options) {
       HOLDALL_TRY(reals(*options, NormalizationField::kMean, about, "mean"));
       HOLDALL_TRY(reals(*options, NormalizationField::kStd, about, "std"));
     }
+    // Tokenizers have their files in the options: SentencePiece's model and vocabulary, a regular expression before one.
+    if ((type == 4 || type == 5) && options) HOLDALL_TRY(list(*options, 0, about, "associated_files", &Metadata::file));
+    if ((type == 5 || type == 6) && options) HOLDALL_TRY(list(*options, 1, about, "vocabulary", &Metadata::file));
     return about;
   }
 
   Result<NodeId> file(const FlatTable& table) {
     static constexpr std::string_view kKinds[] = {
-        "", "descriptions", "tensor_axis_labels", "tensor_value_labels", "tensor_axis_score_calibration", "vocabulary"};
+        "",           "descriptions",    "tensor_axis_labels", "tensor_value_labels", "tensor_axis_score_calibration",
+        "vocabulary", "scann_index_file"};
     const NodeId about = arena_.dict();
     HOLDALL_TRY(texts(table, about,
                       {{AssociatedFileField::kName, "name"},
                        {AssociatedFileField::kDescription, "description"},
-                       {AssociatedFileField::kLocale, "locale"}}));
+                       {AssociatedFileField::kLocale, "locale"},
+                       {AssociatedFileField::kVersion, "version"}}));
     HOLDALL_ASSIGN(const std::uint8_t type, table.number<std::uint8_t>(AssociatedFileField::kType));
-    if (type != 0)
-      arena_.set_item(about, "kind",
-                      arena_.string(type < std::size(kKinds) ? std::string(kKinds[type]) : text("type {}", type)));
+    if (type != 0) arena_.set_item(about, "kind", arena_.string(kind(kKinds, type)));
     HOLDALL_ASSIGN(std::string name, table.text(AssociatedFileField::kName));
     if (files_ != nullptr) files_->push_back(std::move(name));
     return about;

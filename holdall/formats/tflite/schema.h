@@ -107,10 +107,13 @@ struct AboutSubgraphField {
   enum : unsigned { kName, kDescription, kInputs, kOutputs, kFiles, kInputUnits, kOutputUnits };
 };
 struct AboutTensorField {
-  enum : unsigned { kName, kDescription, kDimensionNames, kContentType, kContent, kProcessUnits, kStats, kFiles };
+  enum : unsigned { kName, kDescription, kDimensionNames, kContent, kProcessUnits, kStats, kFiles };
+};
+struct ContentField {
+  enum : unsigned { kPropertiesType, kProperties, kRange };
 };
 struct AssociatedFileField {
-  enum : unsigned { kName, kDescription, kType, kLocale };
+  enum : unsigned { kName, kDescription, kType, kLocale, kVersion };
 };
 struct ProcessUnitField {
   enum : unsigned { kOptionsType, kOptions };

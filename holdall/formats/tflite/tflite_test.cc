@@ -169,8 +169,26 @@ TEST(Tflite, MetadataAndAssociatedFilesAreTold) {
   const Value label = about.find("subgraphs").item(0).find("outputs").item(0).find("associated_files").item(0);
   EXPECT_EQ(label.find_string("name"), "labels.txt");
   EXPECT_EQ(label.find_string("kind"), "tensor_axis_labels");
+  const Value image = about.find("subgraphs").item(0).find("inputs").item(0);
+  EXPECT_EQ(image.find_string("content"), "image");
+  EXPECT_EQ(image.find("dimension_names").size(), 2u);
+  EXPECT_EQ(image.find("process_units").item(0).find_string("kind"), "normalization");
+  EXPECT_EQ(image.find("min").item(0).as_float(), -1.0);
+  EXPECT_THAT(model->warnings(), IsEmpty());
   EXPECT_EQ(model->metadata().find("buffers").find_string("min_runtime_version"), "1.14.0");
   EXPECT_THAT(model->origin().detail, HasSubstr("1 associated file"));
+}
+
+// As the metadata writer leaves a model whose metadata name no files.
+TEST(Tflite, AnArchiveWithoutMembersHoldsNoFiles) {
+  std::string file = slurp(kData + "float.tflite");
+  std::string end = "PK\5\6" + std::string(18, '\0');
+  store_le(end.data() + 16, static_cast<std::uint32_t>(file.size()));
+  file += end;
+  const auto model = k_tflite_format.read(bundle_of(file), Context());
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_THAT(model->warnings(), IsEmpty());
+  EXPECT_THAT(faults_of(file), IsEmpty());
 }
 
 TEST(Tflite, WhatWasNotChangedIsWrittenAsItWas) {

@@ -242,7 +242,7 @@ def beyond_bytes():
 
 
 def model_metadata():
-    """TFLite Metadata by field numbers (metadata_schema.fbs)."""
+    """TFLite Metadata by field numbers (metadata_schema.fbs): what tflite-support 0.4.4 reads the same of."""
     builder = flatbuffers.Builder(256)
 
     def table(fields):
@@ -263,8 +263,19 @@ def model_metadata():
 
     text = builder.CreateString
     labels = table([(0, text("labels.txt")), (1, text("what the scores mean")), (2, (2,)), (3, text("en"))])
-    score = table([(0, text("score")), (1, text("one for each label")), (7, vector([labels]))])
-    graph = table([(0, text("main")), (3, vector([score]))])
+    def reals(values):
+        builder.StartVector(4, len(values), 4)
+        for value in reversed(values):
+            builder.PrependFloat32(value)
+        return builder.EndVector()
+
+    picture = table([(0, (2,)), (1, table([(0, (1,))]))])  # Content, a union: ImageProperties, RGB
+    scaled = table([(0, (1,)), (1, table([(0, reals([127.5])), (1, reals([127.5]))]))])
+    image = table([(0, text("image")), (2, vector([text("row"), text("column")])), (3, picture), (4, vector([scaled])),
+                   (5, table([(0, reals([1.0])), (1, reals([-1.0]))]))])
+    score = table([(0, text("score")), (1, text("one for each label")), (3, table([(0, (1,)), (1, table([]))])),
+                   (6, vector([labels]))])
+    graph = table([(0, text("main")), (2, vector([image])), (3, vector([score]))])
     model = table([(0, text("adder")), (1, text("adds")), (2, text("v1")), (3, vector([graph])), (4, text("a person")),
                    (5, text("Apache-2.0")), (7, text("1.0.0"))])
     builder.Finish(model, b"M001")
