@@ -69,8 +69,14 @@ Result<Tensor> tensor_of(const TorchDType& row, const TypedStorage& storage, Geo
   return Tensor::view(row.dtype, std::move(at.shape), storage.storage, std::move(at.view));
 }
 
-// {"conj": True} and {"neg": True}: bits of tensors whose values are resolved only when read.
+// {"conj": True} and {"neg": True}: bits of tensors whose values are resolved only when read. TorchScript's pickler tags the
+// dict with its type.
 void read_metadata(Value metadata, Tensor::View& view) {
+  if (metadata.is(ValueKind::kObject)) {
+    const Value callee = metadata.of(metadata.as_object().callee);
+    const auto tagged = arguments(metadata);
+    if (!tagged.empty() && callee.is_global("torch.jit._pickle", "restore_type_tag")) metadata = tagged[0];
+  }
   const auto is_set = [&](std::string_view key) {
     const Value found = metadata.find(key);
     return found.is(ValueKind::kBool) && found.as_bool();
@@ -88,6 +94,11 @@ bool has_entries(Value value) {
 const TorchDType* class_dtype(Value id) {
   if (!id.is(ValueKind::kTuple) || id.size() < 2 || !id.item(1).is(ValueKind::kGlobal)) return nullptr;
   return torch_storage_dtype(id.item(1).global_name());
+}
+
+// A storage on the device "meta" has a size and no bytes.
+bool is_meta(Value id) {
+  return id.is(ValueKind::kTuple) && id.size() > 3 && id.item(3).is(ValueKind::kString) && id.item(3).as_string() == "meta";
 }
 
 // How one of the rebuild functions of dense tensors lays out its arguments; -1: absent.
@@ -171,7 +182,7 @@ Status dense_tensor(const Interpretation& context, NodeId node, Builder builder)
   const Arguments layout = layout_of(builder);
   const bool has_storage =
       !args.empty() && (persistent_id(args[0]) ? bool(context.options.storage) : loaded_storage(context, args[0]).has_value());
-  if (!has_storage) return {};  // from elsewhere: an inert object
+  if (!has_storage || is_meta(persistent_id(args[0]))) return {};  // from elsewhere, or nowhere: an inert object
   if (args.size() < layout.least) return malformed(object, text("{} arguments, {} are needed", args.size(), layout.least));
 
   const TorchDType* row = class_dtype(persistent_id(args[0]));
@@ -312,7 +323,7 @@ Status interpret_torch(const Interpretation& context, NodeId object, Builder bui
 Status interpret_storage(const Interpretation& context, NodeId object) {
   Arena& arena = context.arena;
   const Value id = persistent_id(arena.at(object));
-  if (!id.is(ValueKind::kTuple) || id.size() < 2 || !id.item(1).is(ValueKind::kGlobal)) return {};
+  if (!id.is(ValueKind::kTuple) || id.size() < 2 || !id.item(1).is(ValueKind::kGlobal) || is_meta(id)) return {};
   const NodeId storage_class = id.item(1).id();
   if (builder_of(id.item(1).global_module(), id.item(1).global_name()) != Builder::kStorageClass) return {};
   HOLDALL_ASSIGN(const TypedStorage storage, context.options.storage(id, std::nullopt));

@@ -56,6 +56,29 @@ constexpr TorchDType kRows[] = {
     {"int7", "", DType::kInt8, 1, 0, false},
 };
 
+// What the pickler in C++, TorchScript's, calls storages that Python knows as untyped ones alone: c10's name of the dtype and
+// "Storage".
+struct ScriptStorage {
+  std::string_view storage, dtype;
+};
+constexpr ScriptStorage kScriptStorages[] = {
+    {"UInt16Storage", "uint16"},
+    {"UInt32Storage", "uint32"},
+    {"UInt64Storage", "uint64"},
+    {"ComplexHalfStorage", "complex32"},
+    {"Float8_e4m3fnStorage", "float8_e4m3fn"},
+    {"Float8_e4m3fnuzStorage", "float8_e4m3fnuz"},
+    {"Float8_e5m2Storage", "float8_e5m2"},
+    {"Float8_e5m2fnuzStorage", "float8_e5m2fnuz"},
+    {"Float8_e8m0fnuStorage", "float8_e8m0fnu"},
+    {"Float4_e2m1fn_x2Storage", "float4_e2m1fn_x2"},
+    {"Bits8Storage", "bits8"},
+    {"Bits16Storage", "bits16"},
+    {"Bits1x8Storage", "bits1x8"},
+    {"Bits2x4Storage", "bits2x4"},
+    {"Bits4x2Storage", "bits4x2"},
+};
+
 }  // namespace
 
 const TorchDType* torch_dtype(std::string_view name) noexcept {
@@ -68,6 +91,8 @@ const TorchDType* torch_storage_dtype(std::string_view storage_class) noexcept {
   if (storage_class.empty()) return nullptr;
   for (const TorchDType& row : kRows)
     if (row.storage == storage_class) return &row;
+  for (const ScriptStorage& script : kScriptStorages)
+    if (script.storage == storage_class) return torch_dtype(script.dtype);
   return nullptr;
 }
 

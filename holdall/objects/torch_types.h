@@ -23,6 +23,7 @@ struct TorchDType {
 
 // nullptr for an unknown name.
 const TorchDType* torch_dtype(std::string_view name) noexcept;
+// Also by the names that only torch's pickler in C++ has ("UInt16Storage").
 const TorchDType* torch_storage_dtype(std::string_view storage_class) noexcept;
 // The dtype of torch that holds elements of this one; nullptr where torch has none.
 const TorchDType* torch_dtype_for(DType dtype) noexcept;

@@ -19,6 +19,7 @@
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpret.h"
 #include "holdall/objects/stray.h"
+#include "holdall/objects/torch_types.h"
 
 namespace holdall::torchscript {
 
@@ -98,6 +99,7 @@ class Judging {
     }
     if (module == "torch.jit._pickle" || global.is_global("__main__", "TensorID") || global.is_global("__main__", "IntList"))
       return;
+    if (module == "torch" && torch_storage_dtype(name) != nullptr) return;
     if (is_script_class(module)) {
       const std::string full = text("{}.{}", module, name);
       if (!full.starts_with(kNativeClasses)) return;
