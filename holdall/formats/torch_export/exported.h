@@ -72,6 +72,23 @@ Result<std::vector<Payload>> read_payloads(const Blob& config, const Limits& lim
 std::string weights_config(const Package& package, std::string_view model);
 std::string constants_config(const Package& package, std::string_view model);
 
+// Records of AOTInductor: native code, and a config of the weights that were put beside it.
+inline constexpr std::string_view kCompiled = "data/aotinductor/";
+bool is_compiled_config(std::string_view record) noexcept;
+// The compiled models that have such a config, in the archive's order, and where it is.
+std::vector<std::string> compiled_models(const Package& package);
+std::string compiled_config(std::string_view model);
+
+// One row of it, {name: [record, sizes, strides, offset]}: a view of the tensor that torch.save wrote into the record, in
+// data/weights/.
+struct CompiledWeight {
+  std::string name, path;
+  std::vector<std::int64_t> sizes, strides;
+  std::int64_t offset = 0;
+};
+// The rows of a config record, in its order. Errors: corrupt, limit.
+Result<std::vector<CompiledWeight>> read_compiled_weights(const Blob& config, const Limits& limits);
+
 // `faults`, if any, gets what verify() looks for in the records that configs name.
 Result<Model> read_package(const Package& package, const Bundle& bundle, const Context& context, Faults* faults);
 

@@ -1,4 +1,6 @@
 // The two layouts of torch.export's archives, and the JSON in them.
+#include <algorithm>
+
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
 #include "holdall/formats/torch_export/exported.h"
@@ -9,6 +11,7 @@ namespace {
 
 constexpr std::string_view kModels = "models/";
 constexpr std::string_view kJson = ".json";
+constexpr std::string_view kCompiledConfig = "/weights_config.json";
 
 Result<NodeId> parse(Arena& arena, const Blob& blob, const Limits& limits) {
   HOLDALL_ASSIGN(const Bytes bytes, blob.read(limits.header_bytes));
@@ -60,6 +63,33 @@ Result<Payload> read_payload(Value name, Value row) {
   payload.is_pickled = is_true(row.find("use_pickle"));
   if (const Value meta = row.find("tensor_meta"); meta.is(ValueKind::kDict)) HOLDALL_TRY(read_meta(meta, payload));
   return payload;
+}
+
+Result<std::vector<std::int64_t>> plain_sizes(Value list) {
+  if (!list.is(ValueKind::kList)) return corrupt("sizes or strides that are no list");
+  std::vector<std::int64_t> sizes;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (!list.item(i).is(ValueKind::kInt) || list.item(i).as_int() < 0)
+      return corrupt("a size or stride that is no number, or a negative one");
+    sizes.push_back(list.item(i).as_int());
+  }
+  return sizes;
+}
+
+Result<CompiledWeight> read_compiled_weight(Value name, Value row) {
+  CompiledWeight weight;
+  weight.name = std::string(name.as_string());
+  const bool is_row = row.is(ValueKind::kList) && row.size() == 4 && row.item(0).is(ValueKind::kString) &&
+                      row.item(3).is(ValueKind::kInt) && row.item(3).as_int() >= 0;
+  if (!is_row) return corrupt("a row is a record, sizes, strides and an offset");
+  weight.path = std::string(row.item(0).as_string());
+  if (weight.path.empty() || !is_contained(weight.path)) return corrupt("a record that leads out of its folder");
+  HOLDALL_ASSIGN(weight.sizes, plain_sizes(row.item(1)));
+  HOLDALL_ASSIGN(weight.strides, plain_sizes(row.item(2)));
+  if (weight.strides.size() != weight.sizes.size())
+    return corrupt(text("{} strides for {} dimensions", weight.strides.size(), weight.sizes.size()));
+  weight.offset = row.item(3).as_int();
+  return weight;
 }
 
 std::string first_of(const Package& package, std::initializer_list<std::string> names) {
@@ -148,6 +178,38 @@ Result<std::vector<Payload>> read_payloads(const Blob& config, const Limits& lim
     payloads.push_back(*std::move(payload));
   }
   return payloads;
+}
+
+bool is_compiled_config(std::string_view record) noexcept {
+  return record.starts_with(kCompiled) && record.ends_with(kCompiledConfig);
+}
+
+std::string compiled_config(std::string_view model) { return text("{}{}{}", kCompiled, model, kCompiledConfig); }
+
+std::vector<std::string> compiled_models(const Package& package) {
+  std::vector<std::string> names;
+  for (const std::string_view record : package.under(kCompiled)) {
+    if (!is_compiled_config(record)) continue;
+    const std::string_view name =
+        record.substr(kCompiled.size(), record.size() - std::min(record.size(), kCompiled.size() + kCompiledConfig.size()));
+    if (!name.empty() && name.find('/') == std::string_view::npos) names.emplace_back(name);
+  }
+  return names;
+}
+
+Result<std::vector<CompiledWeight>> read_compiled_weights(const Blob& config, const Limits& limits) {
+  Arena arena;
+  HOLDALL_ASSIGN(const NodeId root, parse(arena, config, limits));
+  const Value rows = arena.at(root);
+  if (!rows.is(ValueKind::kDict)) return corrupt("the config of weights is no object").in(config.name());
+  std::vector<CompiledWeight> weights;
+  weights.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto weight = read_compiled_weight(rows.key(i), rows.mapped(i));
+    if (!weight) return std::move(weight).error().with(text("'{}'", rows.key(i).as_string())).in(config.name());
+    weights.push_back(*std::move(weight));
+  }
+  return weights;
 }
 
 std::string weights_config(const Package& package, std::string_view model) {

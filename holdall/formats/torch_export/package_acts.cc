@@ -142,6 +142,11 @@ Result<std::vector<std::string>> pickled(const Package& package, const Context& 
     HOLDALL_TRY(add(weights_config(package, model)));
     HOLDALL_TRY(add(constants_config(package, model)));
   }
+  for (const std::string& model : compiled_models(package)) {
+    HOLDALL_ASSIGN(const Blob config, package.record(compiled_config(model)));
+    HOLDALL_ASSIGN(const std::vector<CompiledWeight> weights, read_compiled_weights(config, context.limits));
+    for (const CompiledWeight& weight : weights) records.push_back(text("data/weights/{}", weight.path));
+  }
   std::sort(records.begin(), records.end());
   return records;
 }

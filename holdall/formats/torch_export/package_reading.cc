@@ -15,7 +15,6 @@ namespace {
 constexpr std::string_view kWeights = "data/weights/";
 constexpr std::string_view kConstants = "data/constants/";
 constexpr std::string_view kSamples = "data/sample_inputs/";
-constexpr std::string_view kCompiled = "data/aotinductor/";
 constexpr std::string_view kExecutorch = "data/executorch/";
 constexpr std::int64_t kStrided = 7;
 
@@ -92,6 +91,7 @@ class Reading {
         arena().set_item(builder_.config, name, program);
       }
     }
+    HOLDALL_TRY(add_compiled(models.empty()));
     HOLDALL_TRY(describe());
     if (builder_.entries().size() > context_.limits.tensors) {
       return over_limit(text("{} tensors, {} are allowed", builder_.entries().size(), context_.limits.tensors))
@@ -108,7 +108,9 @@ class Reading {
     if (!package_.under(kExecutorch).empty()) {
       return unsupported("an archive of ExecuTorch programs alone, which are not read").in(bundle_.path());
     }
-    if (package_.under(kCompiled).empty()) builder_.warnings.push_back("the archive holds no program");
+    if (!package_.under(kCompiled).empty()) return {};
+    builder_.warnings.push_back("the archive holds no program");
+    if (faults_ != nullptr) faults_->add(corrupt("the archive holds no program").in(bundle_.path()));
     return {};
   }
 
@@ -149,6 +151,45 @@ class Reading {
     if (package_.has("serialized_constants.pt")) HOLDALL_TRY(add_nested("serialized_constants.pt", constants));
     if (arena().at(constants).size() > 0) arena().set_item(tree, free_key(tree, "constants"), constants);
     return add_samples("serialized_example_inputs.pt", tree);
+  }
+
+  // The weights of compiled models, named as those of programs are, or beside these under "aotinductor".
+  Status add_compiled(bool is_alone) {
+    const std::vector<std::string> models = compiled_models(package_);
+    if (models.empty()) return {};
+    NodeId all = builder_.tree;
+    if (!is_alone) arena().set_item(builder_.tree, free_key(builder_.tree, "aotinductor"), all = arena().dict());
+    for (const std::string& model : models) {
+      NodeId tree = all;
+      if (models.size() > 1) arena().set_item(all, model, tree = arena().dict());
+      HOLDALL_ASSIGN(const Blob config, package_.record(compiled_config(model)));
+      HOLDALL_ASSIGN(const std::vector<CompiledWeight> weights, read_compiled_weights(config, context_.limits));
+      for (const CompiledWeight& weight : weights) {
+        Status added = add_compiled_weight(weight, tree);
+        if (!added) return std::move(added).error().with(text("'{}'", weight.name)).in(config.name());
+      }
+    }
+    return {};
+  }
+
+  // A view of the one tensor of its record, whose storage several may share.
+  Status add_compiled_weight(const CompiledWeight& weight, NodeId tree) {
+    auto known = whole_.find(weight.path);
+    if (known == whole_.end()) {
+      const std::string record = text("{}{}", kWeights, weight.path);
+      if (!package_.has(record)) return corrupt(text("there is no record '{}'", record));
+      HOLDALL_ASSIGN(const std::optional<Model> model, open_nested(record));
+      if (!model || model->tensors().size() != 1) return corrupt(text("the record '{}' holds no tensor", weight.path));
+      known = whole_.emplace(weight.path, model->tensors()[0].tensor).first;
+    }
+    const Tensor& whole = known->second;
+    Shape shape(weight.sizes.begin(), weight.sizes.end());
+    HOLDALL_ASSIGN(Tensor tensor,
+                   Tensor::view(whole.dtype(), std::move(shape), whole.storage(),
+                                {.strides = weight.strides, .offset = static_cast<std::uint64_t>(weight.offset)}));
+    HOLDALL_TRY(check_expansion(tensor, weight.path, context_.limits));
+    arena().set_item(tree, weight.name, arena().tensor({.index = builder_.add(std::move(tensor), file_)}));
+    return {};
   }
 
   Status add_samples(const std::string& record, NodeId tree) {
@@ -287,9 +328,11 @@ class Reading {
   // Code that is not read, by name.
   void list_records(std::string_view key, std::string_view folder) {
     std::vector<NodeId> names;
-    for (const std::string_view record : package_.under(folder)) names.push_back(arena().string(record.substr(folder.size())));
+    for (const std::string_view record : package_.under(folder))
+      if (!is_compiled_config(record)) names.push_back(arena().string(record.substr(folder.size())));
     if (names.empty()) return;
     arena().set_item(builder_.metadata, key, arena().list(names));
+    builder_.side_files.emplace(file_, Blob(bundle_.main()));
     builder_.warnings.push_back(text("{} files of {} are not read", names.size(), folder));
   }
 
@@ -301,6 +344,7 @@ class Reading {
   ModelBuilder builder_;
   StoragePool pool_;
   std::map<std::string, StorageRef> storages_;  // by record
+  std::map<std::string, Tensor> whole_;         // of compiled models, by record
 };
 
 }  // namespace

@@ -153,6 +153,51 @@ TEST(TorchExport, CompiledCodeIsCodeAndAPickledObjectIsJudged) {
   EXPECT_EQ(opaque[0].severity, Verdict::kMalicious);
 }
 
+TEST(TorchExport, WeightsBesideCompiledCodeAreViewsOfTheirRecords) {
+  const auto model = open("compiled.pt2");
+  ASSERT_TRUE(model) << model.error().to_string();
+  ASSERT_EQ(model->tensors().size(), 3u);
+  EXPECT_EQ(model->tensor("turned")->read<float>().value(), (std::vector<float>{2, 5, 3, 6, 4, 7}));
+  EXPECT_EQ(model->tensor("turned")->storage(), model->tensor("whole")->storage());
+  EXPECT_EQ(model->tensor("bias")->dtype(), DType::kBFloat16);
+  EXPECT_TRUE(model->side_files().contains("compiled.pt2")) << "native code is not part of the model's values";
+  Faults faults;
+  ASSERT_TRUE(k_torch_export_format.verify(*Bundle::open(kData + "compiled.pt2", {}), {}, faults));
+  EXPECT_THAT(faults.list, IsEmpty());
+}
+
+TEST(TorchExport, WeightsOfCompiledCodeThatLeaveTheirRecordAreCorrupt) {
+  const auto read = [&](const std::string& config) {
+    return k_torch_export_format.read(archive(R"({"config":{}})", "data/aotinductor/model/weights_config.json", config), {});
+  };
+  for (const char* row : {R"(["weight_0", [12], [1], 0])", R"(["../weight_0", [1], [1], 0])", R"(["weight_9", [1], [1], 0])",
+                          R"(["weight_0", [1], [1]])", R"(["weight_0", [-1], [1], 0])", R"(["weight_0", [1], [1], -1])", "7"}) {
+    const auto model = read(R"({"w": )" + std::string(row) + "}");
+    ASSERT_FALSE(model) << row;
+    EXPECT_TRUE(model.error().code() == Code::kCorrupt || model.error().code() == Code::kUnsupported) << row;
+  }
+  EXPECT_FALSE(read("[]"));
+}
+
+TEST(TorchExport, WeightsBesideCompiledCodeAreJudgedAsTorchLoadsThem) {
+  fuzz::PlainZip zip;
+  zip.add("m/archive_format", "pt2");
+  zip.add("m/data/aotinductor/model/weights_config.json", R"({"w": ["weight_0", [1], [1], 0]})");
+  zip.add("m/data/weights/weight_0", std::string("\x80\x02", 2) + "cos\nsystem\nX\x04" + std::string("\0\0\0true\x85R.", 10));
+  const Findings findings = acts(Bundle::of(memory_source(Bytes::adopt(zip.finish()), "m.pt2")));
+  ASSERT_FALSE(findings.empty());
+  EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
+}
+
+TEST(TorchExport, AnArchiveWithoutAProgramIsDamaged) {
+  fuzz::PlainZip zip;
+  zip.add("m/archive_format", "pt2");
+  Faults faults;
+  ASSERT_TRUE(k_torch_export_format.verify(Bundle::of(memory_source(Bytes::adopt(zip.finish()), "m.pt2")), {}, faults));
+  ASSERT_EQ(faults.list.size(), 1u);
+  EXPECT_THAT(faults.list[0].what, HasSubstr("holds no program"));
+}
+
 TEST(TorchExport, AnotherMajorVersionIsRefusedByName) {
   const auto model = open("schema_9.pt2");
   ASSERT_FALSE(model);

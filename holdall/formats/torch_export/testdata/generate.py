@@ -10,6 +10,7 @@ import torch
 from torch._export.serde.serialize import serialize
 from torch.export.pt2_archive import PT2ArchiveWriter
 from torch.export.pt2_archive._package import package_pt2, load_pt2
+from torch.export.pt2_archive._package_weights import TensorProperties, Weights
 
 warnings.simplefilter("ignore")
 HERE = pathlib.Path(__file__).resolve().parent
@@ -125,6 +126,17 @@ def one_pickled(program):
     expect("one_pickled.pt2")
 
 
+def compiled():
+    """An archive of AOTInductor's, as torch lays it out where weights are kept beside the code (which is a text here)."""
+    code = HERE / "model.wrapper.cpp"
+    code.write_text("int main() {}\n")
+    base = torch.arange(12.0)
+    tensors = {"whole": base, "turned": base[2:8].view(2, 3).t(), "bias": torch.tensor([0.5, -0.5], dtype=torch.bfloat16)}
+    weights = Weights({name: (tensor, TensorProperties(tensor)) for name, tensor in tensors.items()})
+    package_pt2(str(HERE / "compiled.pt2"), aoti_files={"model": [str(code), weights]})
+    code.unlink()
+
+
 def changed(name, change):
     """small.pt2 with another program."""
     reader = torch._C.PyTorchFileReader(str(HERE / "small.pt2"))
@@ -151,6 +163,7 @@ def main():
     old_layout(program)
     pickled_weights(program)
     one_pickled(small)
+    compiled()
 
     def size(program):
         meta = next(iter(program["graph_module"]["graph"]["tensor_values"].values()))
