@@ -106,6 +106,35 @@ def test_a_file_in_memory_has_another_folder(holdall, tmp_path, program):
     assert_program(holdall.inspect(tmp_path / "model.bin"), program)
 
 
+def test_weights_beside_compiled_code_are_read(holdall, tmp_path, program):
+    from torch.export.pt2_archive._package_weights import TensorProperties, Weights
+
+    (tmp_path / "code.cpp").write_text("int main() {}\n")
+    state = program.state_dict
+    weights = Weights({name: (tensor, TensorProperties(tensor)) for name, tensor in state.items() if tensor.numel()})
+    files = [str(tmp_path / "code.cpp"), weights]
+    package_pt2(str(tmp_path / "alone.pt2"), aoti_files={"model": files})
+    seen = holdall.inspect(tmp_path / "alone.pt2")
+    assert {name: entry["sha256"] for name, entry in seen.tensors.items()} == {
+        name: digest(tensor) for name, tensor in state.items() if tensor.numel()
+    }
+    assert seen.json["verdict"] == "code"
+    assert seen.tensors["blocks.1.query.weight"]["same_storage_as"] == "blocks.0.query.weight"
+    holdall("verify", tmp_path / "alone.pt2")
+    told = holdall("convert", tmp_path / "alone.pt2", tmp_path / "out.safetensors", status=1)
+    assert told.out.startswith("loss\talone.pt2\t")
+    holdall.convert(tmp_path / "alone.pt2", tmp_path / "out.safetensors", "--allow-loss")
+
+
+def test_a_program_of_fake_tensors_is_code_and_not_malicious(holdall, tmp_path):
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        program = torch.export.export(torch.nn.Linear(4, 4), (torch.ones(1, 4),))
+        torch.export.save(program, tmp_path / "fake.pt2")
+    assert holdall("scan", tmp_path / "fake.pt2", "--json", status=1).json["verdict"] == "code"
+
+
 def rewritten(source, target, change):
     """The archive with every (name, data) passed through `change`, which gives None for what is left out."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:

@@ -149,6 +149,8 @@ void describe(const TorchArchive& archive, const Bundle& bundle, std::string_vie
   if (archive.version() != 0) detail += text(", file version {}", archive.version());
   if (archive.byte_order() == ByteOrder::kBig) detail += ", big-endian";
   builder.origin = {"torchscript", std::move(detail), bundle.path(), {file_name(bundle)}, bundle.main()->size(), "pt"};
+  // The program, of which the model has no values.
+  builder.side_files.emplace(file_name(bundle), Blob(bundle.main()));
   if (archive.version() == 0) builder.warnings.push_back("the archive has no version record; torch refuses it");
   if (!archive.zip().has_checksums()) {
     builder.warnings.push_back("the archive was written without checksums: damage in it cannot be seen");

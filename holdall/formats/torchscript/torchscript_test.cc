@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "holdall/codec/json.h"
 #include "holdall/formats/format.h"
 #include "holdall/formats/format_test_files.h"
@@ -133,6 +135,33 @@ TEST(TorchScript, QuantizersStandBesideTheirTensors) {
   EXPECT_EQ(model->tensor("per_channel.quantizer.scales")->read<double>().value(), (std::vector<double>{0.5, 0.25}));
 }
 
+TEST(TorchScript, ViewsThatTheMetadataTellOfHaveTheirOwnValues) {
+  const auto model = open("native.pt");
+  ASSERT_TRUE(model) << model.error().to_string();
+  const auto numbers = model->tensor("conjugate")->read_bytes();
+  ASSERT_TRUE(numbers);
+  std::vector<float> parts(4);
+  std::memcpy(parts.data(), numbers->data(), numbers->size());
+  EXPECT_EQ(parts, (std::vector<float>{1, -2, 3, 4}));
+  EXPECT_EQ(model->tensor("negative")->read<float>().value(), (std::vector<float>{-6, -7}));
+}
+
+TEST(TorchScript, ATensorOnNoDeviceIsNoTensor) {
+  const auto model = open("native.pt");
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_EQ(model->find("nowhere"), nullptr);
+  EXPECT_TRUE(model->tree().find("nowhere").is(ValueKind::kObject));
+}
+
+TEST(TorchScript, TheProgramIsASideFile) {
+  for (const char* name : {"scripted.pt", "lite.ptl", "before_1_4.pt"}) {
+    const auto model = open(name);
+    ASSERT_TRUE(model) << model.error().to_string();
+    ASSERT_TRUE(model->side_files().contains(name));
+    EXPECT_EQ(model->side_files().at(name).read()->text(), slurp(kData + name));
+  }
+}
+
 TEST(TorchScript, AFlatbufferOfTheLiteInterpreterIsRefusedByName) {
   const auto bundle = in_memory(std::string("\x3c\0\0\0PTMF", 8) + std::string(64, '\0'));
   const auto format = detect(bundle, {});
@@ -183,7 +212,7 @@ TEST(TorchScript, ClassesOfOtherLibrariesAreCode) {
 }
 
 TEST(TorchScript, ModulesThatOnlyComputeAreInert) {
-  for (const char* name : {"scripted.pt", "traced.pt", "lite.ptl", "quantized.pt", "dtypes.pt", "before_1_4.pt"}) {
+  for (const char* name : {"scripted.pt", "traced.pt", "lite.ptl", "quantized.pt", "dtypes.pt", "native.pt", "before_1_4.pt"}) {
     EXPECT_THAT(acts(*Bundle::open(kData + name, {})), IsEmpty()) << name;
   }
 }
