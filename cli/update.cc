@@ -40,6 +40,9 @@ Result<int> update_verb(const Arguments& arguments, Console& console) {
   HOLDALL_ASSIGN(const UpdateReport report,
                  update_file(arguments.operands[0], std::string(arguments.value(Flag::kFrom)), output, options));
   meter.clear();
+  if (report.written) {
+    for (const std::string& warning : report.warnings) console.note("holdall: warning: " + printable(warning));
+  }
   if (console.json()) {
     JsonWriter writer(console.terminal() ? 2 : 0);
     write_update(writer, report);

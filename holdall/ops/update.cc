@@ -1,6 +1,9 @@
 #include "holdall/ops/update.h"
 
+#include <algorithm>
 #include <map>
+#include <span>
+#include <vector>
 
 #include "holdall/base/text.h"
 #include "holdall/core/cast.h"
@@ -26,12 +29,50 @@ std::map<std::string, std::string, std::less<>> aliases_of(const Model& graph) {
   return aliases;
 }
 
+// Whether all of `values`, which were numbers with fractions perhaps, came through as `made`.
+Result<bool> is_same_numbers(const Tensor& values, const Tensor& made) {
+  constexpr std::size_t kTile = 1u << 16;
+  HOLDALL_ASSIGN(const Tensor wide, cast(values, DType::kFloat64));
+  HOLDALL_ASSIGN(const Tensor again, cast(made, DType::kFloat64));
+  HOLDALL_ASSIGN(const Blob before, wide.data());
+  HOLDALL_ASSIGN(const Blob after, again.data());
+  std::vector<double> a(kTile), b(kTile);
+  for (std::uint64_t at = 0; at < before.size(); at += kTile * sizeof(double)) {
+    const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(kTile, (before.size() - at) / sizeof(double)));
+    HOLDALL_TRY(before.read_at(at, std::as_writable_bytes(std::span(a).first(some))));
+    HOLDALL_TRY(after.read_at(at, std::as_writable_bytes(std::span(b).first(some))));
+    if (!std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(some), b.begin())) return false;
+  }
+  return true;
+}
+
+bool is_whole(DType dtype) {
+  const DTypeKind kind = info(dtype).kind;
+  return kind == DTypeKind::kSigned || kind == DTypeKind::kUnsigned;
+}
+
 // A tensor of the weights as the graph's `own` is: equal dtypes as they are, with their own scales if they have any.
 Result<Tensor> as_own(const Tensor& given, const Tensor& own) {
   if (given.dtype() == own.dtype()) return given;
   HOLDALL_ASSIGN(const Tensor reals, real_numbers(given));
   const bool is_quantized = own.quantization() != nullptr && info(reals.dtype()).kind == DTypeKind::kFloat;
-  return is_quantized ? quantize(reals, own) : cast(reals, own.dtype());
+  if (is_quantized) return quantize(reals, own);
+  HOLDALL_ASSIGN(Tensor made, cast(reals, own.dtype()));
+  if (info(reals.dtype()).kind != DTypeKind::kFloat || !is_whole(own.dtype())) return made;
+  HOLDALL_ASSIGN(const bool is_same, is_same_numbers(reals, made));
+  if (is_same) return made;
+  return Error(Code::kLoss, text("the graph has {} here, without scales, which does not hold the given {}", name(own.dtype()),
+                                 name(given.dtype())));
+}
+
+// Scales of what flows between a graph's operators, which its weights do not tell.
+void warn_of_calibration(const Model& graph, std::vector<std::string>& warnings) {
+  const auto count = graph.metadata().find_int("calibrated_tensors");
+  if (!count || *count <= 0) return;
+  warnings.push_back(
+      text("the scales of {} tensors between operators were measured with the old weights and stay: values that new "
+           "ones push beyond them are cut off; convert the model anew where they do",
+           *count));
 }
 
 // Scales that follow those of a tensor which has new ones: `factor` times those, float32. Nothing where they do not follow.
@@ -90,7 +131,9 @@ Result<Updated> update_model(const Model& graph, const Model& weights) {
   }
   HOLDALL_TRY(follow(graph, given, edits));
   HOLDALL_ASSIGN(Model model, edit_model(graph, std::move(edits)));
-  return Updated{std::move(model), std::move(found.report)};
+  Updated updated{std::move(model), std::move(found.report)};
+  if (!given.empty()) warn_of_calibration(graph, updated.warnings);
+  return updated;
 }
 
 Result<UpdateReport> update_file(const std::string& graph, const std::string& weights, const std::string& output,
@@ -102,7 +145,8 @@ Result<UpdateReport> update_file(const std::string& graph, const std::string& we
     HOLDALL_ASSIGN(given, with_names(given, options.names, renamed));
   }
   HOLDALL_ASSIGN(Updated updated, update_model(own, given));
-  UpdateReport report{graph, weights, output, own.origin().format, false, std::move(updated.report)};
+  UpdateReport report{
+      graph, weights, output, own.origin().format, false, std::move(updated.report), std::move(updated.warnings)};
   if (!report.fit.unexpected.empty() || !report.fit.mismatched.empty()) return report;
   SaveOptions save = options.save;
   save.to = report.format;
@@ -133,7 +177,9 @@ void write_update(JsonWriter& writer, const UpdateReport& report) {
   for (const auto& each : report.fit.renamed) {
     writer.begin_object().key("name").string(each.name).key("found_as").string(each.found_as).end_object();
   }
-  writer.end_array().end_object();
+  writer.end_array();
+  write_strings(writer, "warnings", report.warnings);
+  writer.end_object();
 }
 
 }  // namespace holdall

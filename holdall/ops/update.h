@@ -21,13 +21,15 @@ struct Updated {
   // `module` is the graph: missing are tensors of the graph that keep their values, unexpected the weights' that it has no
   // place for.
   FitReport report;
+  std::vector<std::string> warnings = {};
   bool complete() const noexcept { return report.unexpected.empty() && report.mismatched.empty(); }
 };
 
 // A tensor of the weights goes where the graph has its name, the path of the attribute that the graph's metadata tells of a
 // variable ("layers.0.kernel"), or the variable's full name; under prefixes as fit() finds them. It is cast to the graph's
 // dtype; real numbers for a tensor that is quantised are quantised as it is, and scales that follow new ones are renewed
-// (quantize.h). Errors: those of fit(); unsupported for a dtype that cannot be cast.
+// (quantize.h). Errors: those of fit(); unsupported for a dtype that cannot be cast; loss for numbers with fractions, or out of
+// range, where the graph has integers without scales. Warnings: scales that were measured with the old weights.
 Result<Updated> update_model(const Model& graph, const Model& weights);
 
 struct UpdateOptions {
@@ -40,6 +42,7 @@ struct UpdateReport {
   std::string graph, weights, output, format;
   bool written = false;  // false: the weights do not fit, nothing was touched
   FitReport fit;
+  std::vector<std::string> warnings = {};
 };
 
 // Writes the graph at `graph` with the weights at `weights` to `output`, in the graph's format. Errors: those of
@@ -48,7 +51,7 @@ Result<UpdateReport> update_file(const std::string& graph, const std::string& we
                                  const UpdateOptions& options = {});
 
 // {"graph","weights","output","format","written","loaded","missing","unexpected","mismatched":[{"name","file","graph"}],
-//  "cast":[{"name","from","to"}],"renamed":[{"name","found_as"}]}
+//  "cast":[{"name","from","to"}],"renamed":[{"name","found_as"}],"warnings"}
 void write_update(JsonWriter& writer, const UpdateReport& report);
 
 }  // namespace holdall

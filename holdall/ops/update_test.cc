@@ -88,6 +88,41 @@ TEST(Update, RealNumbersAreQuantisedAsTheGraphIsAndScalesOfABiasFollow) {
   EXPECT_EQ(conv.quantization(), graph->tensor("Conv2D")->quantization()) << "nothing was given for it";
 }
 
+TEST(Update, ScalesThatWereMeasuredWithTheOldWeightsAreAWarning) {
+  const auto graph = open_model(kQuantized);
+  StateDict state;
+  state.set("MatMul", doubles({20, 64}, std::vector<double>(20 * 64, 1)));
+  const auto updated = update_model(*graph, *state.model());
+  ASSERT_TRUE(updated) << updated.error().to_string();
+  ASSERT_EQ(updated->warnings.size(), 1u);
+  EXPECT_THAT(updated->warnings[0], testing::HasSubstr("measured with the old weights"));
+  EXPECT_THAT(update_model(*graph, *StateDict().model())->warnings, IsEmpty());
+}
+
+TEST(Update, FractionsForIntegersWithoutScalesAreALoss) {
+  const auto graph = open_model(HOLDALL_SOURCE_DIR "/holdall/formats/onnx/testdata/encodings.onnx");
+  ASSERT_TRUE(graph) << graph.error().to_string();
+  const NamedTensor* integers = nullptr;
+  for (const NamedTensor& entry : graph->tensors())
+    if (entry.tensor.dtype() == DType::kInt32 && entry.tensor.elements() > 1) integers = &entry;
+  ASSERT_NE(integers, nullptr);
+  const auto with = [&](double first) {
+    std::vector<double> values(integers->tensor.elements(), 2);
+    values[0] = first;
+    StateDict state;
+    state.set(integers->name, doubles(integers->tensor.shape(), values));
+    return update_model(*graph, *state.model());
+  };
+  const auto whole = with(-7);
+  ASSERT_TRUE(whole) << whole.error().to_string();
+  EXPECT_EQ(whole->model.tensor(integers->name)->read<std::int32_t>()->front(), -7);
+  for (const double other : {0.5, 1e12, -1e12}) {
+    const auto updated = with(other);
+    ASSERT_FALSE(updated) << other;
+    EXPECT_EQ(updated.error().code(), Code::kLoss);
+  }
+}
+
 TEST(Update, IntegersOfTheGraphsOwnDTypeArePutInAsTheyAre) {
   const auto graph = open_model(kQuantized);
   StateDict state;

@@ -198,6 +198,19 @@ def test_weights_that_do_not_fit_write_nothing(holdall, model, tmp_path):
     assert not (tmp_path / "new.onnx").exists()
 
 
+def test_fractions_are_not_cut_to_the_integers_of_a_quantised_graph(holdall, model, tmp_path):
+    quantization = pytest.importorskip("onnxruntime.quantization", reason="no ONNX Runtime here")
+    quantization.quantize_dynamic(model, tmp_path / "q.onnx")
+    name = next(each.name for each in onnx.load(tmp_path / "q.onnx").graph.initializer if each.dims == [4, 4])
+    save_weights(tmp_path / "w.safetensors", {name: numpy.full((4, 4), 0.5, numpy.float32)})
+    refused = holdall("update", tmp_path / "q.onnx", "--from", tmp_path / "w.safetensors", "--out", tmp_path / "new.onnx", status=1)
+    assert name in refused.err and "without scales" in refused.err and not (tmp_path / "new.onnx").exists()
+    save_weights(tmp_path / "w.safetensors", {name: numpy.full((4, 4), 3, numpy.float32)})
+    holdall("update", tmp_path / "q.onnx", "--from", tmp_path / "w.safetensors", "--out", tmp_path / "new.onnx")
+    written = {each.name: numpy_helper.to_array(each) for each in onnx.load(tmp_path / "new.onnx").graph.initializer}
+    assert (written[name] == 3).all()
+
+
 def test_weights_without_a_graph_are_refused_by_name(holdall, tmp_path):
     save_weights(tmp_path / "w.safetensors", {"w": numpy.zeros((3, 3), numpy.float32)})
     refused = holdall("convert", tmp_path / "w.safetensors", tmp_path / "new.onnx", status=2)

@@ -155,6 +155,15 @@ def test_a_model_of_integers_follows_new_weights(holdall, converted, tmp_path):
     assert np.abs(run(tmp_path / "meant.tflite", x)[0] - scores).max() < 3 * step
 
 
+def test_scales_that_were_measured_with_the_old_weights_are_a_warning(holdall, converted, tmp_path):
+    _, _, weights = new_weights()
+    safetensors.save_file({"MatMul": weights["MatMul"]}, tmp_path / "w.safetensors")
+    for kind, count in (("full", 1), ("dynamic", 0), ("float", 0)):
+        path = write(tmp_path, f"{kind}.tflite", converted(kind))
+        done = holdall("update", path, "--from", tmp_path / "w.safetensors", "--out", tmp_path / "new.tflite", "--json")
+        assert len(done.json["warnings"]) == count and ("measured with the old weights" in done.err) == bool(count), kind
+
+
 def test_integers_of_the_same_kind_are_put_in_as_they_are(holdall, converted, tmp_path):
     path = write(tmp_path, "old.tflite", converted("dynamic"))
     values = np.random.default_rng(3).integers(-127, 128, (20, 64)).astype(np.int8)
@@ -268,7 +277,7 @@ def test_tensors_in_a_file_beside_the_model_are_read_and_never_outside_its_folde
 def test_associated_files_are_those_of_the_archive_behind_the_model(holdall, tmp_path):
     path = write(tmp_path, "m.tflite", models.labelled())
     document = holdall.inspect(path).json
-    assert document["metadata"]["about"]["author"] == "a person"
+    assert document["metadata"]["about"]["author"] == "a person" and not document["warnings"]
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["labels.txt"]
     safetensors.save_file({"weight": np.ones((2, 2), np.float32)}, tmp_path / "w.safetensors")
@@ -305,6 +314,25 @@ def test_the_model_of_basic_pitch_is_read_as_litert_reads_it_and_runs_with_new_w
     holdall("update", path, "--from", tmp_path / "w.safetensors", "--out", tmp_path / "new.tflite")
     sound = np.random.default_rng(0).random((1, 43844, 1), np.float32)
     assert not np.array_equal(run(path, sound)[0], run(tmp_path / "new.tflite", sound)[0])
+
+
+def mediapipes_models():
+    spec = importlib.util.find_spec("mediapipe")
+    folder = pathlib.Path(spec.origin).parent if spec is not None else None
+    return sorted(folder.rglob("*.tflite")) if folder is not None else []
+
+
+@pytest.mark.skipif(not mediapipes_models(), reason="no MediaPipe with models here (0.10.14 has some)")
+def test_mediapipes_models_are_sound_and_their_metadata_understood(holdall, tmp_path):
+    for path in mediapipes_models():
+        holdall("verify", path)
+        document = holdall.inspect(path).json
+        assert not document["warnings"], path
+        about = document["metadata"].get("about")
+        assert about is None or about["subgraphs"][0]["inputs"][0]["content"] == "image", path
+        holdall("convert", path, tmp_path / "w.safetensors", "--allow-loss")
+        holdall("update", path, "--from", tmp_path / "w.safetensors", "--out", tmp_path / "new.tflite")
+        assert (tmp_path / "new.tflite").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.slow

@@ -49,6 +49,8 @@ class Describer {
       }
     }
     arena_.set_item(about, "tensors", tensors);
+    if (const std::int64_t count = calibrated(); count != 0)
+      arena_.set_item(about, "calibrated_tensors", arena_.integer(count));
     if (is_over_) return over_limit(text("inputs, outputs and names take more than {} bytes", most_)).in(graph_.file.name());
     return about;
   }
@@ -61,6 +63,15 @@ class Describer {
     return !is_over_;
   }
   NodeId named(std::string_view name) { return spend(name.size()) ? arena_.string(name) : arena_.null(); }
+
+  // Tensors that flow between operators and whose scales were measured with the weights that the model has.
+  std::int64_t calibrated() const {
+    std::int64_t count = 0;
+    for (const SubgraphRecord& subgraph : graph_.subgraphs)
+      for (const TensorRecord& each : subgraph.tensors)
+        if (!has_data(graph_, each) && each.quantization && !each.quantization->scale.empty()) ++count;
+    return count;
+  }
 
   NodeId subgraph(std::size_t s) {
     const SubgraphRecord& record = graph_.subgraphs[s];

@@ -9,7 +9,7 @@
 namespace holdall::tflite {
 
 // {"version","description","subgraphs":[{"name","inputs","outputs","operators":{name: count},"variables"}],"signatures",
-//  "tensors":{name: {"quantization":{...},"sparsity":{...}}},"buffers":{name: bytes},"about": TFLite
+//  "tensors":{name: {"quantization":{...},"sparsity":{...}}},"calibrated_tensors","buffers":{name: bytes},"about": TFLite
 // Metadata}: what is not there is left out. Adds warnings. Errors: limit, io.
 Result<NodeId> describe(Arena& arena, const Graph& graph, const Constants& constants, const Limits& limits,
                         std::vector<std::string>& warnings);
