@@ -28,6 +28,9 @@ constexpr std::array kMarks = {
     Mark{0, "lmgg"sv, "a GGML file from before GGUF"},
     Mark{0, "tjgg"sv, "a GGJT file from before GGUF"},
     Mark{4, "TFL3"sv, "a TensorFlow Lite model"},
+    Mark{4, "ORTM"sv, "a model of ONNX Runtime's own format (.ort); the ONNX model that it was made of is read"},
+    Mark{4, "ET12"sv, "a program of ExecuTorch"},
+    Mark{0, "ir_version: "sv, "an ONNX model as text; onnx.load reads it, and onnx.save writes the form that is read here"},
     Mark{0, "7z\xbc\xaf\x27\x1c"sv, "a 7z archive"},
     Mark{0, "Rar!\x1a\x07"sv, "a RAR archive"},
     Mark{0, "PK\x03\x04"sv, "a ZIP archive that is no model's"},
@@ -62,6 +65,8 @@ constexpr std::array kMarks = {
     Mark{0, "age-encryption.org/v1"sv, "a file encrypted with age"},
 };
 
+constexpr std::size_t kLongestOpening = 64;  // of a text, up to its first key
+
 bool has(std::span<const std::byte> data, const Mark& mark) noexcept {
   return data.size() >= mark.offset + mark.magic.size() &&
          std::memcmp(data.data() + mark.offset, mark.magic.data(), mark.magic.size()) == 0;
@@ -89,6 +94,7 @@ bool any_member_ends_with(std::span<const std::string_view> members, std::string
 
 std::string_view zip_appearance(std::span<const std::string_view> members) {
   if (any_member_ends_with(members, "/constants.pkl")) return "a TorchScript archive";
+  if (any_member_ends_with(members, "/.data/extern_modules")) return "an archive of torch.package, which holds Python code";
   if (any_member_ends_with(members, "archive_format")) return "a torch.export archive";
   if (any_member_ends_with(members, "model.weights.h5")) return "a Keras 3 archive";
   if (any_member_ends_with(members, "META-INF/MANIFEST.MF")) return "a Java archive";
@@ -108,6 +114,10 @@ std::string appearance(Peek& peek) {
   for (const Mark& mark : kMarks)
     if (has(head, mark)) return std::string(mark.what);
   if (std::all_of(head.begin(), head.end(), [](std::byte b) { return b == std::byte{0}; })) return "zeros only";
+  const bool is_onnx =
+      as_text(head.first(std::min<std::size_t>(head.size(), kLongestOpening))).find("\"ir_version\"") != std::string_view::npos;
+  if (is_onnx && is_printable_text(as_text(head)))
+    return "an ONNX model as JSON; onnx.load reads it, and onnx.save writes the form that is read here";
   if (is_printable_text(as_text(head)))
     return head[0] == std::byte{'{'} || head[0] == std::byte{'['} ? "JSON or other text" : "text";
   std::string bytes = "a file that starts with the bytes";

@@ -59,6 +59,9 @@ TEST(Detection, UnknownFilesAreNamedForWhatTheyLookLike) {
   EXPECT_EQ(look("7z\xbc\xaf\x27\x1c"s + std::string(100, 'x')), "a 7z archive");
   EXPECT_EQ(look(std::string(5000, '\0')), "zeros only");
   EXPECT_EQ(look("plain words\n"), "text");
+  EXPECT_THAT(look(std::string("\x18\0\0\0ORTM", 8) + std::string(64, '\1')), testing::HasSubstr("ONNX Runtime's own format"));
+  EXPECT_THAT(look("ir_version: 9\ngraph {\n"), testing::HasSubstr("an ONNX model as text"));
+  EXPECT_THAT(look("{\n  \"ir_version\": \"9\",\n"), testing::HasSubstr("an ONNX model as JSON"));
   EXPECT_EQ(look("\x01\x02\x03"), "a file that starts with the bytes 01 02 03");
 }
 

@@ -109,7 +109,8 @@ Result<std::string> to_line(const NameLine& line) {
   return text("{}={}{}{}", line.from, line.to, steps.empty() ? "" : "\t", steps);
 }
 
-Result<Model> with_names(const Model& model, const std::vector<NameLine>& lines, std::vector<std::string>& renamed) {
+Result<Model> with_names(const Model& model, const std::vector<NameLine>& lines, std::vector<std::string>& renamed,
+                         std::vector<std::string>* left_out) {
   HOLDALL_TRY(require_tensors(model, lines));
   const Lines table(lines);
   Edits edits = Edits::none(model);
@@ -132,7 +133,10 @@ Result<Model> with_names(const Model& model, const std::vector<NameLine>& lines,
     if (line->name != entry.name) renamed.push_back(text("{}={}", entry.name, line->name));
   }
   for (std::size_t i = 0; i < found.size(); ++i) {
-    if (!found[i] && named.contains(model.tensors()[i].index)) edits.names[i] = std::nullopt;
+    const NamedTensor& entry = model.tensors()[i];
+    const bool is_named = named.contains(entry.index);
+    if (!found[i] && is_named) edits.names[i] = std::nullopt;
+    if (found[i] && !is_named && left_out != nullptr) left_out->push_back(entry.name);
   }
   return edit_model(model, std::move(edits));
 }

@@ -36,6 +36,8 @@ Result<std::string> to_line(const NameLine& line);
 // The model under the names and in the shapes of the lines; what fits none stays as it is, but for the other names of a tensor
 // that a line renames, which go. `renamed` gets "old=new" of each. Errors: not found for a line without '*' whose tensor is not
 // there, with the nearest names; those of arranged() and edit_model().
-Result<Model> with_names(const Model& model, const std::vector<NameLine>& lines, std::vector<std::string>& renamed);
+// `left_out`: the names of tensors that lines leave out under every name they have.
+Result<Model> with_names(const Model& model, const std::vector<NameLine>& lines, std::vector<std::string>& renamed,
+                         std::vector<std::string>* left_out = nullptr);
 
 }  // namespace holdall

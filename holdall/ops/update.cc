@@ -65,6 +65,23 @@ Result<Tensor> as_own(const Tensor& given, const Tensor& own) {
                                  name(given.dtype())));
 }
 
+// Weights that lines of a names file leave out, as those do that match writes of what it did not find. Integers, counters and
+// positions, are not trained.
+void warn_of_left_out(const Model& weights, const std::vector<std::string>& left_out, std::vector<std::string>& warnings) {
+  constexpr std::size_t kShown = 4;
+  std::size_t count = 0;
+  std::string names;
+  for (const std::string& name : left_out) {
+    const NamedTensor* const entry = weights.find(name);
+    if (entry == nullptr || info(entry->tensor.dtype()).kind != DTypeKind::kFloat) continue;
+    if (++count <= kShown) names += (names.empty() ? "" : ", ") + name;
+  }
+  if (count == 0) return;
+  warnings.push_back(
+      text("the names leave out {} of the weights ({}{}): where the graph has them in another form, it keeps the old ones",
+           count, names, count > kShown ? ", …" : ""));
+}
+
 // Scales of what flows between a graph's operators, which its weights do not tell.
 void warn_of_calibration(const Model& graph, std::vector<std::string>& warnings) {
   const auto count = graph.metadata().find_int("calibrated_tensors");
@@ -140,13 +157,16 @@ Result<UpdateReport> update_file(const std::string& graph, const std::string& we
                                  const UpdateOptions& options) {
   HOLDALL_ASSIGN(const Model own, open_model(graph, options.open));
   HOLDALL_ASSIGN(Model given, open_model(weights, options.open));
-  std::vector<std::string> renamed;
+  std::vector<std::string> renamed, warnings;
   if (!options.names.empty()) {
-    HOLDALL_ASSIGN(given, with_names(given, options.names, renamed));
+    std::vector<std::string> left_out;
+    HOLDALL_ASSIGN(Model kept, with_names(given, options.names, renamed, &left_out));
+    warn_of_left_out(given, left_out, warnings);
+    given = std::move(kept);
   }
   HOLDALL_ASSIGN(Updated updated, update_model(own, given));
-  UpdateReport report{
-      graph, weights, output, own.origin().format, false, std::move(updated.report), std::move(updated.warnings)};
+  warnings.insert(warnings.end(), updated.warnings.begin(), updated.warnings.end());
+  UpdateReport report{graph, weights, output, own.origin().format, false, std::move(updated.report), std::move(warnings)};
   if (!report.fit.unexpected.empty() || !report.fit.mismatched.empty()) return report;
   SaveOptions save = options.save;
   save.to = report.format;

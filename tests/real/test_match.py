@@ -84,6 +84,23 @@ def test_new_weights_reach_a_graph_that_names_and_lays_them_otherwise(holdall, t
     np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_weights_that_the_map_leaves_out_are_a_warning(holdall, tmp_path):
+    """A normalisation that the exporter took into the convolution: the graph keeps what it made of the old one."""
+    pytest.importorskip("onnx", reason="no onnx here")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.Flatten(), torch.nn.Linear(288, 4)).eval()
+    torch.onnx.export(module, (torch.randn(1, 3, 8, 8),), tmp_path / "m.onnx", dynamo=False)
+    safetensors.save_file(module.state_dict(), tmp_path / "w.safetensors")
+    holdall("match", tmp_path / "w.safetensors", tmp_path / "m.onnx", "--out", tmp_path / "map.txt", status=1)
+    update = ["update", tmp_path / "m.onnx", "--from", tmp_path / "w.safetensors", "--out", tmp_path / "new.onnx", "--json"]
+    answer = holdall(*update, "--names", tmp_path / "map.txt")
+    (warning,) = answer.json["warnings"]
+    assert "1.running_mean" in warning and "num_batches_tracked" not in warning and warning in answer.err
+    kept = "3.weight=3.weight\n3.bias=3.bias\n0.*=\n1.num_batches_tracked=\n1.*=\n"
+    (tmp_path / "map.txt").write_text(kept)
+    assert "6 of the weights" in holdall(*update, "--names", tmp_path / "map.txt").json["warnings"][0]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e4m3fn", "q8_0", "q4_0"])
 def test_light_copies_are_found(dtype, holdall, tmp_path):
     torch.manual_seed(0)

@@ -87,11 +87,31 @@ class Legacy {
       Status added = add_tensor(tensors.item(i), builder);
       if (!added) return std::move(added).error().with(text("tensor {}", i));
     }
+    is_used_.resize(nodes_.size());
     if (archive_.has("attributes.pkl")) HOLDALL_TRY(read_attributes(builder));
     const Value module = root.find("mainModule");
     if (!module.is(ValueKind::kDict)) return corrupt("there is no main module");
     HOLDALL_ASSIGN(builder.tree, module_dict(module, *builder.arena, 0));
+    add_constants(*builder.arena, builder.tree);
     return {};
+  }
+
+  // Tensors that no module has are those of the code, which calls them by their place: CONSTANTS.c3.
+  void add_constants(Arena& arena, NodeId root) {
+    NodeId constants = kNoNode;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (is_used_[i]) continue;
+      if (constants == kNoNode) constants = arena.dict();
+      arena.set_item(constants, text("{}", i), nodes_[i]);
+    }
+    if (constants == kNoNode) return;
+    const bool is_taken = bool(arena.at(root).find(kConstants));
+    arena.set_item(root, is_taken ? "constants.pkl" : kConstants, constants);
+  }
+
+  NodeId use(std::size_t tensor) {
+    is_used_[tensor] = true;
+    return nodes_[tensor];
   }
 
   Result<StorageRef> storage(std::string_view key) {
@@ -149,7 +169,7 @@ class Legacy {
     const PickleProgram program = run_pickle(*builder.arena, pickle, 0, {.limits = context_.limits});
     if (program.error) return Error(*program.error).in(pickle->name());
     settle_values(*builder.arena, first, [this](std::int64_t id) {
-      return id >= 0 && static_cast<std::uint64_t>(id) < nodes_.size() ? nodes_[static_cast<std::size_t>(id)] : kNoNode;
+      return id >= 0 && static_cast<std::uint64_t>(id) < nodes_.size() ? use(static_cast<std::size_t>(id)) : kNoNode;
     });
     attributes_ = program.root;
     return {};
@@ -188,7 +208,7 @@ class Legacy {
       if (!name || !id || *id < 0 || static_cast<std::uint64_t>(*id) >= nodes_.size()) {
         return corrupt(text("a parameter without a name, or whose tensor is none of the {}", nodes_.size()));
       }
-      arena.set_item(dict, *name, nodes_[static_cast<std::size_t>(*id)]);
+      arena.set_item(dict, *name, use(static_cast<std::size_t>(*id)));
     }
     return {};
   }
@@ -199,6 +219,7 @@ class Legacy {
   StoragePool pool_;
   std::map<std::string, StorageRef> storages_;
   std::vector<NodeId> nodes_;  // by place in "tensors"
+  std::vector<bool> is_used_;  // likewise
   NodeId attributes_ = kNoNode;
 };
 

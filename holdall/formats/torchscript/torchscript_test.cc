@@ -127,6 +127,8 @@ TEST(TorchScript, FilesOfTorchBefore14AreReadWithTheirAttributes) {
   EXPECT_EQ(dense.find_int("depth"), 5);
   EXPECT_EQ(dense.find("sizes").size(), 2u);
   EXPECT_EQ(model->tensor("dense.steps")->storage(), model->tensor("count")->storage());
+  EXPECT_EQ(model->tensor("constants.3")->read<float>().value(), (std::vector<float>{3, 4})) << "no module has it";
+  EXPECT_EQ(model->tensors().size(), 5u);
 }
 
 TEST(TorchScript, QuantizersStandBesideTheirTensors) {

@@ -123,7 +123,8 @@ def save(name, module, lite=False, **more):
 
 def before_1_4():
     """The layout of torch 1.0 to 1.3: model.json and attributes.pkl."""
-    tensors = [torch.arange(6.0).view(2, 3), torch.tensor([0.5, -0.5]), torch.arange(4, dtype=torch.int64)]
+    tensors = [torch.arange(6.0).view(2, 3), torch.tensor([0.5, -0.5]), torch.arange(4, dtype=torch.int64),
+               torch.tensor([3.0, 4.0])]  # the last is the code's: CONSTANTS.c3
     kinds = {torch.float32: "FLOAT", torch.int64: "INT64"}
     listed = [{"dims": [str(n) for n in t.shape], "offset": "0", "strides": [str(n) for n in t.stride()], "requiresGrad": i < 2,
                "dataType": kinds[t.dtype], "data": {"key": f"tensors/{i}"}, "device": "cpu"} for i, t in enumerate(tensors)]
