@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # of the commands too
 
 
 @dataclasses.dataclass
@@ -57,19 +58,14 @@ class Command:
 
     def __call__(self, *arguments, status=0, stdin=None, timeout=120, memory=None, env=None, cwd=None):
         command = [self.path, *map(str, arguments)]
-
-        def limit():
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            if memory is not None:
-                resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-
+        # Without a preexec_fn nothing of the frameworks' threads and fork handlers runs on the way.
+        limit = [] if memory is None else ["prlimit", f"--as={memory}", "--"]
         done = subprocess.run(
-            command,
+            [*limit, *command],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             timeout=timeout,
-            preexec_fn=limit,
             env={**os.environ, **(env or {})},
             cwd=cwd,
         )
