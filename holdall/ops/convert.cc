@@ -1,6 +1,7 @@
 #include "holdall/ops/convert.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <span>
@@ -255,6 +256,8 @@ Result<Model> under_names(Model model, const Bundle& input, const std::string& o
       return model;
     case ConvertOptions::Names::kFlax:
       return with_flax_names(model, report.renamed);
+    case ConvertOptions::Names::kTensorFlow:
+      return with_tensorflow_names(model, report.renamed);
     case ConvertOptions::Names::kLines:
       return with_names(model, options.lines, report.renamed);
     case ConvertOptions::Names::kPyTorch:
@@ -286,17 +289,15 @@ void write_copies(JsonWriter& writer, const ConvertReport& report) {
 }  // namespace
 
 Status read_names_option(std::string_view given, ConvertOptions& options) {
-  constexpr std::string_view kOwn = "own";
-  constexpr std::string_view kPyTorch = "pytorch";
-  constexpr std::string_view kFlax = "flax";
-  options.names = given == kOwn       ? ConvertOptions::Names::kOwn
-                  : given == kPyTorch ? ConvertOptions::Names::kPyTorch
-                  : given == kFlax    ? ConvertOptions::Names::kFlax
-                                      : ConvertOptions::Names::kLines;
-  if (options.names != ConvertOptions::Names::kLines) return {};
+  using Names = ConvertOptions::Names;
+  constexpr std::array kKnown = {std::pair("own", Names::kOwn), std::pair("pytorch", Names::kPyTorch),
+                                 std::pair("flax", Names::kFlax), std::pair("tensorflow", Names::kTensorFlow)};
+  const auto known = std::find_if(kKnown.begin(), kKnown.end(), [&](const auto& each) { return given == each.first; });
+  options.names = known == kKnown.end() ? Names::kLines : known->second;
+  if (known != kKnown.end()) return {};
   Result<std::vector<NameLine>> lines = read_names(std::string(given));
   if (!lines)
-    return std::move(lines).error().with(text("names are '{}', '{}', '{}' or a file of lines OLD=NEW", kOwn, kPyTorch, kFlax));
+    return std::move(lines).error().with("names are 'own', 'pytorch', 'flax', 'tensorflow' or a file of lines OLD=NEW");
   options.lines = std::move(*lines);
   return {};
 }

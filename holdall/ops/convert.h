@@ -38,9 +38,9 @@ struct ConvertOptions {
   // OLD=NEW over names, exact or with one '*' on each side; the first that fits is taken.
   std::vector<std::pair<std::string, std::string>> rename = {};
   // As the program that the format is for wants them, where the format knows how (Format::adapt: llama.cpp's GGUF); the model's
-  // own; PyTorch's names and shapes for a model of TensorFlow's or Flax's, Flax's for one of PyTorch's (framework_names.h); or
-  // those of `lines`. `select` and `rename` then go by them.
-  enum class Names : std::uint8_t { kAdapted, kOwn, kPyTorch, kFlax, kLines } names = Names::kAdapted;
+  // own; PyTorch's names and shapes for a model of TensorFlow's or Flax's, Flax's or TensorFlow's for one of PyTorch's
+  // (framework_names.h); or those of `lines`. `select` and `rename` then go by them.
+  enum class Names : std::uint8_t { kAdapted, kOwn, kPyTorch, kFlax, kTensorFlow, kLines } names = Names::kAdapted;
   std::vector<NameLine> lines = {};
   enum class Check : std::uint8_t { kNone, kDigests } check = Check::kNone;
   Progress progress = {};  // over writing, then over checking
@@ -70,7 +70,7 @@ struct ConvertReport {
   std::vector<std::string> differing;    // those whose digests were not equal
 };
 
-// What --names says: "own", "pytorch", "flax", or the path of a names file. Errors: those of read_names().
+// What --names says: "own", "pytorch", "flax", "tensorflow", or the path of a names file. Errors: those of read_names().
 Status read_names_option(std::string_view text, ConvertOptions& options);
 
 // The format row that `path` would be written as: `to` where it is given, else the path's extension, else (a path without one,

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "holdall/base/text.h"
@@ -14,8 +15,17 @@
 namespace holdall {
 namespace {
 
-enum class Writer : std::uint8_t { kTransformers, kGoogleBert, kOpenAiGpt2, kFlax, kPyTorch };
-enum class Change : std::uint8_t { kNone, kTransposed, kTransposedBack, kSqueezed, kStatistic, kLeftOut };
+enum class Writer : std::uint8_t {
+  kTransformers,
+  kGoogleBert,
+  kOpenAiGpt2,
+  kFlax,
+  kPyTorch,
+  kToTensorFlow,
+  kGpt2ToTensorFlow,
+  kT5ToTensorFlow
+};
+enum class Change : std::uint8_t { kNone, kTransposed, kTransposedBack, kSqueezed, kUnsqueezed, kStatistic, kLeftOut };
 
 struct Rule {
   Writer source;
@@ -51,6 +61,16 @@ bool fits(std::string_view pattern, std::string_view name, Runs& runs) {
   return false;
 }
 
+// Whose rules are asked, one after another, and what they are asked about.
+struct Translation {
+  std::vector<Writer> sources;
+  std::string prefix = {};       // before every name
+  std::string_view number = {};  // between a word and a number behind it, where these make one component
+  std::string_view framework = "pt";
+  std::string model = {};  // the model's own name, after that of the layer's group: "bert/MODEL/bert/…:0"
+  bool is_of(Writer source) const { return sources.front() == source; }
+};
+
 std::string filled(std::string_view name, const Runs& runs) {
   std::string result;
   for (std::size_t i = 0; i < name.size(); ++i) {
@@ -60,8 +80,31 @@ std::string filled(std::string_view name, const Runs& runs) {
       result += name[i];
     }
   }
-  std::replace(result.begin(), result.end(), '/', '.');
   return result;
+}
+
+// "layer/0/output" as "layer_._0/output".
+std::string with_numbers(const std::string& name, std::string_view joint) {
+  std::string result;
+  for (std::size_t begin = 0; begin <= name.size();) {
+    const std::size_t end = std::min(name.find('/', begin), name.size());
+    const std::string_view component = std::string_view(name).substr(begin, end - begin);
+    const bool is_number = component.find_first_not_of("0123456789") == std::string_view::npos;
+    if (begin != 0) result += is_number ? joint : "/";
+    result += component;
+    begin = end + 1;
+  }
+  return result;
+}
+
+// What a rule gave as the name is spelled in the framework.
+std::string spelled(const Translation& translation, std::string name) {
+  if (translation.framework == "tf") {
+    name = with_numbers(name, translation.number);
+    return text("{}/{}/{}:0", std::string_view(name).substr(0, name.find('/')), translation.model, name);
+  }
+  std::replace(name.begin(), name.end(), '/', '.');
+  return name;
 }
 
 // "bert/tf_bert_model/bert/encoder/layer_._0/output/dense/kernel:0" as "bert/encoder/layer/0/output/dense/kernel": without the
@@ -96,9 +139,16 @@ std::string of_flax(std::string_view name) {
   return result;
 }
 
-std::string plain_name(Writer source, const std::string& name) {
-  if (source == Writer::kTransformers) return of_transformers(name);
-  return source == Writer::kFlax || source == Writer::kPyTorch ? of_flax(name) : name;
+std::string plain_name(const Translation& translation, const std::string& name) {
+  switch (translation.sources.front()) {
+    case Writer::kTransformers:
+      return of_transformers(name);
+    case Writer::kGoogleBert:
+    case Writer::kOpenAiGpt2:
+      return name;
+    default:
+      return translation.prefix + of_flax(name);
+  }
 }
 
 bool any_ends_with(const Model& model, std::initializer_list<std::string_view> endings) {
@@ -133,6 +183,10 @@ Result<Tensor> changed(const Tensor& tensor, Change change) {
     std::rotate(axes.begin(), axes.begin() + 2, axes.end());
   } else if (change == Change::kSqueezed) {
     while (axes.size() > 1 && tensor.shape()[static_cast<std::size_t>(axes.front())] == 1) axes.erase(axes.begin());
+  } else if (change == Change::kUnsqueezed) {
+    Shape shape = {1};
+    for (const std::uint64_t size : tensor.shape()) shape.push_back(size);
+    return arranged(tensor, {{{Arrangement::Step::Kind::kShape, std::move(shape)}}});
   }
   return axes == as_they_are ? tensor : with_axes(tensor, axes);
 }
@@ -145,46 +199,68 @@ Result<bool> are_equal(const Tensor& a, const Tensor& b) {
   return digest == other;
 }
 
-const Rule* rule_for(Writer source, std::string_view name, std::size_t rank, Runs& runs) {
-  const auto rule = std::find_if(kRules.begin(), kRules.end(), [&](const Rule& r) {
-    return r.source == source && (r.rank == 0 || r.rank == rank) && fits(r.pattern, name, runs);
-  });
-  return rule == kRules.end() ? nullptr : &*rule;
+const Rule* rule_for(const std::vector<Writer>& sources, std::string_view name, std::size_t rank, Runs& runs) {
+  for (const Writer source : sources) {
+    const auto rule = std::find_if(kRules.begin(), kRules.end(), [&](const Rule& r) {
+      return r.source == source && (r.rank == 0 || r.rank == rank) && fits(r.pattern, name, runs);
+    });
+    if (rule != kRules.end()) return &*rule;
+  }
+  return nullptr;
+}
+
+// The container's metadata but for what says whose tensors they are, which is others' now.
+NodeId metadata_of(Arena& arena, const Model& model) {
+  if (!model.metadata().find("format")) return model.metadata().id();
+  const NodeId kept = arena.dict();
+  for (std::size_t i = 0; i < model.metadata().size(); ++i) {
+    const Value key = model.metadata().key(i);
+    if (!key.is(ValueKind::kString) || key.as_string() != "format")
+      arena.set_item(kept, key.id(), model.metadata().mapped(i).id());
+  }
+  return kept;
 }
 
 // What is beside the tensors. What Keras notes beside its weights is about that file: its groups and their names.
-ModelBuilder beside(const Model& model, Writer source) {
+ModelBuilder beside(const Model& model, const Translation& translation) {
   ModelBuilder builder(model.arena().clone());
-  if (source != Writer::kTransformers) builder.metadata = model.metadata().id();
+  if (!translation.is_of(Writer::kTransformers)) builder.metadata = metadata_of(*builder.arena, model);
   builder.config = model.config() ? model.config().id() : kNoNode;
   builder.side_files = model.side_files();
   builder.origin = model.origin();
-  builder.origin.framework = source == Writer::kPyTorch ? "flax" : "pt";
+  builder.origin.framework = translation.framework;
   builder.warnings = model.warnings();
   builder.left_out = model.left_out();
   return builder;
 }
 
-std::string warning_of(std::size_t left_out, Writer source) {
-  return source == Writer::kPyTorch ? text("{} tensors are left out: Flax computes them", left_out)
-                                    : text("{} tensors of the optimizer are left out: they have no names in PyTorch", left_out);
+// Where a tensor lies: tied weights are one, whether a file says so by an index or by a storage.
+using Elements = std::tuple<const Storage*, std::uint64_t, Shape, std::vector<std::int64_t>>;
+Elements elements_of(const Tensor& tensor) {
+  return {tensor.storage().get(), tensor.layout().offset, tensor.shape(), tensor.strides()};
 }
 
-Result<Model> by_rules(const Model& model, Writer source, std::vector<std::string>& renamed) {
-  ModelBuilder builder = beside(model, source);
-  const bool has_collections = source == Writer::kPyTorch && any_ends_with(model, {".running_mean"});
+std::string warning_of(std::size_t left_out, std::string_view framework) {
+  if (framework == "pt") return text("{} tensors of the optimizer are left out: they have no names in PyTorch", left_out);
+  return text("{} tensors are left out: {} computes them", left_out, framework == "tf" ? "TensorFlow" : "Flax");
+}
+
+Result<Model> by_rules(const Model& model, const Translation& translation, std::vector<std::string>& renamed) {
+  ModelBuilder builder = beside(model, translation);
+  const bool is_of_pytorch = translation.framework != "pt";
+  const bool has_collections = translation.is_of(Writer::kPyTorch) && any_ends_with(model, {".running_mean"});
   std::vector<std::string> names;
   std::map<std::string, const NamedTensor*> taken;
-  std::set<std::uint32_t> seen;
+  std::set<Elements> seen;
   std::size_t left_out = 0;
   for (const NamedTensor& entry : model.tensors()) {
     Runs runs;
-    const std::string plain = plain_name(source, entry.name);
-    const Rule* rule = rule_for(source, plain, entry.tensor.shape().size(), runs);
+    const std::string plain = plain_name(translation, entry.name);
+    const Rule* rule = rule_for(translation.sources, plain, entry.tensor.shape().size(), runs);
     if (rule == nullptr) return unsupported(text("no rule says what '{}' is called there", entry.name)).in(model.origin().path);
     left_out += rule->change == Change::kLeftOut ? 1 : 0;
-    if (rule->change == Change::kLeftOut || (source == Writer::kPyTorch && !seen.insert(entry.index).second)) continue;
-    std::string name = filled(rule->name, runs);
+    if (rule->change == Change::kLeftOut || (is_of_pytorch && !seen.insert(elements_of(entry.tensor)).second)) continue;
+    std::string name = spelled(translation, filled(rule->name, runs));
     if (has_collections) name = (rule->change == Change::kStatistic ? "batch_stats." : "params.") + name;
     const auto [before, is_new] = taken.emplace(name, &entry);
     if (!is_new) {
@@ -199,21 +275,95 @@ Result<Model> by_rules(const Model& model, Writer source, std::vector<std::strin
     renamed.push_back(text("{}={}", entry.name, name));
     names.push_back(std::move(name));
   }
-  if (left_out != 0) builder.warnings.push_back(warning_of(left_out, source));
+  if (left_out != 0) builder.warnings.push_back(warning_of(left_out, translation.framework));
   return std::move(builder).named(std::move(names));
+}
+
+// What transformers' TensorFlow classes have of a family.
+struct Family {
+  std::string_view base;              // the name of the layer that all heads share; empty: there is none
+  std::string_view mark;              // what some name begins with
+  std::string_view bare = {};         // what some name of the base model alone begins with
+  std::string_view number = "_._";    // before a number
+  std::optional<Writer> rules = {};   // of its own
+  std::string_view model_types = {};  // of the config, where a base model's names are several families'
+};
+constexpr std::array kFamilies = {
+    Family{"bert", "bert.", "embeddings.word_embeddings.", "_._", {}, " bert "},
+    Family{"roberta", "roberta.", "embeddings.word_embeddings.", "_._", {}, " roberta xlm-roberta camembert "},
+    Family{"distilbert", "distilbert.", "transformer.layer.0.attention.q_lin."},
+    Family{"transformer", "transformer.wte.", "wte.", "_._", Writer::kGpt2ToTensorFlow},
+    Family{"", "encoder.block.0.layer.0.SelfAttention.", {}, "_._", Writer::kT5ToTensorFlow},
+    Family{"vit", "vit.", "embeddings.cls_token"},
+    Family{"resnet", "resnet.", "embedder.embedder.", "."},
+};
+
+bool any_begins_with(const Model& model, std::string_view beginning) {
+  return !beginning.empty() && std::any_of(model.tensors().begin(), model.tensors().end(),
+                                           [&](const NamedTensor& entry) { return entry.name.starts_with(beginning); });
+}
+
+// "TFBertForQuestionAnswering" as "tf_bert_for_question_answering": what Keras calls a model of that class. Loaders pass over
+// it.
+std::string keras_name(std::string_view architecture) {
+  const std::string name = "TF" + std::string(architecture);
+  const auto is_lower = [&](std::size_t i) { return name[i] >= 'a' && name[i] <= 'z'; };
+  const auto is_upper = [&](std::size_t i) { return name[i] >= 'A' && name[i] <= 'Z'; };
+  std::string result;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const bool begins_word = is_upper(i) && i > 0 && (is_lower(i - 1) || (i + 1 < name.size() && is_lower(i + 1)));
+    if (begins_word) result += '_';
+    result += static_cast<char>(is_upper(i) ? name[i] - 'A' + 'a' : name[i]);
+  }
+  return result;
 }
 
 }  // namespace
 
 Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& renamed) {
-  if (const std::optional<Writer> source = source_of(model)) return by_rules(model, *source, renamed);
+  if (const std::optional<Writer> source = source_of(model)) return by_rules(model, {{*source}}, renamed);
   return unsupported("the names are not those of Flax, transformers' TensorFlow models, Google's BERT or OpenAI's GPT-2")
       .in(model.origin().path);
 }
 
 Result<Model> with_flax_names(const Model& model, std::vector<std::string>& renamed) {
-  if (any_ends_with(model, {".weight"})) return by_rules(model, Writer::kPyTorch, renamed);
+  if (any_ends_with(model, {".weight"})) {
+    Translation translation{{Writer::kPyTorch}};
+    translation.framework = "flax";
+    return by_rules(model, translation, renamed);
+  }
   return unsupported("the names are not those of PyTorch: none ends in '.weight'").in(model.origin().path);
+}
+
+Result<Model> with_tensorflow_names(const Model& model, std::vector<std::string>& renamed) {
+  const std::string type = text(" {} ", model.config().find_string("model_type").value_or(""));
+  const auto is_bare = [&](const Family& family) {
+    return any_begins_with(model, family.bare) &&
+           (family.model_types.empty() || family.model_types.find(type) != std::string::npos);
+  };
+  auto family =
+      std::find_if(kFamilies.begin(), kFamilies.end(), [&](const Family& f) { return any_begins_with(model, f.mark); });
+  const bool has_base = family != kFamilies.end();
+  if (!has_base) family = std::find_if(kFamilies.begin(), kFamilies.end(), is_bare);
+  if (family == kFamilies.end()) {
+    const bool is_unclear = any_begins_with(model, kFamilies.front().bare);
+    return unsupported(is_unclear
+                           ? "whose names they are, BERT's or RoBERTa's, only a config.json beside them could say"
+                           : "the names are not those of BERT, RoBERTa, DistilBERT, GPT-2, T5, ViT or ResNet in PyTorch, "
+                             "which transformers has in TensorFlow")
+        .in(model.origin().path);
+  }
+  Translation translation;
+  if (family->rules) translation.sources.push_back(*family->rules);
+  translation.sources.push_back(Writer::kToTensorFlow);
+  if (!has_base) translation.prefix = std::string(family->base) + "/";
+  translation.number = family->number;
+  translation.framework = "tf";
+  const Value architectures = model.config().find("architectures");
+  const bool is_named =
+      architectures.is(ValueKind::kList) && architectures.size() > 0 && architectures.item(0).is(ValueKind::kString);
+  translation.model = is_named ? keras_name(architectures.item(0).as_string()) : "tf_model";
+  return by_rules(model, translation, renamed);
 }
 
 }  // namespace holdall

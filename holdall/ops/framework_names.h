@@ -22,4 +22,11 @@ Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& r
 // in "weight".
 Result<Model> with_flax_names(const Model& model, std::vector<std::string>& renamed);
 
+// From PyTorch's names to those of tf_model.h5, as transformers 4's TensorFlow classes of BERT, RoBERTa, DistilBERT, GPT-2, T5,
+// ViT and ResNet have them, any of their heads: "GROUP/MODEL/PATH:0", which a writer of HDF5 makes Keras's groups of. What the
+// classes compute or have once for several (buffers, a head tied to the embeddings) is left out. The config tells a base model
+// of BERT's from one of RoBERTa's. Errors: unsupported for other families; invalid argument for a head that TensorFlow's class
+// has not (one tied there whose values are others).
+Result<Model> with_tensorflow_names(const Model& model, std::vector<std::string>& renamed);
+
 }  // namespace holdall

@@ -144,5 +144,98 @@ TEST(FrameworkNames, FlaxToPyTorchAndBack) {
   }
 }
 
+TEST(FrameworkNames, PyTorchToTensorFlow) {
+  std::vector<std::string> renamed;
+  const auto model = with_tensorflow_names(model_of({
+                                               {"bert.embeddings.position_ids", {1, 5}},
+                                               {"bert.embeddings.position_embeddings.weight", {5, 3}},
+                                               {"bert.encoder.layer.0.output.dense.weight", {3, 2}},
+                                               {"bert.encoder.layer.0.output.dense.bias", {3}},
+                                               {"bert.encoder.layer.0.output.LayerNorm.bias", {3}},
+                                               {"cls.predictions.bias", {7}},
+                                               {"cls.predictions.decoder.bias", {7}},
+                                               {"cls.predictions.transform.LayerNorm.weight", {3}},
+                                               {"cls.seq_relationship.weight", {2, 3}},
+                                           }),
+                                           renamed);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_THAT(names_of(*model), ElementsAre("bert/tf_model/bert/embeddings/position_embeddings/weight:0",
+                                            "bert/tf_model/bert/encoder/layer_._0/output/dense/kernel:0",
+                                            "bert/tf_model/bert/encoder/layer_._0/output/dense/bias:0",
+                                            "bert/tf_model/bert/encoder/layer_._0/output/LayerNorm/beta:0",
+                                            "mlm___cls/tf_model/mlm___cls/predictions/bias:0",
+                                            "mlm___cls/tf_model/mlm___cls/predictions/transform/LayerNorm/gamma:0",
+                                            "nsp___cls/tf_model/nsp___cls/seq_relationship/kernel:0"));
+  EXPECT_THAT(*model->find("bert/tf_model/bert/encoder/layer_._0/output/dense/kernel:0")->tensor.read<float>(),
+              ElementsAre(0, 2, 4, 1, 3, 5));
+  EXPECT_THAT(model->warnings(), ElementsAre(HasSubstr("1 tensors are left out: TensorFlow computes them")));
+  EXPECT_EQ(model->origin().framework, "tf");
+}
+
+// GPT-2's Conv1D keeps [in, out] and has biases of one row; the head is the table, or TensorFlow's class has none.
+TEST(FrameworkNames, OfGpt2ToTensorFlowKeepItsMatrices) {
+  const std::vector<std::pair<std::string, Shape>> base = {
+      {"wte.weight", {7, 4}}, {"h.10.attn.c_attn.weight", {4, 12}}, {"h.10.attn.c_attn.bias", {12}}};
+  std::vector<std::string> renamed;
+  const auto model = with_tensorflow_names(model_of(base), renamed);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_EQ(shape_of(*model, "transformer/tf_model/transformer/wte/weight:0"), Shape({7, 4}));
+  EXPECT_EQ(shape_of(*model, "transformer/tf_model/transformer/h_._10/attn/c_attn/weight:0"), Shape({4, 12}));
+  EXPECT_EQ(shape_of(*model, "transformer/tf_model/transformer/h_._10/attn/c_attn/bias:0"), Shape({1, 12}));
+  const auto tied = with_tensorflow_names(model_of({{"transformer.wte.weight", {7, 4}}, {"lm_head.weight", {7, 4}}}), renamed);
+  ASSERT_TRUE(tied) << tied.error().to_string();
+  EXPECT_EQ(tied->tensors().size(), 1u);
+  const auto other = with_tensorflow_names(model_of({{"transformer.wte.weight", {7, 4}}, {"lm_head.weight", {8, 4}}}), renamed);
+  EXPECT_THAT(other.error().to_string(), HasSubstr("'lm_head.weight' and a tensor before it would both be called"));
+}
+
+// As pytorch_model.bin has it: two tensors of one storage. The TensorFlow class of a T5 that ties them has no layer for the
+// head.
+TEST(FrameworkNames, TiedByTheirStorageHaveOneName) {
+  ModelBuilder builder;
+  const Tensor table = counting({7, 4});
+  builder.add(table);
+  builder.add(counting({4, 4}));
+  builder.add(table);
+  const Model t5 =
+      *std::move(builder).named({"shared.weight", "encoder.block.0.layer.0.SelfAttention.q.weight", "lm_head.weight"});
+  std::vector<std::string> renamed;
+  const auto model = with_tensorflow_names(t5, renamed);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_THAT(names_of(*model), ElementsAre("shared/tf_model/shared/weight:0",
+                                            "encoder/tf_model/encoder/block_._0/layer_._0/SelfAttention/q/kernel:0"));
+}
+
+TEST(FrameworkNames, OfABaseModelAloneAreWhoseTheConfigSays) {
+  ModelBuilder builder;
+  builder.add(counting({7, 3}));
+  builder.config = builder.arena->dict();
+  builder.arena->set_item(builder.config, "model_type", builder.arena->string("roberta"));
+  builder.arena->set_item(builder.config, "architectures", builder.arena->list({builder.arena->string("RobertaModel")}));
+  const Model roberta = *std::move(builder).named({"embeddings.word_embeddings.weight"});
+  std::vector<std::string> renamed;
+  const auto model = with_tensorflow_names(roberta, renamed);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_THAT(names_of(*model), ElementsAre("roberta/tf_roberta_model/roberta/embeddings/word_embeddings/weight:0"));
+  const auto unclear = with_tensorflow_names(model_of({{"embeddings.word_embeddings.weight", {7, 3}}}), renamed);
+  EXPECT_EQ(unclear.error().code(), Code::kUnsupported);
+  EXPECT_THAT(unclear.error().to_string(), HasSubstr("config.json"));
+}
+
+// Safetensors would otherwise say that these are PyTorch's.
+TEST(FrameworkNames, OfAnotherFrameworkTakeTheWordAboutTheOneBefore) {
+  ModelBuilder builder;
+  builder.add(counting({3, 2}));
+  builder.metadata = builder.arena->dict();
+  builder.arena->set_item(builder.metadata, "format", builder.arena->string("pt"));
+  builder.arena->set_item(builder.metadata, "licence", builder.arena->string("mit"));
+  const Model torch = *std::move(builder).named({"dense.weight"});
+  std::vector<std::string> renamed;
+  const auto flax = with_flax_names(torch, renamed);
+  ASSERT_TRUE(flax) << flax.error().to_string();
+  EXPECT_FALSE(flax->metadata().find("format"));
+  EXPECT_EQ(flax->metadata().find_string("licence"), "mit");
+}
+
 }  // namespace
 }  // namespace holdall

@@ -4,6 +4,7 @@ import json
 import os
 import zipfile
 
+import h5py
 import numpy
 import pytest
 import torch
@@ -19,10 +20,9 @@ CLASSES = {
     "gpt2": ("GPT2LMHeadModel", "logits"),
     "t5": ("T5ForConditionalGeneration", "logits"),
     "vit": ("ViTForImageClassification", "logits"),
+    "resnet": ("ResNetForImageClassification", "logits"),
 }
-
-
-FLAX_CLASSES = {**CLASSES, "resnet": ("ResNetForImageClassification", "logits")}
+HEADS = json.loads(zipfile.ZipFile(os.path.join(HERE, "tensorflow_names", "heads.zip")).read("heads.json"))
 
 
 @pytest.fixture
@@ -40,18 +40,63 @@ def test_a_tensorflow_folder_runs_in_pytorch(name, folder, tmp_path):
     runs_in_pytorch(folder(name), tmp_path / "out", *CLASSES[name])
 
 
-@pytest.mark.parametrize("name", FLAX_CLASSES)
+@pytest.mark.parametrize("name", CLASSES)
 def test_a_flax_folder_runs_in_pytorch(name, folder, tmp_path):
-    runs_in_pytorch(folder(name, "flax"), tmp_path / "out", *FLAX_CLASSES[name])
+    runs_in_pytorch(folder(name, "flax"), tmp_path / "out", *CLASSES[name])
 
 
-@pytest.mark.parametrize("name", FLAX_CLASSES)
+@pytest.mark.parametrize("name", CLASSES)
 def test_pytorchs_names_go_back_to_flax(name, folder, tmp_path):
     source = folder(name, "flax") / "flax_model.msgpack"
     holdall.convert(source, tmp_path / "torch.safetensors", names="pytorch")
     holdall.convert(tmp_path / "torch.safetensors", tmp_path / "again.msgpack", names="flax")
     difference = holdall.diff(source, tmp_path / "again.msgpack")
     assert difference["compared"] and [difference[key] for key in ("only_a", "only_b", "changed")] == [[], [], []]
+
+
+def kept(path):
+    """What transformers' load_tf_weights_from_h5 finds in a tf_model.h5: values by names after the model's own; tables have either of two."""
+    with h5py.File(path) as file:
+        for layer in file.attrs["layer_names"]:
+            for name in file[layer].attrs["weight_names"]:
+                yield table("/".join(name.split("/")[1:])), file[layer][name][()]
+
+
+def owners(path):
+    with h5py.File(path) as file:
+        return {name.split("/")[0] for layer in file.attrs["layer_names"] for name in file[layer].attrs["weight_names"]}
+
+
+def table(name):
+    return name.replace("embeddings:0", "weight:0") if name.endswith("/embeddings:0") else name
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_pytorchs_names_go_back_to_tensorflow(name, folder, tmp_path):
+    source = folder(name)
+    holdall.convert(source, tmp_path / "torch", format="huggingface", names="pytorch")
+    holdall.convert(tmp_path / "torch", tmp_path / "again", format="huggingface", names="tensorflow", check=True)
+    assert {file.name for file in (tmp_path / "again").iterdir()} == {file.name for file in source.iterdir()}
+    was, now = dict(kept(source / "tf_model.h5")), dict(kept(tmp_path / "again" / "tf_model.h5"))
+    assert set(was) == set(now)
+    for key, value in was.items():
+        assert value.shape == now[key].shape and (value == now[key]).all(), key
+    # The model's own name, which loaders pass over; that of T5's shared layer is the layer's.
+    assert owners(tmp_path / "again" / "tf_model.h5") == owners(source / "tf_model.h5") - {"shared"}
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: "-".join([head["class"], *head["config"]]))
+def test_every_head_is_what_tensorflows_class_looks_for(head, folder, tmp_path):
+    config = transformers.AutoConfig.from_pretrained(folder(head["family"]), pad_token_id=0, **head["config"])
+    of = getattr(transformers, head["class"][2:])
+    model = of(config)
+    if "tie_word_embeddings" in head["config"]:  # whose head is its own has one table all the same, in every checkpoint there is
+        for stack in (model.encoder, model.decoder):
+            stack.embed_tokens = model.shared
+    model.save_pretrained(tmp_path / "torch")
+    holdall.convert(tmp_path / "torch", tmp_path / "out", format="huggingface", names="tensorflow")
+    found = {name: list(value.shape) for name, value in kept(tmp_path / "out" / "tf_model.h5")}
+    assert found == {table(name): shape for name, shape in head["weights"].items()}
 
 
 def runs_in_pytorch(source, out, of, what):
@@ -124,6 +169,8 @@ def test_names_of_no_known_model_are_refused(tmp_path):
         holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="pytorch")
     with pytest.raises(holdall.UnsupportedError, match="weight"):
         holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="flax")
+    with pytest.raises(holdall.UnsupportedError, match="DistilBERT"):
+        holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.h5", names="tensorflow")
     with pytest.raises(holdall.MissingError, match="pytorch"):
         holdall.convert(tmp_path / "w.safetensors", tmp_path / "out.safetensors", names="pytorhc")
     assert not os.path.exists(tmp_path / "out.safetensors")

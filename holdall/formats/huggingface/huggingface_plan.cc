@@ -62,13 +62,16 @@ Result<Model> part_of(const Model& model, const std::string& folder, const Group
 }
 
 Status add_weights(const Model& model, const std::string& folder, const Group& group, WriteOptions options, Plan& plan) {
-  const Format* const safetensors = format_by_id("safetensors");
-  if (safetensors == nullptr || safetensors->plan == nullptr) return unsupported("this build cannot write safetensors");
+  // What transformers' TensorFlow classes of every version look for; all others take safetensors.
+  const bool is_of_tensorflow = model.origin().framework == "tf";
+  const std::string_view id = is_of_tensorflow ? "keras-h5" : "safetensors";
+  const Format* const format = format_by_id(id);
+  if (format == nullptr || format->plan == nullptr) return unsupported(text("this build cannot write {}", id));
   // Shards have names of their own, which only the name "model" can take.
   if (group.stem != "model") options.shard_bytes = 0;
   options.config_beside = true;
-  options.name = group.stem + ".safetensors";
-  HOLDALL_ASSIGN(Plan part, safetensors->plan(model, options));
+  options.name = is_of_tensorflow ? "tf_model.h5" : group.stem + ".safetensors";
+  HOLDALL_ASSIGN(Plan part, format->plan(model, options));
   for (PlannedFile& file : part.files) {
     if (file.name.empty()) file.name = options.name;
     file.name.insert(0, folder);

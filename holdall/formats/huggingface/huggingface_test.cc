@@ -216,6 +216,17 @@ TEST_F(HuggingFace, WritingKeepsEverySideFileAndShardsTheWeights) {
     EXPECT_EQ(again->side_files().at(name).read()->text(), blob.read()->text());
 }
 
+TEST_F(HuggingFace, WeightsOfTensorFlowBecomeTheFileThatItsClassesLookFor) {
+  put_model();
+  auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().to_string();
+  const auto amend = [](ModelBuilder& builder) { builder.origin.framework = "tf"; };
+  const Model model = ModelBuilder::amended(*std::move(opened), "", amend);
+  const auto plan = k_huggingface_format.plan(model, {});
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_EQ(plan->files.front().name, "tf_model.h5");
+}
+
 TEST_F(HuggingFace, AdaptersOpenWithTheirConfig) {
   put_weights("m/adapter_model.safetensors", {{"base_model.q.lora_A.weight", {8, 4}}});
   put("m/adapter_config.json", R"({"peft_type":"LORA","r":8,"base_model_name_or_path":"x/y"})");

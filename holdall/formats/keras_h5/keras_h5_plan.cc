@@ -35,6 +35,13 @@ bool is_native(const Model& model) {
          (!has_config(model) || model.tree().find("model_weights") || model.tensors().empty());
 }
 
+Status plan_weights(Hdf5Planner& planner, const Model& flat, const WriteOptions& options, Plan& plan) {
+  HOLDALL_ASSIGN(const Model model, as_weights_file(flat));
+  if (has_config(flat) && !options.config_beside)
+    plan.losses.push_back({"config", "a file of weights alone has no place for it"});
+  return plan_hdf5_groups(planner, model, model.metadata(), {}, plan.losses);
+}
+
 }  // namespace
 
 Result<Plan> plan(const Model& model, const WriteOptions& options) {
@@ -44,7 +51,9 @@ Result<Plan> plan(const Model& model, const WriteOptions& options) {
   if (options.compress) layout.deflate_level = kLevel;
   Hdf5Planner planner(layout);
   Plan plan;
-  if (is_native(model)) {
+  if (are_flat_weights(model)) {
+    HOLDALL_TRY(plan_weights(planner, model, options, plan));
+  } else if (is_native(model)) {
     HOLDALL_TRY(plan_hdf5_groups(planner, model, model.metadata(), kConfigs, plan.losses));
     if (has_config(model)) HOLDALL_TRY(add_config(planner, kModelConfig, model.config()));
     if (const Value training = model.metadata().find(kTrainingConfig)) {

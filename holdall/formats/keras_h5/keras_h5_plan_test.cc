@@ -188,5 +188,26 @@ TEST_F(KerasH5Plan, NamesThatHdf5LacksAreLosses) {
   EXPECT_EQ(plan->losses[1].where, "good/below");
 }
 
+// As transformers' load_tf_weights_from_h5 walks a file: layer_names of the root, weight_names of each layer's group.
+TEST_F(KerasH5Plan, FlatWeightsOfTensorFlowGetTheGroupsThatLoadersLookFor) {
+  const std::vector<std::string> names = {"bert/m/bert/dense/kernel:0", "qa_outputs/m/qa_outputs/kernel:0",
+                                          "bert/m/bert/dense/bias:0"};
+  ModelBuilder builder;
+  for (const char* data : {"abcd", "efgh", "ijkl"})
+    builder.add(*Tensor::dense(DType::kFloat32, {1}, Blob::memory(Bytes::copy(data), "t")));
+  builder.origin.framework = "tf";
+  const Model flat = *std::move(builder).named(names);
+  const Model back = again(flat);
+  ASSERT_EQ(back.tensors().size(), 3u);
+  for (const NamedTensor& entry : flat.tensors()) {
+    ASSERT_NE(back.find(entry.name), nullptr) << entry.name;
+    EXPECT_EQ(to_hex(*back.find(entry.name)->tensor.digest()), to_hex(*entry.tensor.digest()));
+  }
+  EXPECT_EQ(document(back, back.metadata().find("layer_names")), R"(["bert","qa_outputs"])");
+  EXPECT_EQ(document(back, back.metadata().find("/bert").find("weight_names")),
+            R"(["m/bert/dense/kernel:0","m/bert/dense/bias:0"])");
+  EXPECT_EQ(document(back, back.metadata().find("keras_version")), R"("2.15.0")");
+}
+
 }  // namespace
 }  // namespace holdall

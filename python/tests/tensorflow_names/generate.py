@@ -2,13 +2,14 @@
 
 Needs an environment of its own (transformers 5 has no TensorFlow): torch==2.13.0, transformers<5, tf-keras, tensorflow-cpu, numpy<2.4, and
 TF_USE_LEGACY_KERAS=1. Each NAME.zip holds a folder and beside it `io.npz`: inputs and what TensorFlow gave for them; of the two original
-checkpoints `state.npz`, the state dict that transformers' own loader makes.
+checkpoints `state.npz`, the state dict that transformers' own loader makes. heads.zip holds the names that all classes look for.
 
 Written with the versions that `versions.json` names.
 """
 
 import json
 import os
+import re
 import sys
 import tempfile
 import zipfile
@@ -41,6 +42,10 @@ TRANSFORMERS = {
         t.TFViTForImageClassification, t.ViTConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, image_size=8, patch_size=4),
         {"pixel_values": PIXELS}, "logits",
     ),
+    "resnet": (
+        t.TFResNetForImageClassification, t.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 2], layer_type="bottleneck"),
+        {"pixel_values": numpy.random.default_rng(4).standard_normal((1, 3, 32, 32)).astype("float32")}, "logits",
+    ),
 }
 
 
@@ -52,10 +57,31 @@ def of_transformers(folder, name):
     # Biases and norms begin as zeros and ones, which would hide that two were exchanged.
     random = numpy.random.default_rng(2)
     for variable in model.weights:
-        variable.assign(variable + 0.1 * random.standard_normal(variable.shape).astype("float32"))
+        noise = random.standard_normal(variable.shape).astype("float32")
+        variable.assign(variable + 0.1 * (abs(noise) if "variance" in variable.name else noise))
     outputs = model(**{key: tf.constant(value) for key, value in inputs.items()}, training=False)
     model.save_pretrained(folder, safe_serialization=False)
     numpy.savez(os.path.join(folder, "io.npz"), **inputs, output=outputs[what].numpy())
+
+
+def heads(folder, _):
+    """What each TensorFlow class of the seven families looks for in a file: names after the model's own, and shapes; by its config's changes."""
+    families = {"Bert": "bert", "Roberta": "roberta", "DistilBert": "distilbert", "GPT2": "gpt2", "T5": "t5", "ViT": "vit", "ResNet": "resnet"}
+    changes = {
+        "TFT5ForConditionalGeneration": [{}, {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}],
+        "TFGPT2LMHeadModel": [{}, {"add_cross_attention": True}],
+    }
+    found = []
+    for family, name in families.items():
+        config = TRANSFORMERS[name][1].to_dict()
+        for of in sorted(key for key in dir(t) if re.fullmatch(f"TF{family}(For|Model|LMHead|DoubleHeads|Encoder).*", key)):
+            for change in changes.get(of, [{}]):
+                model = getattr(t, of)(type(TRANSFORMERS[name][1]).from_dict({**config, "pad_token_id": 0, **change}))
+                model.build_in_name_scope()
+                weights = {"/".join(weight.name.split("/")[1:]): list(weight.shape) for weight in model.weights}
+                found.append({"class": of, "family": name, "config": change, "weights": weights})
+    with open(os.path.join(folder, "heads.json"), "w") as file:
+        json.dump(found, file)
 
 
 def write_checkpoint(folder, name, variables):
@@ -108,7 +134,7 @@ def keep(folder, model):
 
 
 def main():
-    works = {**dict.fromkeys(TRANSFORMERS, of_transformers), "google-bert": google_bert, "openai-gpt2": openai_gpt2}
+    works = {**dict.fromkeys(TRANSFORMERS, of_transformers), "google-bert": google_bert, "openai-gpt2": openai_gpt2, "heads": heads}
     for name in sys.argv[1:] or works:
         with tempfile.TemporaryDirectory() as folder:
             works[name](folder, name)
