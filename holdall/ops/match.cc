@@ -29,6 +29,7 @@ static_assert(kNames.size() == static_cast<std::size_t>(By::kName) + 1);
 constexpr std::size_t kMostNames = 4u << 20;
 constexpr double kAlike = 0.35;     // where the values are the same
 constexpr double kVeryAlike = 0.6;  // where they are not
+constexpr std::uint64_t kFewestOfACopy = 16;
 
 // A model's tensors, each once, under their first names.
 std::vector<const NamedTensor*> distinct(const Model& model) {
@@ -78,6 +79,7 @@ class Matcher {
     HOLDALL_TRY(by_values());
     among_equals();
     HOLDALL_TRY(by_names());
+    HOLDALL_TRY(copies());
     HOLDALL_TRY(measure());
     return report();
   }
@@ -88,6 +90,7 @@ class Matcher {
     By by;
     Arrangement arrangement;
     bool among_equals = false;
+    bool copy = false;  // A's tensor has another partner as well
     std::optional<double> max_abs = {}, cosine = {};
   };
   using Indices = std::vector<std::size_t>;
@@ -111,7 +114,8 @@ class Matcher {
   // Equal bytes of one dtype, as they are or under another shape. What several of a side share is left to the names.
   Status by_digest() {
     HOLDALL_ASSIGN(const std::vector<Digest> a, digests_of(a_, options_.progress));
-    HOLDALL_ASSIGN(const std::vector<Digest> b, digests_of(b_, options_.progress));
+    HOLDALL_ASSIGN(b_digests_, digests_of(b_, options_.progress));
+    const std::vector<Digest>& b = b_digests_;
     struct Both {
       Indices a, b;
     };
@@ -178,6 +182,46 @@ class Matcher {
       }
     }
     return {};
+  }
+
+  // What B has several times over: the table of a tied head, which an exporter writes once more, transposed. Few numbers and
+  // constants would be found by chance.
+  Status copies() {
+    Indices a_known, b_left;
+    std::vector<const NamedTensor*> a, b;
+    std::map<Digest, std::size_t> firsts;
+    std::vector<std::pair<std::size_t, std::size_t>> doubles;  // of B: one that stands for both, the other
+    for (const std::size_t j : left(b_taken_)) {
+      if (b_[j]->tensor.elements() < kFewestOfACopy) continue;
+      const auto [first, is_new] = firsts.emplace(b_digests_[j], j);
+      if (is_new) b_left.push_back(j);
+      if (!is_new && b_shape(first->second) == b_shape(j)) doubles.emplace_back(first->second, j);
+    }
+    for (std::size_t i = 0; i < a_.size(); ++i)
+      if (a_taken_[i]) a_known.push_back(i);
+    for (const std::size_t i : a_known) a.push_back(&a_numbers_[i]);
+    for (const std::size_t j : b_left) b.push_back(&b_numbers_[j]);
+    if (b.empty()) return {};
+    std::uint64_t bytes = 0;
+    for (const NamedTensor* entry : a) bytes += entry->tensor.bytes();
+    for (const NamedTensor* entry : b) bytes += entry->tensor.bytes();
+    Meter meter(options_.progress, bytes);
+    constexpr double kNone = 2;  // no cosine is as high: those that are the same alone
+    HOLDALL_ASSIGN(std::vector<ValueMatch> matches, match_by_values(a, b, kNone, meter));
+    for (ValueMatch& match : matches) {
+      if (match.constant) continue;
+      const std::size_t i = a_known[match.a], j = b_left[match.b];
+      for (const auto& [first, other] : doubles)
+        if (first == j) take_copy(i, other, match.arrangement);
+      take_copy(i, j, std::move(match.arrangement));
+    }
+    return {};
+  }
+
+  void take_copy(std::size_t i, std::size_t j, Arrangement arrangement) {
+    Found found{i, j, By::kValues, std::move(arrangement)};
+    found.copy = true;
+    take(std::move(found));
   }
 
   // What a pair has in common with others of its kind: the last parts of the names and the numbers of axes.
@@ -251,7 +295,9 @@ class Matcher {
     std::set<std::size_t> gone;
     for (std::size_t k = 0; k < which.size(); ++k) {
       Found& found = found_[which[k]];
-      if (!differs[k]) {
+      if (found.copy) {
+        if (differs[k]) gone.insert(which[k]);
+      } else if (!differs[k]) {
         found.among_equals = found.by == By::kName;
         found.by = By::kValues;
       } else if (found.by != By::kName) {
@@ -264,7 +310,8 @@ class Matcher {
     std::vector<Found> kept;
     for (std::size_t k = 0; k < found_.size(); ++k) {
       if (gone.contains(k)) {
-        a_taken_[found_[k].a] = b_taken_[found_[k].b] = false;
+        b_taken_[found_[k].b] = false;
+        if (!found_[k].copy) a_taken_[found_[k].a] = false;
       } else {
         kept.push_back(std::move(found_[k]));
       }
@@ -274,7 +321,8 @@ class Matcher {
 
   MatchReport report() {
     MatchReport result;
-    std::sort(found_.begin(), found_.end(), [](const Found& x, const Found& y) { return x.a < y.a; });
+    std::sort(found_.begin(), found_.end(),
+              [](const Found& x, const Found& y) { return std::tie(x.a, x.copy, x.b) < std::tie(y.a, y.copy, y.b); });
     for (Found& found : found_) {
       const NamedTensor& a = *a_[found.a];
       const NamedTensor& b = *b_[found.b];
@@ -289,6 +337,7 @@ class Matcher {
   const MatchOptions& options_;
   const std::vector<const NamedTensor*> a_, b_;
   std::vector<NamedTensor> a_numbers_, b_numbers_;
+  std::vector<Digest> b_digests_;
   NameMatcher names_;
   std::vector<bool> a_taken_, b_taken_;
   std::vector<std::pair<Indices, Indices>> equals_;

@@ -43,7 +43,7 @@ struct MatchedPair {
 
 struct MatchReport {
   std::string a, b;
-  std::vector<MatchedPair> pairs;           // in the order of A
+  std::vector<MatchedPair> pairs;           // in the order of A; one of A's in several where B has it several times over
   std::vector<std::string> only_a, only_b;  // without a partner; of a tensor with several names the first
   bool complete() const noexcept { return only_a.empty() && only_b.empty(); }
 };

@@ -129,6 +129,29 @@ TEST(Match, TheMapMakesTheOtherModel) {
   EXPECT_EQ(made->tensors()[0].tensor.digest().value(), b.tensors()[0].tensor.digest().value());
 }
 
+// An exporter writes the table of a tied head a second time, transposed: both get A's values.
+TEST(Match, ATiedTableIsBothTablesOfTheOther) {
+  const Tensor table = noise({40, 16}, 1), other = noise({40, 16}, 2);
+  const Model a = flat_model({{"wte", table}, {"wpe", other}, {"norm", filled(16, 1)}});
+  const Model b = flat_model({{"m.wte", table},
+                              {"m.wpe", other},
+                              {"m.norm", filled(16, 1)},
+                              {"val_1", turned(table, "axes=1,0")},
+                              {"val_2", turned(table, "axes=1,0")},
+                              {"ones", filled(16, 1)}});
+  const MatchReport report = matched(a, b);
+  EXPECT_THAT(told(report), ElementsAre("digest wte=m.wte", "values wte=val_1 axes=1,0", "values wte=val_2 axes=1,0",
+                                        "digest wpe=m.wpe", "digest norm=m.norm"));
+  EXPECT_THAT(report.only_b, ElementsAre("ones"));
+  const auto lines = names_of(report);
+  ASSERT_TRUE(lines);
+  std::vector<std::string> renamed;
+  const auto made = with_names(a, *parse_names(*lines), renamed);
+  ASSERT_TRUE(made) << made.error().to_string();
+  EXPECT_THAT(names_of(*made), ElementsAre("m.wte", "m.wpe", "m.norm", "val_1", "val_2"));
+  EXPECT_EQ(made->find("val_2")->tensor.digest().value(), b.find("val_2")->tensor.digest().value());
+}
+
 TEST(MatchNames, WordsOfAllFrameworksAreTheSame) {
   const std::vector<std::string> words = {"bert", "encoder", "layer", "0", "attention", "self", "query", "weight"};
   for (const char* spelled :

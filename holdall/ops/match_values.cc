@@ -185,7 +185,8 @@ class Finder {
 
   void take(std::size_t i, std::size_t j, std::size_t look, bool same, double cosine) {
     a_taken_[i] = b_taken_[j] = true;
-    found_.push_back({group_.a[i].index, group_.b[j].index, group_.b[j].looks[look]->arrangement, same, cosine});
+    const bool constant = is_constant(group_.a[i].samples.front());
+    found_.push_back({group_.a[i].index, group_.b[j].index, group_.b[j].looks[look]->arrangement, same, constant, cosine});
   }
 
   // Samples that are equal, where one of each side has them.

@@ -17,6 +17,7 @@ struct ValueMatch {
   std::size_t a, b;  // indices into the spans
   Arrangement arrangement;
   bool same;      // every number of the sample
+  bool constant;  // the sample is one number over and over
   double cosine;  // of the sample
 };
 

@@ -39,7 +39,8 @@ class Lines {
   explicit Lines(const std::vector<NameLine>& lines) {
     for (const NameLine& line : lines) {
       if (line.from.find('*') == std::string::npos) {
-        exact_.emplace(line.from, &line);
+        const bool is_first = exact_.emplace(line.from, &line).second;
+        if (!is_first && !line.to.empty()) again_.push_back(&line);
       } else {
         patterns_.push_back(&line);
       }
@@ -60,11 +61,44 @@ class Lines {
     }
     return std::nullopt;
   }
+  // Second lines of a name.
+  const std::vector<const NameLine*>& again() const noexcept { return again_; }
 
  private:
   std::map<std::string_view, const NameLine*> exact_;
+  std::vector<const NameLine*> again_;
   std::vector<const NameLine*> patterns_;
 };
+
+// The model with what second lines of a name give beside it, as a flat list.
+Result<Model> with_more(const Model& model, Model made, const std::vector<const NameLine*>& lines,
+                        std::vector<std::string>& renamed) {
+  if (lines.empty()) return made;
+  ModelBuilder builder(made.arena().clone());
+  std::vector<std::string> names;
+  for (const NamedTensor& entry : made.tensors()) {
+    builder.add(entry.tensor, entry.file);
+    names.push_back(entry.name);
+  }
+  for (const NameLine* line : lines) {
+    const NamedTensor& entry = *model.find(line->from);
+    Result<Tensor> tensor = arranged(entry.tensor, line->arrangement);
+    if (!tensor) return std::move(tensor).error().with(text("tensor '{}'", entry.name)).in(model.origin().path);
+    builder.add(std::move(*tensor), entry.file);
+    names.push_back(line->to);
+    renamed.push_back(text("{}={}", line->from, line->to));
+  }
+  if (std::set<std::string>(names.begin(), names.end()).size() != names.size()) {
+    return invalid_argument("two tensors would have one name").in(model.origin().path);
+  }
+  builder.metadata = made.metadata().id();
+  builder.config = made.config() ? made.config().id() : kNoNode;
+  builder.side_files = made.side_files();
+  builder.origin = made.origin();
+  builder.warnings = made.warnings();
+  builder.left_out = made.left_out();
+  return std::move(builder).named(std::move(names));
+}
 
 Status require_tensors(const Model& model, const std::vector<NameLine>& lines) {
   for (const NameLine& line : lines) {
@@ -138,7 +172,8 @@ Result<Model> with_names(const Model& model, const std::vector<NameLine>& lines,
     if (!found[i] && is_named) edits.names[i] = std::nullopt;
     if (found[i] && !is_named && left_out != nullptr) left_out->push_back(entry.name);
   }
-  return edit_model(model, std::move(edits));
+  HOLDALL_ASSIGN(Model made, edit_model(model, std::move(edits)));
+  return with_more(model, std::move(made), table.again(), renamed);
 }
 
 }  // namespace holdall

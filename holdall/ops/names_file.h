@@ -5,8 +5,9 @@
 //   OLD=NEW<TAB>shape=64,12,64 axes=2,0,1
 //   OLD=                               left out
 //
-// OLD ends at the line's first '='. OLD and NEW may have one '*' each, whose run is carried over; the first line that fits
-// decides. Empty lines and those that start with '#' say nothing.
+// A second line of the same OLD gives the tensor another name, and may lay it otherwise. OLD ends at the line's first '='. OLD
+// and NEW may have one '*' each, whose run is carried over; the first line that fits decides. Empty lines and those that start
+// with '#' say nothing.
 //
 // Thread-safety and ownership: pure.
 #pragma once

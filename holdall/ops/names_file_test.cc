@@ -43,6 +43,19 @@ TEST(NamesFile, TensorsGetTheirNamesAndShapes) {
   EXPECT_EQ(made->tensors()[0].tensor.read<float>().value(), (std::vector<float>{1, 4, 2, 5, 3, 6}));
 }
 
+TEST(NamesFile, SecondLinesOfANameGiveItAgain) {
+  const Model model =
+      flat_model({{"table", tensor_of(DType::kFloat32, {2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6})}, {"w", floats({7})}});
+  std::vector<std::string> renamed;
+  const auto made = with_names(model, *parse_names("table=wte\ntable=head\taxes=1,0"), renamed);
+  ASSERT_TRUE(made) << made.error().to_string();
+  EXPECT_THAT(names_of(*made), ElementsAre("wte", "w", "head"));
+  EXPECT_EQ(made->tensors()[2].tensor.read<float>().value(), (std::vector<float>{1, 4, 2, 5, 3, 6}));
+  EXPECT_THAT(renamed, ElementsAre("table=wte", "table=head"));
+  const auto twice = with_names(model, *parse_names("table=x\ntable=w"), renamed);
+  EXPECT_EQ(twice.error().code(), Code::kInvalidArgument);
+}
+
 TEST(NamesFile, ANameMistypedIsNotPassedOver) {
   std::vector<std::string> renamed;
   const auto made = with_names(checkpoint_model(), *parse_names("model.a.wieght=x"), renamed);
