@@ -26,7 +26,8 @@ struct Architecture {
   bool skips_positions;
 };
 
-// The metadata being written, each value under its key as the type that llama.cpp reads there.
+// The metadata being written, each value under its key as the type that llama.cpp reads there. Adding moves the texts of the
+// arena: views of them do not outlive it.
 class Pairs {
  public:
   explicit Pairs(Arena& arena) : arena_(arena), dict_(arena.dict()) {}
@@ -38,7 +39,8 @@ class Pairs {
     arena_.set_item(dict_, key, arena_.real(static_cast<double>(static_cast<float>(value))));
   }
   void boolean(std::string_view key, bool value) { arena_.set_item(dict_, key, arena_.boolean(value)); }
-  void string(std::string_view key, std::string_view value) { arena_.set_item(dict_, key, arena_.string(value)); }
+  // `value` may be a text of the arena, which moves as it grows.
+  void string(std::string_view key, std::string_view value) { arena_.set_item(dict_, key, arena_.string(std::string(value))); }
   void strings(std::string_view key, const std::vector<std::string>& values);
   void integers(std::string_view key, const std::vector<std::int32_t>& values);
   void reals(std::string_view key, const std::vector<float>& values);

@@ -167,8 +167,7 @@ class ParameterConverter {
     const auto said = [&](std::string_view name) { return parameters.find_number(name); };
     const double base = said("rope_theta").value_or(c_.number({"rope_theta"}).value_or(10'000.0));
     c_.pairs.real(c_.key("rope.freq_base"), base);
-    const std::string_view type =
-        parameters.find_string("rope_type").value_or(parameters.find_string("type").value_or("default"));
+    const std::string type(parameters.find_string("rope_type").value_or(parameters.find_string("type").value_or("default")));
     if (type == "default" || type == "none") return {};
     const auto factor = said("factor");
     if (type == "llama3" && factor) return rope_of_llama3(parameters, base, dimensions);

@@ -139,10 +139,10 @@ void add_templates(Pairs& pairs, Value templates) {
     if (!name || !source) continue;
     if (*name == "default") {
       pairs.string("tokenizer.chat_template", *source);
-    } else {
-      pairs.string(text("tokenizer.chat_template.{}", *name), *source);
-      names.emplace_back(*name);
+      continue;
     }
+    names.emplace_back(*name);
+    pairs.string(text("tokenizer.chat_template.{}", names.back()), *source);
   }
   if (!names.empty()) pairs.strings("tokenizer.chat_templates", names);
 }
