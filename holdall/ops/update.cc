@@ -1,6 +1,7 @@
 #include "holdall/ops/update.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <span>
 #include <vector>
@@ -29,21 +30,23 @@ std::map<std::string, std::string, std::less<>> aliases_of(const Model& graph) {
   return aliases;
 }
 
-// Whether all of `values`, which were numbers with fractions perhaps, came through as `made`.
-Result<bool> is_same_numbers(const Tensor& values, const Tensor& made) {
+// Both tensors' numbers, pair by pair, until `look` says false. Precondition: equal shapes.
+template <class Look>
+Status for_each_pair(const Tensor& one, const Tensor& other, const Look& look) {
   constexpr std::size_t kTile = 1u << 16;
-  HOLDALL_ASSIGN(const Tensor wide, cast(values, DType::kFloat64));
-  HOLDALL_ASSIGN(const Tensor again, cast(made, DType::kFloat64));
-  HOLDALL_ASSIGN(const Blob before, wide.data());
-  HOLDALL_ASSIGN(const Blob after, again.data());
+  HOLDALL_ASSIGN(const Tensor first, cast(one, DType::kFloat64));
+  HOLDALL_ASSIGN(const Tensor second, cast(other, DType::kFloat64));
+  HOLDALL_ASSIGN(const Blob left, first.data());
+  HOLDALL_ASSIGN(const Blob right, second.data());
   std::vector<double> a(kTile), b(kTile);
-  for (std::uint64_t at = 0; at < before.size(); at += kTile * sizeof(double)) {
-    const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(kTile, (before.size() - at) / sizeof(double)));
-    HOLDALL_TRY(before.read_at(at, std::as_writable_bytes(std::span(a).first(some))));
-    HOLDALL_TRY(after.read_at(at, std::as_writable_bytes(std::span(b).first(some))));
-    if (!std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(some), b.begin())) return false;
+  for (std::uint64_t at = 0; at < left.size(); at += kTile * sizeof(double)) {
+    const auto some = static_cast<std::size_t>(std::min<std::uint64_t>(kTile, (left.size() - at) / sizeof(double)));
+    HOLDALL_TRY(left.read_at(at, std::as_writable_bytes(std::span(a).first(some))));
+    HOLDALL_TRY(right.read_at(at, std::as_writable_bytes(std::span(b).first(some))));
+    for (std::size_t i = 0; i < some; ++i)
+      if (!look(a[i], b[i])) return {};
   }
-  return true;
+  return {};
 }
 
 bool is_whole(DType dtype) {
@@ -51,15 +54,36 @@ bool is_whole(DType dtype) {
   return kind == DTypeKind::kSigned || kind == DTypeKind::kUnsigned;
 }
 
+// How many numbers lie so far beyond what a tensor's scales reach that they became the nearest end.
+Result<std::uint64_t> count_cut_off(const Tensor& reals, const Tensor& made) {
+  HOLDALL_ASSIGN(const Tensor floats, cast(made.quantization()->scales, DType::kFloat32));
+  HOLDALL_ASSIGN(const std::vector<float> scales, floats.read<float>());
+  const double step = scales.empty() ? 0 : static_cast<double>(*std::max_element(scales.begin(), scales.end()));
+  HOLDALL_ASSIGN(const Tensor again, dequantize(made));
+  std::uint64_t count = 0;
+  HOLDALL_TRY(for_each_pair(reals, again, [&](double before, double after) {
+    if (std::abs(before - after) > step) ++count;
+    return true;
+  }));
+  return count;
+}
+
 // A tensor of the weights as the graph's `own` is: equal dtypes as they are, with their own scales if they have any.
-Result<Tensor> as_own(const Tensor& given, const Tensor& own) {
+// `cut_off`: how many of its numbers its scales, which stay, do not reach.
+Result<Tensor> as_own(const Tensor& given, const Tensor& own, std::uint64_t& cut_off) {
   if (given.dtype() == own.dtype()) return given;
   HOLDALL_ASSIGN(const Tensor reals, real_numbers(given));
   const bool is_quantized = own.quantization() != nullptr && info(reals.dtype()).kind == DTypeKind::kFloat;
-  if (is_quantized) return quantize(reals, own);
+  if (is_quantized) {
+    HOLDALL_ASSIGN(Tensor quantized, quantize(reals, own));
+    if (own.quantization()->renewal != Quantization::Renewal::kKept) return quantized;
+    HOLDALL_ASSIGN(cut_off, count_cut_off(reals, quantized));
+    return quantized;
+  }
   HOLDALL_ASSIGN(Tensor made, cast(reals, own.dtype()));
   if (info(reals.dtype()).kind != DTypeKind::kFloat || !is_whole(own.dtype())) return made;
-  HOLDALL_ASSIGN(const bool is_same, is_same_numbers(reals, made));
+  bool is_same = true;
+  HOLDALL_TRY(for_each_pair(reals, made, [&](double before, double after) { return is_same = before == after; }));
   if (is_same) return made;
   return Error(Code::kLoss, text("the graph has {} here, without scales, which does not hold the given {}", name(own.dtype()),
                                  name(given.dtype())));
@@ -139,16 +163,22 @@ Result<Updated> update_model(const Model& graph, const Model& weights) {
   HOLDALL_ASSIGN(Fit found, fit(weights, entries, options));
   Edits edits = Edits::none(graph);
   std::map<std::size_t, Tensor> given;
+  std::vector<std::string> warnings;
   for (const Fit::Pair& pair : found.pairs) {
     const NamedTensor& weight = weights.tensors()[pair.tensor];
-    Result<Tensor> made = as_own(weight.tensor, graph.tensors()[pair.entry].tensor);
+    std::uint64_t cut_off = 0;
+    Result<Tensor> made = as_own(weight.tensor, graph.tensors()[pair.entry].tensor, cut_off);
     if (!made) return std::move(made).error().with(text("tensor '{}'", weight.name));
+    if (cut_off != 0)
+      warnings.push_back(
+          text("{} numbers of '{}' lie beyond its scales, which other operators know and which stay: they are cut off", cut_off,
+               weight.name));
     edits.tensors[pair.entry] = std::move(*made);
     given.emplace(pair.entry, weight.tensor);
   }
   HOLDALL_TRY(follow(graph, given, edits));
   HOLDALL_ASSIGN(Model model, edit_model(graph, std::move(edits)));
-  Updated updated{std::move(model), std::move(found.report)};
+  Updated updated{std::move(model), std::move(found.report), std::move(warnings)};
   if (!given.empty()) warn_of_calibration(graph, updated.warnings);
   return updated;
 }

@@ -29,8 +29,8 @@ struct Updated {
 // variable ("layers.0.kernel"), or the variable's full name; under prefixes as fit() finds them. It is cast to the graph's
 // dtype; real numbers for a tensor that is quantised are quantised as it is, and scales that follow new ones are renewed
 // (quantize.h). Errors: those of fit(); unsupported for a dtype that cannot be cast; loss for numbers with fractions, or out of
-// range, where the graph has integers without scales. Warnings: scales that were measured with the old weights; of
-// update_file() also weights that the names leave out.
+// range, where the graph has integers without scales. Warnings: scales that were measured with the old weights,
+// numbers beyond scales that stay; of update_file() also weights that the names leave out.
 Result<Updated> update_model(const Model& graph, const Model& weights);
 
 struct UpdateOptions {

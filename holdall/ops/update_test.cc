@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "holdall/base/text.h"
 #include "holdall/core/quantize.h"
 #include "holdall/core/state_dict.h"
 
@@ -97,6 +98,23 @@ TEST(Update, ScalesThatWereMeasuredWithTheOldWeightsAreAWarning) {
   ASSERT_EQ(updated->warnings.size(), 1u);
   EXPECT_THAT(updated->warnings[0], testing::HasSubstr("measured with the old weights"));
   EXPECT_THAT(update_model(*graph, *StateDict().model())->warnings, IsEmpty());
+}
+
+TEST(Update, NumbersBeyondScalesThatStayAreAWarning) {
+  const auto graph = open_model(HOLDALL_SOURCE_DIR "/holdall/formats/tflite/testdata/blockwise.tflite");
+  ASSERT_TRUE(graph) << graph.error().to_string();
+  const Tensor own = *graph->tensor("w");
+  ASSERT_EQ(own.quantization()->renewal, Quantization::Renewal::kKept);
+  const auto with = [&](double value) {
+    StateDict state;
+    state.set("w", doubles(own.shape(), std::vector<double>(own.elements(), value)));
+    return update_model(*graph, *state.model());
+  };
+  EXPECT_THAT(with(0.01)->warnings, IsEmpty());
+  const auto updated = with(100);
+  ASSERT_TRUE(updated) << updated.error().to_string();
+  ASSERT_EQ(updated->warnings.size(), 1u);
+  EXPECT_THAT(updated->warnings[0], testing::HasSubstr(text("{} numbers of 'w'", own.elements())));
 }
 
 TEST(Update, FractionsForIntegersWithoutScalesAreALoss) {
