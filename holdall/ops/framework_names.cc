@@ -11,6 +11,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/ops/arrange.h"
+#include "holdall/ops/keras_names.h"
 
 namespace holdall {
 namespace {
@@ -321,6 +322,7 @@ std::string keras_name(std::string_view architecture) {
 }  // namespace
 
 Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& renamed) {
+  if (is_of_keras(model)) return keras_with_pytorch_names(model, renamed);
   if (const std::optional<Writer> source = source_of(model)) return by_rules(model, {{*source}}, renamed);
   return unsupported("the names are not those of Flax, transformers' TensorFlow models, Google's BERT or OpenAI's GPT-2")
       .in(model.origin().path);

@@ -11,10 +11,11 @@
 namespace holdall {
 
 // A model of transformers' tf_model.h5 or flax_model.msgpack (any of its classes), any other of Flax's, of Google's BERT or of
-// OpenAI's GPT-2, under PyTorch's names by the rules of framework_names.inc: kernels transposed ([in, out] to [out, in],
-// images' [height, width, in, out] to [out, in, height, width]), what belongs to an optimizer left out with a warning. A tied
-// weight has one name; where the file has it several times over, these must be equal. `renamed` gets "old=new" of each. Errors:
-// unsupported where the names are none of these, or one fits no rule; invalid argument where two tensors would have one name.
+// OpenAI's GPT-2, under PyTorch's names by the rules of framework_names.inc, or of Keras's own layers (keras_names.h): kernels
+// transposed ([in, out] to [out, in], images' [height, width, in, out] to [out, in, height, width]), what belongs to an
+// optimizer left out with a warning. A tied weight has one name; where the file has it several times over, these must be equal.
+// `renamed` gets "old=new" of each. Errors: unsupported where the names are none of these, or one fits no rule; invalid
+// argument where two tensors would have one name.
 Result<Model> with_pytorch_names(const Model& model, std::vector<std::string>& renamed);
 
 // The other way, from PyTorch's names to Flax's as transformers' Flax classes have them; with statistics of batches the
