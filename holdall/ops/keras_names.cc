@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <numeric>
 #include <set>
@@ -73,10 +74,13 @@ bool is_left_out(std::string_view name) {
 // Configs of layers by their names, wherever the model's config has them.
 std::map<std::string, Value> configs_of(const Model& model) {
   std::map<std::string, Value> configs;
+  if (!model.config()) return configs;
   std::vector<Value> todo = {model.config()};
+  std::set<NodeId> seen;
   while (!todo.empty()) {
     const Value value = todo.back();
     todo.pop_back();
+    if (!seen.insert(value.id()).second) continue;
     if (value.is(ValueKind::kList)) {
       for (std::size_t i = 0; i < value.size(); ++i) todo.push_back(value.item(i));
     } else if (value.is(ValueKind::kDict)) {
@@ -227,6 +231,7 @@ class Translator {
 
   // Gives variables that are only counted the names that their class has for them.
   Status name_variables(Layer& layer) const {
+    if (layer.path.empty()) return unsupported("the model has variables of its own, outside of its layers");
     if (layer.numbered.empty()) return {};
     const auto kind = std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& each) { return each.kind == layer.kind; });
     Path names = kind == kKinds.end() ? Path() : split(kind->variables, ' ');
@@ -239,8 +244,11 @@ class Translator {
       return unsupported(text("nothing tells what '{}' is; names of a file (--names FILE) can", layer.numbered.front()->name));
     }
     for (const NamedTensor* entry : layer.numbered) {
-      const std::size_t number = std::stoul(entry->name.substr(entry->name.rfind('/') + 1));
-      if (number >= names.size()) return unsupported(text("nothing tells what '{}' is", entry->name));
+      const std::string_view digits = std::string_view(entry->name).substr(entry->name.rfind('/') + 1);
+      std::size_t number = 0;
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+      const bool is_number = error == std::errc() && end == digits.data() + digits.size();
+      if (!is_number || number >= names.size()) return unsupported(text("nothing tells what '{}' is", entry->name));
       layer.variables.emplace(names[number], entry);
     }
     return {};

@@ -69,6 +69,11 @@ TEST(KerasNames, WhatNothingTellsIsRefusedByName) {
   ASSERT_FALSE(strange);
   EXPECT_EQ(strange.error().code(), Code::kUnsupported);
   EXPECT_THAT(strange.error().to_string(), HasSubstr("odd/vars/0"));
+  for (const char* name : {"kernel", "vars/0", "layers/dense/vars/x", "layers/dense/vars/99999999999999999999999"}) {
+    EXPECT_EQ(keras_with_pytorch_names(counted({{name, {2, 3}}}, {{"layers/dense", "d"}}), renamed).error().code(),
+              Code::kUnsupported)
+        << name;
+  }
 }
 
 }  // namespace
