@@ -144,7 +144,8 @@ def convert(
     `format`: an id of formats(); without it the extension chooses. `dtype`: for every floating-point tensor. `select`: globs
     over names. `rename`: old to new, with at most one ``*`` each. `names`: a names file as match() writes it, or ``"pytorch"``: the names
     and shapes of PyTorch for a model of Flax, one of Keras's own layers, a TensorFlow model of transformers, Google's BERT or OpenAI's GPT-2; or ``"flax"``: Flax's for one of PyTorch; or
-    ``"tensorflow"``: those of ``tf_model.h5`` for one of transformers' in PyTorch. `shard_size`: bytes, or a text like ``"5GB"``; `alignment`: of
+    ``"tensorflow"``: those of ``tf_model.h5`` for one of transformers' in PyTorch; or ``"own"``: the model's, where a folder of transformers would else
+    become a GGUF file that llama.cpp runs. `shard_size`: bytes, or a text like ``"5GB"``; `alignment`: of
     each tensor's bytes, a power of two. `compress` deflates where the format can. `sync=False` does not wait for the disk. `check`
     reads the result back and compares every digest. `progress`: as inspect() has it.
 
