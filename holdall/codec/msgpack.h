@@ -48,6 +48,8 @@ class MsgpackReader {
   Result<Blob> blob(const MsgpackItem& item) const { return document_.slice(item.offset, item.size); }
   Result<std::string> text(const MsgpackItem& item) const;
 
+  // Of the document.
+  const std::string& name() const noexcept { return document_.name(); }
   bool at_end() const noexcept { return position_ == document_.size(); }
   std::uint64_t remaining() const noexcept { return document_.size() - position_; }
   // corrupt, at the next byte.

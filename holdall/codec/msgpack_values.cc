@@ -41,7 +41,7 @@ class Values {
     NodeId key = kNoNode;
   };
 
-  static Error at(Error error, const MsgpackItem& item) { return std::move(error).at(item.at); }
+  Error at(Error error, const MsgpackItem& item) const { return std::move(error).at(item.at).in(reader_.name()); }
 
   Result<NodeId> made(const MsgpackItem& item) {
     switch (item.kind) {

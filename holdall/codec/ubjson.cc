@@ -118,7 +118,9 @@ Result<std::uint64_t> UbjsonReader::length() {
 Result<std::string> UbjsonReader::text() {
   HOLDALL_ASSIGN(const std::uint64_t size, length());
   if (size > most_text_)
-    return over_limit(holdall::text("a text has {} bytes, {} are allowed", size, most_text_)).at(position_);
+    return over_limit(holdall::text("a text has {} bytes, {} are allowed", size, most_text_))
+        .at(document_.offset() + position_)
+        .in(document_.name());
   HOLDALL_ASSIGN(const auto bytes, ahead(size));
   std::string found(as_text(bytes));
   if (!is_utf8(found)) return fault("a text is not UTF-8");
@@ -235,7 +237,9 @@ Result<UbjsonReader::Item> UbjsonReader::open(Item item, bool is_object) {
     opened.left = count;
   }
   if (open_.size() >= depth_) {
-    return over_limit(holdall::text("values are nested deeper than the {} levels allowed", depth_)).at(item.at);
+    return over_limit(holdall::text("values are nested deeper than the {} levels allowed", depth_))
+        .at(item.at)
+        .in(document_.name());
   }
   open_.push_back(opened);
   item.token = is_object ? Token::kBeginObject : Token::kBeginArray;

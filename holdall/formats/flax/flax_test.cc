@@ -227,6 +227,8 @@ TEST(Flax, BrokenArraysAreCorrupt) {
     const auto model = open_bytes(array(inner));
     ASSERT_FALSE(model) << ::testing::PrintToString(inner);
     EXPECT_EQ(model.error().code(), Code::kCorrupt) << model.error().to_string();
+    EXPECT_TRUE(model.error().offset()) << model.error().to_string();
+    EXPECT_FALSE(model.error().path().empty()) << model.error().to_string();
   }
   EXPECT_EQ(open_bytes(array(parts(1, "float32", "abcd")) + "x").error().code(), Code::kCorrupt);
 }

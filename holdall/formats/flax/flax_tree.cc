@@ -172,7 +172,9 @@ Result<NodeId> Tree::extension(const MsgpackReader& reader, const MsgpackItem& i
   Arena& arena = *builder_.arena;
   if (item.extension == kArray || item.extension == kScalar) {
     HOLDALL_ASSIGN(MsgpackReader inner, reader.within(item));
-    return array(std::move(inner), item.extension == kScalar);
+    auto made = array(std::move(inner), item.extension == kScalar);
+    if (!made) return std::move(made).error().at(item.at).in(file_.str());
+    return made;
   }
   if (item.extension == kComplex) {
     HOLDALL_ASSIGN(MsgpackReader inner, reader.within(item));
@@ -184,7 +186,7 @@ Result<NodeId> Tree::extension(const MsgpackReader& reader, const MsgpackItem& i
     const auto is_number = [](Value part) { return part.is(ValueKind::kFloat) || part.is(ValueKind::kInt); };
     if (!pair.is(ValueKind::kList) || pair.size() != 2 || !is_number(pair.item(0)) || !is_number(pair.item(1)) ||
         !inner.at_end()) {
-      return corrupt("a complex number is no pair of numbers").at(item.at);
+      return corrupt("a complex number is no pair of numbers").at(item.at).in(file_.str());
     }
     return arena.complex({number(pair.item(0)), number(pair.item(1))});
   }
