@@ -1,6 +1,7 @@
 #include "holdall/formats/tree_metadata.h"
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <tuple>
 #include <unordered_map>
@@ -324,6 +325,22 @@ std::string TreeText::finished(std::span<const Xxh128> hashes) const {
   const std::size_t digits = text.size() - kDigits - 2;  // before `"}`
   text.replace(digits, kDigits, tree_seal(table, std::string_view(text).substr(0, digits)));
   return text;
+}
+
+Part tree_part(TreeText tree, std::vector<PartId> parts, TreeSpelling spelled) {
+  const auto spell = [spelled](std::string text) { return spelled == nullptr ? text : spelled(text); };
+  if (tree.checksums.empty()) return Part{Part::Literal{Bytes::adopt(spell(tree.finished({})))}};
+  const std::uint64_t size = spell(tree.json).size();
+  auto shared = std::make_shared<const TreeText>(std::move(tree));
+  const auto make = [shared, parts, spell](std::span<const Written> written, std::span<std::byte> out) -> Status {
+    std::vector<Xxh128> hashes;
+    for (const PartId part : parts) hashes.push_back(written[part].xxh3);
+    const std::string made = spell(shared->finished(hashes));
+    if (made.size() != out.size()) return internal("holdall.tree changed its length");
+    std::copy_n(as_bytes(made).begin(), made.size(), out.begin());
+    return {};
+  };
+  return Part{Part::Late{size, std::move(parts), make}};
 }
 
 Result<TreeText> write_tree(const Model& model, std::span<const StoredAs> stored, const TreeOptions& options) {

@@ -70,6 +70,11 @@ std::string tree_seal(std::string_view table, std::string_view json);
 // `stored` in the order in which a reader will list the container's tensors. Errors: those of reading bytes values.
 Result<TreeText> write_tree(const Model& model, std::span<const StoredAs> stored, const TreeOptions& options);
 
+// The part of a file that is the text, as the container spells it; made when the checksums of `parts`, one for each of
+// `stored`, are known, at once where it has none. `spelled` gives texts of one length texts of one length; null: as it is.
+using TreeSpelling = std::string (*)(std::string_view);
+Part tree_part(TreeText tree, std::vector<PartId> parts, TreeSpelling spelled = nullptr);
+
 // Whether a text has the frame of a holdall.tree (its start and its seal), wherever it was found.
 bool looks_like_tree(std::string_view text) noexcept;
 

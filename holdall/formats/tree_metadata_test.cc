@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <numeric>
 
 namespace holdall {
@@ -55,6 +56,33 @@ Model flat() {
   builder.add(dense(DType::kUInt8, {2}, "ab"));
   builder.add(dense(DType::kInt16, {1}, "cd"));
   return *std::move(builder).named({"a", "b"});
+}
+
+std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
+
+TEST(TreeMetadata, ThePartIsMadeWhenTheChecksumsAreKnown) {
+  TreeOptions options;
+  options.checksums = true;
+  const Container container = stored(flat(), options);
+  const Part part = tree_part(container.tree, {1, 0}, in_quotes);
+  const auto* late = std::get_if<Part::Late>(&part.content);
+  ASSERT_NE(late, nullptr);
+  ASSERT_EQ(late->size, container.json.size() + 2);
+  EXPECT_THAT(late->needs, ElementsAre(1, 0));
+  std::array<Written, 2> written;  // of the second tensor, then of the first
+  written[0].xxh3 = xxh3_128(as_bytes("cd"));
+  written[1].xxh3 = xxh3_128(as_bytes("ab"));
+  std::string made(late->size, '?');
+  ASSERT_TRUE(late->make(written, std::as_writable_bytes(std::span(made))));
+  EXPECT_EQ(made, in_quotes(container.json));
+  EXPECT_FALSE(late->make(written, std::as_writable_bytes(std::span(made).first(5))));
+
+  options.checksums = false;
+  options.framework = "pt";
+  const Container plain = stored(flat(), options);
+  const Part now = tree_part(plain.tree, {});
+  ASSERT_NE(std::get_if<Part::Literal>(&now.content), nullptr);
+  EXPECT_EQ(std::get<Part::Literal>(now.content).bytes.text(), plain.json);
 }
 
 TEST(TreeMetadata, AFlatDictNeedsNoTextAtAll) {

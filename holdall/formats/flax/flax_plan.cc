@@ -1,7 +1,6 @@
 // A model as the bytes of flax.serialization.msgpack_serialize().
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <utility>
 
 #include "holdall/base/endian.h"
@@ -235,20 +234,7 @@ class Planner {
     out_.string(kTreeKey);
     add_array_head(out_, kArray, std::span(&size, 1), "uint8", size);
     flush();
-    if (tree_.checksums.empty()) {
-      file_.add(Bytes::adopt(tree_.finished({})));
-      return;
-    }
-    const auto shared = std::make_shared<const TreeText>(std::move(tree_));
-    const auto make = [shared, parts = parts_](std::span<const Written> written, std::span<std::byte> out) -> Status {
-      std::vector<Xxh128> hashes;
-      for (const PartId part : parts) hashes.push_back(written[part].xxh3);
-      const std::string json = shared->finished(hashes);
-      if (json.size() != out.size()) return internal("holdall.tree changed its length");
-      std::copy_n(as_bytes(json).begin(), json.size(), out.begin());
-      return {};
-    };
-    file_.add(Part::Late{size, parts_, make});
+    file_.parts.push_back(tree_part(std::move(tree_), parts_));
   }
 
   void flush() {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "holdall/base/checked.h"
@@ -7,6 +6,7 @@
 #include "holdall/base/utf8.h"
 #include "holdall/formats/gguf/gguf.h"
 #include "holdall/formats/gguf/gguf_values.h"
+#include "holdall/formats/shards.h"
 
 namespace holdall::gguf {
 namespace {
@@ -63,7 +63,7 @@ class Planner {
     }
     const std::vector<std::uint32_t> all = storable();
     plan_.folder = options_.shard_bytes != 0;
-    const auto splits = split(all);
+    const auto splits = cut_by_bytes(model_, all, options_.shard_bytes);
     if (splits.size() > kMostSplits) return invalid_argument(text("{} splits, {} are allowed", splits.size(), kMostSplits));
     HOLDALL_ASSIGN(TreeText tree, write_tree(model_, all_stored(all), tree_options(splits.size() == 1)));
     plan_.losses.insert(plan_.losses.end(), tree.losses.begin(), tree.losses.end());
@@ -85,22 +85,6 @@ class Planner {
       }
     }
     return entries;
-  }
-
-  // Splits of at most shard_bytes of data each in the model's order; a tensor larger than that has one of its own.
-  std::vector<std::vector<std::uint32_t>> split(const std::vector<std::uint32_t>& entries) const {
-    std::vector<std::vector<std::uint32_t>> splits(1);
-    std::uint64_t size = 0;
-    for (const std::uint32_t i : entries) {
-      const std::uint64_t bytes = entry(i).tensor.bytes();
-      if (options_.shard_bytes != 0 && !splits.back().empty() && size + bytes > options_.shard_bytes) {
-        splits.emplace_back();
-        size = 0;
-      }
-      splits.back().push_back(i);
-      size += bytes;
-    }
-    return splits;
   }
 
   std::vector<StoredAs> all_stored(const std::vector<std::uint32_t>& entries) const {
@@ -175,24 +159,9 @@ class Planner {
       parts.push_back(file.add(std::move(data), Checks{false, options_.checksums}));
       file.align(pairs_.alignment);
     }
-    if (!tree.json.empty()) file.parts[late] = late_tree(tree, std::move(parts));
+    if (!tree.json.empty()) file.parts[late] = tree_part(tree, std::move(parts));
     plan_.files.push_back(std::move(file));
     return {};
-  }
-
-  // The tree's text, filled in when the checksums of `parts` are known.
-  static Part late_tree(const TreeText& tree, std::vector<PartId> parts) {
-    if (tree.checksums.empty()) return Part{Part::Literal{Bytes::adopt(tree.finished({}))}};
-    auto shared = std::make_shared<const TreeText>(tree);
-    const auto make = [shared, parts](std::span<const Written> written, std::span<std::byte> out) -> Status {
-      std::vector<Xxh128> hashes;
-      for (const PartId part : parts) hashes.push_back(written[part].xxh3);
-      const std::string json = shared->finished(hashes);
-      if (json.size() != out.size()) return internal("holdall.tree changed its length");
-      std::copy_n(as_bytes(json).begin(), json.size(), out.begin());
-      return {};
-    };
-    return Part{Part::Late{tree.json.size(), std::move(parts), make}};
   }
 
   Result<std::string> tensor_infos(const std::vector<std::uint32_t>& entries) const {

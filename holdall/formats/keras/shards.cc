@@ -1,5 +1,6 @@
 // Keras's ShardedH5IOStore: an index of JSON, and beside it HDF5 files that each have some of the groups, or some of a group.
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "holdall/codec/json.h"
 #include "holdall/formats/hdf5_plan.h"
 #include "holdall/formats/keras/keras.h"
+#include "holdall/formats/shards.h"
 
 namespace holdall::keras {
 namespace {
@@ -32,7 +34,9 @@ class Planner {
 
   Result<Plan> run() {
     find_names();
-    const auto shards = split();
+    std::vector<std::uint32_t> all(model_.tensors().size());
+    std::iota(all.begin(), all.end(), 0U);
+    const auto shards = cut_by_bytes(model_, all, options_.shard_bytes != 0 ? options_.shard_bytes : kShardBytes);
     PlannedFile index;
     index.name = options_.name;
     plan_.files.push_back(std::move(index));
@@ -54,23 +58,6 @@ class Planner {
       name_places_.emplace(group, i);
       if (!groups.contains(group)) bare_.insert(group);
     }
-  }
-
-  // Entries of shards of at most so many bytes each, in the model's order; a tensor larger than that has one of its own.
-  std::vector<std::vector<std::uint32_t>> split() const {
-    const std::uint64_t most = options_.shard_bytes != 0 ? options_.shard_bytes : kShardBytes;
-    std::vector<std::vector<std::uint32_t>> shards(1);
-    std::uint64_t size = 0;
-    for (std::uint32_t i = 0; i < model_.tensors().size(); ++i) {
-      const std::uint64_t bytes = entry(i).tensor.bytes();
-      if (!shards.back().empty() && size + bytes > most) {
-        shards.emplace_back();
-        size = 0;
-      }
-      shards.back().push_back(i);
-      size += bytes;
-    }
-    return shards;
   }
 
   // The names of the layers of these groups, by "/path" of each.

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <unordered_set>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "holdall/base/utf8.h"
 #include "holdall/codec/json.h"
 #include "holdall/formats/safetensors/safetensors.h"
+#include "holdall/formats/shards.h"
 
 namespace holdall::safetensors {
 namespace {
@@ -53,9 +53,9 @@ class Planner {
   Planner(const Model& model, const WriteOptions& options) : model_(model), options_(options) {}
 
   Result<Plan> run() {
-    std::vector<std::uint32_t> entries = storable();
+    const std::vector<std::uint32_t> entries = storable();
     plan_.folder = options_.shard_bytes != 0;
-    const auto shards = split(entries);
+    const auto shards = cut_by_bytes(model_, entries, options_.shard_bytes);
     if (shards.size() == 1) {
       HOLDALL_TRY(add_file(plan_.folder ? text("{}.safetensors", kStem) : options_.name, shards[0], TreeOptions::Scope::kAll));
       return std::move(plan_);
@@ -86,22 +86,6 @@ class Planner {
       }
     }
     return entries;
-  }
-
-  // Shards of at most shard_bytes each in the model's order; a tensor larger than that has one of its own.
-  std::vector<std::vector<std::uint32_t>> split(const std::vector<std::uint32_t>& entries) const {
-    std::vector<std::vector<std::uint32_t>> shards(1);
-    std::uint64_t size = 0;
-    for (const std::uint32_t i : entries) {
-      const std::uint64_t bytes = entry(i).tensor.bytes();
-      if (options_.shard_bytes != 0 && !shards.back().empty() && size + bytes > options_.shard_bytes) {
-        shards.emplace_back();
-        size = 0;
-      }
-      shards.back().push_back(i);
-      size += bytes;
-    }
-    return shards;
   }
 
   std::vector<StoredAs> stored_as(const std::vector<std::uint32_t>& entries) const {
@@ -151,24 +135,9 @@ class Planner {
       HOLDALL_ASSIGN(Blob data, entry(i).tensor.data());
       parts.push_back(file.add(std::move(data), Checks{false, options_.checksums}));
     }
-    if (tree_bytes != 0) file.parts[late] = late_tree(std::move(tree), tree_bytes, std::move(parts));
+    if (tree_bytes != 0) file.parts[late] = tree_part(std::move(tree), std::move(parts), json_text);
     plan_.files.push_back(std::move(file));
     return {};
-  }
-
-  // holdall.tree as a JSON text of `size` bytes, filled in when the checksums of `parts` are known.
-  static Part late_tree(TreeText tree, std::size_t size, std::vector<PartId> parts) {
-    if (tree.checksums.empty()) return Part{Part::Literal{Bytes::adopt(json_text(tree.finished({})))}};
-    auto shared = std::make_shared<const TreeText>(std::move(tree));
-    const auto make = [shared, parts](std::span<const Written> written, std::span<std::byte> out) -> Status {
-      std::vector<Xxh128> hashes;
-      for (const PartId part : parts) hashes.push_back(written[part].xxh3);
-      const std::string json = json_text(shared->finished(hashes));
-      if (json.size() != out.size()) return internal("holdall.tree changed its length");
-      std::copy_n(as_bytes(json).begin(), json.size(), out.begin());
-      return {};
-    };
-    return Part{Part::Late{size, std::move(parts), make}};
   }
 
   // `{`, or `{"__metadata__":{…` up to where the value of holdall.tree goes.
