@@ -119,5 +119,48 @@ TEST(LlamaCpp, BrokenFilesAreErrorsThatNameThem) {
   EXPECT_THAT(broken("tokenizer.json", R"({"model":{"type":"BPE","vocab":{},"merges":[["a"]]}})"), HasSubstr("merge 0"));
 }
 
+TEST(LlamaCpp, SettingsThatConfigLeavesOutAreTheClasses) {
+  Folder folder(R"({"model_type":"bert","num_hidden_layers":1,"hidden_size":2,"intermediate_size":8,"num_attention_heads":1,)"
+                R"("max_position_embeddings":5})");
+  folder.add("embeddings.word_embeddings.weight", {5, 2}).add("embeddings.token_type_embeddings.weight", {2, 2});
+  folder.file("vocab.txt", "[PAD]\na\n[UNK]\n[CLS]\n[SEP]\n").file("tokenizer_config.json", R"({"do_lower_case":true})");
+  const auto adapted = folder.adapted();
+  ASSERT_TRUE(adapted && *adapted);
+  const Value metadata = (*adapted)->model.metadata();
+  EXPECT_EQ(metadata.find_int("tokenizer.ggml.token_type_count"), 2);
+  EXPECT_EQ(metadata.find_int("tokenizer.ggml.cls_token_id"), 3);
+  EXPECT_EQ(metadata.find_int("tokenizer.ggml.bos_token_id"), 3);
+  EXPECT_EQ(metadata.find_int("tokenizer.ggml.seperator_token_id"), 4);
+}
+
+TEST(LlamaCpp, AttentionThatIsNotScaledIsALoss) {
+  Folder folder(R"({"model_type":"gpt2","n_layer":1,"n_embd":2,"n_head":1,"n_positions":4,"scale_attn_weights":false})");
+  const auto adapted = folder.add("wte.weight", {3, 2}).adapted();
+  ASSERT_TRUE(adapted && *adapted);
+  ASSERT_FALSE((*adapted)->losses.empty());
+  EXPECT_THAT((*adapted)->losses[0].what, HasSubstr("scale_attn_weights is false"));
+}
+
+TEST(LlamaCpp, AScalarHasNoHeads) {
+  Folder folder(kLlama);
+  folder.add("embed_tokens.weight", {3, 4}).add("layers.0.self_attn.q_proj.weight", {});
+  const auto adapted = folder.adapted();
+  ASSERT_FALSE(adapted);
+  EXPECT_THAT(adapted.error().to_string(), HasSubstr("q_proj.weight"));
+}
+
+TEST(LlamaCpp, LongTokensTakeTimeByTheirLength) {
+  Folder folder(kLlama);
+  std::string spaces;
+  for (int i = 0; i < 1'000'000; ++i) spaces += "\xE2\x96\x81";
+  const std::string vocabulary = R"({"a":0,")" + std::string(3'000'000, 'a') + R"(":1})";
+  folder.add("embed_tokens.weight", {3, 4});
+  folder.file("tokenizer.json", R"({"model":{"type":"BPE","byte_fallback":true,"merges":[["a","a"]],"vocab":)" + vocabulary +
+                                    R"(},"added_tokens":[{"id":2,"content":")" + spaces + R"("}]})");
+  const auto adapted = folder.adapted();
+  ASSERT_TRUE(adapted && *adapted);
+  EXPECT_EQ((*adapted)->model.metadata().find("tokenizer.ggml.tokens").item(2).as_string(), std::string(1'000'000, ' '));
+}
+
 }  // namespace
 }  // namespace holdall::gguf

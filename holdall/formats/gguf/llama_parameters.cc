@@ -76,9 +76,16 @@ class ParameterConverter {
     c_.losses.push_back({"config.json", text("{} is true, llama.cpp computes without it", name)});
   }
 
+  void require_true(std::string_view name) {
+    const Value value = c_.config.find(name);
+    if (!value.is(ValueKind::kBool) || value.as_bool()) return;
+    c_.losses.push_back({"config.json", text("{} is false, llama.cpp computes with it", name)});
+  }
+
   void gpt2() {
     c_.pairs.real(c_.key("attention.layer_norm_epsilon"), c_.number({"layer_norm_epsilon"}).value_or(1e-5));
     require_text("activation_function", {"gelu_new", "gelu", "gelu_fast", "gelu_pytorch_tanh"}, "GELU");
+    require_true("scale_attn_weights");
     require_false("scale_attn_by_inverse_layer_idx");
     require_false("add_cross_attention");
   }
@@ -86,7 +93,7 @@ class ParameterConverter {
   Status bert() {
     c_.pairs.real(c_.key("attention.layer_norm_epsilon"), c_.number({"layer_norm_eps"}).value_or(1e-12));
     c_.pairs.boolean(c_.key("attention.causal"), false);
-    c_.pairs.integer("tokenizer.ggml.token_type_count", c_.setting({"type_vocab_size"}).value_or(1));
+    c_.pairs.integer("tokenizer.ggml.token_type_count", c_.setting({"type_vocab_size"}).value_or(token_types()));
     for (const std::string_view name : {"hidden_act", "activation"})
       require_text(name, {"gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"}, "GELU");
     require_text("position_embedding_type", {"absolute"}, "absolute positions");
@@ -96,6 +103,14 @@ class ParameterConverter {
     c_.pairs.integer(c_.key("pooling_type"), static_cast<std::int64_t>(Pooling::kRank));
     c_.pairs.strings(c_.key("classifier.output_labels"), labels());
     return {};
+  }
+
+  // Where config.json leaves out how many: as many as have a row.
+  std::int64_t token_types() const {
+    const auto table = std::find(c_.names.begin(), c_.names.end(), "token_types.weight");
+    if (table == c_.names.end()) return 1;
+    const Tensor& tensor = c_.builder.entries()[static_cast<std::size_t>(table - c_.names.begin())].tensor;
+    return tensor.shape().empty() ? 1 : static_cast<std::int64_t>(tensor.shape()[0]);
   }
 
   // One a row of the classifier; transformers leaves those out of config.json that are "LABEL_0" and "LABEL_1".

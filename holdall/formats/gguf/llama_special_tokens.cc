@@ -53,8 +53,8 @@ class SpecialTokens {
     const std::string key = text("{}_token", name);
     std::string content = content_of(files_.config.find(key));
     if (content.empty()) content = content_of(files_.specials.find(key));
-    if (!content.empty() || vocabulary_.model != "bert" || files_.config) return content;
-    // A vocab.txt alone: what BertTokenizer takes where nothing is said.
+    if (!content.empty() || vocabulary_.model != "bert") return content;
+    // What BertTokenizer takes where nothing is said, as bert-base-uncased's files say nothing.
     return name == "cls"    ? "[CLS]"
            : name == "sep"  ? "[SEP]"
            : name == "unk"  ? "[UNK]"

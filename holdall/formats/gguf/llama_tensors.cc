@@ -97,7 +97,7 @@ Result<Tensor> transposed(const Tensor& tensor) {
 // The rows of each head, [first half, second half], become [first of both, second of both, …].
 Result<Tensor> interleaved(const Tensor& tensor, std::uint64_t heads) {
   const std::uint64_t rows = tensor.shape().empty() ? 0 : tensor.shape()[0];
-  if (tensor.shape().size() > 2 || heads == 0 || rows % (2 * heads) != 0) {
+  if (tensor.shape().empty() || tensor.shape().size() > 2 || heads == 0 || rows % (2 * heads) != 0) {
     return corrupt(text("{} does not divide into the two halves of {} heads", to_string(tensor.shape()), heads));
   }
   const std::uint64_t half = rows / heads / 2;

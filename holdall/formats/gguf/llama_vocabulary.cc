@@ -12,6 +12,7 @@ namespace {
 
 constexpr float kUnusedScore = -10'000.0F;
 constexpr float kAddedScore = -1'000.0F;
+constexpr std::size_t kLongestJoined = 1024;         // of the tokens whose every split is looked for, in bytes
 constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, a space in SentencePiece
 
 bool is_byte(std::string_view token) {
@@ -28,10 +29,14 @@ bool looks_special(std::string_view token) {
          (token.starts_with("<unused") && token.ends_with(">"));
 }
 
-std::string with_spaces(std::string token) {
-  for (std::size_t at = token.find(kSpace); at != std::string::npos; at = token.find(kSpace, at + 1))
-    token.replace(at, kSpace.size(), " ");
-  return token;
+std::string with_spaces(const std::string& token) {
+  std::string result;
+  std::size_t from = 0;
+  for (std::size_t at = token.find(kSpace); at != std::string::npos; at = token.find(kSpace, from)) {
+    result.append(token, from, at - from).append(" ");
+    from = at + kSpace.size();
+  }
+  return result.append(token, from);
 }
 
 class VocabularyReader {
@@ -267,7 +272,7 @@ class VocabularyReader {
       const std::string& token = vocabulary_.tokens[i];
       if (vocabulary_.types[i] != TokenType::kNormal) continue;
       if (!is_made[i]) vocabulary_.scores[i] = kAddedScore;
-      for (std::size_t at = 1; at < token.size(); ++at) {
+      for (std::size_t at = 1; at < token.size() && token.size() <= kLongestJoined; ++at) {
         if ((static_cast<unsigned char>(token[at]) & 0xC0) == 0x80) continue;
         const std::string left = token.substr(0, at);
         const std::string right = token.substr(at);
