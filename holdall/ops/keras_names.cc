@@ -139,7 +139,12 @@ class Layers {
     Path path = split(name, '/');
     const std::string variable = path.back();
     path.pop_back();
-    if (path.size() > 1 && path[0] == path[1]) path.erase(path.begin());
+    // The group of the layer, then the variable's own path, which may begin with the model's name.
+    if (path.size() > 1 && path[0] == path[1]) {
+      path.erase(path.begin());
+    } else if (path.size() > 2 && path[0] == path[2]) {
+      path.erase(path.begin(), path.begin() + 2);
+    }
     const std::string kind = path.empty() ? std::string() : without_number(path.back());
     at(std::move(path), kind).variables.emplace(variable, &entry);
   }

@@ -50,6 +50,19 @@ TEST(KerasNames, CountedVariablesAreNamedByTheirClassesAndLayers) {
   EXPECT_THAT(torch->warnings(), ElementsAre(HasSubstr("1 tensors of the optimizer")));
 }
 
+// Keras 2 repeats the layer behind its group, Keras 3 the variable's path from the model on.
+TEST(KerasNames, GroupsOfAnHdf5FileAreNoLayersOfTheirOwn) {
+  ModelBuilder builder;
+  for (int i = 0; i < 3; ++i) builder.add(counting({2, 3}));
+  const Model keras =
+      *std::move(builder).named({"model_weights/out/out/kernel:0", "model_weights/hidden/sequential_4/hidden/kernel",
+                                 "model_weights/inner/sequential/inner/dense/kernel"});
+  std::vector<std::string> renamed;
+  const auto torch = keras_with_pytorch_names(keras, renamed);
+  ASSERT_TRUE(torch) << torch.error().to_string();
+  EXPECT_THAT(names_of(*torch), testing::UnorderedElementsAre("out.weight", "hidden.weight", "inner.dense.weight"));
+}
+
 // Keras's z, r, h are torch's r, z, n; both rows of the bias are biases.
 TEST(KerasNames, GatesOfAGruComeInTorchsOrder) {
   const Model keras =

@@ -274,6 +274,71 @@ def test_tokenizers_of_before_tokenizer_json(holdall, tmp_path, kind, save, read
         assert bytes(template.parts[-1]) == b"{{ messages[0]['content'] }}"
 
 
+def test_robertas_first_files_put_its_tokens_around_a_text(holdall, tmp_path):
+    made(tmp_path / "model", "roberta")
+    roberta_tokenizer().backend_tokenizer.model.save(str(tmp_path / "model"))
+    holdall.convert(tmp_path / "model", tmp_path / "model.gguf")
+    texts = [*TEXTS, "a <mask> b"]
+    tokens, _ = ask(tmp_path / "model.gguf", texts, embeddings=True)
+    assert tokens == [roberta_tokenizer()(text)["input_ids"] for text in texts]
+
+
+YARN = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 64}
+
+
+@pytest.mark.parametrize("more, lost", [({}, []), ({"attention_factor": 1.0}, ["attention_factor"]), ({"beta_fast": 16, "beta_slow": 2}, ["beta_fast", "beta_slow"])], ids=str)
+def test_positions_beyond_those_of_training(holdall, tmp_path, more, lost):
+    """YaRN changes what is far apart: as many tokens as show it."""
+    architecture, config, _ = FAMILIES["llama"]
+    torch.manual_seed(5)
+    model = architecture(transformers.LlamaConfig(**LLAMA, vocab_size=VOCABULARY, rope_parameters={**YARN, **more})).eval()
+    with torch.no_grad():  # attention that is not the mean of all
+        for layer in model.model.layers:
+            layer.self_attn.q_proj.weight.mul_(20)
+    model.save_pretrained(tmp_path / "model")
+    losses = holdall.convert(tmp_path / "model", tmp_path / "model.gguf", "--json", status=1 if lost else 0).json["losses"]
+    assert [loss["what"].split()[0] for loss in losses] == lost
+    if lost:
+        return
+    ids = tuple(torch.randint(3, VOCABULARY, (200,)).tolist())
+    _, values = ask(tmp_path / "model.gguf", ids=ids)
+    assert cosine(values, expected(model, ids)) > 0.9999
+
+
+def without(key):
+    return lambda tokenizer: tokenizer | {key: None}
+
+
+def with_step(key, step):
+    return lambda tokenizer: tokenizer | {key: step}
+
+
+@pytest.mark.parametrize("kind, change, what", [
+    ("bert", without("normalizer"), "its normalizer"),
+    ("bert", with_step("normalizer", {"type": "Lowercase"}), "its normalizer"),
+    ("bert", with_step("pre_tokenizer", {"type": "WhitespaceSplit"}), "its pre-tokenizer"),
+    ("bert", without("post_processor"), "nothing is put around"),
+    ("gpt2", with_step("normalizer", {"type": "NFC"}), "its normalizer (NFC)"),
+    ("llama", with_step("pre_tokenizer", {"type": "Digits", "individual_digits": True}), "its pre-tokenizer"),
+])  # fmt: skip
+def test_tokenizers_that_llama_cpp_has_not_are_losses(holdall, tmp_path, kind, change, what):
+    made(tmp_path / "model", kind)
+    FAMILIES[kind][2]().save_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    losses = holdall.convert(tmp_path / "model", tmp_path / "model.gguf", "--json", status=1).json["losses"]
+    assert any(what in loss["what"] for loss in losses)
+
+
+def test_a_unigram_model_and_a_dtype_without_matrices_are_losses(holdall, tmp_path):
+    made(tmp_path / "model", "llama-tied")
+    tokenizer_of_pieces(tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer.model"
+    path.write_bytes(path.read_bytes() + b"\x12\x02\x18\x01")
+    losses = holdall.convert(tmp_path / "model", tmp_path / "model.gguf", "--dtype", "float64", "--json", status=1).json["losses"]
+    assert {loss["where"] for loss in losses} >= {"tokenizer.model", "--dtype"}
+
+
 def test_what_sentence_transformers_pools_is_pooled(holdall, tmp_path):
     model = made(tmp_path / "model", "bert")
     bert_tokenizer().save_pretrained(tmp_path / "model")

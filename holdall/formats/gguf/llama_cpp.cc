@@ -78,7 +78,11 @@ void add_file_type(Conversion& conversion) {
   }
   const auto* row =
       std::find_if(std::begin(kFileTypes), std::end(kFileTypes), [&](const FileType& t) { return t.dtype == dtype; });
-  if (row != std::end(kFileTypes)) conversion.pairs.integer("general.file_type", row->number);
+  if (row != std::end(kFileTypes)) {
+    conversion.pairs.integer("general.file_type", row->number);
+  } else {
+    conversion.losses.push_back({"--dtype", text("llama.cpp computes with no matrices of {}", name(dtype))});
+  }
   conversion.pairs.integer("general.quantization_version", 2);
 }
 
@@ -153,7 +157,7 @@ bool Conversion::classifies() const {
 std::uint64_t Conversion::first_position() const {
   if (!architecture.skips_positions) return 0;
   const std::int64_t padding = setting({"pad_token_id"}).value_or(1);
-  return padding < 0 ? 0 : static_cast<std::uint64_t>(padding) + 1;
+  return padding < 0 ? 0 : static_cast<std::uint64_t>(std::min<std::int64_t>(padding, UINT32_MAX)) + 1;
 }
 
 Result<Value> Conversion::json(const std::string& name) {

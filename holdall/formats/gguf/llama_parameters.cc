@@ -134,15 +134,13 @@ class ParameterConverter {
       HOLDALL_ASSIGN(const Value how, c_.json(std::string(module.find_string("path").value_or("")) + "/config.json"));
       const auto says = [&](std::string_view key) { return how.find(key).is(ValueKind::kBool) && how.find(key).as_bool(); };
       const std::string_view mode = how.find_string("pooling_mode").value_or("");
-      std::optional<Pooling> type;
-      if (says("pooling_mode_mean_tokens") || mode == "mean")
-        type = Pooling::kMean;
-      else if (says("pooling_mode_cls_token") || mode == "cls")
-        type = Pooling::kFirst;
-      else if (says("pooling_mode_lasttoken") || mode == "lasttoken")
-        type = Pooling::kLast;
-      if (type) {
-        c_.pairs.integer(c_.key("pooling_type"), static_cast<std::int64_t>(*type));
+      std::vector<Pooling> types;  // several are joined
+      if (says("pooling_mode_mean_tokens") || mode == "mean") types.push_back(Pooling::kMean);
+      if (says("pooling_mode_cls_token") || mode == "cls") types.push_back(Pooling::kFirst);
+      if (says("pooling_mode_lasttoken") || mode == "lasttoken") types.push_back(Pooling::kLast);
+      if (says("pooling_mode_max_tokens")) types.push_back(Pooling::kNone);
+      if (types.size() == 1 && types.front() != Pooling::kNone) {
+        c_.pairs.integer(c_.key("pooling_type"), static_cast<std::int64_t>(types.front()));
       } else {
         c_.losses.push_back({"modules.json", "llama.cpp pools by the mean, the first or the last token alone"});
       }
@@ -192,15 +190,21 @@ class ParameterConverter {
       if (type == "linear") return {};
       const auto before = parameters.find_int("original_max_position_embeddings");
       if (before) c_.pairs.integer(c_.key("rope.scaling.original_context_length"), *before);
-      for (const auto& [from, to] :
-           {std::pair("extrapolation_factor", "rope.scaling.yarn_ext_factor"),
-            std::pair("attention_factor", "rope.scaling.yarn_attn_factor"),
-            std::pair("beta_fast", "rope.scaling.yarn_beta_fast"), std::pair("beta_slow", "rope.scaling.yarn_beta_slow")})
-        if (const auto value = said(from)) c_.pairs.real(c_.key(to), *value);
+      // Checked with llama.cpp 0.5: what it takes of these from a file, it computes otherwise than transformers.
+      for (const auto& [name, usual] : {std::pair("beta_fast", 32.0), std::pair("beta_slow", 1.0)})
+        if (const auto value = said(name); value && *value != usual) note_yarn(name);
+      for (const char* name : {"attention_factor", "mscale", "mscale_all_dim", "extrapolation_factor"})
+        if (said(name)) note_yarn(name);
+      if (const Value truncate = parameters.find("truncate"); truncate.is(ValueKind::kBool) && !truncate.as_bool())
+        note_yarn("truncate");
       return {};
     }
     c_.losses.push_back({"config.json", text("rotary positions of the type '{}' are not known to be llama.cpp's", type)});
     return {};
+  }
+
+  void note_yarn(std::string_view name) {
+    c_.losses.push_back({"config.json", text("{} of YaRN is not as llama.cpp computes it", name)});
   }
 
   // What each frequency is divided by (Llama 3.1): a tensor there, as transformers' modeling_rope_utils.py has it.

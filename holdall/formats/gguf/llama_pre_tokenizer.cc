@@ -47,7 +47,39 @@ std::string pre_tokenizer_steps(Value tokenizer) {
   return is_true(tokenizer.find("model").find("ignore_merges")) ? steps + " whole" : steps;
 }
 
+// The types of a step, or of the steps of a sequence; empty where there is none.
+std::vector<std::string_view> types_of(Value step, std::string_view list) {
+  if (!step.is(ValueKind::kDict)) return {};
+  const Value steps = step.find(list);
+  if (!steps.is(ValueKind::kList)) return {step.find_string("type").value_or("?")};
+  std::vector<std::string_view> types;
+  for (std::size_t i = 0; i < steps.size(); ++i) types.push_back(steps.item(i).find_string("type").value_or("?"));
+  return types;
+}
+
+bool are_among(const std::vector<std::string_view>& types, std::initializer_list<std::string_view> known) {
+  return std::all_of(types.begin(), types.end(),
+                     [&](std::string_view type) { return std::find(known.begin(), known.end(), type) != known.end(); });
+}
+
 }  // namespace
+
+std::string unlike_llama_cpp(Value tokenizer, std::string_view model) {
+  const auto normalizers = types_of(tokenizer.find("normalizer"), "normalizers");
+  const auto splits = types_of(tokenizer.find("pre_tokenizer"), "pretokenizers");
+  if (model == "gpt2") return normalizers.empty() ? "" : text("its normalizer ({})", normalizers.front());
+  if (model == "llama") {
+    if (!are_among(normalizers, {"Prepend", "Replace"})) return "its normalizer";
+    return are_among(splits, {"Metaspace"}) ? "" : "its pre-tokenizer";
+  }
+  const Value pieces = tokenizer.find("model");
+  if (normalizers != std::vector<std::string_view>{"BertNormalizer"} ||
+      is_false(tokenizer.find("normalizer").find("handle_chinese_chars")))
+    return "its normalizer";
+  if (splits != std::vector<std::string_view>{"BertPreTokenizer"}) return "its pre-tokenizer";
+  if (pieces.find_string("continuing_subword_prefix").value_or("##") != "##") return "the prefix of its pieces";
+  return tokenizer.find("post_processor").is(ValueKind::kDict) ? "" : "that nothing is put around a text";
+}
 
 std::string pre_tokenizer_of(Value tokenizer) {
   const std::string steps = pre_tokenizer_steps(tokenizer);

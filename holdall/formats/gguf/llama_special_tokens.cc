@@ -15,6 +15,14 @@ constexpr Kind kKinds[] = {{"bos", "bos_token_id"},       {"eos", "eos_token_id"
                            {"sep", "seperator_token_id"}, {"pad", "padding_token_id"}, {"cls", "cls_token_id"},
                            {"mask", "mask_token_id"},     {"eot", "eot_token_id"},     {"eom", "eom_token_id"}};
 
+struct Usual {
+  std::string_view name;
+  const char *bert, *roberta;
+};
+constexpr Usual kUsual[] = {{"bos", "", "<s>"},          {"eos", "", "</s>"},       {"cls", "[CLS]", "<s>"},
+                            {"sep", "[SEP]", "</s>"},    {"unk", "[UNK]", "<unk>"}, {"pad", "[PAD]", "<pad>"},
+                            {"mask", "[MASK]", "<mask>"}};
+
 std::string content_of(Value entry) {
   if (entry.is(ValueKind::kString)) return std::string(entry.as_string());
   return std::string(entry.find_string("content").value_or(""));
@@ -35,6 +43,8 @@ class SpecialTokens {
       read_post_processor(files_.tokenizer.find("post_processor"));
       // llama.cpp has them true for some kinds where nothing is said.
       for (const std::string_view name : {"bos", "sep"}) adds_.emplace(name, false);
+    } else if (vocabulary_.pre == "roberta-bpe") {
+      for (const std::string_view name : {"bos", "eos", "sep"}) adds_[name] = true;
     }
     for (const std::string_view name : {"bos", "eos", "sep"}) {
       const Value given = files_.config.find(text("add_{}_token", name));
@@ -53,14 +63,12 @@ class SpecialTokens {
     const std::string key = text("{}_token", name);
     std::string content = content_of(files_.config.find(key));
     if (content.empty()) content = content_of(files_.specials.find(key));
-    if (!content.empty() || vocabulary_.model != "bert") return content;
-    // What BertTokenizer takes where nothing is said, as bert-base-uncased's files say nothing.
-    return name == "cls"    ? "[CLS]"
-           : name == "sep"  ? "[SEP]"
-           : name == "unk"  ? "[UNK]"
-           : name == "pad"  ? "[PAD]"
-           : name == "mask" ? "[MASK]"
-                            : "";
+    if (!content.empty()) return content;
+    // What the classes take where nothing is said, as the files of bert-base-uncased say nothing.
+    const bool is_roberta = vocabulary_.pre == "roberta-bpe" && !files_.tokenizer;
+    for (const Usual& usual : kUsual)
+      if (usual.name == name) return vocabulary_.model == "bert" ? usual.bert : is_roberta ? usual.roberta : "";
+    return {};
   }
 
   std::optional<std::uint64_t> id_of(std::string_view name) const {

@@ -169,13 +169,13 @@ class TensorConverter {
     return {};
   }
 
-  // Whether the same elements have another name too.
+  // Whether the same elements have another name too, which has a place.
   bool has_twin(const NamedTensor& entry) const {
     const auto& all = conversion_.model.tensors();
     return std::any_of(all.begin(), all.end(), [&](const NamedTensor& other) {
-      return &other != &entry && other.tensor.storage() == entry.tensor.storage() &&
-             other.tensor.shape() == entry.tensor.shape() && other.tensor.strides() == entry.tensor.strides() &&
-             other.tensor.layout().offset == entry.tensor.layout().offset;
+      return &other != &entry && place_in(conversion_.architecture, other.name) &&
+             other.tensor.storage() == entry.tensor.storage() && other.tensor.shape() == entry.tensor.shape() &&
+             other.tensor.strides() == entry.tensor.strides() && other.tensor.layout().offset == entry.tensor.layout().offset;
     });
   }
 

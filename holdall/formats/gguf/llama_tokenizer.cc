@@ -81,12 +81,13 @@ void add_normalizer(Conversion& conversion, const TokenizerFiles& files) {
 }
 
 // Whether SentencePiece puts a space before a text.
-void add_space_prefix(Conversion& conversion, const TokenizerFiles& files) {
+void add_space_prefix(Conversion& conversion, const TokenizerFiles& files, const Vocabulary& vocabulary) {
   std::optional<bool> prefix;
   const Value said = files.config.find("add_prefix_space");
   if (said.is(ValueKind::kBool)) prefix = said.as_bool();
   const Value pre = files.tokenizer.find("pre_tokenizer");
   const Value normalizer = files.tokenizer.find("normalizer");
+  if (vocabulary.adds_space) prefix = *vocabulary.adds_space;
   if (const auto scheme = pre.find_string("prepend_scheme")) {
     prefix = *scheme != "never";
   } else if (files.tokenizer && !pre.is(ValueKind::kDict)) {
@@ -126,8 +127,11 @@ Status convert_tokenizer(Conversion& conversion) {
     return {};
   }
   add_table(conversion, *vocabulary);
+  const std::string unlike = files.tokenizer ? unlike_llama_cpp(files.tokenizer, vocabulary->model) : std::string();
+  if (!unlike.empty())
+    conversion.losses.push_back({"tokenizer.json", text("llama.cpp makes other tokens of a text: it does without {}", unlike)});
   if (vocabulary->model == "bert") add_normalizer(conversion, files);
-  if (vocabulary->model == "llama") add_space_prefix(conversion, files);
+  if (vocabulary->model == "llama") add_space_prefix(conversion, files, *vocabulary);
   return convert_special_tokens(conversion, files, *vocabulary);
 }
 

@@ -33,6 +33,7 @@ struct Vocabulary {
   std::vector<std::string> merges;  // "a b"
   std::string model;                // tokenizer.ggml.model
   std::string pre;                  // tokenizer.ggml.pre
+  std::optional<bool> adds_space;   // before a text; empty: the files that hold the table do not say
   std::unordered_map<std::string, std::uint64_t> ids;
 };
 
@@ -42,6 +43,9 @@ Result<std::optional<Vocabulary>> read_vocabulary(Conversion& conversion, const 
 
 // "gpt-2"; empty where llama.cpp has none that splits so.
 std::string pre_tokenizer_of(Value tokenizer);
+
+// What of a tokenizer.json llama.cpp does otherwise for a tokenizer.ggml.model; empty where nothing is known to.
+std::string unlike_llama_cpp(Value tokenizer, std::string_view model);
 
 // Their numbers, whether a text begins and ends with them, the chat template.
 Status convert_special_tokens(Conversion& conversion, const TokenizerFiles& files, const Vocabulary& vocabulary);

@@ -72,6 +72,7 @@ class VocabularyReader {
     add_table(vocabulary);
     vocabulary_.model = "gpt2";
     vocabulary_.pre = conversion_.architecture.skips_positions ? "roberta-bpe" : "gpt-2";
+    if (conversion_.architecture.skips_positions) mark_special({"<s>", "</s>", "<unk>", "<pad>", "<mask>"});
     HOLDALL_TRY(merges_of_lines());
     return true;
   }
@@ -90,6 +91,12 @@ class VocabularyReader {
     vocabulary_.tokens[at] = std::move(token);
     vocabulary_.types[at] = type;
     vocabulary_.scores[at] = score;
+  }
+
+  void mark_special(std::initializer_list<std::string_view> tokens) {
+    for (std::size_t i = 0; i < vocabulary_.tokens.size(); ++i)
+      if (std::find(tokens.begin(), tokens.end(), vocabulary_.tokens[i]) != tokens.end())
+        vocabulary_.types[i] = TokenType::kControl;
   }
 
   // {token: id}
@@ -212,14 +219,30 @@ class VocabularyReader {
       if (!field && id == 0) return false;  // the name is also that of other kinds
       if (!field) return Error(field.error());
       if (!*field) break;
-      if (!(*field)->is_bytes(1)) continue;
-      HOLDALL_ASSIGN(ProtoReader piece, reader.message(**field));
-      HOLDALL_TRY(add_piece(id++, piece));
+      const std::uint32_t number = (*field)->number;
+      if (number > 3 || !(*field)->is_bytes(number)) continue;
+      HOLDALL_ASSIGN(ProtoReader part, reader.message(**field));
+      HOLDALL_TRY(number == 1 ? add_piece(id++, part) : read_spec(number, part));
     }
     if (id == 0) return false;
     vocabulary_.model = "llama";
     vocabulary_.pre = "default";
     return true;
+  }
+
+  // How the pieces are joined (TrainerSpec, field 2: model_type 3), and what a text begins with (NormalizerSpec, field 3:
+  // add_dummy_prefix 3).
+  Status read_spec(std::uint32_t number, ProtoReader& spec) {
+    constexpr std::uint64_t kUnigram = 1;
+    while (true) {
+      HOLDALL_ASSIGN(const auto field, spec.next());
+      if (!field) return {};
+      if (!field->is_varint(3)) continue;
+      if (number == 3) vocabulary_.adds_space = field->value != 0;
+      if (number == 2 && field->value == kUnigram)
+        conversion_.losses.push_back(
+            {"tokenizer.model", "llama.cpp joins pieces by their scores alone, a unigram model does not"});
+    }
   }
 
   Status add_piece(std::uint64_t id, ProtoReader& piece) {
