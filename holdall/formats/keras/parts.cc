@@ -2,10 +2,10 @@
 #include <map>
 #include <utility>
 
-#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/core/naming.h"
 #include "holdall/formats/keras/keras.h"
+#include "holdall/formats/value_groups.h"
 
 namespace holdall::keras {
 
@@ -116,45 +116,9 @@ Result<Arrays> read_arrays(const Blob& file, const Context& context) {
   return arrays;
 }
 
-namespace {
-
-// Dicts within dicts, made as paths ask for them.
-class Groups {
- public:
-  explicit Groups(Arena& arena) : arena_(arena), root_(arena.dict()) {}
-  NodeId root() const noexcept { return root_; }
-
-  NodeId at(std::string_view path) {
-    NodeId group = root_;
-    for (std::size_t begin = 0; begin < path.size();) {
-      const std::size_t end = std::min(path.find('/', begin), path.size());
-      const auto [place, is_new] = known_.try_emplace(std::string(path.substr(0, end)), kNoNode);
-      if (is_new) {
-        place->second = arena_.dict();
-        arena_.set_item(group, path.substr(begin, end - begin), place->second);
-      }
-      group = place->second;
-      begin = end + 1;
-    }
-    return group;
-  }
-
- private:
-  Arena& arena_;
-  NodeId root_;
-  TextMap<NodeId> known_;
-};
-
-}  // namespace
-
 NodeId tree_of(Arena& arena, const std::vector<StoredTensor>& tensors, const std::set<std::string_view>& groups) {
-  Groups made(arena);
-  for (std::uint32_t i = 0; i < tensors.size(); ++i) {
-    const std::string_view name = tensors[i].name;
-    const std::size_t slash = name.rfind('/');
-    const NodeId group = made.at(slash == std::string_view::npos ? "" : name.substr(0, slash));
-    arena.set_item(group, slash == std::string_view::npos ? name : name.substr(slash + 1), arena.tensor({.index = i}));
-  }
+  ValueGroups made(arena);
+  for (std::uint32_t i = 0; i < tensors.size(); ++i) made.add(tensors[i].name, i);
   for (const std::string_view group : groups) made.at(group);
   return made.root();
 }

@@ -2,9 +2,9 @@
 #include <utility>
 #include <vector>
 
-#include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/keras_h5/keras_h5.h"
+#include "holdall/formats/value_groups.h"
 
 namespace holdall::keras_h5 {
 namespace {
@@ -12,39 +12,6 @@ namespace {
 // What Keras 2 says of itself; without it a loader takes the weights for those of Keras 1.
 constexpr std::string_view kBackend = "tensorflow";
 constexpr std::string_view kVersion = "2.15.0";
-
-// Dicts of dicts, made as paths ask for them.
-class Groups {
- public:
-  explicit Groups(Arena& arena) : arena_(arena), root_(arena.dict()) {}
-  NodeId root() const noexcept { return root_; }
-
-  void add(std::string_view path, std::uint32_t index) {
-    const std::size_t slash = path.rfind('/');
-    const NodeId group = slash == std::string_view::npos ? root_ : at(path.substr(0, slash));
-    arena_.set_item(group, path.substr(slash + 1), arena_.tensor({.index = index}));
-  }
-
- private:
-  NodeId at(std::string_view path) {
-    NodeId group = root_;
-    for (std::size_t begin = 0; begin < path.size();) {
-      const std::size_t end = std::min(path.find('/', begin), path.size());
-      const auto [place, is_new] = known_.try_emplace(std::string(path.substr(0, end)), kNoNode);
-      if (is_new) {
-        place->second = arena_.dict();
-        arena_.set_item(group, path.substr(begin, end - begin), place->second);
-      }
-      group = place->second;
-      begin = end + 1;
-    }
-    return group;
-  }
-
-  Arena& arena_;
-  NodeId root_;
-  TextMap<NodeId> known_;
-};
 
 }  // namespace
 
@@ -59,7 +26,7 @@ bool are_flat_weights(const Model& model) {
 Result<Model> as_weights_file(const Model& model) {
   ModelBuilder builder;
   Arena& arena = *builder.arena;
-  Groups groups(arena);
+  ValueGroups groups(arena);
   std::vector<std::string> names;
   std::vector<NodeId> layers;
   std::map<std::string, std::vector<NodeId>, std::less<>> weights;
