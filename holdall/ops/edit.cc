@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "holdall/base/text.h"
+#include "holdall/core/beside.h"
 #include "holdall/core/naming.h"
 
 namespace holdall {
@@ -228,17 +229,6 @@ class Kept {
   std::vector<SharedText> files_;
   std::vector<std::string> names_;
 };
-
-ModelBuilder beside(const Model& model, std::shared_ptr<Arena> arena) {
-  ModelBuilder builder(std::move(arena));
-  builder.metadata = model.metadata().id();
-  builder.config = model.config() ? model.config().id() : kNoNode;
-  builder.side_files = model.side_files();
-  builder.origin = model.origin();
-  builder.warnings = model.warnings();
-  builder.left_out = model.left_out();
-  return builder;
-}
 
 bool has_names(const Model& model, const Edits& edits) {
   std::size_t wanted = 0;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/core/beside.h"
 #include "holdall/ops/arrange.h"
 #include "holdall/ops/keras_names.h"
 
@@ -222,16 +223,11 @@ NodeId metadata_of(Arena& arena, const Model& model) {
   return kept;
 }
 
-// What is beside the tensors. What Keras notes beside its weights is about that file: its groups and their names.
-ModelBuilder beside(const Model& model, const Translation& translation) {
-  ModelBuilder builder(model.arena().clone());
-  if (!translation.is_of(Writer::kTransformers)) builder.metadata = metadata_of(*builder.arena, model);
-  builder.config = model.config() ? model.config().id() : kNoNode;
-  builder.side_files = model.side_files();
-  builder.origin = model.origin();
+// What Keras notes beside its weights is about that file: its groups and their names.
+ModelBuilder beside_translated(const Model& model, const Translation& translation) {
+  ModelBuilder builder = beside(model);
+  builder.metadata = translation.is_of(Writer::kTransformers) ? kNoNode : metadata_of(*builder.arena, model);
   builder.origin.framework = translation.framework;
-  builder.warnings = model.warnings();
-  builder.left_out = model.left_out();
   return builder;
 }
 
@@ -247,7 +243,7 @@ std::string warning_of(std::size_t left_out, std::string_view framework) {
 }
 
 Result<Model> by_rules(const Model& model, const Translation& translation, std::vector<std::string>& renamed) {
-  ModelBuilder builder = beside(model, translation);
+  ModelBuilder builder = beside_translated(model, translation);
   const bool is_of_pytorch = translation.framework != "pt";
   const bool has_collections = translation.is_of(Writer::kPyTorch) && any_ends_with(model, {".running_mean"});
   std::vector<std::string> names;

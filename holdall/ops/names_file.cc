@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/core/beside.h"
 #include "holdall/io/source.h"
 #include "holdall/ops/edit.h"
 #include "holdall/ops/glob.h"
@@ -74,7 +75,7 @@ class Lines {
 Result<Model> with_more(const Model& model, Model made, const std::vector<const NameLine*>& lines,
                         std::vector<std::string>& renamed) {
   if (lines.empty()) return made;
-  ModelBuilder builder(made.arena().clone());
+  ModelBuilder builder = beside(made);
   std::vector<std::string> names;
   for (const NamedTensor& entry : made.tensors()) {
     builder.add(entry.tensor, entry.file);
@@ -91,12 +92,6 @@ Result<Model> with_more(const Model& model, Model made, const std::vector<const 
   if (std::set<std::string>(names.begin(), names.end()).size() != names.size()) {
     return invalid_argument("two tensors would have one name").in(model.origin().path);
   }
-  builder.metadata = made.metadata().id();
-  builder.config = made.config() ? made.config().id() : kNoNode;
-  builder.side_files = made.side_files();
-  builder.origin = made.origin();
-  builder.warnings = made.warnings();
-  builder.left_out = made.left_out();
   return std::move(builder).named(std::move(names));
 }
 
