@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/core/beside.h"
 #include "holdall/core/cast.h"
 #include "holdall/core/joined.h"
 #include "holdall/ops/arrange.h"
@@ -213,7 +214,11 @@ Result<Tensor> filled_like(const Tensor& other, float value) {
 
 class Translator {
  public:
-  Translator(const Model& model, std::vector<std::string>& renamed) : model_(model), layers_(model), renamed_(renamed) {}
+  Translator(const Model& model, std::vector<std::string>& renamed)
+      : model_(model), layers_(model), renamed_(renamed), builder_(beside(model)) {
+    builder_.metadata = kNoNode;  // it is about the file: its groups, and what they are called
+    builder_.origin.framework = "pt";
+  }
 
   Result<Model> run() {
     for (Layer& layer : layers_.all()) {
@@ -240,7 +245,7 @@ class Translator {
     if (layer.numbered.empty()) return {};
     const auto kind = std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& each) { return each.kind == layer.kind; });
     Path names = kind == kKinds.end() ? Path() : split(kind->variables, ' ');
-    const std::string own = layer.path.empty() ? "" : layer.path.back();
+    const std::string& own = layer.path.back();
     if (!layers_.is_on(own, "scale")) std::erase(names, "gamma");
     if (!layers_.is_on(own, "center")) std::erase(names, "beta");
     const bool is_short =
@@ -462,11 +467,6 @@ class Translator {
   }
 
   Result<Model> finish() {
-    builder_.side_files = model_.side_files();
-    builder_.origin = model_.origin();
-    builder_.origin.framework = "pt";
-    builder_.warnings = model_.warnings();
-    builder_.left_out = model_.left_out();
     if (layers_.left_out() != 0) {
       builder_.warnings.push_back(text(
           "{} tensors of the optimizer, metrics and seeds are left out: they have no names in PyTorch", layers_.left_out()));

@@ -28,6 +28,8 @@ Model counted(const std::vector<std::pair<std::string, Shape>>& entries, const s
     names.push_back(name);
   }
   builder.metadata = builder.arena->dict();
+  builder.config = builder.arena->dict();
+  builder.arena->set_item(builder.config, "class_name", builder.arena->string("Functional"));
   const NodeId known = builder.arena->dict();
   for (const auto& [path, name] : layers) builder.arena->set_item(known, path, builder.arena->string(name));
   builder.arena->set_item(builder.metadata, "layer_names", known);
@@ -48,6 +50,7 @@ TEST(KerasNames, CountedVariablesAreNamedByTheirClassesAndLayers) {
   EXPECT_THAT(names_of(*torch), testing::UnorderedElementsAre("out.weight", "out.bias", "inner.table.weight"));
   EXPECT_THAT(*torch->find("out.weight")->tensor.read<float>(), ElementsAre(0, 3, 1, 4, 2, 5));
   EXPECT_THAT(torch->warnings(), ElementsAre(HasSubstr("1 tensors of the optimizer")));
+  EXPECT_EQ(torch->config().find_string("class_name"), "Functional");
 }
 
 // Keras 2 repeats the layer behind its group, Keras 3 the variable's path from the model on.
