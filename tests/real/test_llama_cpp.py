@@ -319,6 +319,7 @@ def with_step(key, step):
     ("bert", with_step("pre_tokenizer", {"type": "WhitespaceSplit"}), "its pre-tokenizer"),
     ("bert", without("post_processor"), "nothing is put around"),
     ("gpt2", with_step("normalizer", {"type": "NFC"}), "its normalizer (NFC)"),
+    ("llama", with_step("normalizer", {"type": "Replace", "pattern": {"String": "a"}, "content": "b"}), "its normalizer"),
     ("llama", with_step("pre_tokenizer", {"type": "Digits", "individual_digits": True}), "its pre-tokenizer"),
 ])  # fmt: skip
 def test_tokenizers_that_llama_cpp_has_not_are_losses(holdall, tmp_path, kind, change, what):
@@ -339,16 +340,19 @@ def test_a_unigram_model_and_a_dtype_without_matrices_are_losses(holdall, tmp_pa
     assert {loss["where"] for loss in losses} >= {"tokenizer.model", "--dtype"}
 
 
-def test_what_sentence_transformers_pools_is_pooled(holdall, tmp_path):
+@pytest.mark.parametrize("place", ["1_Pooling", "pooling"])
+def test_what_sentence_transformers_pools_is_pooled(holdall, tmp_path, place):
     model = made(tmp_path / "model", "bert")
     bert_tokenizer().save_pretrained(tmp_path / "model")
     modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-               {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]  # fmt: skip
+               {"idx": 1, "name": "1", "path": place, "type": "sentence_transformers.models.Pooling"}]  # fmt: skip
     (tmp_path / "model" / "modules.json").write_text(json.dumps(modules))
-    (tmp_path / "model" / "1_Pooling").mkdir()
+    (tmp_path / "model" / place).mkdir()
     pooling = {"word_embedding_dimension": 64, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
-    (tmp_path / "model" / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
-    holdall.convert(tmp_path / "model", tmp_path / "model.gguf")
+    (tmp_path / "model" / place / "config.json").write_text(json.dumps(pooling))
+    (tmp_path / "model" / "notes.txt").write_text("by hand")
+    warnings = holdall.convert(tmp_path / "model", tmp_path / "model.gguf", "--json").json["warnings"]
+    assert [warning for warning in warnings if "taken along" in warning] == ["not taken along: notes.txt"]
     _, value = ask(tmp_path / "model.gguf", embeddings=True)
     assert cosine(value, expected(model).mean(0)) > 0.999999
 

@@ -5,6 +5,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
+#include "holdall/core/beside.h"
 #include "holdall/formats/model_card.h"
 
 namespace holdall::gguf {
@@ -29,14 +30,12 @@ struct FileType {
 constexpr FileType kFileTypes[] = {{DType::kFloat32, 0}, {DType::kFloat16, 1}, {DType::kQ4_0, 2}, {DType::kQ4_1, 3},
                                    {DType::kQ8_0, 7},    {DType::kQ5_0, 8},    {DType::kQ5_1, 9}, {DType::kBFloat16, 32}};
 
-void add_model_card(Conversion& conversion) {
-  const auto file = conversion.model.side_files().find("README.md");
-  if (file == conversion.model.side_files().end()) return;
-  const auto bytes = file->second.read(conversion.options.limits.header_bytes);
-  if (!bytes) return;
+Status add_model_card(Conversion& conversion) {
+  HOLDALL_ASSIGN(const std::optional<Bytes> bytes, conversion.file("README.md"));
+  if (!bytes) return {};
   Arena& arena = *conversion.builder.arena;
   const NodeId node = read_model_card(arena, bytes->text());
-  if (node == kNoNode) return;
+  if (node == kNoNode) return {};
   const Value card = arena.at(node);
   if (const auto license = card.find_string("license")) conversion.pairs.string("general.license", *license);
   for (const auto& [from, to] : {std::pair("tags", "general.tags"), std::pair("language", "general.languages")}) {
@@ -46,6 +45,7 @@ void add_model_card(Conversion& conversion) {
       if (list.item(i).is(ValueKind::kString)) texts.emplace_back(list.item(i).as_string());
     if (!texts.empty()) conversion.pairs.strings(to, texts);
   }
+  return {};
 }
 
 // How a text is sampled where nobody says otherwise: generation_config.json.
@@ -66,7 +66,6 @@ void add_general(Conversion& conversion) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   const std::string name = std::filesystem::path(path).filename().string();
   if (!name.empty() && name != "." && name != "..") conversion.pairs.string("general.name", name);
-  add_model_card(conversion);
 }
 
 void add_file_type(Conversion& conversion) {
@@ -95,23 +94,12 @@ const Architecture* architecture_of(const Model& model) {
 
 // Files beside the weights that nothing was taken from.
 void warn_of_files(Conversion& conversion) {
-  constexpr std::string_view kTaken[] = {"config.json",
-                                         "tokenizer.json",
-                                         "tokenizer_config.json",
-                                         "vocab.txt",
-                                         "vocab.json",
-                                         "merges.txt",
-                                         "tokenizer.model",
-                                         "added_tokens.json",
-                                         "special_tokens_map.json",
-                                         "chat_template.jinja",
-                                         "chat_template.json",
-                                         "1_Pooling/config.json",
-                                         "modules.json",
-                                         "generation_config.json"};
+  // The config, and forms of the tokenizer that the one which is read says as well.
+  constexpr std::string_view kSame[] = {"config.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model"};
   std::string left;
   for (const auto& [name, blob] : conversion.model.side_files()) {
-    if (std::find(std::begin(kTaken), std::end(kTaken), name) == std::end(kTaken)) left += (left.empty() ? "" : ", ") + name;
+    const bool is_same = std::find(std::begin(kSame), std::end(kSame), name) != std::end(kSame);
+    if (!is_same && !conversion.read.contains(name)) left += (left.empty() ? "" : ", ") + name;
   }
   if (!left.empty()) conversion.builder.warnings.push_back(text("not taken along: {}", left));
 }
@@ -134,6 +122,18 @@ void Pairs::reals(std::string_view key, const std::vector<float>& values) {
   std::vector<NodeId> items;
   for (const float value : values) items.push_back(arena_.real(static_cast<double>(value)));
   arena_.set_item(dict_, key, arena_.list(items));
+}
+
+// Files beside the weights are not taken along: what they say is.
+Conversion::Conversion(const Model& source, const AdaptOptions& given, const Architecture& target)
+    : model(source),
+      options(given),
+      architecture(target),
+      builder(beside(source)),
+      pairs(*builder.arena),
+      config(builder.arena->at(builder.config)) {
+  builder.metadata = pairs.dict();
+  builder.side_files.clear();
 }
 
 std::optional<std::int64_t> Conversion::setting(std::initializer_list<std::string_view> keys) const {
@@ -160,40 +160,46 @@ std::uint64_t Conversion::first_position() const {
   return padding < 0 ? 0 : static_cast<std::uint64_t>(std::min<std::int64_t>(padding, UINT32_MAX)) + 1;
 }
 
+std::optional<std::uint64_t> Conversion::rows_of(std::string_view name) const {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) return std::nullopt;
+  const Shape& shape = builder.entries()[static_cast<std::size_t>(found - names.begin())].tensor.shape();
+  return shape.empty() ? std::nullopt : std::optional(shape[0]);
+}
+
+Result<std::optional<Bytes>> Conversion::file(const std::string& name) {
+  const auto found = model.side_files().find(name);
+  if (found == model.side_files().end()) return std::optional<Bytes>();
+  read.insert(name);
+  HOLDALL_ASSIGN(Bytes bytes, found->second.read(options.limits.header_bytes));
+  return std::optional(std::move(bytes));
+}
+
 Result<Value> Conversion::json(const std::string& name) {
-  const auto file = model.side_files().find(name);
-  if (file == model.side_files().end()) return Value();
-  HOLDALL_ASSIGN(const Bytes bytes, file->second.read(options.limits.header_bytes));
+  HOLDALL_ASSIGN(const std::optional<Bytes> bytes, file(name));
+  if (!bytes) return Value();
   JsonOptions json;
   json.depth = options.limits.depth;
   json.value_bytes = options.limits.value_bytes;
-  Result<NodeId> root = parse_json(*builder.arena, bytes.text(), json);
-  if (!root) return std::move(root).error().in(file->second.name());
+  Result<NodeId> root = parse_json(*builder.arena, bytes->text(), json);
+  if (!root) return std::move(root).error().in(model.side_files().at(name).name());
   return builder.arena->at(*root);
 }
 
 Result<std::optional<Adapted>> adapt(const Model& model, const AdaptOptions& options) {
   const Architecture* architecture = architecture_of(model);
   if (architecture == nullptr) return std::optional<Adapted>();
-  ModelBuilder builder(model.arena().clone());
-  Pairs pairs(*builder.arena);
-  Conversion conversion{model, options, *architecture, std::move(builder), pairs, {}, 0, {}, {}, {}, {}};
-  ModelBuilder& made = conversion.builder;
-  made.config = model.config().id();
-  conversion.config = made.arena->at(made.config);
-  made.metadata = pairs.dict();
-  made.origin = model.origin();
-  made.warnings = model.warnings();
-  made.left_out = model.left_out();
+  Conversion conversion(model, options, *architecture);
   HOLDALL_TRY(convert_tensors(conversion));
   if (conversion.rows == 0) return std::optional<Adapted>();  // another model's config
   add_general(conversion);
+  HOLDALL_TRY(add_model_card(conversion));
   HOLDALL_TRY(add_sampling(conversion));
   HOLDALL_TRY(convert_parameters(conversion));
   add_file_type(conversion);
   HOLDALL_TRY(convert_tokenizer(conversion));
   warn_of_files(conversion);
-  HOLDALL_ASSIGN(Model result, std::move(made).named(std::move(conversion.names)));
+  HOLDALL_ASSIGN(Model result, std::move(conversion.builder).named(std::move(conversion.names)));
   return std::optional(
       Adapted{std::move(result), std::move(conversion.renamed), std::move(conversion.losses), std::move(conversion.fixed)});
 }

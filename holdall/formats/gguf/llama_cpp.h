@@ -26,6 +26,9 @@ struct Architecture {
   bool skips_positions;
 };
 
+inline bool is_true(Value value) { return value.is(ValueKind::kBool) && value.as_bool(); }
+inline bool is_false(Value value) { return value.is(ValueKind::kBool) && !value.as_bool(); }
+
 // The metadata being written, each value under its key as the type that llama.cpp reads there. Adding moves the texts of the
 // arena: views of them do not outlive it.
 class Pairs {
@@ -51,13 +54,16 @@ class Pairs {
 };
 
 struct Conversion {
+  Conversion(const Model& source, const AdaptOptions& given, const Architecture& target);
+
   const Model& model;
   const AdaptOptions& options;
   const Architecture& architecture;
   ModelBuilder builder;
   Pairs pairs;  // in the builder's arena
   Value config;
-  std::uint64_t rows = 0;  // of the embedding: as many tokens as there may be
+  std::set<std::string> read;  // files beside the weights
+  std::uint64_t rows = 0;      // of the embedding: as many tokens as there may be
   std::vector<std::string> names;
   std::vector<std::string> renamed;
   std::vector<Loss> losses;
@@ -71,7 +77,11 @@ struct Conversion {
   bool classifies() const;
   // The first position that is used.
   std::uint64_t first_position() const;
-  // A JSON file beside the weights, in the builder's arena; no value where there is none. Errors: those of parsing it.
+  // Rows of the tensor that has this name there; empty where there is none.
+  std::optional<std::uint64_t> rows_of(std::string_view name) const;
+  // A file beside the weights; empty where there is none. As JSON it is in the builder's arena. Errors: those of reading and
+  // parsing it.
+  Result<std::optional<Bytes>> file(const std::string& name);
   Result<Value> json(const std::string& name);
 };
 

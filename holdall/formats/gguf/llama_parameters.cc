@@ -71,14 +71,12 @@ class ParameterConverter {
   }
 
   void require_false(std::string_view name) {
-    const Value value = c_.config.find(name);
-    if (!value.is(ValueKind::kBool) || !value.as_bool()) return;
+    if (!is_true(c_.config.find(name))) return;
     c_.losses.push_back({"config.json", text("{} is true, llama.cpp computes without it", name)});
   }
 
   void require_true(std::string_view name) {
-    const Value value = c_.config.find(name);
-    if (!value.is(ValueKind::kBool) || value.as_bool()) return;
+    if (!is_false(c_.config.find(name))) return;
     c_.losses.push_back({"config.json", text("{} is false, llama.cpp computes with it", name)});
   }
 
@@ -101,26 +99,19 @@ class ParameterConverter {
     if (!c_.classifies()) return pooling();
     if (c_.architecture.family != Family::kBert) return {};
     c_.pairs.integer(c_.key("pooling_type"), static_cast<std::int64_t>(Pooling::kRank));
-    c_.pairs.strings(c_.key("classifier.output_labels"), labels());
+    const std::vector<std::string> names = labels();
+    if (!names.empty()) c_.pairs.strings(c_.key("classifier.output_labels"), names);
     return {};
   }
 
   // Where config.json leaves out how many: as many as have a row.
-  std::int64_t token_types() const {
-    const auto table = std::find(c_.names.begin(), c_.names.end(), "token_types.weight");
-    if (table == c_.names.end()) return 1;
-    const Tensor& tensor = c_.builder.entries()[static_cast<std::size_t>(table - c_.names.begin())].tensor;
-    return tensor.shape().empty() ? 1 : static_cast<std::int64_t>(tensor.shape()[0]);
-  }
+  std::int64_t token_types() const { return static_cast<std::int64_t>(c_.rows_of("token_types.weight").value_or(1)); }
 
   // One a row of the classifier; transformers leaves those out of config.json that are "LABEL_0" and "LABEL_1".
   std::vector<std::string> labels() const {
     std::vector<std::string> result;
-    const auto output = std::find(c_.names.begin(), c_.names.end(), "cls.output.weight");
-    if (output == c_.names.end()) return result;
     const Value said = c_.config.find("id2label");
-    const Tensor& tensor = c_.builder.entries()[static_cast<std::size_t>(output - c_.names.begin())].tensor;
-    const std::uint64_t rows = tensor.shape().empty() ? 0 : tensor.shape()[0];
+    const std::uint64_t rows = c_.rows_of("cls.output.weight").value_or(0);
     for (std::uint64_t i = 0; i < rows; ++i) result.emplace_back(said.find_string(text("{}", i)).value_or(text("LABEL_{}", i)));
     return result;
   }
@@ -132,7 +123,7 @@ class ParameterConverter {
       const Value module = modules.item(i);
       if (!module.find_string("type").value_or("").ends_with("Pooling")) continue;
       HOLDALL_ASSIGN(const Value how, c_.json(std::string(module.find_string("path").value_or("")) + "/config.json"));
-      const auto says = [&](std::string_view key) { return how.find(key).is(ValueKind::kBool) && how.find(key).as_bool(); };
+      const auto says = [&](std::string_view key) { return is_true(how.find(key)); };
       const std::string_view mode = how.find_string("pooling_mode").value_or("");
       std::vector<Pooling> types;  // several are joined
       if (says("pooling_mode_mean_tokens") || mode == "mean") types.push_back(Pooling::kMean);
@@ -195,8 +186,7 @@ class ParameterConverter {
         if (const auto value = said(name); value && *value != usual) note_yarn(name);
       for (const char* name : {"attention_factor", "mscale", "mscale_all_dim", "extrapolation_factor"})
         if (said(name)) note_yarn(name);
-      if (const Value truncate = parameters.find("truncate"); truncate.is(ValueKind::kBool) && !truncate.as_bool())
-        note_yarn("truncate");
+      if (is_false(parameters.find("truncate"))) note_yarn("truncate");
       return {};
     }
     c_.losses.push_back({"config.json", text("rotary positions of the type '{}' are not known to be llama.cpp's", type)});

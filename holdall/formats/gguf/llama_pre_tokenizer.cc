@@ -17,9 +17,6 @@ constexpr std::array kKnown = {
 #undef HOLDALL_PRE_TOKENIZER
 };
 
-bool is_true(Value value) { return value.is(ValueKind::kBool) && value.as_bool(); }
-bool is_false(Value value) { return value.is(ValueKind::kBool) && !value.as_bool(); }
-
 // One step in words: "split:" and its expression, "digit", "gpt2" (GPT-2's own expression), "bytes"; "?" for any other.
 std::string step_of(Value step) {
   const std::string_view type = step.find_string("type").value_or("");
@@ -47,37 +44,42 @@ std::string pre_tokenizer_steps(Value tokenizer) {
   return is_true(tokenizer.find("model").find("ignore_merges")) ? steps + " whole" : steps;
 }
 
-// The types of a step, or of the steps of a sequence; empty where there is none.
-std::vector<std::string_view> types_of(Value step, std::string_view list) {
+// A step, or the steps of a sequence; none where there is none.
+std::vector<Value> steps_of(Value step, std::string_view list) {
   if (!step.is(ValueKind::kDict)) return {};
   const Value steps = step.find(list);
-  if (!steps.is(ValueKind::kList)) return {step.find_string("type").value_or("?")};
-  std::vector<std::string_view> types;
-  for (std::size_t i = 0; i < steps.size(); ++i) types.push_back(steps.item(i).find_string("type").value_or("?"));
-  return types;
+  if (!steps.is(ValueKind::kList)) return {step};
+  std::vector<Value> result;
+  for (std::size_t i = 0; i < steps.size(); ++i) result.push_back(steps.item(i));
+  return result;
 }
 
-bool are_among(const std::vector<std::string_view>& types, std::initializer_list<std::string_view> known) {
-  return std::all_of(types.begin(), types.end(),
-                     [&](std::string_view type) { return std::find(known.begin(), known.end(), type) != known.end(); });
+std::string_view type_of(Value step) { return step.find_string("type").value_or("?"); }
+
+bool is_one(const std::vector<Value>& steps, std::string_view type) { return steps.size() == 1 && type_of(steps[0]) == type; }
+
+// What SentencePiece does with spaces, and nothing else.
+bool marks_spaces(Value step) {
+  if (type_of(step) == "Prepend") return step.find_string("prepend").value_or("") == kSpaceMark;
+  return type_of(step) == "Replace" && step.find("pattern").find_string("String").value_or("") == " " &&
+         step.find_string("content").value_or("") == kSpaceMark;
 }
 
 }  // namespace
 
 std::string unlike_llama_cpp(Value tokenizer, std::string_view model) {
-  const auto normalizers = types_of(tokenizer.find("normalizer"), "normalizers");
-  const auto splits = types_of(tokenizer.find("pre_tokenizer"), "pretokenizers");
-  if (model == "gpt2") return normalizers.empty() ? "" : text("its normalizer ({})", normalizers.front());
+  const std::vector<Value> normalizers = steps_of(tokenizer.find("normalizer"), "normalizers");
+  const std::vector<Value> splits = steps_of(tokenizer.find("pre_tokenizer"), "pretokenizers");
+  if (model == "gpt2") return normalizers.empty() ? "" : text("its normalizer ({})", type_of(normalizers.front()));
   if (model == "llama") {
-    if (!are_among(normalizers, {"Prepend", "Replace"})) return "its normalizer";
-    return are_among(splits, {"Metaspace"}) ? "" : "its pre-tokenizer";
+    if (!std::all_of(normalizers.begin(), normalizers.end(), marks_spaces)) return "its normalizer";
+    return splits.empty() || is_one(splits, "Metaspace") ? "" : "its pre-tokenizer";
   }
-  const Value pieces = tokenizer.find("model");
-  if (normalizers != std::vector<std::string_view>{"BertNormalizer"} ||
-      is_false(tokenizer.find("normalizer").find("handle_chinese_chars")))
+  if (!is_one(normalizers, "BertNormalizer") || is_false(normalizers.front().find("handle_chinese_chars")))
     return "its normalizer";
-  if (splits != std::vector<std::string_view>{"BertPreTokenizer"}) return "its pre-tokenizer";
-  if (pieces.find_string("continuing_subword_prefix").value_or("##") != "##") return "the prefix of its pieces";
+  if (!is_one(splits, "BertPreTokenizer")) return "its pre-tokenizer";
+  if (tokenizer.find("model").find_string("continuing_subword_prefix").value_or("##") != "##")
+    return "the prefix of its pieces";
   return tokenizer.find("post_processor").is(ValueKind::kDict) ? "" : "that nothing is put around a text";
 }
 

@@ -158,12 +158,8 @@ void add_templates(Pairs& pairs, Value templates) {
 Status convert_templates(Conversion& conversion, const TokenizerFiles& files) {
   Value templates = files.config.find("chat_template");
   if (templates && !templates.is_null()) return add_templates(conversion.pairs, templates), Status();
-  const auto file = conversion.model.side_files().find("chat_template.jinja");
-  if (file != conversion.model.side_files().end()) {
-    HOLDALL_ASSIGN(const Bytes bytes, file->second.read(conversion.options.limits.header_bytes));
-    conversion.pairs.string("tokenizer.chat_template", bytes.text());
-    return {};
-  }
+  HOLDALL_ASSIGN(const std::optional<Bytes> bytes, conversion.file("chat_template.jinja"));
+  if (bytes) return conversion.pairs.string("tokenizer.chat_template", bytes->text()), Status();
   HOLDALL_ASSIGN(const Value document, conversion.json("chat_template.json"));
   add_templates(conversion.pairs, document.find("chat_template"));
   return {};

@@ -14,8 +14,6 @@ std::optional<std::uint64_t> id_in(std::string_view digits) {
   return fault == std::errc() && end == digits.data() + digits.size() ? std::optional(id) : std::nullopt;
 }
 
-bool is_true(Value value) { return value.is(ValueKind::kBool) && value.as_bool(); }
-
 // From tokenizer.json, else tokenizer_config.json, else added_tokens.json; the first that names a number decides.
 std::vector<AddedToken> added_tokens(const TokenizerFiles& files, Value table) {
   std::vector<AddedToken> added;
@@ -46,7 +44,7 @@ std::vector<AddedToken> added_tokens(const TokenizerFiles& files, Value table) {
 // WordPiece marks what continues a word ("##ing"), llama.cpp what begins one ("▁word").
 std::string phantom(const std::string& token, TokenType type) {
   if (type == TokenType::kControl) return token;
-  return token.starts_with("##") ? token.substr(2) : "\xE2\x96\x81" + token;
+  return token.starts_with("##") ? token.substr(2) : std::string(kSpaceMark) + token;
 }
 
 void add_table(Conversion& conversion, const Vocabulary& vocabulary) {

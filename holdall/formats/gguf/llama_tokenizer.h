@@ -9,6 +9,8 @@
 
 namespace holdall::gguf {
 
+inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581, a space in SentencePiece
+
 // llama_token_type of llama.h; SentencePiece's types are the same numbers.
 enum class TokenType : std::uint8_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
 

@@ -12,8 +12,7 @@ namespace {
 
 constexpr float kUnusedScore = -10'000.0F;
 constexpr float kAddedScore = -1'000.0F;
-constexpr std::size_t kLongestJoined = 1024;         // of the tokens whose every split is looked for, in bytes
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, a space in SentencePiece
+constexpr std::size_t kLongestJoined = 1024;  // of the tokens whose every split is looked for, in bytes
 
 bool is_byte(std::string_view token) {
   return token.size() == 6 && token.starts_with("<0x") && token.ends_with(">") && std::isxdigit(token[3]) != 0 &&
@@ -32,9 +31,9 @@ bool looks_special(std::string_view token) {
 std::string with_spaces(const std::string& token) {
   std::string result;
   std::size_t from = 0;
-  for (std::size_t at = token.find(kSpace); at != std::string::npos; at = token.find(kSpace, from)) {
+  for (std::size_t at = token.find(kSpaceMark); at != std::string::npos; at = token.find(kSpaceMark, from)) {
     result.append(token, from, at - from).append(" ");
-    from = at + kSpace.size();
+    from = at + kSpaceMark.size();
   }
   return result.append(token, from);
 }
@@ -110,8 +109,7 @@ class VocabularyReader {
 
   Result<bool> from_json(Value model) {
     const std::string_view type = model.find_string("type").value_or(model.find("merges") ? "BPE" : "WordPiece");
-    const Value fallback = model.find("byte_fallback");
-    if (type == "Unigram" || (type != "BPE" && type != "WordPiece")) {
+    if (type != "BPE" && type != "WordPiece") {
       conversion_.losses.push_back({"tokenizer.json", text("a tokenizer of the kind {} is not written", type)});
       return false;
     }
@@ -122,7 +120,7 @@ class VocabularyReader {
       return true;
     }
     HOLDALL_TRY(merges_of(model.find("merges")));
-    if (fallback.is(ValueKind::kBool) && fallback.as_bool()) {
+    if (is_true(model.find("byte_fallback"))) {
       sentence_pieces(model.find_string("unk_token").value_or("<unk>"));
       return true;
     }
@@ -164,13 +162,6 @@ class VocabularyReader {
     return {};
   }
 
-  Result<std::optional<Bytes>> file(const std::string& name) const {
-    const auto found = conversion_.model.side_files().find(name);
-    if (found == conversion_.model.side_files().end()) return std::optional<Bytes>();
-    HOLDALL_ASSIGN(Bytes bytes, found->second.read(conversion_.options.limits.header_bytes));
-    return std::optional(std::move(bytes));
-  }
-
   // Each line of a text without its end.
   template <class Use>
   static void for_each_line(std::string_view text, const Use& use) {
@@ -183,7 +174,7 @@ class VocabularyReader {
   }
 
   Status merges_of_lines() {
-    HOLDALL_ASSIGN(const std::optional<Bytes> bytes, file("merges.txt"));
+    HOLDALL_ASSIGN(const std::optional<Bytes> bytes, conversion_.file("merges.txt"));
     if (!bytes) return {};
     bool first = true;
     for_each_line(bytes->text(), [&](std::string_view line) {
@@ -195,7 +186,7 @@ class VocabularyReader {
 
   // vocab.txt: a token a line, by number.
   Result<bool> from_lines() {
-    HOLDALL_ASSIGN(const std::optional<Bytes> bytes, file("vocab.txt"));
+    HOLDALL_ASSIGN(const std::optional<Bytes> bytes, conversion_.file("vocab.txt"));
     if (!bytes) return false;
     std::uint64_t id = 0;
     for_each_line(bytes->text(), [&](std::string_view line) {
