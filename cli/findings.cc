@@ -26,6 +26,7 @@ Ink ink_of(Verdict verdict) noexcept {
       return Ink::kWarn;
     case Verdict::kMalicious:
     case Verdict::kUnreadable:
+    case Verdict::kForbidden:
       return Ink::kBad;
   }
   return Ink::kPlain;
@@ -41,6 +42,8 @@ std::string_view meaning(Verdict verdict) noexcept {
       return "loading it runs code that no model needs";
     case Verdict::kUnreadable:
       return "not understood to the last byte, so it never counts as clean";
+    case Verdict::kForbidden:
+      return "what it is does not go with the policy";
   }
   return {};
 }
@@ -92,8 +95,7 @@ void print_warnings(Console& console, const std::vector<std::string>& warnings) 
 }
 
 std::string finding_fields(const Finding& finding) {
-  return text("{}\t{}\t{}\t{}", name(finding.severity), printable(finding.rule), printable(finding.where),
-              printable(finding.what));
+  return text("{}\t{}\t{}\t{}", name(finding.severity), name(finding.rule), printable(finding.where), printable(finding.what));
 }
 
 }  // namespace holdall::cli

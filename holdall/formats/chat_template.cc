@@ -143,7 +143,7 @@ class Judge {
     const bool known = std::any_of(findings_.begin(), findings_.end(),
                                    [&](const Finding& finding) { return finding.where == where_ && finding.what == what; });
     if (!known && added_ < kMost) {
-      findings_.push_back({severity, "chat-template", std::string(where_), std::move(what)});
+      findings_.push_back({severity, Rule::kChatTemplate, std::string(where_), std::move(what)});
       ++added_;
     }
   }

@@ -249,21 +249,20 @@ Status verify_hdf5(const Hdf5File& file, const Context& context, Faults& faults)
 }
 
 void judge_hdf5(const Hdf5File& file, Findings& findings) {
-  const auto tell = [&](const Hdf5Object& object, std::string_view rule, std::string what) {
-    findings.push_back(
-        {Verdict::kCode, std::string(rule), text("{}@{}", file.source()->name(), object.address), std::move(what)});
+  const auto tell = [&](const Hdf5Object& object, Rule rule, std::string what) {
+    findings.push_back({Verdict::kCode, rule, text("{}@{}", file.source()->name(), object.address), std::move(what)});
   };
   for (const Hdf5Object& object : file.objects()) {
     for (const Hdf5Link& link : object.links) {
       if (link.kind != Hdf5Link::Kind::kExternal) continue;
-      tell(object, "hdf5-external-link", text("the link '{}' has its reader open another file: {}", link.name, link.target));
+      tell(object, Rule::kHdf5ExternalLink, text("the link '{}' has its reader open another file: {}", link.name, link.target));
     }
     if (object.dataset == nullptr) continue;
     if (object.dataset->is_external) {
-      tell(object, "hdf5-external-storage", "a data set has its reader read other files as its data");
+      tell(object, Rule::kHdf5ExternalStorage, "a data set has its reader read other files as its data");
     }
     if (object.dataset->layout.kind == hdf5::Layout::Kind::kVirtual) {
-      tell(object, "hdf5-virtual-dataset", "a virtual data set has its reader take data from other files");
+      tell(object, Rule::kHdf5VirtualDataset, "a virtual data set has its reader take data from other files");
     }
   }
 }

@@ -306,18 +306,18 @@ class Judge {
   }
 
  private:
-  void tell(Verdict verdict, std::string_view rule, const std::string& path, std::string what) {
+  void tell(Verdict verdict, Rule rule, const std::string& path, std::string what, std::string subject = {}) {
     findings_.push_back(
-        {verdict, std::string(rule), path.empty() ? where_ : text("{} ({})", where_, printable(path)), std::move(what)});
+        {verdict, rule, path.empty() ? where_ : text("{} ({})", where_, printable(path)), std::move(what), std::move(subject)});
   }
 
   // A text that Keras would open as a file or an address.
   void said(std::string_view key, std::string_view text_said, const std::string& path) {
     const auto begins = [&](std::string_view scheme) { return text_said.starts_with(scheme); };
     const bool is_address = std::any_of(std::begin(kSchemes), std::end(kSchemes), begins);
-    if (is_address) tell(Verdict::kCode, "keras-address", path, text("it names the address {}", printable(text_said)));
+    if (is_address) tell(Verdict::kCode, Rule::kKerasAddress, path, text("it names the address {}", printable(text_said)));
     if (!is_address && is_in(kFileKeys, key) && !text_said.empty())
-      tell(Verdict::kCode, "keras-file", path, text("it has Keras read the file {}", printable(text_said)));
+      tell(Verdict::kCode, Rule::kKerasFile, path, text("it has Keras read the file {}", printable(text_said)));
   }
 
   void named(Value dict, const std::string& path) {
@@ -327,14 +327,14 @@ class Judge {
     const std::string_view registered = dict.find_string("registered_name").value_or("");
     if (is_in(kSpelled, *name)) return;
     if (*name == "__lambda__" || *name == "Lambda") {
-      return tell(Verdict::kCode, "keras-lambda", path, "it runs Python code that the file holds (Lambda)");
+      return tell(Verdict::kCode, Rule::kKerasLambda, path, "it runs Python code that the file holds (Lambda)");
     }
     if (*name == "function") return function(dict, module, path);
     if (*name == "TensorFlowOpLayer") return op_layer(dict.find("config").find("node_def").find_string("op"), path);
     if (*name == "TFOpLambda" || *name == "SlicingOpLambda") {
       const auto called = dict.find("config").find_string("function");
       if (called && only_computes(*called)) return;
-      return tell(Verdict::kCode, "keras-class", path,
+      return tell(Verdict::kCode, Rule::kKerasClass, path,
                   text("it calls TensorFlow's {}", printable(called.value_or("operators"))));
     }
     class_named(*name, module, registered, path);
@@ -343,7 +343,7 @@ class Judge {
   // A layer around a node of a graph.
   void op_layer(std::optional<std::string_view> op, const std::string& path) {
     if (op && std::binary_search(std::begin(kOperators), std::end(kOperators), *op)) return;
-    tell(Verdict::kCode, "keras-class", path, text("it runs TensorFlow's operator {}", op ? printable(*op) : "of no name"));
+    tell(Verdict::kCode, Rule::kKerasClass, path, text("it runs TensorFlow's operator {}", op ? printable(*op) : "of no name"));
   }
 
   void class_named(std::string_view name, std::string_view module, std::string_view registered, const std::string& path) {
@@ -351,16 +351,17 @@ class Judge {
     if (module.empty() && is_own_optimizer(name)) return;
     const auto known = verdict_of_class(name);
     if (part && known) {
-      if (*known != Verdict::kInert) tell(*known, "keras-class", path, text("its class {} runs what the file names", name));
+      if (*known != Verdict::kInert)
+        tell(*known, Rule::kKerasClass, path, text("its class {} runs what the file names", name), std::string(name));
       return;
     }
     const std::string full = module.empty() ? std::string(name) : text("{}.{}", module, name);
     // Python's own, unless Keras means one of its functions by it.
     if (module == "builtins") return import(full, module, name, registered, path);
     if (part && (part->empty() || is_in(kComputingParts, *part))) {
-      return tell(Verdict::kCode, "keras-custom", path, text("its class {} is not one of Keras's", printable(full)));
+      return tell(Verdict::kCode, Rule::kKerasCustom, path, text("its class {} is not one of Keras's", printable(full)), full);
     }
-    if (part) return tell(Verdict::kMalicious, "keras-import", path, text("it has Keras call {}", printable(full)));
+    if (part) return tell(Verdict::kMalicious, Rule::kKerasImport, path, text("it has Keras call {}", printable(full)));
     import(full, module, name, registered, path);
   }
 
@@ -371,9 +372,11 @@ class Judge {
     if (part && is_function(*name)) return;
     const std::string full = module.empty() ? std::string(*name) : text("{}.{}", module, *name);
     if (part && !part->empty() && !is_in(kComputingParts, *part)) {
-      return tell(Verdict::kMalicious, "keras-import", path, text("it has Keras call {}", printable(full)));
+      return tell(Verdict::kMalicious, Rule::kKerasImport, path, text("it has Keras call {}", printable(full)));
     }
-    if (part) return tell(Verdict::kCode, "keras-custom", path, text("its function {} is not one of Keras's", printable(full)));
+    if (part)
+      return tell(Verdict::kCode, Rule::kKerasCustom, path, text("its function {} is not one of Keras's", printable(full)),
+                  full);
     import(full, module, *name, dict.find_string("registered_name").value_or(""), path);
   }
 
@@ -382,8 +385,8 @@ class Judge {
               const std::string& path) {
     const Verdict verdict = verdict_of_global(module, name);
     const std::string known = registered.empty() ? "" : text(" (registered as {})", printable(registered));
-    tell(verdict == Verdict::kMalicious ? verdict : Verdict::kCode, "keras-import", path,
-         text("it has Keras import {}{}", printable(full), known));
+    tell(verdict == Verdict::kMalicious ? verdict : Verdict::kCode, Rule::kKerasImport, path,
+         text("it has Keras import {}{}", printable(full), known), registered.empty() ? full : std::string(registered));
   }
 
   std::string where_;

@@ -23,7 +23,7 @@ void judge_program(const Arena& arena, const PickleProgram& program, const Sourc
                    Findings& findings) {
   const auto nested = [&](const Blob& bytes, const std::string& where, Findings& inner) {
     const Status judged = judge_nested(bytes, where, context, inner);
-    if (!judged) inner.push_back({Verdict::kUnreadable, "not-understood", where, judged.error().to_string()});
+    if (!judged) inner.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, where, judged.error().to_string()});
   };
   judge(arena, program, source->name(), findings, nested);
   if (program.error && !program.cut_short) judge_stray(source, program.end, context.limits, findings);

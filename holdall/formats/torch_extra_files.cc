@@ -77,7 +77,7 @@ std::string_view native_code(const Blob& record) {
 
 Status judge_record(const Blob& record, const Context& context, Findings& findings) {
   if (const std::string_view code = native_code(record); !code.empty()) {
-    findings.push_back({Verdict::kCode, "native-code", record.name(), text("{}: it runs where it is loaded", code)});
+    findings.push_back({Verdict::kCode, Rule::kNativeCode, record.name(), text("{}: it runs where it is loaded", code)});
     return {};
   }
   HOLDALL_ASSIGN(const SourceRef part, slice_source(record.source(), record.offset(), record.size(), record.name()));

@@ -60,14 +60,15 @@ class Judge {
     const std::string_view module = global.global_module();
     const std::string_view name = global.global_name();
     if (import.computed) {
-      add(Verdict::kMalicious, "pickle-computed-import", import.offset,
+      add(Verdict::kMalicious, Rule::kPickleComputedImport, import.offset,
           text("imports {}.{} by a name that the program computes", module, name));
     }
     const Verdict verdict = verdict_of_global(module, name);
     if (verdict == Verdict::kInert || is_harmless_loader(import.global)) return;
-    add(verdict, "pickle-global", import.offset,
+    add(verdict, Rule::kPickleGlobal, import.offset,
         verdict == Verdict::kMalicious ? text("imports {}.{}, which no model needs", module, name)
-                                       : text("imports {}.{}, whose code would run", module, name));
+                                       : text("imports {}.{}, whose code would run", module, name),
+        text("{}.{}", module, name));
   }
 
   // Judges every file that the program has torch.load open, and finds whether that is all it does with the loader. Comes first.
@@ -87,7 +88,8 @@ class Judge {
       const std::optional<Blob> bytes = constant.first == kNoNode ? std::nullopt : bytes_of(args[0]);
       if (!bytes) {
         seen.erase(constant);
-        add(Verdict::kMalicious, "pickle-computed-bytes", call.offset, "has torch.load open bytes that the program computes");
+        add(Verdict::kMalicious, Rule::kPickleComputedBytes, call.offset,
+            "has torch.load open bytes that the program computes");
         worst = Verdict::kMalicious;
         continue;
       }
@@ -104,7 +106,7 @@ class Judge {
   void call(const PickleCall& call) {
     switch (call.kind) {
       case PickleCallKind::kExtension:
-        return add(Verdict::kMalicious, "pickle-extension", call.offset, "looks up a copyreg extension code");
+        return add(Verdict::kMalicious, Rule::kPickleExtension, call.offset, "looks up a copyreg extension code");
       case PickleCallKind::kBuild:
       case PickleCallKind::kSetItems:
       case PickleCallKind::kAppend:
@@ -122,16 +124,16 @@ class Judge {
   void oddity(const PickleOddity& oddity, const PickleProgram& program) {
     const bool calls = !program.calls.empty() || program.forgotten > 0;
     if (oddity.kind == PickleOddity::Kind::kReplaced && !program.passed.empty() && calls) {
-      return add(Verdict::kMalicious, "pickle-oddity", oddity.offset, oddity.what);
+      return add(Verdict::kMalicious, Rule::kPickleOddity, oddity.offset, oddity.what);
     }
     // Opcodes ahead of the declared protocol are what joblib writes; a second state and buffers elsewhere run nothing.
     const bool hides = oddity.kind == PickleOddity::Kind::kFrame || oddity.kind == PickleOddity::Kind::kArguments;
-    if (hides) add(Verdict::kMalicious, "pickle-oddity", oddity.offset, oddity.what);
+    if (hides) add(Verdict::kMalicious, Rule::kPickleOddity, oddity.offset, oddity.what);
   }
 
-  void add(Verdict severity, std::string_view rule, std::uint64_t offset, std::string what) {
-    if (!seen_.insert(std::string(rule) + what).second) return;
-    findings_.push_back({severity, std::string(rule), text("{}@{}", where_, offset), std::move(what)});
+  void add(Verdict severity, Rule rule, std::uint64_t offset, std::string what, std::string subject = {}) {
+    if (!seen_.insert(std::string(name(rule)) + what).second) return;
+    findings_.push_back({severity, rule, text("{}@{}", where_, offset), std::move(what), std::move(subject)});
   }
 
  private:
@@ -142,21 +144,21 @@ class Judge {
     if (!callee || callee.is(ValueKind::kGlobal)) return;
     // A class that old torch files persist with its source: its import has been judged.
     if (callee.is(ValueKind::kObject) && callee.of(callee.as_object().callee).is_global("", "persistent_id")) return;
-    add(Verdict::kMalicious, "pickle-computed-call", call.offset, "calls what another call returned");
+    add(Verdict::kMalicious, Rule::kPickleComputedCall, call.offset, "calls what another call returned");
   }
 
   // BUILD, SETITEM or APPEND on something imported; or on an object to which the program gave the method that they call.
   void change(const PickleCall& call) {
     const Value object = arena_.at(call.object);
     if (const Value global = imported(object)) {
-      return add(Verdict::kMalicious, "pickle-changes-import", call.offset,
+      return add(Verdict::kMalicious, Rule::kPickleChangesImport, call.offset,
                  text("changes {}.{}, which it imported", global.global_module(), global.global_name()));
     }
     std::optional<std::string> method;
     if (call.kind == PickleCallKind::kBuild) method = arguments_.build(object, call.state);
     if (call.kind == PickleCallKind::kAppend) method = arguments_.append(object);
     if (method)
-      add(Verdict::kMalicious, "pickle-computed-call", call.offset, text("calls {} as the method of an object", *method));
+      add(Verdict::kMalicious, Rule::kPickleComputedCall, call.offset, text("calls {} as the method of an object", *method));
   }
 
   void given(const PickleCall& call) {
@@ -167,7 +169,7 @@ class Judge {
     if (!found) return;
     ++offences_;
     const Value callee = imported(object.of(object.as_object().callee));
-    add(Verdict::kMalicious, "pickle-argument", call.offset,
+    add(Verdict::kMalicious, Rule::kPickleArgument, call.offset,
         text("gives {} to {}.{}, which is not made for it", *found, callee.global_module(), callee.global_name()));
   }
 
@@ -230,7 +232,7 @@ void judge(const Arena& arena, const PickleProgram& program, std::string_view wh
     if (!is_noise) judge.call(call);
   for (const PickleOddity& oddity : program.oddities) judge.oddity(oddity, program);
   if (program.error) {
-    judge.add(Verdict::kUnreadable, "pickle-unreadable", program.error->offset().value_or(program.end),
+    judge.add(Verdict::kUnreadable, Rule::kPickleUnreadable, program.error->offset().value_or(program.end),
               program.error->message());
   }
 }

@@ -6,8 +6,8 @@ namespace holdall {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kVerdictNames = {"inert", "code", "malicious", "unreadable"};
-static_assert(kVerdictNames.size() == static_cast<std::size_t>(Verdict::kUnreadable) + 1);
+constexpr std::array<std::string_view, 5> kVerdictNames = {"inert", "code", "malicious", "unreadable", "forbidden"};
+static_assert(kVerdictNames.size() == static_cast<std::size_t>(Verdict::kForbidden) + 1);
 
 }  // namespace
 

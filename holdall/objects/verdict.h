@@ -8,17 +8,22 @@
 #include <string_view>
 #include <vector>
 
+#include "holdall/objects/rule.h"
+
 namespace holdall {
 
-enum class Verdict : std::uint8_t { kInert, kCode, kMalicious, kUnreadable };
+// Forbidden is what a policy says, whatever the file would do.
+enum class Verdict : std::uint8_t { kInert, kCode, kMalicious, kUnreadable, kForbidden };
 std::string_view name(Verdict verdict) noexcept;
 
 // One thing that the framework's own loader would do, or that is not understood.
 struct Finding {
   Verdict severity = Verdict::kInert;
-  std::string rule;   // stable id: "pickle-global"
+  Rule rule = Rule::kNotUnderstood;
   std::string where;  // "model.pt!archive/data.pkl@1042"
   std::string what;   // one sentence
+  // The name that a policy may allow: "module.name" of a global, a class, an operator, a library; empty where it has none.
+  std::string subject = {};
 };
 using Findings = std::vector<Finding>;
 

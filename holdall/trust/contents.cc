@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kBrokenHead = 1u << 20;
 
 void add_not_understood(const Error& error, Findings& findings) {
-  findings.push_back({Verdict::kUnreadable, "not-understood", error.path(), error.to_string()});
+  findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, error.path(), error.to_string()});
 }
 
 // A guess by form alone gives way to a side file that is understood, unless what was found is an attack all the same.

@@ -12,13 +12,13 @@ struct Visit {
   std::string path;
 };
 
-void report_strings(Value value, const std::string& place, std::string_view rule, std::string_view means, Findings& findings) {
+void report_strings(Value value, const std::string& place, Rule rule, std::string_view means, Findings& findings) {
   std::vector<Visit> stack = {{value, {}}};
   while (!stack.empty()) {
     const Value one = stack.back().value;
     stack.pop_back();
     if (one.is(ValueKind::kString)) {
-      findings.push_back({Verdict::kCode, std::string(rule), place, text("{} '{}'", means, one.as_string())});
+      findings.push_back({Verdict::kCode, rule, place, text("{} '{}'", means, one.as_string()), std::string(one.as_string())});
     } else if (one.is(ValueKind::kDict)) {
       for (std::size_t i = one.size(); i-- > 0;) stack.push_back({one.mapped(i), {}});
     } else if (one.is(ValueKind::kList)) {
@@ -69,12 +69,12 @@ void judge_references(Value document, std::string_view where, Findings& findings
       const Value mapped = visit.value.mapped(i);
       const std::string place = text("{}#{}", where, path);
       if (name == "auto_map") {
-        report_strings(mapped, place, "auto-map",
+        report_strings(mapped, place, Rule::kAutoMap,
                        "with trust_remote_code the loader runs Python from the repository:", findings);
       } else if (name == "custom_pipelines") {
-        report_strings(mapped, place, "custom-pipeline", "the loader runs Python from the repository:", findings);
+        report_strings(mapped, place, Rule::kCustomPipeline, "the loader runs Python from the repository:", findings);
       } else if (name == "_target_" && mapped.is(ValueKind::kString)) {
-        report_strings(mapped, place, "hydra-target", "instantiating this configuration calls", findings);
+        report_strings(mapped, place, Rule::kHydraTarget, "instantiating this configuration calls", findings);
       }
       stack.push_back({mapped, std::move(path)});
     }
@@ -95,7 +95,7 @@ void judge_yaml(std::string_view text_, std::string_view where, Findings& findin
       const std::string_view shown = trimmed(line.substr(at)).substr(0, 120);
       const bool applies =
           shown.find("object/apply") != std::string_view::npos || shown.find("object/new") != std::string_view::npos;
-      findings.push_back({applies ? Verdict::kMalicious : Verdict::kCode, "yaml-tag", place,
+      findings.push_back({applies ? Verdict::kMalicious : Verdict::kCode, Rule::kYamlTag, place,
                           text("yaml.load makes a Python object: {}", shown)});
       break;
     }
@@ -103,8 +103,8 @@ void judge_yaml(std::string_view text_, std::string_view where, Findings& findin
     while (entry.starts_with("- ")) entry = trimmed(entry.substr(2));
     if (entry.starts_with("_target_:")) {
       const std::string_view target = trimmed(entry.substr(9));
-      findings.push_back(
-          {Verdict::kCode, "hydra-target", place, text("instantiating this configuration calls '{}'", target.substr(0, 120))});
+      findings.push_back({Verdict::kCode, Rule::kHydraTarget, place,
+                          text("instantiating this configuration calls '{}'", target.substr(0, 120)), std::string(target)});
     }
   }
 }

@@ -26,16 +26,18 @@ int rank(Verdict verdict) noexcept {
       return 0;
     case Verdict::kCode:
       return 1;
-    case Verdict::kUnreadable:
+    case Verdict::kForbidden:
       return 2;
-    case Verdict::kMalicious:
+    case Verdict::kUnreadable:
       return 3;
+    case Verdict::kMalicious:
+      return 4;
   }
-  return 2;
+  return 3;
 }
 
 Finding not_understood(const Error& error, const std::string& path) {
-  return {Verdict::kUnreadable, "not-understood", path, error.to_string()};
+  return {Verdict::kUnreadable, Rule::kNotUnderstood, path, error.to_string()};
 }
 
 // A finding is one sentence, whatever a file makes it quote: longer ones lose their middle.
@@ -52,7 +54,7 @@ void cut_long(std::string& what) {
 
 // Findings of a path, each once, worst first.
 void conclude(ScanReport& report) {
-  std::set<std::tuple<std::string, std::string, std::string>> seen;
+  std::set<std::tuple<Rule, std::string, std::string>> seen;
   Findings unique;
   for (Finding& finding : report.findings) {
     cut_long(finding.what);
@@ -82,7 +84,7 @@ void mark_referenced_python(ScanReport& report) {
     if (file.kind != "python" || !file.path.ends_with(".py")) continue;
     const std::string module = file.path.substr(file.path.rfind('/') + 1, file.path.size() - file.path.rfind('/') - 4);
     for (const Finding& finding : report.findings) {
-      if (finding.rule != "auto-map" && finding.rule != "custom-pipeline") continue;
+      if (finding.rule != Rule::kAutoMap && finding.rule != Rule::kCustomPipeline) continue;
       if (finding.what.find("'" + module + ".") == std::string::npos &&
           finding.what.find("--" + module + ".") == std::string::npos)
         continue;
@@ -94,7 +96,7 @@ void mark_referenced_python(ScanReport& report) {
 // Who asks about a file that is empty is told so: nothing was understood. Beside a model it is a side file like any other.
 void refuse_empty(const Bundle& file, Findings& findings) {
   if (file.main()->size() != 0 || !findings.empty()) return;
-  findings.push_back({Verdict::kUnreadable, "empty-file", file.path(), "the file is empty"});
+  findings.push_back({Verdict::kUnreadable, Rule::kEmptyFile, file.path(), "the file is empty"});
 }
 
 struct Judged {
@@ -129,7 +131,7 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
     const std::string base = path.ends_with('/') ? path : path + "/";
     for (const std::string& name : bundle->names()) items.push_back({index, base + name, name, false});
     if (bundle->names().empty() && report.findings.empty()) {
-      report.findings.push_back({Verdict::kUnreadable, "empty-folder", path, "the folder is empty"});
+      report.findings.push_back({Verdict::kUnreadable, Rule::kEmptyFolder, path, "the folder is empty"});
     }
   }
 }
@@ -163,7 +165,7 @@ std::vector<ScanReport> scan_paths(std::span<const std::string> paths, const Sca
     ScanReport& report = reports[items[i].report];
     if (judged[i].file.path.empty()) {  // never reached
       judged[i].file = {items[i].shown, {}, Verdict::kUnreadable};
-      judged[i].findings.push_back({Verdict::kUnreadable, "not-looked-at", items[i].path, all ? "" : all.error().message()});
+      judged[i].findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, items[i].path, all ? "" : all.error().message()});
     }
     report.files.push_back(std::move(judged[i].file));
     for (Finding& finding : judged[i].findings) report.findings.push_back(std::move(finding));
@@ -195,8 +197,10 @@ ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options) {
 void write_findings(JsonWriter& writer, const Findings& findings) {
   writer.begin_array();
   for (const Finding& finding : findings) {
-    writer.begin_object().key("severity").string(name(finding.severity)).key("rule").string(finding.rule);
-    writer.key("where").string(finding.where).key("what").string(finding.what).end_object();
+    writer.begin_object().key("severity").string(name(finding.severity)).key("rule").string(name(finding.rule));
+    writer.key("where").string(finding.where).key("what").string(finding.what);
+    if (!finding.subject.empty()) writer.key("subject").string(finding.subject);
+    writer.key("remedy").string(row(finding.rule).remedy).end_object();
   }
   writer.end_array();
 }

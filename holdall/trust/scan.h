@@ -36,7 +36,7 @@ struct ScanReport {
   std::vector<ScannedFile> files;
 };
 
-// The worse of two: malicious, then unreadable (it may hide anything), then code, then inert.
+// The worse of two: malicious, then unreadable (it may hide anything), then forbidden, then code, then inert.
 Verdict worse(Verdict a, Verdict b) noexcept;
 // Of all findings; inert when there are none.
 Verdict verdict_of(const Findings& findings) noexcept;
@@ -50,9 +50,9 @@ ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options = {});
 // Reports in the order of `paths`; the files of all of them are judged in parallel.
 std::vector<ScanReport> scan_paths(std::span<const std::string> paths, const ScanOptions& options = {});
 
-// {"path","verdict","findings":[{"severity","rule","where","what"}],"files":[{"path","kind","verdict"}]}
+// {"path","verdict","findings":[…],"files":[{"path","kind","verdict"}]}
 void write_scan(JsonWriter& writer, const ScanReport& report);
-// [{"severity","rule","where","what"}]
+// [{"severity","rule","where","what","subject","remedy"}]; no subject where a finding is about nothing that has a name.
 void write_findings(JsonWriter& writer, const Findings& findings);
 
 }  // namespace holdall

@@ -71,7 +71,7 @@ TEST(Scan, AnEmptyFolderIsNeverClean) {
   const ScanReport report = scan_path(folder.path());
   EXPECT_EQ(report.verdict, Verdict::kUnreadable);
   ASSERT_EQ(report.findings.size(), 1u);
-  EXPECT_EQ(report.findings[0].rule, "empty-folder");
+  EXPECT_EQ(report.findings[0].rule, Rule::kEmptyFolder);
 }
 
 TEST(Scan, AFindingQuotesNoMoreThanAPersonReads) {
@@ -240,7 +240,7 @@ TEST(References, HydraTargetsAndYamlTagsAreCode) {
   Findings findings;
   judge_yaml("model:\n  _target_: torch.nn.Linear\n# _target_: os.system\nname: '!!python/none'\n", "c.yaml", findings);
   ASSERT_EQ(findings.size(), 2u);
-  EXPECT_EQ(findings[0].rule, "hydra-target");
+  EXPECT_EQ(findings[0].rule, Rule::kHydraTarget);
   EXPECT_THAT(findings[0].where, HasSubstr("line 2"));
   findings.clear();
   judge_yaml("a: !!python/object/apply:os.system ['id']\n", "c.yaml", findings);

@@ -85,7 +85,7 @@ std::optional<SideFile> judge_json(const Source& source, std::string_view name, 
   if (root) {
     judge_references(arena.at(*root), name, file.findings);
   } else if (is_config) {
-    file.findings.push_back({Verdict::kUnreadable, "not-understood", std::string(name), root.error().to_string()});
+    file.findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, std::string(name), root.error().to_string()});
   } else {
     file.kind = "text";
   }
@@ -105,9 +105,10 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
   if (!ends_with(base, ".py")) return SideFile{"text", {}};
   SideFile file{"python", {}};
   if (base == "hubconf.py") {
-    file.findings.push_back({Verdict::kCode, "hub-entry", std::string(name), "torch.hub.load runs this file"});
+    file.findings.push_back({Verdict::kCode, Rule::kHubEntry, std::string(name), "torch.hub.load runs this file"});
   } else if (base == "handler.py") {
-    file.findings.push_back({Verdict::kCode, "endpoint-handler", std::string(name), "an inference endpoint runs this file"});
+    file.findings.push_back(
+        {Verdict::kCode, Rule::kEndpointHandler, std::string(name), "an inference endpoint runs this file"});
   }
   return file;
 }
@@ -200,7 +201,7 @@ std::optional<SideFile> native_code(std::span<const std::byte> head, std::string
     what = "compiled Python";
   }
   if (what.empty()) return std::nullopt;
-  return SideFile{"program", {{Verdict::kCode, "native-code", std::string(name), text("this is {}", what)}}};
+  return SideFile{"program", {{Verdict::kCode, Rule::kNativeCode, std::string(name), text("this is {}", what)}}};
 }
 
 }  // namespace
@@ -209,7 +210,7 @@ std::optional<SideFile> side_file(const Source& source, std::string_view name, c
   if (source.size() == 0) {
     SideFile file{"empty", {}};
     if (const Format* format = format_by_extension(name)) {
-      file.findings.push_back({Verdict::kUnreadable, "empty-file", std::string(name),
+      file.findings.push_back({Verdict::kUnreadable, Rule::kEmptyFile, std::string(name),
                                text("the file is empty, its name is a {} file's", format->id)});
     }
     return file;

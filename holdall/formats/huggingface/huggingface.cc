@@ -256,7 +256,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const Model model, read(home, context));
   const Value code = model.config().find("auto_map");
   if (code.is(ValueKind::kDict) && code.size() != 0) {
-    findings.push_back({Verdict::kCode, "huggingface-remote-code", home.path() + "/config.json",
+    findings.push_back({Verdict::kCode, Rule::kRemoteCode, home.path() + "/config.json",
                         "auto_map names Python classes of the folder, which transformers runs with trust_remote_code"});
   }
   judge_chat_templates(model, context, findings);

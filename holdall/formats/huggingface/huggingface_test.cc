@@ -294,7 +294,7 @@ TEST_F(HuggingFace, CodeOfTheFolderThatTransformersWouldRunIsAFinding) {
   Findings findings;
   ASSERT_TRUE(k_huggingface_format.acts(*bundle, Context(), findings));
   ASSERT_EQ(findings.size(), 1u);
-  EXPECT_EQ(findings[0].rule, "huggingface-remote-code");
+  EXPECT_EQ(findings[0].rule, Rule::kRemoteCode);
   EXPECT_EQ(findings[0].severity, Verdict::kCode);
 }
 

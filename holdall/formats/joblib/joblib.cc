@@ -251,17 +251,17 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
 void judge_beside(const Beside& array, const Bundle& bundle, const Context& context, Findings& findings) {
   const std::string where = text("{}@{}", bundle.main()->name(), array.at);
   if (!is_contained(array.file)) {
-    findings.push_back({Verdict::kMalicious, "joblib-path", where, text("loads '{}', which lies elsewhere", array.file)});
+    findings.push_back({Verdict::kMalicious, Rule::kJoblibPath, where, text("loads '{}', which lies elsewhere", array.file)});
     return;
   }
   const auto part = bundle.part(array.file);
   if (!part) {
-    findings.push_back({Verdict::kUnreadable, "joblib-missing", where, part.error().to_string()});
+    findings.push_back({Verdict::kUnreadable, Rule::kJoblibMissing, where, part.error().to_string()});
     return;
   }
   if (array.kind == Wrapper::kBesideCompressed) return;  // raw bytes alone
   if (const Status judged = context.acts(*part, findings); !judged)
-    findings.push_back({Verdict::kUnreadable, "not-understood", where, judged.error().to_string()});
+    findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, where, judged.error().to_string()});
 }
 
 // The wrappers are what joblib is made of: known to the last byte here, and arrays to whom they are given. A class of them that
@@ -295,7 +295,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   judge_program(arena, program, stream.bytes, context, findings);
   for (const Beside& array : arrays.beside()) judge_beside(array, bundle, context, findings);
   if (program.error || program.end == stream.bytes->size()) return {};
-  findings.push_back({Verdict::kUnreadable, "pickle-trailing", text("{}@{}", stream.bytes->name(), program.end),
+  findings.push_back({Verdict::kUnreadable, Rule::kPickleTrailing, text("{}@{}", stream.bytes->name(), program.end),
                       text("{} bytes behind the end of the pickle are no pickle", stream.bytes->size() - program.end)});
   judge_stray(stream.bytes, program.end, context.limits, findings);
   return {};

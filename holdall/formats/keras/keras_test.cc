@@ -83,7 +83,7 @@ TEST(Keras, WhatBuildingAModelWouldRunIsTold) {
   const Findings lambda = acts_of("lambda.keras");
   ASSERT_FALSE(lambda.empty());
   EXPECT_EQ(lambda.front().severity, Verdict::kCode);
-  EXPECT_EQ(lambda.front().rule, "keras-lambda");
+  EXPECT_EQ(lambda.front().rule, Rule::kKerasLambda);
   const Findings fetch = acts_of("fetch.keras");
   ASSERT_EQ(fetch.size(), 1u);
   EXPECT_EQ(fetch.front().severity, Verdict::kMalicious);

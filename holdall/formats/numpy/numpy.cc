@@ -236,7 +236,7 @@ void judge_objects(const Array& array, const Context& context, Findings& finding
   judge_program(arena, program, source, context, findings);
   const std::uint64_t end = array.file.offset() + array.file.size();
   if (program.error || program.end >= end) return;
-  findings.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", array.file.name(), program.end),
+  findings.push_back({Verdict::kUnreadable, Rule::kTrailingBytes, text("{}@{}", array.file.name(), program.end),
                       text("{} bytes stand behind the pickle", end - program.end)});
   judge_stray(source, program.end, context.limits, findings);
 }

@@ -274,7 +274,7 @@ Status judge_external(const Opened& file, const Limits& limits, Findings& findin
     auto data = files.open(message, bytes);
     const bool leads_out = !is_contained(place.location) || (!data && data.error().code() == Code::kUnsafe);
     if (leads_out && told.insert(place.location).second) {
-      findings.push_back({Verdict::kMalicious, "onnx-external-data", file.file().name(),
+      findings.push_back({Verdict::kMalicious, Rule::kOnnxExternalData, file.file().name(),
                           text("the data of '{}' is a file outside the model's folder: '{}'", message.name, place.location)});
     }
     return data;

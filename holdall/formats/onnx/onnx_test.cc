@@ -216,7 +216,7 @@ TEST(Onnx, LocationsThatLeadOutAreMalicious) {
     const Findings findings = findings_of(bytes);
     ASSERT_EQ(findings.size(), 1u) << location;
     EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
-    EXPECT_EQ(findings[0].rule, "onnx-external-data");
+    EXPECT_EQ(findings[0].rule, Rule::kOnnxExternalData);
   }
 }
 

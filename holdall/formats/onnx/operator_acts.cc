@@ -36,15 +36,16 @@ void judge_operators(const ModelFile& model, std::string_view where, Findings& f
     if (is_inert || own.contains(name)) continue;
     const std::string at = text("{}: {}", where, op.first);
     if (row != nullptr) {
-      findings.push_back({row->verdict, "onnx-operator", at, text("{} {}", name.second, row->what)});
+      findings.push_back({row->verdict, Rule::kOnnxOperator, at, text("{} {}", name.second, row->what)});
     } else {
-      findings.push_back({Verdict::kCode, "onnx-custom-operator", at,
-                          text("{}:{} comes from a library that must be loaded for it", name.first, name.second)});
+      findings.push_back({Verdict::kCode, Rule::kOnnxCustomOperator, at,
+                          text("{}:{} comes from a library that must be loaded for it", name.first, name.second),
+                          text("{}:{}", name.first, name.second)});
     }
   }
   for (const ContextFile& file : model.context_files) {
     if (is_contained(file.path)) continue;
-    findings.push_back({Verdict::kMalicious, "onnx-operator", text("{}: {}", where, file.node),
+    findings.push_back({Verdict::kMalicious, Rule::kOnnxOperator, text("{}: {}", where, file.node),
                         text("EPContext loads native code from outside the model's folder: '{}'", file.path)});
   }
 }

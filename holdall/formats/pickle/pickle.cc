@@ -188,7 +188,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const std::uint64_t end, each_pickle(source, limits, fresh, use));
   if (end == source->size() || (failed && pickles == 1)) return {};
   // What stands behind whole pickles may begin anywhere.
-  findings.push_back({Verdict::kUnreadable, "pickle-trailing", text("{}@{}", source->name(), end), trailing(source, end)});
+  findings.push_back({Verdict::kUnreadable, Rule::kPickleTrailing, text("{}@{}", source->name(), end), trailing(source, end)});
   judge_stray(source, end, context.limits, findings);
   return {};
 }

@@ -233,14 +233,14 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
   }
   judge_program(*arena, program, pickle, context, findings);
   if (!program.error && program.end != pickle->size()) {
-    findings.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", pickle->name(), program.end),
+    findings.push_back({Verdict::kUnreadable, Rule::kTrailingBytes, text("{}@{}", pickle->name(), program.end),
                         text("{} bytes stand behind the pickle", pickle->size() - program.end)});
     judge_stray(pickle, program.end, context.limits, findings);
   }
   // Python's own zip reader would refuse a pickle that does not match its CRC-32, torch's would not.
   const auto pass = [](std::uint64_t, std::span<const std::byte>) { return Status(); };
   if (Status whole = for_each_tile(blob, 1u << 20, pass); !whole) {
-    findings.push_back({Verdict::kUnreadable, "zip-crc32", pickle->name(), whole.error().message()});
+    findings.push_back({Verdict::kUnreadable, Rule::kZipCrc32, pickle->name(), whole.error().message()});
   }
   // What torch does not read may be for another loader.
   for_each_storage(archive, *arena, program, mark_storage);

@@ -213,7 +213,7 @@ Status judge_legacy(const Bundle& bundle, const Context& context, Findings& find
   if (streams.ran < kStreams.size()) return {};
   // Every byte must be a storage's: what stands elsewhere may be a sixth pickle.
   const auto unreadable = [&](std::uint64_t at, std::string what) {
-    findings.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", source->name(), at), std::move(what)});
+    findings.push_back({Verdict::kUnreadable, Rule::kTrailingBytes, text("{}@{}", source->name(), at), std::move(what)});
     judge_stray(source, at, context.limits, findings);
   };
   if (auto checked = check_streams(arena, streams, source); !checked) {

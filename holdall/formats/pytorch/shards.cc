@@ -166,7 +166,7 @@ Status judge_shards(const Bundle& bundle, const Context& context, Findings& find
     auto shard = open_shard(bundle, file);
     const Status judged = shard ? context.acts(*shard, findings) : Status(shard.error());
     if (!judged) {
-      findings.push_back({Verdict::kUnreadable, "shard", folder_of(bundle) + file, judged.error().message()});
+      findings.push_back({Verdict::kUnreadable, Rule::kShard, folder_of(bundle) + file, judged.error().message()});
     }
   }
   return {};

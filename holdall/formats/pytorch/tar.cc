@@ -278,7 +278,7 @@ class Judging {
       Findings own;
       judge_program(arena, program, part, context_, own);
       for (Finding& finding : own)
-        if (said_.insert(finding.rule + finding.what).second) findings_.push_back(std::move(finding));
+        if (said_.insert(std::string(row(finding.rule).id) + finding.what).second) findings_.push_back(std::move(finding));
     });
     const auto pass = [](const auto&) { return Status(); };
     Status walked;
@@ -310,7 +310,7 @@ class Judging {
   }
 
   void unreadable(const SourceRef& part, std::uint64_t at, std::string what) {
-    findings_.push_back({Verdict::kUnreadable, "trailing-bytes", text("{}@{}", part->name(), at), std::move(what)});
+    findings_.push_back({Verdict::kUnreadable, Rule::kTrailingBytes, text("{}@{}", part->name(), at), std::move(what)});
     judge_stray(part, at, context_.limits, findings_);
   }
 
@@ -354,7 +354,7 @@ Status judge_tar(const Bundle& bundle, const Context& context, Findings& finding
   for (const std::string_view needed : kNeeded) {
     if (archive.find(needed) != nullptr) continue;
     findings.push_back(
-        {Verdict::kUnreadable, "not-understood", bundle.path(), text("{}: there is no member '{}'", kWhat, needed)});
+        {Verdict::kUnreadable, Rule::kNotUnderstood, bundle.path(), text("{}: there is no member '{}'", kWhat, needed)});
   }
   return {};
 }

@@ -174,7 +174,7 @@ class Judge {
     }
     if (steps_ <= kMostSteps) return;
     findings_.push_back(
-        {Verdict::kCode, "tensorflow-operator", std::string(where_), "the graph has more paths than are followed"});
+        {Verdict::kCode, Rule::kTensorflowOperator, std::string(where_), "the graph has more paths than are followed"});
   }
 
  private:
@@ -407,7 +407,7 @@ class Judge {
   void add(Verdict severity, std::size_t scope, const Node& node, std::string what) {
     const std::string& function = graph_.scopes[scope].name;
     std::string place = text("{}: {}{}{}", where_, function, function.empty() ? "" : "/", node.name);
-    findings_.push_back({severity, "tensorflow-operator", std::move(place), std::move(what)});
+    findings_.push_back({severity, Rule::kTensorflowOperator, std::move(place), std::move(what)});
   }
 
   static constexpr std::uint64_t kMostSteps = 20'000'000;

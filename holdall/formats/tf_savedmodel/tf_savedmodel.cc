@@ -277,11 +277,11 @@ Status judge_keras(const Bundle& bundle, const Context& context, Findings& findi
     if (json) {
       judge_keras_config(arena.at(*json), where, found);
     } else {
-      found.push_back({Verdict::kUnreadable, "keras-metadata", where, "what Keras wrote of a layer is no sound JSON"});
+      found.push_back({Verdict::kUnreadable, Rule::kKerasMetadata, where, "what Keras wrote of a layer is no sound JSON"});
     }
   }
   for (Finding& finding : found)
-    if (finding.rule != "keras-custom") findings.push_back(std::move(finding));
+    if (finding.rule != Rule::kKerasCustom) findings.push_back(std::move(finding));
   return {};
 }
 
@@ -291,7 +291,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
     judge_graph(graph, file->graph->name(), context.limits, findings);
     for (const Asset& asset : graph.assets) {
       if (is_contained(asset.file)) continue;
-      findings.push_back({Verdict::kMalicious, "tensorflow-asset", file->graph->name(),
+      findings.push_back({Verdict::kMalicious, Rule::kTensorflowAsset, file->graph->name(),
                           text("the asset '{}' is a file outside the folder", asset.file)});
     }
   }

@@ -48,7 +48,8 @@ class Judge {
       return;
     }
     if (std::find(std::begin(kRegistered), std::end(kRegistered), name) != std::end(kRegistered)) return;
-    add(op, Verdict::kCode, text("the operator '{}' is not LiteRT's: it is run by a library that the caller has loaded", name));
+    add(op, Verdict::kCode, text("the operator '{}' is not LiteRT's: it is run by a library that the caller has loaded", name),
+        name);
   }
 
   void judge(const SubgraphRecord& subgraph, const OperatorRecord& op, const TensorFlowOp& known) {
@@ -68,9 +69,10 @@ class Judge {
   }
 
   // One finding for all operators of a code that are alike.
-  void add(const OperatorRecord& op, Verdict severity, std::string what) {
+  void add(const OperatorRecord& op, Verdict severity, std::string what, std::string subject = {}) {
     if (!told_.emplace(op.code, severity).second) return;
-    findings_.push_back({severity, "tflite-operator", text("{}@{}", graph_.file.name(), op.place), std::move(what)});
+    findings_.push_back(
+        {severity, Rule::kTfliteOperator, text("{}@{}", graph_.file.name(), op.place), std::move(what), std::move(subject)});
   }
 
   const Graph& graph_;

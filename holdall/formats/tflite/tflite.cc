@@ -136,7 +136,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   judge_operators(*graph, findings);
   for (const std::string& name : graph->external_groups) {
     if (is_contained(name)) continue;
-    findings.push_back({Verdict::kMalicious, "tflite-external", graph->file.name(),
+    findings.push_back({Verdict::kMalicious, Rule::kTfliteExternal, graph->file.name(),
                         text("tensors lie in '{}', a file outside the folder", name)});
   }
   const auto constants = constants_of(*graph, bundle, context.limits);

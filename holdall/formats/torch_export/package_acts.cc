@@ -39,7 +39,8 @@ class Judging {
     for (std::size_t i = 0; guards.is(ValueKind::kList) && i < guards.size(); ++i) {
       if (!guards.item(i).is(ValueKind::kString)) continue;
       if (const auto foreign = foreign_in_guard(guards.item(i).as_string())) {
-        add(Verdict::kCode, "export-guard", text("a guard has {}; guards become Python when the program is called", *foreign));
+        add(Verdict::kCode, Rule::kExportGuard,
+            text("a guard has {}; guards become Python when the program is called", *foreign));
       }
     }
   }
@@ -47,17 +48,17 @@ class Judging {
  private:
   void expression(std::string_view size) {
     if (const auto foreign = foreign_in_size(size)) {
-      add(Verdict::kMalicious, "export-expression",
+      add(Verdict::kMalicious, Rule::kExportExpression,
           text("a size has {}, which torch.export.load has sympy evaluate as Python", *foreign));
     }
   }
 
   // "torch.ops.aten.add.Tensor", "_operator.add", "math.sqrt", "#extension…": looked up attribute by attribute.
   void target(std::string_view name) {
-    if (name.starts_with('#')) return add(Verdict::kCode, "export-target", text("calls an extension's operator {}", name));
+    if (name.starts_with('#')) return add(Verdict::kCode, Rule::kExportTarget, text("calls an extension's operator {}", name));
     if (name.starts_with("_operator")) {
       const std::string_view member = name.substr(name.rfind('.') + 1);
-      if (is_caller(member)) add(Verdict::kMalicious, "export-target", text("calls {}", name));
+      if (is_caller(member)) add(Verdict::kMalicious, Rule::kExportTarget, text("calls {}", name));
       return;
     }
     if (!name.starts_with("torch")) return;
@@ -67,7 +68,8 @@ class Judging {
     const std::size_t dot = name.rfind('.');
     if (dot == std::string_view::npos) return;
     const Verdict verdict = verdict_of_global(name.substr(0, dot), name.substr(dot + 1));
-    if (verdict != Verdict::kInert) add(verdict, "export-target", text("looks up {} and calls it", name));
+    if (verdict != Verdict::kInert)
+      add(verdict, Rule::kExportTarget, text("looks up {} and calls it", name), std::string(name));
   }
 
   void op(std::string_view name) {
@@ -75,18 +77,19 @@ class Judging {
     const std::string_view rest = name.substr(std::min(name.size(), library.size() + 1));
     if (library == "higher_order") return;
     if (!is_torch_library(library)) {
-      return add(Verdict::kCode, "script-library", text("calls torch.ops.{}, native code of another library", name));
+      return add(Verdict::kCode, Rule::kScriptLibrary, text("calls torch.ops.{}, native code of another library", name),
+                 std::string(name));
     }
     if (library == "aten" && file_use(rest.substr(0, rest.find('.'))) != FileUse::kNone) {
-      add(Verdict::kCode, "script-file", text("calls torch.ops.{}, which uses files", name));
+      add(Verdict::kCode, Rule::kScriptFile, text("calls torch.ops.{}, which uses files", name));
     }
   }
 
-  void add(Verdict severity, std::string_view rule, std::string what) {
+  void add(Verdict severity, Rule rule, std::string what, std::string subject = {}) {
     constexpr std::size_t kMost = 100;
     if (found_ >= kMost) return;
     ++found_;
-    findings_.push_back({severity, std::string(rule), where_, std::move(what)});
+    findings_.push_back({severity, rule, where_, std::move(what), std::move(subject)});
   }
 
   const std::string& where_;
@@ -104,7 +107,7 @@ Status judge_data(std::string_view record, const Blob& blob, const Context& cont
   if (record.starts_with("data/aotinductor/")) {
     if (!is_config(record)) {
       const std::string_view native = native_code(blob);
-      findings.push_back({Verdict::kCode, "native-code", blob.name(),
+      findings.push_back({Verdict::kCode, Rule::kNativeCode, blob.name(),
                           text("{}: what AOTInductor compiled, which runs when the program is called",
                                native.empty() ? std::string_view("code") : native)});
     }

@@ -120,7 +120,7 @@ TEST(TorchExport, TheProgramIsTheConfigAndFilesOfTheUsersAreMetadata) {
 TEST(TorchExport, ASizeThatWouldRunCodeIsMalicious) {
   const Findings findings = acts(*Bundle::open(kData + "evil_size.pt2", {}));
   ASSERT_FALSE(findings.empty());
-  EXPECT_EQ(findings[0].rule, "export-expression");
+  EXPECT_EQ(findings[0].rule, Rule::kExportExpression);
   EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
 }
 

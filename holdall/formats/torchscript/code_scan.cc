@@ -94,13 +94,13 @@ class Scan {
       if (is_member) {
         use(name, i);
       } else if (name == "torch") {
-        if (!is_sign(i + 1, '.')) add(Verdict::kCode, "script-computed-operator", i, "takes torch's operators as a value");
+        if (!is_sign(i + 1, '.')) add(Verdict::kCode, Rule::kScriptComputedOperator, i, "takes torch's operators as a value");
       } else if (name == "ops") {
         operators(i);
       } else if (name == "getattr") {
         attribute(i);
       } else if (name == "rpc_async" || name == "rpc_sync" || name == "rpc_remote") {
-        add(Verdict::kCode, "script-remote-call", i, text("calls functions in other processes ({})", name));
+        add(Verdict::kCode, Rule::kScriptRemoteCall, i, text("calls functions in other processes ({})", name));
       }
     }
   }
@@ -117,9 +117,9 @@ class Scan {
     if (use == FileUse::kNone) return;
     const std::string_view does = use == FileUse::kWrites ? "writes" : "reads";
     if (const Token* path = text_argument(i + 1)) {
-      add(Verdict::kMalicious, "script-file", i, text("{} the file '{}' ({}) when it runs", does, path->text, name));
+      add(Verdict::kMalicious, Rule::kScriptFile, i, text("{} the file '{}' ({}) when it runs", does, path->text, name));
     } else {
-      add(Verdict::kCode, "script-file", i, text("{} a file ({}) that is named when it runs", does, name));
+      add(Verdict::kCode, Rule::kScriptFile, i, text("{} a file ({}) that is named when it runs", does, name));
     }
   }
 
@@ -137,12 +137,12 @@ class Scan {
 
   void operators(std::size_t i) {
     if (!is_sign(i + 1, '.') || !is_name(i + 2) || !is_sign(i + 3, '.')) {
-      return add(Verdict::kCode, "script-computed-operator", i, "takes a library's operators as a value");
+      return add(Verdict::kCode, Rule::kScriptComputedOperator, i, "takes a library's operators as a value");
     }
     const std::string_view library = tokens_[i + 2].text;
     if (is_torch_library(library)) return;
-    add(Verdict::kCode, "script-library", i,
-        text("calls ops.{}.{}, native code of another library", library, is_name(i + 4) ? tokens_[i + 4].text : "?"));
+    const std::string called = text("{}.{}", library, is_name(i + 4) ? tokens_[i + 4].text : "?");
+    add(Verdict::kCode, Rule::kScriptLibrary, i, text("calls ops.{}, native code of another library", called), called);
   }
 
   // getattr(value, "name")
@@ -150,22 +150,22 @@ class Scan {
     std::size_t depth = 0;
     for (std::size_t j = i + 1; j < tokens_.size(); ++j) {
       if (j - i > kLongestCall)
-        return add(Verdict::kCode, "script-computed-operator", i, "looks up an attribute of what is not understood");
+        return add(Verdict::kCode, Rule::kScriptComputedOperator, i, "looks up an attribute of what is not understood");
       if (is_sign(j, '(')) ++depth;
       if (is_sign(j, ')') && --depth == 0) return;
       if (tokens_[j].kind != Token::Kind::kText || depth != 1) continue;
       if (tokens_[j].text.find('\\') != std::string_view::npos) {
-        add(Verdict::kCode, "script-computed-operator", i, "spells an attribute's name with escapes");
+        add(Verdict::kCode, Rule::kScriptComputedOperator, i, "spells an attribute's name with escapes");
       } else if (file_use(tokens_[j].text) != FileUse::kNone) {
-        add(Verdict::kCode, "script-file", i, text("takes the operator {}, which uses files, as a value", tokens_[j].text));
+        add(Verdict::kCode, Rule::kScriptFile, i, text("takes the operator {}, which uses files, as a value", tokens_[j].text));
       }
       return;
     }
   }
 
-  void add(Verdict severity, std::string_view rule, std::size_t i, std::string what) {
+  void add(Verdict severity, Rule rule, std::size_t i, std::string what, std::string subject = {}) {
     ++found_;
-    findings_.push_back({severity, std::string(rule), text("{}@{}", where_, tokens_[i].at), std::move(what)});
+    findings_.push_back({severity, rule, text("{}@{}", where_, tokens_[i].at), std::move(what), std::move(subject)});
   }
 
   std::string_view where_;
@@ -183,10 +183,11 @@ void scan_operator(std::string_view name, std::string_view where, Findings& find
   if (colon == std::string_view::npos) return;
   const std::string_view library = name.substr(0, colon);
   if (!is_torch_library(library)) {
-    findings.push_back(
-        {Verdict::kCode, "script-library", std::string(where), text("calls {}, native code of another library", name)});
+    findings.push_back({Verdict::kCode, Rule::kScriptLibrary, std::string(where),
+                        text("calls {}, native code of another library", name),
+                        text("{}.{}", library, name.substr(colon + 2))});
   } else if (library == "aten" && file_use(name.substr(colon + 2)) != FileUse::kNone) {
-    findings.push_back({Verdict::kCode, "script-file", std::string(where), text("calls {}, which uses files", name)});
+    findings.push_back({Verdict::kCode, Rule::kScriptFile, std::string(where), text("calls {}, which uses files", name)});
   }
 }
 

@@ -60,7 +60,7 @@ class Judging {
     if (source) {
       scan_code(source->text(), blob.name(), findings_);
     } else {
-      findings_.push_back({Verdict::kUnreadable, "script-unreadable", blob.name(), source.error().message()});
+      findings_.push_back({Verdict::kUnreadable, Rule::kScriptUnreadable, blob.name(), source.error().message()});
     }
     return {};
   }
@@ -73,17 +73,17 @@ class Judging {
     const std::string_view folder = record.substr(0, record.rfind('.'));
     for (const PickleCall& call : program.calls) {
       if (call.kind == PickleCallKind::kExtension) {
-        add(Verdict::kMalicious, "pickle-extension", blob.name(), call.offset, "looks up a copyreg extension code");
+        add(Verdict::kMalicious, Rule::kPickleExtension, blob.name(), call.offset, "looks up a copyreg extension code");
       }
       if (call.kind == PickleCallKind::kPersistent) mark_storage(folder, persistent_id(arena.at(call.object)));
     }
     if (record == kBytecode) operators(arena, program, blob.name());
     if (program.error) {
-      add(Verdict::kUnreadable, "pickle-unreadable", blob.name(), program.error->offset().value_or(program.end),
+      add(Verdict::kUnreadable, Rule::kPickleUnreadable, blob.name(), program.error->offset().value_or(program.end),
           program.error->message());
       judge_stray(source, program.end, context_.limits, findings_);
     } else if (program.end != source->size()) {
-      add(Verdict::kUnreadable, "trailing-bytes", blob.name(), program.end,
+      add(Verdict::kUnreadable, Rule::kTrailingBytes, blob.name(), program.end,
           text("{} bytes stand behind the pickle", source->size() - program.end));
       judge_stray(source, program.end, context_.limits, findings_);
     }
@@ -94,7 +94,7 @@ class Judging {
     if (!global.is(ValueKind::kGlobal)) return;
     const std::string_view module = global.global_module(), name = global.global_name();
     if (import.computed) {
-      add(Verdict::kMalicious, "pickle-computed-import", where, import.offset,
+      add(Verdict::kMalicious, Rule::kPickleComputedImport, where, import.offset,
           text("imports {}.{} by a name that the program computes", module, name));
     }
     if (module == "torch.jit._pickle" || global.is_global("__main__", "TensorID") || global.is_global("__main__", "IntList"))
@@ -106,13 +106,15 @@ class Judging {
       const std::string library =
           full.substr(kNativeClasses.size(), full.find('.', kNativeClasses.size()) - kNativeClasses.size());
       if (is_torch_library(library)) return;
-      return add(Verdict::kCode, "script-library", where, import.offset,
-                 text("makes a torch.classes.{}, native code of another library", full.substr(kNativeClasses.size())));
+      return add(Verdict::kCode, Rule::kScriptLibrary, where, import.offset,
+                 text("makes a torch.classes.{}, native code of another library", full.substr(kNativeClasses.size())),
+                 full.substr(kNativeClasses.size()));
     }
     const Verdict verdict = verdict_of_global(module, name);
     if (verdict == Verdict::kInert) return;
-    add(verdict, "pickle-global", where, import.offset,
-        text("imports {}.{}, which torch.jit.load refuses and Python's unpickler would take", module, name));
+    add(verdict, Rule::kPickleGlobal, where, import.offset,
+        text("imports {}.{}, which torch.jit.load refuses and Python's unpickler would take", module, name),
+        text("{}.{}", module, name));
   }
 
   void mark_storage(std::string_view folder, Value id) {
@@ -146,9 +148,10 @@ class Judging {
   }
 
   // The same thing once a record, however often it is there.
-  void add(Verdict severity, std::string_view rule, const std::string& where, std::uint64_t offset, std::string what) {
-    if (!told_.insert(text("{} {} {}", where, rule, what)).second) return;
-    findings_.push_back({severity, std::string(rule), text("{}@{}", where, offset), std::move(what)});
+  void add(Verdict severity, Rule rule, const std::string& where, std::uint64_t offset, std::string what,
+           std::string subject = {}) {
+    if (!told_.insert(text("{} {} {}", where, name(rule), what)).second) return;
+    findings_.push_back({severity, rule, text("{}@{}", where, offset), std::move(what), std::move(subject)});
   }
 
   const TorchArchive& archive_;

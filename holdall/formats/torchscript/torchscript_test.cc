@@ -239,7 +239,7 @@ TEST(TorchScript, NativeCodeAmongExtraFilesIsCode) {
   zip.add("m/version", "3\n");
   const Findings findings = acts(in_memory(zip.finish()));
   ASSERT_EQ(findings.size(), 1u);
-  EXPECT_EQ(findings[0].rule, "native-code");
+  EXPECT_EQ(findings[0].rule, Rule::kNativeCode);
 }
 
 TEST(TorchScriptCode, OperatorsOfFilesAreFoundHoweverTheyAreSpelled) {
