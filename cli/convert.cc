@@ -29,6 +29,9 @@ Status read_sizes(const Arguments& arguments, WriteOptions& write) {
 Result<ConvertOptions> options_of(const Arguments& arguments) {
   ConvertOptions options;
   HOLDALL_TRY(read_sizes(arguments, options.save.write));
+  if (arguments.has(Flag::kPolicy)) {
+    HOLDALL_ASSIGN(options.open.policy, Policy::read(std::string(arguments.value(Flag::kPolicy))));
+  }
   options.save.to = arguments.value(Flag::kTo);
   if (arguments.has(Flag::kAllowLoss)) options.save.losses = SaveOptions::Losses::kAllow;
   if (arguments.has(Flag::kDType)) options.dtype = dtype_named(arguments.value(Flag::kDType));

@@ -66,7 +66,7 @@ function(holdall_add_library)
   file(GLOB blocks CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/holdall/core/block_*.cc)
   set_source_files_properties(${blocks} TARGET_DIRECTORY holdall PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
   target_include_directories(holdall PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
-  target_include_directories(holdall SYSTEM PRIVATE ${HOLDALL_fmt_INCLUDE})
+  target_include_directories(holdall SYSTEM PRIVATE ${HOLDALL_fmt_INCLUDE} ${HOLDALL_tomlplusplus_INCLUDE})
   # What it stands on is its own business while it is built; who links the installed archive finds it again
   # (HoldallConfig.cmake), and the shared library names it itself.
   target_link_libraries(holdall PRIVATE "$<BUILD_INTERFACE:${HOLDALL_DEPENDENCIES}>" PUBLIC Threads::Threads)

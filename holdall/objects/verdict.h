@@ -24,6 +24,7 @@ struct Finding {
   std::string what;   // one sentence
   // The name that a policy may allow: "module.name" of a global, a class, an operator, a library; empty where it has none.
   std::string subject = {};
+  std::string file = {};  // the file scanned that holds it, as it was opened; filled in by scan
 };
 using Findings = std::vector<Finding>;
 

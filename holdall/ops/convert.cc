@@ -189,6 +189,7 @@ Status measure_copies(const std::vector<NamedTensor>& originals, const std::vect
 Status compare_with(const Model& meant, const std::vector<NamedTensor>& originals, const std::string& output,
                     const ConvertOptions& options, ConvertReport& report) {
   OpenOptions open = options.open;
+  open.policy.reset();
   open.format = report.to;
   HOLDALL_ASSIGN(const Model got, open_model(output, open));
   std::set<std::string_view> losing;

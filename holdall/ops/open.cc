@@ -1,6 +1,7 @@
 #include "holdall/ops/open.h"
 
 #include "holdall/base/text.h"
+#include "holdall/trust/scan.h"
 
 namespace holdall {
 namespace {
@@ -19,6 +20,9 @@ Result<const Format*> chosen(const Bundle& bundle, const OpenOptions& options) {
 }  // namespace
 
 Result<Model> open_model(const Bundle& bundle, const OpenOptions& options) {
+  if (options.policy) {
+    HOLDALL_TRY(require_inert(scan_bundle(bundle, {.limits = options.limits, .policy = *options.policy})));
+  }
   HOLDALL_ASSIGN(const Format* format, chosen(bundle, options));
   Result<Model> model = format->read(bundle, Context{.limits = options.limits, .wanted = options.wanted});
   if (!model) return std::move(model).error().in(bundle.path());

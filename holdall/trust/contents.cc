@@ -33,21 +33,21 @@ Result<SourceRef> member_source(const ZipArchive& archive, const ZipMember& memb
   return slice_source(blob.source(), blob.offset(), blob.size(), blob.name());
 }
 
-void judge_member(Result<SourceRef> source, const Context& context, Findings& findings) {
+void judge_member(Result<SourceRef> source, const Context& context, const Policy& policy, Findings& findings) {
   if (source) {
-    judge_contents(Bundle::of(std::move(*source)), context, findings);
+    judge_contents(Bundle::of(std::move(*source)), context, policy, findings);
   } else {
     add_not_understood(source.error(), findings);
   }
 }
 
-std::string judge_archive(const ZipArchive& archive, const Context& context, Findings& findings) {
+std::string judge_archive(const ZipArchive& archive, const Context& context, const Policy& policy, Findings& findings) {
   for (const ZipMember& member : archive.members())
-    if (!member.name.ends_with('/')) judge_member(member_source(archive, member), context, findings);
+    if (!member.name.ends_with('/')) judge_member(member_source(archive, member), context, policy, findings);
   return "zip";
 }
 
-std::string judge_tar(const TarArchive& archive, const Context& context, Findings& findings) {
+std::string judge_tar(const TarArchive& archive, const Context& context, const Policy& policy, Findings& findings) {
   // The name of its first member is where a pickle would begin.
   if (begins_program(archive.source(), context.limits)) {
     Arena arena;
@@ -55,7 +55,7 @@ std::string judge_tar(const TarArchive& archive, const Context& context, Finding
     judge_program(arena, program, archive.source(), context, findings);
   }
   for (const TarMember& member : archive.members())
-    if (!member.is_folder) judge_member(archive.open_member(member), context, findings);
+    if (!member.is_folder) judge_member(archive.open_member(member), context, policy, findings);
   return "tar";
 }
 
@@ -73,7 +73,7 @@ std::vector<std::byte> decoded_before_fault(const SourceRef& file, Compression c
 }
 
 // What a compressed stream holds, where the file is one; false where it is none.
-bool judge_compressed(const Bundle& file, const Context& context, Findings& findings, std::string& kind) {
+bool judge_compressed(const Bundle& file, const Context& context, const Policy& policy, Findings& findings, std::string& kind) {
   Peek peek(file, context.limits);
   const Compression compression = detect_compression(peek.head());
   if (compression == Compression::kNone) return false;
@@ -84,10 +84,10 @@ bool judge_compressed(const Bundle& file, const Context& context, Findings& find
     add_not_understood(decoded.error(), findings);
     // A loader that decodes as it reads comes to what the beginning holds before it meets the fault.
     if (auto head = decoded_before_fault(file.main(), compression); !head.empty()) {
-      judge_contents(Bundle::of(memory_source(Bytes::adopt(std::move(head)), file.main()->name())), context, findings);
+      judge_contents(Bundle::of(memory_source(Bytes::adopt(std::move(head)), file.main()->name())), context, policy, findings);
     }
   } else {
-    judge_contents(Bundle::of(std::move(*decoded)), context, findings);
+    judge_contents(Bundle::of(std::move(*decoded)), context, policy, findings);
   }
   kind = std::string(name(compression));
   return true;
@@ -95,7 +95,12 @@ bool judge_compressed(const Bundle& file, const Context& context, Findings& find
 
 }  // namespace
 
-std::string judge_contents(const Bundle& file, const Context& context, Findings& findings) {
+void judge_format(const Format& format, const std::string& where, const Policy& policy, Findings& findings) {
+  if (policy.allows_format(format.id)) return;
+  findings.push_back({Verdict::kForbidden, Rule::kPolicyFormat, where, text("the policy does not allow {}", format.id)});
+}
+
+std::string judge_contents(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
   const Source& source = *file.main();
   const Result<const Format*> format = detect(file, context.limits);
   Findings own;
@@ -105,6 +110,7 @@ std::string judge_contents(const Bundle& file, const Context& context, Findings&
       judge_stray(file.main(), 0, context.limits, own);
     }
     if (!is_doubtful(**format, file, context.limits, own)) {
+      judge_format(**format, source.name(), policy, own);
       findings.insert(findings.end(), own.begin(), own.end());
       return std::string((*format)->id);
     }
@@ -117,13 +123,14 @@ std::string judge_contents(const Bundle& file, const Context& context, Findings&
     Context inner = context;
     ++inner.depth;
     std::string kind;
-    if (judge_compressed(file, inner, findings, kind)) return kind;
+    if (judge_compressed(file, inner, policy, findings, kind)) return kind;
     Peek peek(file, context.limits);
     if (!format && !peek.zip_members().empty() && !peek.failure()) {
-      if (const auto archive = ZipArchive::open(file, context.limits)) return judge_archive(**archive, inner, findings);
+      if (const auto archive = ZipArchive::open(file, context.limits)) return judge_archive(**archive, inner, policy, findings);
     }
     if (!format && looks_like_tar(peek.head())) {
-      if (const auto archive = TarArchive::open(file.main(), context.limits)) return judge_tar(*archive, inner, findings);
+      if (const auto archive = TarArchive::open(file.main(), context.limits))
+        return judge_tar(*archive, inner, policy, findings);
     }
   }
   if (format) {

@@ -52,13 +52,14 @@ void cut_long(std::string& what) {
   what.replace(from, to - from, text("… ({} bytes) …", to - from));
 }
 
-// Findings of a path, each once, worst first.
-void conclude(ScanReport& report) {
+// Findings of a path, each once, worst first; what the policy allows apart.
+void conclude(ScanReport& report, const Policy& policy) {
   std::set<std::tuple<Rule, std::string, std::string>> seen;
   Findings unique;
   for (Finding& finding : report.findings) {
     cut_long(finding.what);
-    if (seen.emplace(finding.rule, finding.where, finding.what).second) unique.push_back(std::move(finding));
+    if (!seen.emplace(finding.rule, finding.where, finding.what).second) continue;
+    (policy.allows(finding) ? report.allowed : unique).push_back(std::move(finding));
   }
   std::stable_sort(unique.begin(), unique.end(),
                    [](const Finding& a, const Finding& b) { return rank(a.severity) > rank(b.severity); });
@@ -71,6 +72,7 @@ void conclude(ScanReport& report) {
 void judge_folder(const Bundle& folder, const ScanOptions& options, Findings& findings) {
   const Result<const Format*> format = detect(folder, options.limits);
   if (!format) return;
+  judge_format(**format, folder.path(), options.policy, findings);
   Status status = (*format)->acts(folder, Context{.limits = options.limits}, findings);
   // Weights that are missing, or of a kind that no format reads, hide nothing: every file is looked at by itself.
   if (!status && status.error().code() != Code::kNotFound && status.error().code() != Code::kUnsupported) {
@@ -99,6 +101,13 @@ void refuse_empty(const Bundle& file, Findings& findings) {
   findings.push_back({Verdict::kUnreadable, Rule::kEmptyFile, file.path(), "the file is empty"});
 }
 
+Verdict verdict_under(const Policy& policy, const Findings& findings) {
+  Verdict verdict = Verdict::kInert;
+  for (const Finding& finding : findings)
+    if (!policy.allows(finding)) verdict = worse(verdict, finding.severity);
+  return verdict;
+}
+
 struct Judged {
   ScannedFile file;
   Findings findings;
@@ -108,12 +117,13 @@ Judged judge_path(const Item& item, const ScanOptions& options) {
   Judged judged{{item.shown, {}, Verdict::kInert}, {}};
   const Result<Bundle> bundle = Bundle::open(item.path, options.limits);
   if (bundle) {
-    judged.file.kind = judge_contents(*bundle, Context{.limits = options.limits}, judged.findings);
+    judged.file.kind = judge_contents(*bundle, Context{.limits = options.limits}, options.policy, judged.findings);
     if (item.asked) refuse_empty(*bundle, judged.findings);
   } else {
     judged.findings.push_back(not_understood(bundle.error(), item.path));
   }
-  judged.file.verdict = verdict_of(judged.findings);
+  for (Finding& finding : judged.findings) finding.file = item.path;
+  judged.file.verdict = verdict_under(options.policy, judged.findings);
   return judged;
 }
 
@@ -171,7 +181,7 @@ std::vector<ScanReport> scan_paths(std::span<const std::string> paths, const Sca
     for (Finding& finding : judged[i].findings) report.findings.push_back(std::move(finding));
   }
   for (ScanReport& report : reports) {
-    conclude(report);
+    conclude(report, options.policy);
     mark_referenced_python(report);
   }
   return reports;
@@ -186,18 +196,28 @@ ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options) {
   ScanReport report;
   report.path = bundle.path();
   ScannedFile file{bundle.path(), {}, Verdict::kInert};
-  file.kind = judge_contents(bundle, Context{.limits = options.limits}, report.findings);
+  file.kind = judge_contents(bundle, Context{.limits = options.limits}, options.policy, report.findings);
   refuse_empty(bundle, report.findings);
-  file.verdict = verdict_of(report.findings);
+  for (Finding& finding : report.findings) finding.file = bundle.path();
+  file.verdict = verdict_under(options.policy, report.findings);
   report.files.push_back(std::move(file));
-  conclude(report);
+  conclude(report, options.policy);
   return report;
+}
+
+Status require_inert(const ScanReport& report) {
+  if (report.verdict == Verdict::kInert) return {};
+  std::string message(name(report.verdict));
+  if (!report.findings.empty()) message += text(": {}", report.findings.front().what);
+  if (report.findings.size() > 1) message += text(" (and {} more)", report.findings.size() - 1);
+  return Error(Code::kUnsafe, std::move(message)).in(report.path);
 }
 
 void write_findings(JsonWriter& writer, const Findings& findings) {
   writer.begin_array();
   for (const Finding& finding : findings) {
     writer.begin_object().key("severity").string(name(finding.severity)).key("rule").string(name(finding.rule));
+    if (!finding.file.empty()) writer.key("file").string(finding.file);
     writer.key("where").string(finding.where).key("what").string(finding.what);
     if (!finding.subject.empty()) writer.key("subject").string(finding.subject);
     writer.key("remedy").string(row(finding.rule).remedy).end_object();
@@ -208,6 +228,7 @@ void write_findings(JsonWriter& writer, const Findings& findings) {
 void write_scan(JsonWriter& writer, const ScanReport& report) {
   writer.begin_object().key("path").string(report.path).key("verdict").string(name(report.verdict)).key("findings");
   write_findings(writer, report.findings);
+  if (!report.allowed.empty()) write_findings(writer.key("allowed"), report.allowed);
   writer.key("files").begin_array();
   for (const ScannedFile& file : report.files) {
     writer.begin_object().key("path").string(file.path).key("kind").string(file.kind);

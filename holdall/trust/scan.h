@@ -12,11 +12,13 @@
 
 #include "holdall/codec/json.h"
 #include "holdall/formats/format.h"
+#include "holdall/trust/policy.h"
 
 namespace holdall {
 
 struct ScanOptions {
   Limits limits = {};
+  Policy policy = {};
   unsigned threads = 0;  // 0: chosen by the machine
   // Called with files done and files in all, from one thread at a time; false cancels.
   std::function<bool(std::uint64_t done, std::uint64_t total)> progress = {};
@@ -33,6 +35,7 @@ struct ScanReport {
   std::string path;
   Verdict verdict = Verdict::kInert;  // the worst of the findings and files
   Findings findings;                  // worst first, in the order of files within one severity
+  Findings allowed;                   // what the policy allows: not among the findings, and without a part in the verdict
   std::vector<ScannedFile> files;
 };
 
@@ -50,9 +53,13 @@ ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options = {});
 // Reports in the order of `paths`; the files of all of them are judged in parallel.
 std::vector<ScanReport> scan_paths(std::span<const std::string> paths, const ScanOptions& options = {});
 
-// {"path","verdict","findings":[…],"files":[{"path","kind","verdict"}]}
+// Errors: unsafe, naming what was found, for a report that is not inert: whoever holds to a policy goes no further.
+Status require_inert(const ScanReport& report);
+
+// {"path","verdict","findings":[…],"allowed":[…],"files":[{"path","kind","verdict"}]}; "allowed" where there are such
 void write_scan(JsonWriter& writer, const ScanReport& report);
-// [{"severity","rule","where","what","subject","remedy"}]; no subject where a finding is about nothing that has a name.
+// [{"severity","rule","file","where","what","subject","remedy"}]; no subject where a finding is about nothing that has a name,
+// no file where it is about no single file of those scanned.
 void write_findings(JsonWriter& writer, const Findings& findings);
 
 }  // namespace holdall
