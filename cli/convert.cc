@@ -112,6 +112,8 @@ void print_report(Console& console, const ConvertReport& report) {
   } else {
     console.line(text("written\t{}\t{}\t{}", output, report.to, report.bytes_out));
   }
+  for (const std::string& name : report.disarmed)
+    console.line(text("{}{}", page ? "  no longer run: " : "disarmed\t", printable(name)));
   if (!report.checked) return;
   const std::uint64_t equal = *report.checked - std::min<std::uint64_t>(*report.checked, report.differing.size());
   if (page) {

@@ -36,6 +36,8 @@
 #include "holdall/ops/page.h"
 #include "holdall/ops/update.h"
 #include "holdall/ops/verify.h"
+#include "holdall/trust/policy.h"
+#include "holdall/trust/sarif.h"
 #include "holdall/trust/scan.h"
 
 namespace holdall {

@@ -139,12 +139,15 @@ std::string verify_document(nb::handle source, nb::handle progress) {
   });
 }
 
-std::string scan_document(const nb::list& given, nb::handle progress) {
+std::string scan_document(const nb::list& given, const std::optional<std::string>& policy, nb::handle progress) {
   std::vector<std::string> paths;
   for (const nb::handle path : given) paths.push_back(path_of(path));
   Listener listener(progress);
   return document(listener, [&](JsonWriter& writer) -> Status {
     ScanOptions options;
+    if (policy) {
+      HOLDALL_ASSIGN(options.policy, Policy::read(*policy));
+    }
     options.progress = listener.function();
     writer.begin_array();
     for (const ScanReport& report : scan_paths(paths, options)) write_scan(writer, report);
@@ -153,12 +156,16 @@ std::string scan_document(const nb::list& given, nb::handle progress) {
   });
 }
 
-std::string scan_file_document(nb::handle file) {
+std::string scan_file_document(nb::handle file, const std::optional<std::string>& policy) {
   const Bundle bundle = bundle_of(file);
   Listener listener{nb::none()};
   return document(listener, [&](JsonWriter& writer) -> Status {
+    ScanOptions options;
+    if (policy) {
+      HOLDALL_ASSIGN(options.policy, Policy::read(*policy));
+    }
     writer.begin_array();
-    write_scan(writer, scan_bundle(bundle));
+    write_scan(writer, scan_bundle(bundle, options));
     writer.end_array();
     return {};
   });
@@ -168,12 +175,15 @@ std::string convert_document(nb::handle source, nb::handle target, const std::st
                              const std::optional<std::string>& dtype, std::vector<std::string> select,
                              std::vector<std::pair<std::string, std::string>> rename, const std::optional<std::string>& names,
                              bool allow_loss, bool check, std::uint64_t shard_bytes, std::uint64_t alignment, bool compress,
-                             bool durable, nb::handle progress) {
+                             bool durable, const std::optional<std::string>& policy, nb::handle progress) {
   const Bundle bundle = bundle_of(source);
   const std::string output = path_of(target);
   Listener listener(progress);
   return document(listener, [&](JsonWriter& writer) -> Status {
     ConvertOptions options;
+    if (policy) {
+      HOLDALL_ASSIGN(options.open.policy, Policy::read(*policy));
+    }
     options.save.to = to;
     if (dtype) {
       options.dtype = dtype_named(*dtype);
@@ -216,11 +226,12 @@ void bind_documents(nb::module_& module) {
   module.def("update", update_document, nb::arg("graph"), nb::arg("weights"), nb::arg("output"), nb::arg("names").none(),
              nb::arg("durable"), nb::arg("progress").none());
   module.def("verify", verify_document, nb::arg("source"), nb::arg("progress").none());
-  module.def("scan", scan_document, nb::arg("paths"), nb::arg("progress").none());
-  module.def("scan_file", scan_file_document, nb::arg("file"));
+  module.def("scan", scan_document, nb::arg("paths"), nb::arg("policy").none(), nb::arg("progress").none());
+  module.def("scan_file", scan_file_document, nb::arg("file"), nb::arg("policy").none());
   module.def("convert", convert_document, nb::arg("source"), nb::arg("output"), nb::arg("to"), nb::arg("dtype").none(),
              nb::arg("select"), nb::arg("rename"), nb::arg("names").none(), nb::arg("allow_loss"), nb::arg("check"),
-             nb::arg("shard_bytes"), nb::arg("alignment"), nb::arg("compress"), nb::arg("durable"), nb::arg("progress").none());
+             nb::arg("shard_bytes"), nb::arg("alignment"), nb::arg("compress"), nb::arg("durable"), nb::arg("policy").none(),
+             nb::arg("progress").none());
   module.def("formats", formats_document);
 }
 

@@ -18,6 +18,7 @@
 #include "holdall/ops/glob.h"
 #include "holdall/ops/inspect.h"
 #include "holdall/ops/update.h"
+#include "holdall/trust/scan.h"
 #include "listener.h"
 #include "loads.h"
 #include "memory.h"
@@ -36,6 +37,17 @@ OpenedModel open(nb::handle source, const std::string& format, Context::Wanted w
     return open_model(bundle, {.limits = {}, .wanted = wanted, .format = format});
   }();
   return {std::move(bundle), std::make_shared<const Model>(checked(std::move(model)))};
+}
+
+void require(nb::handle source, const std::string& policy) {
+  const Bundle bundle = nb::isinstance<OpenedModel>(source) ? nb::cast<const OpenedModel&>(source).bundle : bundle_of(source);
+  const Status status = [&]() -> Status {
+    const nb::gil_scoped_release released;
+    ScanOptions options;
+    HOLDALL_ASSIGN(options.policy, Policy::read(policy));
+    return require_inert(scan_bundle(bundle, options));
+  }();
+  checked(status);
 }
 
 const NamedTensor& entry_of(const OpenedModel& opened, std::size_t entry) {
@@ -288,6 +300,7 @@ void bind_models(nb::module_& module) {
   const auto open_all = [](nb::handle source) { return open(source, "", Context::Wanted::kAll); };
   module.def("open", open_some, nb::arg("source"), nb::arg("format") = "");
   module.def("open_to_load", open_all, nb::arg("source"));
+  module.def("require", require, nb::arg("source"), nb::arg("policy"));
   module.def("build", made, nb::arg("root").none(), nb::arg("describe"), nb::arg("metadata").none(), nb::arg("framework"),
              nb::arg("config").none(), nb::arg("side_files").none());
 }

@@ -77,26 +77,38 @@ fetch_charts() {
   cp "$cache/charts/$name" "$root/holdall/ops/page/$name"
 }
 
-# fetch_llama_cpp: llama.cpp's library as built for Node, which tests give GGUF files to; kept in $cache. Sets llama_cpp, its
-# folder, or nothing where it cannot be had: those tests are then skipped.
-fetch_llama_cpp() {
-  local package="@node-llama-cpp/linux-x64@3.22.1" download
-  llama_cpp="$cache/llama-cpp-${package##*@}"
-  if [ -d "$llama_cpp" ]; then
-    echo "already there: $llama_cpp"
+# fetch_npm VARIABLE NAME PACKAGE FOLDER WHAT: a folder of npm's PACKAGE, kept as NAME in the cache; VARIABLE is set to where it lies, or to
+# nothing where it cannot be had: then WHAT is skipped.
+fetch_npm() {
+  local -n place="$1"
+  local name="$2" package="$3" folder="$4" what="$5" download
+  place="$cache/$name-${package##*@}"
+  if [ -d "$place" ]; then
+    echo "already there: $place"
     return
   fi
   command -v npm >/dev/null || install_packages npm
   echo "fetching $package"
   download="$(mktemp -d)"
-  if (cd "$download" && npm pack "$package" && tar xzf ./*.tgz) >"$logs/npm-llama-cpp.log" 2>&1; then
+  if (cd "$download" && npm pack "$package" && tar xzf ./*.tgz) >"$logs/npm-$name.log" 2>&1; then
     mkdir -p "$cache"
-    mv "$download/package/bins/linux-x64" "$llama_cpp"
+    mv "$download/$folder" "$place"
   else
-    echo "it cannot be had (build/logs/npm-llama-cpp.log): tests that give files to llama.cpp are skipped"
-    llama_cpp=""
+    echo "it cannot be had (build/logs/npm-$name.log): $what are skipped"
+    place=""
   fi
-  rm -r "$download"
+  rm -rf "$download"
+}
+
+# fetch_llama_cpp: llama.cpp's library as built for Node, which tests give GGUF files to; kept in $cache. Sets llama_cpp, its
+# folder, or nothing where it cannot be had: those tests are then skipped.
+fetch_llama_cpp() {
+  fetch_npm llama_cpp llama-cpp "@node-llama-cpp/linux-x64@3.22.1" package/bins/linux-x64 "tests that give files to llama.cpp"
+}
+
+# Microsoft's SARIF Multitool, which validates by the schema and by GitHub's rules: sarif_multitool is its folder.
+fetch_sarif_multitool() {
+  fetch_npm sarif_multitool sarif-multitool "@microsoft/sarif-multitool-linux@5.7.0" package "tests that validate SARIF"
 }
 
 # build PRESET [TARGET…]: configures and builds under build/PRESET.

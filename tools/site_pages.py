@@ -6,6 +6,7 @@ makes. HOLDALL_COMMAND is the command whose help is shown, and that draws the pa
 Whatever cannot be resolved ends a strict build.
 """
 
+import json
 import os
 import pathlib
 import posixpath
@@ -164,6 +165,16 @@ def formats_table():
     return "\n".join(lines)
 
 
+def rules():
+    """A section a rule, of what the command says about itself."""
+    driver = json.loads(printed("scan", "--sarif", str(ROOT / "README.md")))["runs"][0]["tool"]["driver"]
+    sections = []
+    for rule in driver["rules"]:
+        short, full, remedy = (rule[key]["text"] for key in ("shortDescription", "fullDescription", "help"))
+        sections.append(f"### {rule['id']} {{#{rule['id']}}}\n\n*{short}*\n\n{full}\n\n**What to do.** {remedy}\n")
+    return "\n".join(sections)
+
+
 def limits():
     source = (ROOT / "holdall/base/limits.h").read_text()
     lines = ["| limit | default | of |", "|---|---|---|"]
@@ -176,4 +187,4 @@ def limits():
     return "\n".join(lines)
 
 
-GENERATED = {"help": verb_help, "codes": codes_table, "dtypes": dtypes_table, "formats": formats_table, "limits": limits}
+GENERATED = {"help": verb_help, "codes": codes_table, "dtypes": dtypes_table, "formats": formats_table, "limits": limits, "rules": rules}

@@ -386,7 +386,7 @@ class Judge {
     const Verdict verdict = verdict_of_global(module, name);
     const std::string known = registered.empty() ? "" : text(" (registered as {})", printable(registered));
     tell(verdict == Verdict::kMalicious ? verdict : Verdict::kCode, Rule::kKerasImport, path,
-         text("it has Keras import {}{}", printable(full), known), registered.empty() ? full : std::string(registered));
+         text("it has Keras import {}{}", printable(full), known), full);
   }
 
   std::string where_;

@@ -68,7 +68,7 @@ class Judge {
     add(verdict, Rule::kPickleGlobal, import.offset,
         verdict == Verdict::kMalicious ? text("imports {}.{}, which no model needs", module, name)
                                        : text("imports {}.{}, whose code would run", module, name),
-        text("{}.{}", module, name));
+        text("{}{}{}", module, name.find('.') == std::string_view::npos ? '.' : ':', name));
   }
 
   // Judges every file that the program has torch.load open, and finds whether that is all it does with the loader. Comes first.

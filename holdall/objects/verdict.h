@@ -22,7 +22,8 @@ struct Finding {
   Rule rule = Rule::kNotUnderstood;
   std::string where;  // "model.pt!archive/data.pkl@1042"
   std::string what;   // one sentence
-  // The name that a policy may allow: "module.name" of a global, a class, an operator, a library; empty where it has none.
+  // The name that a policy may allow: "module.name" of a global ("module:Outer.Inner" of one within another), a class, an
+  // operator, a library; empty where it has none.
   std::string subject = {};
   std::string file = {};  // the file scanned that holds it, as it was opened; filled in by scan
 };

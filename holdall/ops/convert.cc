@@ -287,6 +287,29 @@ void write_copies(JsonWriter& writer, const ConvertReport& report) {
   writer.end_array();
 }
 
+// What would be done by the loader of a model's own format: what each finding is about.
+std::vector<std::string> acts_of(const Bundle& bundle, const Limits& limits) {
+  Findings findings;
+  const Result<const Format*> format = detect(bundle, limits);
+  // A model that has been read or written is no riddle: what cannot be judged here is for scan to tell.
+  if (!format || !(*format)->acts(bundle, Context{.limits = limits}, findings)) return {};
+  std::vector<std::string> subjects;
+  for (Finding& finding : findings) {
+    if (finding.severity != Verdict::kCode && finding.severity != Verdict::kMalicious) continue;
+    std::string& subject = finding.subject.empty() ? finding.what : finding.subject;
+    if (std::find(subjects.begin(), subjects.end(), subject) == subjects.end()) subjects.push_back(std::move(subject));
+  }
+  return subjects;
+}
+
+std::vector<std::string> disarmed(const Bundle& input, const Bundle& written, const Limits& limits) {
+  std::vector<std::string> before = acts_of(input, limits);
+  if (before.empty()) return before;
+  const std::vector<std::string> after = acts_of(written, limits);
+  std::erase_if(before, [&](const std::string& one) { return std::find(after.begin(), after.end(), one) != after.end(); });
+  return before;
+}
+
 }  // namespace
 
 Status read_names_option(std::string_view given, ConvertOptions& options) {
@@ -331,6 +354,7 @@ Result<ConvertReport> convert_model(const Bundle& input, const std::string& outp
   }
   HOLDALL_ASSIGN(const Bundle written, Bundle::open(output, options.open.limits));
   HOLDALL_ASSIGN(report.bytes_out, written.total_bytes());
+  report.disarmed = disarmed(input, written, options.open.limits);
   if (options.check == ConvertOptions::Check::kDigests) HOLDALL_TRY(compare_with(model, originals, output, options, report));
   return report;
 }
@@ -358,6 +382,7 @@ void write_conversion(JsonWriter& writer, const ConvertReport& report) {
   write_copies(writer, report);
   write_strings(writer, "renamed", report.renamed);
   write_strings(writer, "warnings", report.warnings);
+  write_strings(writer, "disarmed", report.disarmed);
   writer.key("checked");
   if (report.checked) {
     writer.unsigned_integer(*report.checked);

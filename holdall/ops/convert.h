@@ -66,6 +66,9 @@ struct ConvertReport {
   std::vector<Loss> kept;            // tensors whose dtype ConvertOptions::dtype could not change, and why
   std::vector<std::string> renamed;  // "old=new"
   std::vector<std::string> warnings;
+  // What the framework of the input would have run on loading and that of the output does not: names of what findings are
+  // about, else their sentences. The values around them are kept, as values.
+  std::vector<std::string> disarmed;
   std::optional<std::uint64_t> checked;  // tensors compared with the result, with Check::kDigests; not those lost
   std::vector<std::string> differing;    // those whose digests were not equal
 };
@@ -94,7 +97,7 @@ Error loss_error(const std::vector<Loss>& losses, std::string_view format);
 
 // {"input","output","from","to","written","tensors","bytes_in","bytes_out","losses":[{"where","what"}],"cast":[name],
 //  "copies":[{"name","from","to","bytes_in","bytes_out","max_abs","mean_abs","cosine"}],"kept":[{"name","why"}],"renamed","warnings",
-//  "checked","differing"}
+//  "disarmed","checked","differing"}
 void write_conversion(JsonWriter& writer, const ConvertReport& report);
 
 }  // namespace holdall

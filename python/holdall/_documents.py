@@ -103,23 +103,26 @@ def verify(source: Source, *, run: bool = False, progress: Progress = None) -> D
 if TYPE_CHECKING:
 
     @overload
-    def scan(source: Source, *, progress: Progress = None) -> Document: ...  # type: ignore[overload-overlap]
+    def scan(source: Source, *, policy: PathLike | None = None, progress: Progress = None) -> Document: ...  # type: ignore[overload-overlap]
     @overload
-    def scan(source: Iterable[PathLike], *, progress: Progress = None) -> list[Document]: ...
+    def scan(source: Iterable[PathLike], *, policy: PathLike | None = None, progress: Progress = None) -> list[Document]: ...
 
 
-def scan(source: Source | Iterable[PathLike], *, progress: Progress = None) -> Document | list[Document]:
+def scan(
+    source: Source | Iterable[PathLike], *, policy: PathLike | None = None, progress: Progress = None
+) -> Document | list[Document]:
     """Whether loading could run code: ``{"path", "verdict", "findings", "files"}``; a list for several paths.
 
-    What cannot be read has the verdict ``"unreadable"``. `progress` counts files.
+    What cannot be read has the verdict ``"unreadable"``. `policy`: a TOML file as ``holdall scan --policy`` takes it; what it allows stands in ``"allowed"``,
+    a model of a format that it does not allow is ``"forbidden"``. `progress` counts files.
     """
     if isinstance(source, str | os.PathLike):
         with reporting(progress, "scanning", " files") as tell:
-            return _documents(_native.scan([source_of(source)], tell))[0]
+            return _documents(_native.scan([source_of(source)], _place(policy), tell))[0]
     if hasattr(source, "read"):
-        return _documents(_native.scan_file(source_of(source)))[0]  # type: ignore[arg-type]
+        return _documents(_native.scan_file(source_of(source), _place(policy)))[0]  # type: ignore[arg-type]
     with reporting(progress, "scanning", " files") as tell:
-        return _documents(_native.scan([source_of(path) for path in source], tell))
+        return _documents(_native.scan([source_of(path) for path in source], _place(policy), tell))
 
 
 def convert(
@@ -137,6 +140,7 @@ def convert(
     alignment: int = 0,
     compress: bool = False,
     sync: bool = True,
+    policy: PathLike | None = None,
     progress: Progress = None,
 ) -> Document:
     """The same model in another format, in one pass and bounded memory; written whole or not at all.
@@ -147,15 +151,15 @@ def convert(
     ``"tensorflow"``: those of ``tf_model.h5`` for one of transformers' in PyTorch; or ``"own"``: the model's, where a folder of transformers would else
     become a GGUF file that llama.cpp runs. `shard_size`: bytes, or a text like ``"5GB"``; `alignment`: of
     each tensor's bytes, a power of two. `compress` deflates where the format can. `sync=False` does not wait for the disk. `check`
-    reads the result back and compares every digest. `progress`: as inspect() has it.
+    reads the result back and compares every digest. `policy`: as scan() has it. `progress`: as inspect() has it.
 
-    Raises LossError, listing what the target cannot hold, unless `allow_loss`; else as inspect().
+    Raises LossError, listing what the target cannot hold, unless `allow_loss`; UnsafeError for what is not inert under a policy; else as inspect().
     """
     pairs = list(rename.items() if isinstance(rename, Mapping) else rename)
     with reporting(progress, "converting") as tell:
         text = _native.convert(
             source_of(source), os.fsdecode(output), format or "", dtype, _list(select), pairs, _place(names), allow_loss, check, size_of(shard_size),
-            alignment, compress, sync, tell,
+            alignment, compress, sync, _place(policy), tell,
         )
     return _document(text)
 

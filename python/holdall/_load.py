@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._build import Trusted
-    from ._model import Model, Source
+    from ._model import Model, PathLike, Source
     from ._progress import Callback
 
 
@@ -26,6 +26,7 @@ def load(
     check: bool = True,
     mmap: bool = False,
     trusted: Trusted = (),
+    policy: PathLike | None = None,
     progress: bool | Callback | None = None,
 ) -> Any:
     """Everything a file holds, in the same nesting that was saved, with a framework's own tensors.
@@ -35,14 +36,15 @@ def load(
     become. `select`: globs over names; gives a flat dict of name to tensor. `check=False` skips stored checksums. `mmap=True`
     maps the file instead of copying it, where the bytes lie verbatim in it: what is written into such an array reaches no file, checksums
     are not verified, and a file that is cut short meanwhile ends the process with SIGBUS, so map only what nobody changes.
-    `trusted`: classes that may be built beyond those known to be inert, or a dict of what the file calls them to classes.
+    `trusted`: classes that may be built beyond those known to be inert, or a dict of what the file calls them to classes. `policy`: a file as
+    ``holdall scan --policy`` takes it: what scan() does not call inert under it is not loaded; what it allows must be handed in as `trusted` all the same.
 
-    Raises UnsafeError, naming what could only be built by running code that the file chooses; CorruptError where a checksum does
+    Raises UnsafeError, naming what could only be built by running code that the file chooses, or what the policy does not allow; CorruptError where a checksum does
     not hold; MissingError, StorageError, UnsupportedError, LimitError.
     """
     loads_all = framework in ("numpy", "torch") and dtype is None and device is None and select is None and not mmap
-    opened = _model.open_to_load if loads_all else _model.open
-    model = source if isinstance(source, _model.Model) else opened(source)
+    is_open = isinstance(source, _model.Model)
+    model = _model.open_to_load(source, policy) if loads_all and not is_open else _model.opened(source, policy)
     if framework == "torch":
         from .torch import _load as of_torch
 

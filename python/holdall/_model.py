@@ -355,18 +355,31 @@ def _folder(path: str) -> str:
     return path if os.path.isdir(path) else os.path.dirname(path)
 
 
-def open(source: Source, *, format: str | None = None) -> Model:
+def open(source: Source, *, format: str | None = None, policy: PathLike | None = None) -> Model:
     """Opens a file or folder as whatever model it holds; no tensor byte is read and nothing is executed.
 
-    `source`: a path, or a seekable binary file object. `format`: read it as this format instead of telling by the content.
-    Raises MissingError, StorageError, UnsupportedError, CorruptError, LimitError.
+    `source`: a path, or a seekable binary file object. `format`: read it as this format instead of telling by the content. `policy`: a
+    file as ``holdall scan --policy`` takes it. Raises MissingError, StorageError, UnsupportedError, CorruptError, LimitError; UnsafeError for
+    what scan() does not call inert under the policy.
     """
-    return Model(_native.open(source_of(source), format or ""), source)
+    return held(Model(_native.open(source_of(source), format or ""), source), policy)
 
 
-def open_to_load(source: Source) -> Model:
+def open_to_load(source: Source, policy: PathLike | None = None) -> Model:
     """open() for whoever loads everything next, and once: what is decoded on the way there is kept for it."""
-    return Model(_native.open_to_load(source_of(source)), source)
+    return held(Model(_native.open_to_load(source_of(source)), source), policy)
+
+
+def opened(source: Source | Model, policy: PathLike | None = None) -> Model:
+    """open() of what may be open already."""
+    return held(source, policy) if isinstance(source, Model) else open(source, policy=policy)
+
+
+def held(model: Model, policy: PathLike | None) -> Model:
+    """The model, where it is inert under the policy. Raises UnsafeError."""
+    if policy is not None:
+        _native.require(model._native, os.fsdecode(policy))
+    return model
 
 
 if TYPE_CHECKING:

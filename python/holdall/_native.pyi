@@ -149,6 +149,9 @@ def open(source: str | BinaryFile, format: str = "") -> Model: ...
 
 def open_to_load(source: str | BinaryFile) -> Model: ...
 
+def require(source: str | BinaryFile | Model, policy: str) -> None:
+    """Raises UnsafeError for what scan does not call inert under a policy's file."""
+
 def build(
     root: Any,
     describe: Callable[[Any], tuple[Any, ...]],
@@ -180,9 +183,9 @@ def update(
 
 def verify(source: str | BinaryFile, progress: Callable[[int, int], object] | None) -> str: ...
 
-def scan(paths: Sequence[str], progress: Callable[[int, int], object] | None) -> str: ...
+def scan(paths: Sequence[str], policy: str | None, progress: Callable[[int, int], object] | None) -> str: ...
 
-def scan_file(file: BinaryFile) -> str: ...
+def scan_file(file: BinaryFile, policy: str | None) -> str: ...
 
 def convert(
     source: str | BinaryFile,
@@ -198,6 +201,7 @@ def convert(
     alignment: int,
     compress: bool,
     durable: bool,
+    policy: str | None,
     progress: Callable[[int, int], object] | None,
 ) -> str: ...
 

@@ -40,7 +40,7 @@ void judge_operators(const ModelFile& model, std::string_view where, Findings& f
     } else {
       findings.push_back({Verdict::kCode, Rule::kOnnxCustomOperator, at,
                           text("{}:{} comes from a library that must be loaded for it", name.first, name.second),
-                          text("{}:{}", name.first, name.second)});
+                          text("{}.{}", name.first, name.second)});
     }
   }
   for (const ContextFile& file : model.context_files) {

@@ -52,6 +52,7 @@ def load_into(
     rename: Rename | None = None,
     prefix: str = "",
     optimizer: bool = False,
+    policy: _model.PathLike | None = None,
 ) -> Report:
     """Loads weights into a model that is built; the optimizer's state too, where that is asked for.
 
@@ -64,7 +65,7 @@ def load_into(
 
     `skip_mismatch`: weights of another shape are left as they are, and strict is content. `rename`: paths or names of the file, whichever `by` says,
     to those of the model, a dict or a function; with names a dict may name layers alone. `prefix`: takes the weights under it and drops it.
-    `optimizer`: its variables are entries like weights.
+    `optimizer`: its variables are entries like weights. `policy`: as holdall.load() has it.
 
     Returns the Report. With `strict`, anything missing, unexpected or of another shape raises MismatchError, which carries it, and nothing has
     been loaded. All is read before the first weight changes. Raises TypeError for a `rename` that is none, ValueError where it cannot say anything;
@@ -75,7 +76,7 @@ def load_into(
     change = _changer(rename)
     if not model.built:
         raise UnsupportedError("the model has no weights yet: call it once, or build() it")
-    file = _reading.opened(source)
+    file = _reading.opened(source, policy)
     if change is not None and (by == "shape" or (by == "path" and file.kind == "legacy")):
         raise ValueError("rename goes by names, and .h5 files by the places of layers where by='path': say by='name'")
     if optimizer and getattr(model, "optimizer", None) is None:

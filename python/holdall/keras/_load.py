@@ -25,19 +25,20 @@ def load(
     *,
     compile: bool = True,
     placeholders: bool = False,
+    policy: _model.PathLike | None = None,
 ) -> keras.Model:
     """The model of a .keras or .h5 file of any version of Keras since 1.0, compiled and with its optimizer's state where the file has them.
 
     `custom_objects`: names in the file to the classes and functions that they are; what is registered with Keras need not be given. `trusted`: classes
     and functions likewise, by their own names, and ``keras.layers.Lambda`` where its code may run. `placeholders`: layers that nobody knows come
-    back as layers of that name that keep their config and weights, and cannot be called. `compile=False` leaves the model uncompiled.
+    back as layers of that name that keep their config and weights, and cannot be called. `compile=False` leaves the model uncompiled. `policy`: as holdall.load() has it.
 
     What Keras 1 and 2 spelled otherwise is mended: arguments and classes that were renamed or are gone, modules that moved, losses, dtype policies,
     optimizers and their slots, weights that were laid out otherwise. Raises UnsafeError, before anything is built, naming what would run code and
     every class that is not known; LimitError for a config that asks for many more weights than the file has, before they are made; CorruptError;
     MismatchError where the weights are not those of the architecture; UnsupportedError.
     """
-    file = _reading.opened(path)
+    file = _reading.opened(path, policy)
     name = file.model.path
     if file.config is None:
         raise UnsupportedError("the file has weights and no architecture: load_into() puts them into a model of yours", path=name)

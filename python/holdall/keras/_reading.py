@@ -10,9 +10,9 @@ from ..errors import CorruptError, HoldallWarning
 from . import _file
 
 
-def opened(source: _model.Source | _model.Model) -> _file.File:
+def opened(source: _model.Source | _model.Model, policy: _model.PathLike | None = None) -> _file.File:
     """Raises as holdall.open(); CorruptError for a config that is none."""
-    model = source if isinstance(source, _model.Model) else _model.open(source)
+    model = _model.opened(source, policy)
     if model.format not in ("keras", "keras-h5"):
         config = model.config if isinstance(model.config, dict) and "class_name" in model.config else None
         if config is None or not any(_is_variable(name) for name in model):

@@ -43,17 +43,17 @@ def save(estimator: Any, path: _model.PathLike, *, format: str | None = None, co
         _save.save({"estimator": tree}, path, format=wanted, metadata={_KEY: about}, trusted=[*builder.trusted.values(), functools.partial], sync=sync)
 
 
-def load(path: _model.PathLike, *, trusted: _build.Trusted = ()) -> Any:
+def load(path: _model.PathLike, *, trusted: _build.Trusted = (), policy: _model.PathLike | None = None) -> Any:
     """The estimator that a ``.pkl``, ``.joblib`` or ``.safetensors`` file holds, whichever version of scikit-learn wrote it.
 
     Built are scikit-learn's own estimators and what they are made of, NumPy's and SciPy's types, and what `trusted` names (classes and functions, or a
     dict of what the file calls them to those); nothing is unpickled. A file of another version is mended to predict what it did there, and a
-    HoldallWarning names both versions.
+    HoldallWarning names both versions. `policy`: as holdall.load() has it.
 
     Raises UnsafeError, naming all that is none of these, before anything is built; UnsupportedError for what the installed version cannot do any
     more; CorruptError, MissingError, StorageError.
     """
-    model = path if isinstance(path, _model.Model) else _model.open(path)
+    model = _model.opened(path, policy)
     builder = EstimatorBuilder(trusted, model.path)
     builder.check(model._native)
     arrays = _arrays(model)

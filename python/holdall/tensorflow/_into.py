@@ -22,6 +22,7 @@ def load_into(
     rename: Rename | None = None,
     prefix: str = "",
     check: bool = True,
+    policy: _model.PathLike | None = None,
 ) -> Report:
     """Loads a file's tensors into the variables of a tf.Module, a tf.train.Checkpoint, a Keras model or optimizer.
 
@@ -31,12 +32,12 @@ def load_into(
     order, where shapes and names in each layer agree, whatever Keras calls the layers. Several places, or several values of one name, are told, not
     chosen from. Of a Keras model's optimizer the file need have nothing: then it is left as it is. `rename`: names of the file to those of the object,
     a dict (with one ``*`` on each side where wanted) or a function. `prefix`: takes the entries under it and drops it. Values are cast to the
-    variables' dtypes.
+    variables' dtypes. `policy`: as holdall.load() has it.
 
     Returns the Report. With `strict`, anything missing, unexpected or of another shape raises MismatchError, which carries it, and nothing has been loaded. All
     is read and checked before the first variable changes.
     """
-    model = source if isinstance(source, _model.Model) else _model.open(source)
+    model = _model.opened(source, policy)
     _keras.ready(target, _names.paths(model).values())
     own = _objects.variables(target)
     unfit = f"the file does not fit the {type(target).__name__}"

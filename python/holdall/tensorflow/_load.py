@@ -18,9 +18,10 @@ def load(
     select: Iterable[str] | None = None,
     check: bool = True,
     trusted: Trusted = (),
+    policy: _model.PathLike | None = None,
     progress: bool | Callback | None = None,
 ) -> Any:
     """holdall.load(framework="tensorflow"): the nesting that was saved, of a checkpoint and a SavedModel that of their objects."""
     return _load.load(
-        source, framework="tensorflow", device=device, dtype=dtype, select=select, check=check, trusted=trusted, progress=progress
+        source, framework="tensorflow", device=device, dtype=dtype, select=select, check=check, trusted=trusted, policy=policy, progress=progress
     )

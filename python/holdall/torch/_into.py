@@ -36,6 +36,7 @@ def load_into(
     mode: str | None = None,
     assign: bool = False,
     check: bool = True,
+    policy: _model.PathLike | None = None,
 ) -> Report:
     """Loads a file's tensors into a module by name.
 
@@ -44,7 +45,7 @@ def load_into(
     reported. Where several places fit equally well and none has a usual name (``model_state_dict.``, ``state_dict.``, ``model.``, …), or
     a layer of a list does beside others, none is taken: MismatchError names them. `prefix`: takes the entries under it and drops it.
     `mode`: "eval" or "train" puts the module into that mode; None leaves it. `assign`: the file's tensors become the module's, dtypes
-    and all (the report's `dtypes`), instead of being copied into them; done for modules on the meta device.
+    and all (the report's `dtypes`), instead of being copied into them; done for modules on the meta device. `policy`: as holdall.load() has it.
 
     Extra state goes to the modules' set_extra_state(), last and as it was saved: what that raises comes after the tensors. Of tied
     entries one in the file is enough; where their values differ the last is taken, with a HoldallWarning. A ``num_batches_tracked`` that
@@ -55,7 +56,7 @@ def load_into(
     """
     if mode not in (None, "eval", "train"):
         raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")
-    model = source if isinstance(source, _model.Model) else _model.open(source)
+    model = _model.opened(source, policy)
     report = into(module, model, strict=strict, rename=rename, prefix=prefix, assign=assign, check=check)
     if mode is not None:
         module.train(mode == "train")

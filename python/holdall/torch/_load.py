@@ -28,6 +28,7 @@ def load_path(
     weights_only: bool = True,
     check: bool = True,
     mmap: bool = False,
+    policy: _model.PathLike | None = None,
     progress: bool | Callback | None = None,
 ) -> Any:
     """``torch.load``: the same objects for the same file, without running what is in it; any format that Holdall reads.
@@ -35,11 +36,11 @@ def load_path(
     `weights_only` may be given as torch takes it and changes nothing: whole modules come back where their classes are in `trusted`,
     or are torch's own. `map_location`: a device, its name, a dict of names, or a function of (storage, location), as torch takes it.
     Storages are read into the CPU's memory: what was saved on a GPU comes back there only where `map_location` says so. `mmap=True`
-    maps the file instead of copying it (holdall.load() says what that means); what goes to another device is read, not mapped.
+    maps the file instead of copying it (holdall.load() says what that means); what goes to another device is read, not mapped. `policy`: as holdall.load() has it.
     Raises UnsafeError, naming what could only be built by running code that the file chooses, unless it is in `trusted`;
     CorruptError for damage, checksums included; MissingError, StorageError, UnsupportedError, LimitError.
     """
-    model = _model.open(f)
+    model = _model.open(f, policy=policy)
     return load(model, device=map_location, check=check, mmap=mmap, builder=TorchBuilder(trusted, model.path), progress=progress)
 
 

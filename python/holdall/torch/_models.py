@@ -146,6 +146,7 @@ def load_model(
     strict: bool = True,
     arguments: Given | None = None,
     check: bool = True,
+    policy: _model.PathLike | None = None,
     progress: bool | Callback | None = None,
 ) -> torch.nn.Module:
     """The module of a file of save_model(), or of ``torch.save(module, path)``: built of the classes that are handed in.
@@ -154,13 +155,13 @@ def load_model(
     that take their place; one of the same name in another module is taken with a warning. `mode`: "eval" or "train"; None as it was
     saved. `arguments`: for the constructor, instead of those recorded (a dict: beside them); a pickled module is then made anew too,
     and only its weights are taken. With `strict`, weights that do not fit raise MismatchError with the report; else they are left
-    out. What has changed since (versions, sources, names, arguments, parameters) is a HoldallWarning, and in report_of(module).
+    out. `policy`: as holdall.load() has it. What has changed since (versions, sources, names, arguments, parameters) is a HoldallWarning, and in report_of(module).
 
     Nothing in the file is imported or run. Raises UnsafeError, listing every class that it would need; otherwise as load().
     """
     if mode not in (None, "eval", "train"):
         raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")
-    model = path if isinstance(path, _model.Model) else _model.open(path)
+    model = _model.opened(path, policy)
     builder = _ModelBuilder(trusted, model.path)
     description = _description_in(model, builder)
     report = ModelReport(commit=None if description is None else description.get("commit"))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from .. import _model
+from .. import _model, _native
 from .._progress import Callback, reporting
 from .._report import Report, mismatch
 from ..errors import CorruptError, HoldallWarning, LimitError, MismatchError, MissingError, UnsupportedError
@@ -35,6 +35,7 @@ def load(
     verify: bool = False,
     base: Any = None,
     trusted: Sequence[type] = (),
+    policy: _model.PathLike | None = None,
     progress: bool | Callback | None = None,
     **changes: Any,
 ) -> tuple[Any, Any]:
@@ -49,6 +50,8 @@ def load(
     adapter is put on, where the adapter's config does not name a folder that is there. `changes`: values of the config,
     ``num_labels=5``, ``attn_implementation="eager"``; a head that they give another size is new, with a warning.
 
+    `policy`: as holdall.load() has it, for the whole folder.
+
     Only classes of transformers are built, and those in `trusted`: a folder that names code of its own raises UnsafeError. Raises
     MismatchError, with the report, where weights are missing or misshapen; CorruptError for damage, in any file of a unit that save() wrote;
     LimitError for layers and sizes in a config that the weights do not have; MissingError, UnsupportedError, StorageError. Weights that the model does not have, and parts that disagree, are HoldallWarnings.
@@ -58,6 +61,8 @@ def load(
     if not all(isinstance(given, type) for given in trusted):
         raise TypeError("trusted are classes: of models, configs, tokenizers")
     place, weights = _places(folder)
+    if policy is not None:
+        _native.require(os.fsdecode(place), os.fsdecode(policy))
     unit = _unit.read(place)
     if check:
         _unit.check(place, unit)
