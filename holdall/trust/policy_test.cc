@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "holdall/base/scratch_test_folder.h"
-#include "holdall/ops/open.h"
 #include "holdall/trust/scan.h"
 
 namespace holdall {
@@ -112,19 +111,6 @@ TEST(PolicyInScan, AFormatThatIsNotAllowedIsForbiddenWhereverItLies) {
   EXPECT_EQ(scan_path(path, options).verdict, Verdict::kForbidden);
   options.policy = policy("[allow]\nformats = ['pickle']\n");
   EXPECT_EQ(scan_path(path, options).verdict, Verdict::kInert);
-}
-
-TEST(PolicyInScan, OpeningUnderAPolicyRefusesWhatIsNotInertUnderIt) {
-  const Scratch folder;
-  const std::string path = folder.write("a.pkl", calling("mylab", "make"));
-  OpenOptions options;
-  options.policy = Policy();
-  const Result<Model> refused = open_model(path, options);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code(), Code::kUnsafe);
-  EXPECT_THAT(refused.error().to_string(), HasSubstr("mylab.make"));
-  options.policy = policy("[allow]\nnames = ['mylab.make']\n");
-  EXPECT_TRUE(open_model(path, options));
 }
 
 }  // namespace

@@ -48,9 +48,7 @@ def load(
     instead of reading them, unchecked: quickest to the first answer, for files that nobody changes or cuts short while the model lives.
     `verify=True` proves by the sample that was kept that the model still says the same. `base`: the model, or its folder, that an
     adapter is put on, where the adapter's config does not name a folder that is there. `changes`: values of the config,
-    ``num_labels=5``, ``attn_implementation="eager"``; a head that they give another size is new, with a warning.
-
-    `policy`: as holdall.load() has it, for the whole folder.
+    ``num_labels=5``, ``attn_implementation="eager"``; a head that they give another size is new, with a warning. `policy`: as holdall.load() has it, for the whole folder.
 
     Only classes of transformers are built, and those in `trusted`: a folder that names code of its own raises UnsafeError. Raises
     MismatchError, with the report, where weights are missing or misshapen; CorruptError for damage, in any file of a unit that save() wrote;
@@ -60,9 +58,7 @@ def load(
         raise ValueError(f"mode {mode!r} is neither 'eval' nor 'train'")
     if not all(isinstance(given, type) for given in trusted):
         raise TypeError("trusted are classes: of models, configs, tokenizers")
-    place, weights = _places(folder)
-    if policy is not None:
-        _native.require(os.fsdecode(place), os.fsdecode(policy))
+    place, weights = _allowed(folder, policy)
     unit = _unit.read(place)
     if check:
         _unit.check(place, unit)
@@ -81,8 +77,7 @@ def load(
     if not opened.warnings and not unit:
         _tell(_fits(model, preprocessing))
     model.train(mode == "train")
-    if device is not None:
-        model = model.to(device)
+    model = model if device is None else model.to(device)
     if verify:
         from ._verify import prove
 
@@ -99,6 +94,14 @@ def _fits(model: Any, preprocessing: Any) -> list[str]:
     tokenizer = getattr(preprocessing, "tokenizer", preprocessing)
     rows = _agreement.rows_of(model)
     return [] if rows is None or tokenizer is None else list(_agreement.vocabulary(model, tokenizer, rows))
+
+
+def _allowed(given: _model.PathLike, policy: _model.PathLike | None) -> tuple[str, str | None]:
+    """_places(), where the folder is inert under the policy. Raises UnsafeError too."""
+    place, weights = _places(given)
+    if policy is not None:
+        _native.require(place, os.fsdecode(policy))
+    return place, weights
 
 
 def _places(given: _model.PathLike) -> tuple[str, str | None]:
