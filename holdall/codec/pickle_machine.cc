@@ -43,6 +43,10 @@ std::optional<std::uint64_t> memo_key(std::string_view digits) {
 PickleProgram PickleMachine::run() && {
   while (!stopped_ && step()) {
   }
+  if (short_frame_) {
+    opcode_offset_ = short_frame_->offset;
+    (void)fail(std::move(short_frame_->error));
+  }
   return std::move(program_);
 }
 
@@ -297,8 +301,11 @@ bool PickleMachine::frame() {
   std::uint64_t size = 0;
   const bool nested = frame_end_ != 0;
   if (!operand(size)) return false;
-  // More than a missing end: readers that do not keep frames go on behind it.
-  if (size > input_.remaining()) return fail(input_.failure(size));
+  // The reader written in C stops here, the one written in Python (joblib's) takes what there is for the frame and goes on.
+  if (size > input_.remaining()) {
+    if (!short_frame_) short_frame_ = {opcode_offset_, input_.failure(size)};
+    return true;
+  }
   if (nested) {
     const std::string what = text("a frame begins inside the frame that ends at {}", frame_end_);
     note(PickleOddity::Kind::kFrame, what);

@@ -224,6 +224,11 @@ class PickleMachine {
   PickleMemo memo_;
   std::uint64_t opcode_offset_ = 0;
   std::uint64_t frame_end_ = 0;  // 0: in no frame
+  struct ShortFrame {
+    std::uint64_t offset;
+    Error error;
+  };
+  std::optional<ShortFrame> short_frame_;  // the first that says more than there is: the run's error in the end
   int declared_ = 0;
   bool protocol_noted_ = false;
   NodeId last_passed_ = kNoNode;

@@ -252,6 +252,14 @@ TEST(Pickle, AFrameThatAnOpcodeStraddlesIsRefusedAndNoted) {
   EXPECT_THAT(nested.error(), HasSubstr("begins inside the frame"));
 }
 
+// As joblib's reader does; the one written in C stops at the frame.
+TEST(Pickle, WhatStandsInAFrameThatIsLongerThanTheFileIsStillSeen) {
+  const Ran run("\x80\x04\x95" + little(1'000, 8) + "cos\nsystem\n.");
+  EXPECT_THAT(run.error(), HasSubstr("1000 bytes are needed, 12 remain"));
+  EXPECT_EQ(run.program.error->offset(), 2u);
+  EXPECT_THAT(run.program.imports, SizeIs(1));
+}
+
 TEST(Pickle, SharingAndCyclesAreTheSameNode) {
   const Ran run(
       "]q\x00h\x00"

@@ -83,7 +83,7 @@ class Judge {
       const Value object = arena_.at(call.object);
       if (!object.is(ValueKind::kObject) || !imported.contains(object.as_object().callee)) continue;
       const auto args = arguments(object);
-      const Constant constant = args.size() == 1 ? constant_of(args[0]) : Constant();
+      const Constant constant = args.size() == 1 ? constant_of(args[0]) : Constant(kNoNode, {});
       if (constant.first != kNoNode && !seen.insert(constant).second) continue;
       const std::optional<Blob> bytes = constant.first == kNoNode ? std::nullopt : bytes_of(args[0]);
       if (!bytes) {

@@ -352,7 +352,7 @@ class Translator {
   static Result<Tensor> gates(const Tensor& rows, std::uint64_t units, std::uint64_t count) {
     if (count != 3) return rows;
     std::vector<Tensor> parts;
-    for (const std::uint64_t gate : {1, 0, 2}) {
+    for (const std::uint64_t gate : {1u, 0u, 2u}) {
       Tensor::View view = rows.layout();
       view.strides = rows.strides();
       view.offset += gate * units * static_cast<std::uint64_t>(view.strides[0]);
@@ -404,7 +404,7 @@ class Translator {
       HOLDALL_TRY(add(name + ".bias_ih" + suffix, bias, tensor));
       return add_made(name + ".bias_hh" + suffix, filled_like(tensor, 0));
     }
-    for (const std::uint64_t row : {0, 1}) {
+    for (const std::uint64_t row : {0u, 1u}) {
       Tensor::View view = tensor.layout();
       view.strides = {tensor.strides()[1]};
       view.offset += row * static_cast<std::uint64_t>(tensor.strides()[0]);

@@ -8,6 +8,7 @@
 
 #include "holdall/base/checksum.h"
 #include "holdall/base/endian.h"
+#include "holdall/io/bytes.h"
 
 namespace holdall::fuzz {
 

@@ -23,81 +23,9 @@ import tempfile
 
 import pytest
 
+from recording import Instance, Recorded, Reference, reference
+
 ROUNDS = int(os.environ.get("HOLDALL_PICKLE_ROUNDS", "4000"))
-
-
-class Recorded(type):
-    """The class that stands for an imported name."""
-
-    known = {}
-
-    @classmethod
-    def of(cls, module, name):
-        key = (module, name)
-        if key not in cls.known:
-            cls.known[key] = cls("Fake", (Instance,), {"named": key})
-        return cls.known[key]
-
-
-class Instance:
-    """What a call of an imported name gives: everything that is done to it is kept."""
-
-    named = None
-
-    def __new__(cls, *args, **kwargs):
-        self = object.__new__(cls)
-        self.callee, self.args, self.kwargs = cls, args, kwargs
-        self.state, self.has_state, self.items, self.pairs = None, False, [], []
-        return self
-
-    def __init__(self, *args, **kwargs):
-        pass
-
-    def __call__(self, *args, **kwargs):
-        made = object.__new__(Instance)
-        made.callee, made.args, made.kwargs = self, args, kwargs
-        made.state, made.has_state, made.items, made.pairs = None, False, [], []
-        return made
-
-    def __setstate__(self, state):
-        self.state, self.has_state = state, True
-
-    def append(self, item):
-        self.items.append(item)
-
-    def extend(self, items):
-        self.items.extend(items)
-
-    def add(self, item):
-        self.items.append(item)
-
-    def __setitem__(self, key, value):
-        self.pairs += [key, value]
-
-
-class Reference(pickle.Unpickler):
-    def __init__(self, data):
-        buffers = iter(Recorded.of("", "next_buffer")(i) for i in range(10**9))
-        super().__init__(io.BytesIO(data), encoding="latin1", buffers=buffers)
-        self.imports = []
-
-    def find_class(self, module, name):
-        self.imports.append((module, name))
-        return Recorded.of(module, name)
-
-    def persistent_load(self, pid):
-        return Recorded.of("", "persistent_id")(pid)
-
-
-def reference(data):
-    """(value, imports) of CPython, or the exception."""
-    unpickler = Reference(data)
-    try:
-        return unpickler.load(), unpickler.imports
-    except RecursionError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it raises is its answer
-        return error, unpickler.imports
 
 
 def records(pickles):
@@ -544,7 +472,7 @@ def test_what_holdall_writes_python_loads_as_the_same_value(program, protocol):
             again = bytes.fromhex(answer["pickle"])
             assert max(opcode.proto for opcode, _, _ in pickletools.genops(again)) <= protocol
             try:
-                Graph(trace["nodes"]).same(WrittenReference(again).load(), trace["root"])
+                Graph(trace["nodes"]).same(WrittenReference(io.BytesIO(again)).load(), trace["root"])
             except (AssertionError, KeyError, TypeError, IndexError) as fault:
                 raise AssertionError(f"{fault}\n{context}") from fault
 
@@ -574,7 +502,7 @@ def test_cycles_are_written_closed(program, protocol):
     pickles = [pickle.dumps(value, 4) for value in values]
     for trace, answer in zip(run_tool(tool, pickles), run_tool(tool, pickles, "--write", str(protocol))):
         assert answer["error"] is None, answer
-        again = WrittenReference(bytes.fromhex(answer["pickle"])).load()
+        again = WrittenReference(io.BytesIO(bytes.fromhex(answer["pickle"]))).load()
         Graph(trace["nodes"]).same(again, trace["root"])
 
 
