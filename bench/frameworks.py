@@ -230,6 +230,27 @@ def rows():
     return generator.normal(size=(20_000, 8)).astype("f4"), generator.random(20_000).astype("f4")
 
 
+def make_huggingface(folder):
+    """What save_pretrained leaves of a small BERT and its tokenizer, with the same weights as pytorch_model.bin beside."""
+    import torch
+    import transformers
+
+    os.makedirs(folder)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [a + b + c + d for a in letters for b in letters for c in letters for d in "aeiou"]
+    vocabulary = os.path.join(folder, "vocab.txt")
+    with open(vocabulary, "w") as file:
+        file.writelines(f"{word}\n" for word in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words[:30_000]))
+    transformers.BertTokenizerFast(vocabulary).save_pretrained(folder)
+    torch.manual_seed(1)
+    model = transformers.BertModel(transformers.BertConfig(vocab_size=30_005, hidden_size=256, num_hidden_layers=6, num_attention_heads=4, intermediate_size=1024))
+    model.save_pretrained(folder)
+    torch.save(model.state_dict(), os.path.join(folder, "pytorch_model.bin"))
+    with open(os.path.join(folder, "README.md"), "w") as file:
+        file.write("---\nlicense: apache-2.0\nlibrary_name: transformers\n---\n# A small BERT\n")
+    yield
+
+
 def make_xgboost(path, trees):
     """One model in both spellings: .ubj and .json."""
     import xgboost
@@ -360,7 +381,7 @@ def joblib_list(path):
         print(name, array.dtype, array.shape, file=sys.stderr)
 
 
-WORKS = (make_keras, make_h5_gzip, make_joblib, make_onnx, make_matrices, make_gguf, make_flax, make_jit, make_tflite, make_xgboost, make_lightgbm, h5py_load,
+WORKS = (make_keras, make_h5_gzip, make_joblib, make_onnx, make_matrices, make_gguf, make_flax, make_jit, make_tflite, make_huggingface, make_xgboost, make_lightgbm, h5py_load,
          keras_load, tensorflow_load, joblib_load, onnx_load, gguf_load, flax_load, jit_load, litert_load, xgboost_load, lightgbm_load, gguf_quantize, keras_list,
          h5py_list, tensorflow_list, joblib_list, onnx_list, gguf_list, flax_list, jit_list, litert_list, xgboost_list, lightgbm_list)
 
