@@ -1,0 +1,440 @@
+"""Pickles, NumPy's and joblib's files, SciPy's objects, scikit-learn's estimators, boosters: rows of benign.BENIGN."""
+
+import collections
+import functools
+import gzip
+import pickle
+import warnings
+
+# --- Values of Python ---------------------------------------------------------------------------------------------------------------
+
+
+def plain():
+    return {"a": [1, 2.5, "x", None, True, b"\x00\xff", 2**80, -1, 1j], "t": (1, (2,), ()), "s": {1, 2}, "f": frozenset("ab"), "b": bytearray(b"ab")}
+
+
+def containers():
+    counted = collections.defaultdict(list)
+    counted["a"].append(1)
+    chain, users = collections.ChainMap({"a": 1}), collections.UserDict(a=1)
+    return [collections.OrderedDict(a=1), counted, collections.Counter("abca"), collections.deque([1, 2], maxlen=3), chain, users, collections.defaultdict(int, a=1),
+            collections.defaultdict(float), collections.defaultdict(dict), collections.defaultdict(collections.Counter)]  # fmt: skip
+
+
+def dates():
+    from datetime import date, datetime, time, timedelta, timezone
+
+    zone = timezone(timedelta(hours=2), "CEST")
+    return [datetime(2024, 1, 2, 3, 4, 5, 6), datetime(2024, 1, 1, tzinfo=timezone.utc), datetime(2024, 1, 1, tzinfo=zone), date(2024, 1, 1), time(1, 2), timedelta(1)]
+
+
+def zones():
+    import datetime
+    import zoneinfo
+
+    return datetime.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+
+
+def paths():
+    import pathlib
+
+    return [pathlib.Path("/data/x"), pathlib.PurePosixPath("a/b"), pathlib.PureWindowsPath("c:/x"), pathlib.PosixPath(".")]
+
+
+def numbers():
+    import decimal
+    import fractions
+
+    return [decimal.Decimal("1.5"), fractions.Fraction(1, 3), complex(1, 2), range(1, 9, 2), slice(1, None, 2), Ellipsis, NotImplemented, 10**50]
+
+
+def identifiers():
+    import ipaddress
+    import uuid
+
+    return [uuid.UUID(int=5), uuid.uuid4(), ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("::1")]
+
+
+def namespaces():
+    import argparse
+    import types
+
+    return [argparse.Namespace(lr=0.1, sizes=[1, 2], name=None), types.SimpleNamespace(a=1, b={"c": 2})]
+
+
+def patterns():
+    import re
+    import string
+
+    return [re.compile(r"(?u)\b\w\w+\b"), re.compile(b"a+", re.IGNORECASE), string.Template("$a")]
+
+
+def randoms():
+    import random
+
+    return [random.Random(3), random.Random(4).getstate()]
+
+
+def errors():
+    return [ValueError("bad", 3), KeyError("x"), RuntimeError(), OSError(2, "missing"), StopIteration(), KeyboardInterrupt()]
+
+
+def enums():
+    import http
+    import logging
+    import re
+
+    return [http.HTTPStatus.OK, logging.INFO, re.IGNORECASE]
+
+
+def arrays():
+    import array
+
+    return [array.array("d", [1.0, 2.0]), array.array("B", b"abc"), array.array("q")]
+
+
+def shared():
+    inner = [1, 2]
+    loop = {"x": inner, "y": inner}
+    loop["self"] = loop
+    return loop
+
+
+def words():
+    return {"os": "system", "doc": "__import__('os').system('ls')", "builtins": ["eval", "exec", "getattr"], "cos\nsystem\n": b"cos\nsystem\n(S'ls'\ntR."}
+
+
+PYTHON = {
+    made.__name__: made
+    for made in (plain, containers, dates, paths, numbers, identifiers, namespaces, patterns, randoms, errors, enums, arrays, shared, words)
+}
+
+
+def pickled(make, folder, name, protocol=pickle.HIGHEST_PROTOCOL):
+    path = folder / f"{name}.pkl"
+    path.write_bytes(pickle.dumps(make(name), protocol))
+    return path
+
+
+# --- NumPy -----------------------------------------------------------------------------------------------------------------------------
+
+
+def numpy_values():
+    import numpy
+
+    random = numpy.random
+    record = numpy.zeros(3, dtype=[("x", "f4"), ("y", "i8", (2,)), ("z", [("a", "u1"), ("b", "S3")])])
+    return {
+        "float16": numpy.ones(3, "f2"), "float32": numpy.arange(6, dtype="f4").reshape(2, 3), "float64": numpy.linspace(0, 1, 7), "int8": numpy.arange(3, dtype="i1"),
+        "uint64": numpy.arange(3, dtype="u8"), "bool": numpy.array([True, False]), "complex": numpy.ones(2, "c16"), "big_endian": numpy.arange(3, dtype=">f8"),
+        "fortran": numpy.asfortranarray(numpy.ones((3, 4))), "scalar": numpy.array(3.5), "empty": numpy.zeros((0, 3)), "text": numpy.array(["a", "cat"]),
+        "bytes": numpy.array([b"a", b"cat"]), "dates": numpy.array(["2024-01-01", "NaT"], "M8[D]"), "deltas": numpy.array([1, 2], "m8[s]"), "record": record,
+        "records": numpy.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]), "void": numpy.zeros(2, "V5"), "longdouble": numpy.ones(2, "g"),
+        "objects": numpy.array([{"a": 1}, [1, 2], "x", None], dtype=object), "strings": numpy.array(["a", "bb", None], dtype=object),
+        "ragged": numpy.array([numpy.ones(2), numpy.ones(3)], dtype=object), "masked": numpy.ma.masked_array([1.0, 2.0], [0, 1]), "matrix": numpy.matrix([[1, 2], [3, 4]]),
+        "generator": random.default_rng(3), "random_state": random.RandomState(3), "philox": random.Generator(random.Philox(3)), "sfc": random.Generator(random.SFC64(3)),
+        "mt": random.Generator(random.MT19937(3)), "dxsm": random.Generator(random.PCG64DXSM(3)), "seeds": random.SeedSequence(3), "state": random.get_state(),
+        "scalars": [numpy.float32(1), numpy.int64(2), numpy.str_("a"), numpy.bytes_(b"a"), numpy.datetime64("2024-01-01"), numpy.void(b"ab"), numpy.bool_(True)],
+        "types": [numpy.float32, numpy.dtype("f4"), numpy.dtype([("a", "f4")]), numpy.int64, numpy.ndarray], "polynomial": numpy.poly1d([1, 2, 3]),
+        "chebyshev": numpy.polynomial.Chebyshev([1, 2]), "functions": [numpy.log1p, numpy.exp, numpy.sqrt], "strings_of_2": numpy.array(["a"], dtype=numpy.dtypes.StringDType()),
+        "many": {f"w{i}": numpy.ones(i) for i in range(20)},
+    }  # fmt: skip
+
+
+NUMPY = """float16 float32 float64 int8 uint64 bool complex big_endian fortran scalar empty text bytes dates deltas record records void longdouble objects
+    strings ragged masked matrix generator random_state philox sfc mt dxsm seeds state scalars types polynomial functions many""".split()
+ARRAYS = NUMPY[: NUMPY.index("generator")]
+
+
+def numpy_value(name):
+    return numpy_values()[name]
+
+
+def npy(folder, name):
+    import numpy
+
+    path = folder / f"{name}.npy"
+    numpy.save(path, numpy_value(name))
+    return path
+
+
+def npz(folder, name):
+    import numpy
+
+    save = numpy.savez_compressed if name == "compressed" else numpy.savez
+    path = folder / f"{name}.npz"
+    values = {key: value for key, value in numpy_values().items() if key in ARRAYS and (name == "objects" or value.dtype.hasobject is False)}
+    save(path, **values)
+    return path
+
+
+# --- SciPy -----------------------------------------------------------------------------------------------------------------------------
+
+
+def scipy_values():
+    import numpy
+    import scipy.interpolate
+    import scipy.sparse
+    import scipy.spatial
+    import scipy.stats
+
+    dense, points = numpy.eye(4), numpy.random.default_rng(0).normal(size=(20, 2))
+    found = {kind: getattr(scipy.sparse, f"{kind}_matrix")(dense) for kind in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")}
+    found |= {f"{kind}_array": getattr(scipy.sparse, f"{kind}_array")(dense) for kind in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")}
+    x = numpy.arange(6.0)
+    return found | {
+        "interp1d": scipy.interpolate.interp1d(x, x**2), "cubic": scipy.interpolate.CubicSpline(x, x**2), "bspline": scipy.interpolate.make_interp_spline(x, x**2),
+        "pchip": scipy.interpolate.PchipInterpolator(x, x**2), "ckdtree": scipy.spatial.cKDTree(points), "kdtree": scipy.spatial.KDTree(points),
+        "norm": scipy.stats.norm(0, 2), "gaussian_kde": scipy.stats.gaussian_kde(points.T), "multivariate": scipy.stats.multivariate_normal([0, 0], numpy.eye(2)),
+        "grid": scipy.interpolate.RegularGridInterpolator((x, x), numpy.ones((6, 6))),
+    }  # fmt: skip
+
+
+SPARSE = [kind + suffix for suffix in ("", "_array") for kind in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")]
+SCIPY = [*SPARSE, "cubic", "bspline"]
+
+
+def sparse_npz(folder, name):
+    import scipy.sparse
+
+    path = folder / f"{name}.npz"
+    scipy.sparse.save_npz(path, scipy_values()[name], compressed=name == "csr")
+    return path
+
+
+# --- joblib ----------------------------------------------------------------------------------------------------------------------------
+
+COMPRESSIONS = {
+    "none": 0, "zlib": ("zlib", 3), "gzip": ("gzip", 3), "bz2": ("bz2", 3), "lzma": ("lzma", 3), "xz": ("xz", 3), "level9": 9, "true": True,
+}
+
+
+def joblib_value(name):
+    import numpy
+
+    values = numpy_values()
+    return {
+        "arrays": {key: values[key] for key in ARRAYS if key not in ("records", "matrix", "masked")}, "python": {make.__name__: make() for make in (plain, dates, paths, numbers)},
+        "big": numpy.random.default_rng(0).normal(size=(300, 300)), "fortran": values["fortran"], "objects": values["objects"], "sparse": scipy_values()["csr"],
+        "masked": values["masked"], "matrix": values["matrix"], "random": values["random_state"], "model": estimator("Pipeline"),
+    }[name]  # fmt: skip
+
+
+JOBLIB = "arrays python big fortran objects sparse masked matrix random model".split()
+
+
+def joblib_dumped(folder, name):
+    import joblib
+
+    value, compression = name.split("-")
+    path = folder / f"{name}.joblib"
+    joblib.dump(joblib_value(value), path, compress=COMPRESSIONS[compression])
+    return path
+
+
+def joblib_protocol(folder, name):
+    import joblib
+
+    path = folder / f"{name}.pkl"
+    joblib.dump(joblib_value("arrays"), path, protocol=int(name))
+    return path
+
+
+# --- scikit-learn ------------------------------------------------------------------------------------------------------------------------
+
+# All of sklearn.utils.all_estimators(), which a test holds this to.
+ESTIMATORS = """ARDRegression AdaBoostClassifier AdaBoostRegressor AdditiveChi2Sampler AffinityPropagation AgglomerativeClustering BaggingClassifier
+    BaggingRegressor BayesianGaussianMixture BayesianRidge BernoulliNB BernoulliRBM Binarizer Birch BisectingKMeans CCA CalibratedClassifierCV CategoricalNB
+    ClassicalMDS ClassifierChain ColumnTransformer ComplementNB CountVectorizer DBSCAN DecisionTreeClassifier DecisionTreeRegressor DictVectorizer
+    DictionaryLearning DummyClassifier DummyRegressor ElasticNet ElasticNetCV EllipticEnvelope EmpiricalCovariance ExtraTreeClassifier ExtraTreeRegressor
+    ExtraTreesClassifier ExtraTreesRegressor FactorAnalysis FastICA FeatureAgglomeration FeatureHasher FeatureUnion FixedThresholdClassifier FrozenEstimator
+    FunctionTransformer GammaRegressor GaussianMixture GaussianNB GaussianProcessClassifier GaussianProcessRegressor GaussianRandomProjection GenericUnivariateSelect
+    GradientBoostingClassifier GradientBoostingRegressor GraphicalLasso GraphicalLassoCV GridSearchCV HDBSCAN HalvingGridSearchCV HalvingRandomSearchCV
+    HashingVectorizer HistGradientBoostingClassifier HistGradientBoostingRegressor HuberRegressor IncrementalPCA IsolationForest Isomap IsotonicRegression
+    IterativeImputer KBinsDiscretizer KMeans KNNImputer KNeighborsClassifier KNeighborsRegressor KNeighborsTransformer KernelCenterer KernelDensity KernelPCA
+    KernelRidge LabelBinarizer LabelEncoder LabelPropagation LabelSpreading Lars LarsCV Lasso LassoCV LassoLars LassoLarsCV LassoLarsIC LatentDirichletAllocation
+    LedoitWolf LinearDiscriminantAnalysis LinearRegression LinearSVC LinearSVR LocalOutlierFactor LocallyLinearEmbedding LogisticRegression LogisticRegressionCV
+    MDS MLPClassifier MLPRegressor MaxAbsScaler MeanShift MinCovDet MinMaxScaler MiniBatchDictionaryLearning MiniBatchKMeans MiniBatchNMF MiniBatchSparsePCA
+    MissingIndicator MultiLabelBinarizer MultiOutputClassifier MultiOutputRegressor MultiTaskElasticNet MultiTaskElasticNetCV MultiTaskLasso MultiTaskLassoCV
+    MultinomialNB NMF NearestCentroid NearestNeighbors NeighborhoodComponentsAnalysis Normalizer NuSVC NuSVR Nystroem OAS OPTICS OneClassSVM OneHotEncoder
+    OneVsOneClassifier OneVsRestClassifier OrdinalEncoder OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV OutputCodeClassifier PCA PLSCanonical
+    PLSRegression PLSSVD PassiveAggressiveClassifier PassiveAggressiveRegressor PatchExtractor Perceptron Pipeline PoissonRegressor PolynomialCountSketch
+    PolynomialFeatures PowerTransformer QuadraticDiscriminantAnalysis QuantileRegressor QuantileTransformer RANSACRegressor RBFSampler RFE RFECV
+    RadiusNeighborsClassifier RadiusNeighborsRegressor RadiusNeighborsTransformer RandomForestClassifier RandomForestRegressor RandomTreesEmbedding
+    RandomizedSearchCV RegressorChain Ridge RidgeCV RidgeClassifier RidgeClassifierCV RobustScaler SGDClassifier SGDOneClassSVM SGDRegressor SVC SVR
+    SelectFdr SelectFpr SelectFromModel SelectFwe SelectKBest SelectPercentile SelfTrainingClassifier SequentialFeatureSelector ShrunkCovariance SimpleImputer
+    SkewedChi2Sampler SparseCoder SparsePCA SparseRandomProjection SpectralBiclustering SpectralClustering SpectralCoclustering SpectralEmbedding SplineTransformer
+    StackingClassifier StackingRegressor StandardScaler TSNE TargetEncoder TfidfTransformer TfidfVectorizer TheilSenRegressor TransformedTargetRegressor
+    TruncatedSVD TunedThresholdClassifierCV TweedieRegressor VarianceThreshold VotingClassifier VotingRegressor""".split()
+TEXTS = ["a cat sat", "the dog ran", "a cat ran", "dogs and cats"] * 10
+
+
+@functools.cache
+def data():
+    import numpy
+
+    numpy.random.seed(0)
+    x = numpy.abs(numpy.random.default_rng(0).normal(size=(40, 4))) + 0.1
+    return x, numpy.arange(40) % 2, x.sum(1) + 0.5
+
+
+def classes():
+    from sklearn.utils import all_estimators
+
+    return dict(all_estimators())
+
+
+def given(name, of):
+    """Arguments that a constructor needs, and what makes it quick."""
+    import inspect
+
+    import numpy
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    classifies = "Classif" in name or name in ("FixedThresholdClassifier", "RFE", "RFECV", "SelectFromModel", "SequentialFeatureSelector", "FrozenEstimator")
+    model = LogisticRegression() if classifies or "SearchCV" in name else Ridge()
+    quick = {
+        "n_estimators": 3, "max_iter": 50 if "HistGrad" not in name else 4, "n_init": 1, "perplexity": 5, "n_components": 2, "n_clusters": 2, "estimator": model, "cv": 2,
+        "n_candidates": 3, "param_grid": {"C": [0.1, 1.0]}, "param_distributions": {"C": [0.1, 1.0]}, "dictionary": numpy.eye(4), "min_samples": 3,
+        "transformer_list": [("a", StandardScaler())], "steps": [("scale", StandardScaler()), ("model", LogisticRegression())],
+        "transformers": [("scale", StandardScaler(), [0, 1]), ("keep", "passthrough", [2])], "n_features_to_select": 2,
+        "estimators": [("a", model), ("b", type(model)())], "max_subpopulation": 50, "n_features": 16,
+    }  # fmt: skip
+    names = inspect.signature(of.__init__).parameters
+    unwanted = {"EllipticEnvelope": ["min_samples"], "FeatureAgglomeration": ["cv"], "RANSACRegressor": ["min_samples"], "SpectralBiclustering": ["n_components"]}
+    return {key: value for key, value in quick.items() if key in names and key not in unwanted.get(name, [])}
+
+
+def estimator(name):
+    """Fitted with little data."""
+    import numpy
+
+    numpy.random.seed(0)
+    of = classes()[name]
+    made = of(**given(name, of))
+    x, classes_, numbers_ = data()
+    kinds = getattr(made, "_estimator_type", None)
+    y = numbers_ if "Regress" in name or kinds == "regressor" else classes_
+    special = {
+        "CountVectorizer": lambda: made.fit(TEXTS), "TfidfVectorizer": lambda: made.fit(TEXTS), "HashingVectorizer": lambda: made.fit(TEXTS),
+        "DictVectorizer": lambda: made.fit([{"a": 1, "b": "x"}, {"a": 2}]), "FeatureHasher": lambda: made.fit(None), "IsotonicRegression": lambda: made.fit(x[:, 0], numbers_),
+        "LabelBinarizer": lambda: made.fit(classes_), "LabelEncoder": lambda: made.fit(["a", "b"]), "MultiLabelBinarizer": lambda: made.fit([["a"], ["b", "c"]]),
+        "PatchExtractor": lambda: made.fit(numpy.ones((2, 8, 8))), "CategoricalNB": lambda: made.fit((x * 2).astype(int), classes_), "KernelCenterer": lambda: made.fit(x @ x.T),
+        "ClassifierChain": lambda: made.fit(x, numpy.stack([classes_, 1 - classes_], 1)), "MultiOutputClassifier": lambda: made.fit(x, numpy.stack([classes_] * 2, 1)),
+        "OneHotEncoder": lambda: made.fit([["a", 1], ["b", 2]]), "OrdinalEncoder": lambda: made.fit([["a"], ["b"]]),
+    }  # fmt: skip
+    if name in special:
+        return special[name]()
+    if name.startswith("MultiTask") or name in ("CCA", "PLSCanonical", "PLSSVD", "PLSRegression", "RegressorChain", "MultiOutputRegressor"):
+        return made.fit(x, numpy.stack([numbers_, -numbers_], 1))
+    return made.fit(x, y)
+
+
+def quiet(make):
+    def made(name):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return make(name)
+
+    return made
+
+
+def composed(name):
+    import numpy
+    from sklearn import compose, ensemble, feature_selection, impute, linear_model, metrics, model_selection, naive_bayes, pipeline, preprocessing, svm
+    from sklearn.feature_extraction import text
+    from sklearn.gaussian_process import GaussianProcessRegressor, kernels
+
+    x, classes_, numbers_ = data()
+    scale, line = preprocessing.StandardScaler, linear_model.LogisticRegression
+    function = preprocessing.FunctionTransformer
+    columns = compose.ColumnTransformer([("n", pipeline.make_pipeline(impute.SimpleImputer(), scale()), [0, 1]), ("c", preprocessing.OneHotEncoder(handle_unknown="ignore"), [2])], remainder="drop")
+    return {
+        "identity": lambda: function().fit(x), "log1p": lambda: function(numpy.log1p, numpy.expm1).fit(x), "exp": lambda: function(func=numpy.exp, validate=True).fit(x),
+        "text": lambda: pipeline.make_pipeline(text.TfidfVectorizer(ngram_range=(1, 2), stop_words="english"), naive_bayes.MultinomialNB()).fit(TEXTS, classes_),
+        "hashed": lambda: pipeline.make_pipeline(text.HashingVectorizer(n_features=64), linear_model.SGDClassifier()).fit(TEXTS, classes_),
+        "columns": lambda: pipeline.Pipeline([("pre", columns), ("model", ensemble.RandomForestClassifier(5))]).fit(numpy.round(x), classes_),
+        "grid": lambda: model_selection.GridSearchCV(pipeline.make_pipeline(scale(), svm.SVC(probability=True)), {"svc__C": [1, 2]}, cv=2, scoring="f1").fit(x, classes_),
+        "random": lambda: model_selection.RandomizedSearchCV(line(), {"C": [1, 2, 3]}, n_iter=2, cv=model_selection.StratifiedKFold(2), scoring=["accuracy", "roc_auc"], refit="accuracy").fit(x, classes_),
+        "scorer": lambda: model_selection.GridSearchCV(line(), {"C": [1, 2]}, cv=2, scoring=metrics.make_scorer(metrics.f1_score)).fit(x, classes_),
+        "stack": lambda: ensemble.StackingClassifier([("a", line()), ("b", ensemble.ExtraTreesClassifier(3))], cv=2).fit(x, classes_),
+        "vote": lambda: ensemble.VotingRegressor([("a", linear_model.Ridge()), ("b", svm.SVR())]).fit(x, numbers_),
+        "boost": lambda: ensemble.AdaBoostClassifier(line(), n_estimators=3).fit(x, classes_), "hist": lambda: ensemble.HistGradientBoostingClassifier(max_iter=5, early_stopping=True).fit(x, classes_),
+        "select": lambda: feature_selection.SelectKBest(feature_selection.f_regression, k=2).fit(x, numbers_), "kernel": lambda: GaussianProcessRegressor(kernels.RBF() + kernels.WhiteKernel() * 2.0).fit(x, numbers_),
+        "union": lambda: pipeline.make_union(scale(), preprocessing.PolynomialFeatures()).fit(x), "target": lambda: compose.TransformedTargetRegressor(linear_model.Ridge(), func=numpy.log, inverse_func=numpy.exp).fit(x, numbers_),
+        "bag": lambda: ensemble.BaggingClassifier(svm.LinearSVC(), n_estimators=3, oob_score=False).fit(x, classes_), "isolation": lambda: ensemble.IsolationForest(5).fit(x),
+        "list": lambda: [scale().fit(x), {"model": line().fit(x, classes_), "version": "1.0", "columns": ["a", "b"]}], "strings": lambda: line().fit(x, numpy.array(["no", "yes"])[classes_]),
+        "selector": lambda: compose.make_column_selector(dtype_include=numpy.number), "bunch": lambda: __import__("sklearn.datasets").datasets.load_iris(),
+    }[name]()  # fmt: skip
+
+
+COMPOSED = """identity log1p exp text hashed columns grid random scorer stack vote boost hist select kernel union target bag isolation list strings
+    selector bunch""".split()
+
+
+# --- Boosters ----------------------------------------------------------------------------------------------------------------------------
+
+
+def xgboost_model(name):
+    import xgboost
+
+    x, classes_, numbers_ = data()
+    of = {
+        "XGBClassifier": lambda: xgboost.XGBClassifier(n_estimators=3).fit(x, classes_), "XGBRegressor": lambda: xgboost.XGBRegressor(n_estimators=3).fit(x, numbers_),
+        "XGBRanker": lambda: xgboost.XGBRanker(n_estimators=3).fit(x, classes_, qid=sorted(range(40), key=lambda i: 0)), "XGBRFRegressor": lambda: xgboost.XGBRFRegressor(3).fit(x, numbers_),
+        "Booster": lambda: xgboost.train({}, xgboost.DMatrix(x, numbers_), 3), "early": lambda: xgboost.XGBClassifier(n_estimators=3, early_stopping_rounds=2).fit(x, classes_, eval_set=[(x, classes_)], verbose=False),
+    }  # fmt: skip
+    return of[name]()
+
+
+def lightgbm_model(name):
+    import lightgbm
+
+    x, classes_, numbers_ = data()
+    return {
+        "LGBMClassifier": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(x, classes_), "LGBMRegressor": lambda: lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(x, numbers_),
+        "Booster": lambda: lightgbm.train({"verbose": -1}, lightgbm.Dataset(x, numbers_), 3), "LGBMRanker": lambda: lightgbm.LGBMRanker(n_estimators=3, verbose=-1).fit(x, classes_, group=[20, 20]),
+    }[name]()  # fmt: skip
+
+
+def xgboost_file(folder, name):
+    path = folder / f"model.{name}"
+    xgboost_model("XGBClassifier").save_model(path)
+    return path
+
+
+def lightgbm_file(folder, name):
+    path = folder / f"model.{name}"
+    lightgbm_model("Booster").save_model(path)
+    return path
+
+
+def gzipped(folder, name):
+    path = folder / f"{name}.pkl.gz"
+    path.write_bytes(gzip.compress(pickle.dumps(estimator(name))))
+    return path
+
+
+def each(family, names, make):
+    return {f"{family}/{name}": functools.partial(make, name=name) for name in names}
+
+
+def rows():
+    def store(make, **options):
+        return lambda folder, name: pickled(make, folder, name, **options)
+
+    python = lambda name: PYTHON[name]()  # noqa: E731
+    found = {}
+    for protocol in range(6):
+        found |= each(f"pickle-{protocol}", PYTHON, store(python, protocol=protocol))
+    found |= each("npy", ARRAYS, npy) | each("npz", ["plain", "compressed", "objects"], npz) | each("numpy-2", NUMPY, store(numpy_value, protocol=2))
+    found |= each("numpy-5", NUMPY, store(numpy_value)) | each("scipy", SCIPY, store(lambda name: scipy_values()[name]))
+    found |= each("scipy-npz", ["csr", "csc", "coo", "bsr", "dia"], sparse_npz)
+    found |= each("joblib", [f"{value}-{compression}" for value in JOBLIB for compression in COMPRESSIONS], joblib_dumped)
+    found |= each("joblib-protocol", ["0", "1", "2", "3", "4", "5"], joblib_protocol)
+    found |= each("sklearn", ESTIMATORS, store(quiet(estimator))) | each("sklearn-composed", COMPOSED, store(quiet(composed)))
+    found |= each("sklearn-composed-2", COMPOSED, store(quiet(composed), protocol=2)) | each("sklearn-gzip", ["Ridge", "KMeans"], gzipped)
+    found |= each("xgboost", ["XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFRegressor", "Booster", "early"], store(quiet(xgboost_model)))
+    found |= each("xgboost-file", ["json", "ubj"], xgboost_file) | each("lightgbm", ["LGBMClassifier", "LGBMRegressor", "Booster", "LGBMRanker"], store(quiet(lightgbm_model)))
+    return found | each("lightgbm-file", ["txt"], lightgbm_file)
