@@ -3,7 +3,7 @@
     PYTHON tools/sklearn_globals.py holdall/objects/globals_sklearn.inc
 
 Adds to the table what the pickles of this version of scikit-learn may name: its estimators, the classes of what their states hold, the
-metrics and scores that are parameters; and once, what does not depend on the version (SciPy's sparse matrices, NumPy's ufuncs).
+metrics and scores that are parameters; and once, what does not depend on the version (SciPy's sparse matrices, NumPy's ufuncs and reductions).
 Runs with Python 3.6 and later.
 """
 
@@ -36,6 +36,11 @@ LOSSES = """
     CyHalfSquaredError CyAbsoluteError CyPinballLoss CyHuberLoss CyHalfPoissonLoss CyHalfGammaLoss CyHalfTweedieLoss
     CyHalfTweedieLossIdentity CyHalfBinomialLoss CyExponentialLoss CyHalfMultinomialLoss
 """.split()
+CUBIC = "Akima1DInterpolator CubicHermiteSpline CubicSpline PchipInterpolator".split()
+# What FeatureAgglomeration and FunctionTransformer are given beside universal functions.
+POOLING = "amax amin average cumsum max mean median min nan_to_num nanmax nanmean nanmedian nanmin nanstd nansum nanvar prod ptp ravel std sum var".split()
+# Tuples with names that hold estimators.
+TUPLES = {("sklearn.impute._iterative", "_ImputerTriplet")}
 SPARSE = "bsr coo csc csr dia dok lil".split()
 
 
@@ -90,6 +95,8 @@ def of_others():
     found |= {("sklearn.utils.validation", "check_array"), ("scipy._lib.array_api_compat.numpy._aliases", "asarray")}
     found |= {("sklearn.cluster._kmeans", "_kmeans_single_" + kind) for kind in ("lloyd", "elkan")}
     found |= {("sklearn.metrics.scorer", "_passthrough_scorer"), ("sklearn.metrics._scorer", "_passthrough_scorer")}
+    found |= {("scipy.interpolate._cubic", name) for name in CUBIC} | {("scipy.interpolate._interpolate", name) for name in ("PPoly", "BPoly")}
+    found |= {("scipy.interpolate._rgi", "RegularGridInterpolator"), ("numpy.core.fromnumeric", "mean")} | {("numpy", name) for name in POOLING}
     for name, value in vars(numpy).items():
         if isinstance(value, numpy.ufunc) and not name.startswith("_"):
             found |= {(module, value.__name__) for module in ("numpy", "numpy.core._multiarray_umath", "numpy._core._multiarray_umath")}
@@ -104,7 +111,9 @@ def main(path):
     except OSError:
         rows = set()
     rows |= of_sklearn() | of_others()
+    rows -= TUPLES
     lines = ['HOLDALL_GLOBAL("%s", "%s", kInert, kSklearn)\n' % row for row in sorted(rows)]
+    lines += ['HOLDALL_GLOBAL("%s", "%s", kInert, kNamedTuple)\n' % row for row in sorted(TUPLES)]
     made = [("sklearn." + module, "newObj") for module in NEW_OBJECT]
     made += [(module, "__pyx_unpickle_" + loss) for module in ("_loss", "sklearn._loss._loss") for loss in LOSSES]
     lines += ['HOLDALL_GLOBAL("%s", "%s", kInert, kNewObject)\n' % row for row in sorted(made)]

@@ -64,11 +64,32 @@ class Judge {
           text("imports {}.{} by a name that the program computes", module, name));
     }
     const Verdict verdict = verdict_of_global(module, name);
-    if (verdict == Verdict::kInert || is_harmless_loader(import.global)) return;
+    if (verdict == Verdict::kInert || harmless_.contains(import.global)) return;
     add(verdict, Rule::kPickleGlobal, import.offset,
         verdict == Verdict::kMalicious ? text("imports {}.{}, which no model needs", module, name)
                                        : text("imports {}.{}, whose code would run", module, name),
         text("{}{}{}", module, name.find('.') == std::string_view::npos ? '.' : ':', name));
+  }
+
+  // Finds each getattr by which the program names members of enumerations and does nothing else, as picklers of Python 3.11 do.
+  void lookups(const PickleProgram& program) {
+    std::set<NodeId> imported;
+    for (const PickleImport& import : program.imports) {
+      const Value global = arena_.at(import.global);
+      const bool is_getattr =
+          global.is(ValueKind::kGlobal) && builder_of(global.global_module(), global.global_name()) == Builder::kGetAttr;
+      if (is_getattr && !program.passed.contains(import.global)) imported.insert(import.global);
+    }
+    std::set<NodeId> called;
+    for (const PickleCall& call : program.calls) {
+      const Value object = arena_.at(call.object);
+      if (!object.is(ValueKind::kObject) || !imported.contains(object.as_object().callee)) continue;
+      called.insert(object.as_object().callee);
+      if (call.kind != PickleCallKind::kReduce || !ArgumentJudge::names_member(object))
+        imported.erase(object.as_object().callee);
+    }
+    for (const NodeId lookup : imported)
+      if (called.contains(lookup)) harmless_.insert(lookup);
   }
 
   // Judges every file that the program has torch.load open, and finds whether that is all it does with the loader. Comes first.
@@ -154,6 +175,10 @@ class Judge {
       return add(Verdict::kMalicious, Rule::kPickleChangesImport, call.offset,
                  text("changes {}.{}, which it imported", global.global_module(), global.global_name()));
     }
+    if (const Value shared = ArgumentJudge::enumeration_of(object)) {
+      return add(Verdict::kMalicious, Rule::kPickleChangesImport, call.offset,
+                 text("changes a member of {}.{}, which all share", shared.global_module(), shared.global_name()));
+    }
     std::optional<std::string> method;
     if (call.kind == PickleCallKind::kBuild) method = arguments_.build(object, call.state);
     if (call.kind == PickleCallKind::kAppend) method = arguments_.append(object);
@@ -177,7 +202,6 @@ class Judge {
     const Value global = arena_.at(import);
     return global.is(ValueKind::kGlobal) && builder_of(global.global_module(), global.global_name()) == Builder::kLoadFromBytes;
   }
-  bool is_harmless_loader(NodeId import) const { return harmless_.contains(import); }
 
   // What an argument's bytes are made of without being decoded: bytes, or the text and the encoding that _codecs.encode is
   // given (protocols 0 to 2). No node where they are computed in another way.
@@ -194,7 +218,7 @@ class Judge {
   std::string where_;
   Findings& findings_;
   std::set<std::string> seen_;
-  std::set<NodeId> harmless_;  // imports of a loader that is given inert files alone
+  std::set<NodeId> harmless_;  // imports of a loader that is given inert files alone, and of getattr
   ArgumentJudge arguments_;
   int offences_ = 0;
 };
@@ -223,6 +247,7 @@ void judge(const Arena& arena, const PickleProgram& program, std::string_view wh
            const JudgeNested& nested) {
   Judge judge(arena, where, findings);
   if (nested) judge.loaders(program, nested);
+  judge.lookups(program);
   for (const PickleImport& import : program.imports) judge.import(import);
   // What breaks off having looked up codes and done nothing else did nothing: bytes that are no pickle begin so, too.
   const bool is_noise = program.error && program.imports.empty() && program.forgotten == 0 &&

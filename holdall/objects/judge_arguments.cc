@@ -86,10 +86,23 @@ bool is_wanted(Takes takes, const GlobalRow& row) noexcept {
   }
 }
 
-// Objects that carry out what their attributes say, or could be anything.
+// Objects that carry out what their attributes say, that others share, or that could be anything.
 bool could_act(Builder builder) noexcept {
   return builder == Builder::kModule || builder == Builder::kNamespace || builder == Builder::kFunction ||
-         builder == Builder::kReconstructor || builder == Builder::kNewObject || builder == Builder::kSklearn;
+         builder == Builder::kReconstructor || builder == Builder::kNewObject || builder == Builder::kSklearn ||
+         builder == Builder::kNamedTuple || builder == Builder::kEnum || builder == Builder::kFrameworkEnum;
+}
+
+bool is_enumeration(Value global) {
+  const GlobalRow* row = row_of(global);
+  return row != nullptr && (row->builder == Builder::kEnum || row->builder == Builder::kFrameworkEnum);
+}
+
+// As members are named: no method and no attribute of an enumeration is.
+bool is_member_name(std::string_view name) noexcept {
+  return !name.empty() && name.front() >= 'A' && name.front() <= 'Z' && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
 }
 
 std::string spelled(Value global) { return text("{}.{}", global.global_module(), global.global_name()); }
@@ -123,6 +136,22 @@ Value imported(Value value) {
   return id.item(0).as_string() == "module" && id.item(1).is(ValueKind::kGlobal) ? id.item(1) : Value();
 }
 
+Value ArgumentJudge::enumeration_of(Value object) {
+  if (!object.is(ValueKind::kObject)) return {};
+  const Value callee = imported(object.of(object.as_object().callee));
+  if (!callee) return {};
+  const Value made = made_class(object, callee);
+  if (is_enumeration(made)) return made;
+  return names_member(object) ? arguments(object)[0] : Value();
+}
+
+bool ArgumentJudge::names_member(Value object) {
+  const GlobalRow* row = row_of(object.of(object.as_object().callee));
+  if (row == nullptr || row->builder != Builder::kGetAttr) return false;
+  const auto args = arguments(object);
+  return args.size() == 2 && is_enumeration(args[0]) && args[1].is(ValueKind::kString) && is_member_name(args[1].as_string());
+}
+
 std::optional<std::string> ArgumentJudge::call(Value object) {
   const Value callee = imported(object.of(object.as_object().callee));
   const GlobalRow* row = callee ? row_of(callee) : nullptr;
@@ -150,6 +179,8 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
   switch (takes) {
     case Takes::kState:
       return {};
+    case Takes::kNothing:
+      return global_or(value, "an argument");
     case Takes::kSingleton:
       return is_singleton(value) ? Offence() : global_or(value, "what is none of None, Ellipsis and NotImplemented");
     case Takes::kEntries:
@@ -246,10 +277,26 @@ std::optional<std::string> ArgumentJudge::build(Value object, NodeId state) {
       if (Offence found = method(name)) methods_[object.id()].append = found;
   };
   const Value value = arena_.at(state);
+  if (const Offence found = handle(object, value)) return found;
   read(value);
   if (value.is(ValueKind::kTuple))
     for (std::size_t i = 0; i < value.size(); ++i) read(value.item(i));
   return called;
+}
+
+// What a booster's __setstate__ has its library parse: bytes or a text, by which nothing is asked of an object.
+ArgumentJudge::Offence ArgumentJudge::handle(Value object, Value state) {
+  if (!object.is(ValueKind::kObject) || !state.is(ValueKind::kDict)) return {};
+  const Value callee = imported(object.of(object.as_object().callee));
+  const GlobalRow* row = callee ? row_of(made_class(object, callee)) : nullptr;
+  if (row == nullptr || row->builder != Builder::kMadeEmpty) return {};
+  for (const std::string_view name : {"handle", "_handle"}) {
+    const Value found = state.find(name);
+    if (!found || found.kind() < ValueKind::kList) continue;
+    const Builder builder = builder_of(found);
+    if (builder != Builder::kByteArray && builder != Builder::kLatin1) return text("what '{}' is, no bytes,", name);
+  }
+  return {};
 }
 
 std::optional<std::string> ArgumentJudge::append(Value object) const {

@@ -31,6 +31,7 @@ enum class Takes : std::uint8_t {
   kRebuildArguments,  // the arguments of the rebuild function at position 0
   kArrayClass,        // a class of arrays or of their elements
   kRandom,            // NumPy's generators and their makers
+  kNothing,           // no argument
 };
 
 class ArgumentJudge {
@@ -41,6 +42,11 @@ class ArgumentJudge {
   // good one. What is not inert by itself is not looked for: its import has been judged.
   std::optional<std::string> call(Value object);
 
+  // The class of an enumeration that an object is a member of, which others share; empty for any other value.
+  static Value enumeration_of(Value object);
+  // Whether a call of getattr names a member of a listed enumeration.
+  static bool names_member(Value object);
+
   // Calls in the order of the program. An object's own attributes come before those of its class: where BUILD gave it one by
   // the name of a method that the pickle machine calls, what that is.
   std::optional<std::string> build(Value object, NodeId state);
@@ -49,6 +55,7 @@ class ArgumentJudge {
  private:
   using Offence = std::optional<std::string>;
 
+  static Offence handle(Value object, Value state);
   Offence arguments_of(Builder builder, const std::vector<Value>& args);
   Offence argument(Takes takes, Value value, const std::vector<Value>& args);
   Offence entries(Value value);

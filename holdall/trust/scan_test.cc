@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "holdall/base/crc32c.h"
 #include "holdall/base/endian.h"
 #include "holdall/base/scratch_test_folder.h"
 #include "holdall/base/text.h"
+#include "holdall/codec/sstable.h"
 #include "holdall/trust/references.h"
 #include "holdall/trust/side_file.h"
 
@@ -257,6 +259,45 @@ TEST(SideFiles, ImagesAreUnderstoodToTheirLastByte) {
   ASSERT_TRUE(side(png, "a.png"));
   EXPECT_EQ(side(png, "a.png")->kind, "image");
   EXPECT_FALSE(side(png + "\x80\x02.", "a.png"));
+}
+
+TEST(SideFiles, SoundAndFilmsAreUnderstoodToTheirLastByte) {
+  const std::string page = "OggS\0\2"s + std::string(20, 'x') + "\2\3\1abcd";
+  const std::string film = "\0\0\0\x0c"s + "ftypisom" + "\0\0\0\x1mdat\0\0\0\0\0\0\0\x12yz"s;
+  const std::string sound = "fLaC\x80\0\0\2ab\xff\xf8"s;
+  for (const std::string& data : {page, page + page, film, sound}) {
+    ASSERT_TRUE(side(data, "a.bin")) << data;
+    EXPECT_EQ(side(data, "a.bin")->kind, "media");
+  }
+  EXPECT_FALSE(side(page + "\x80\x02.", "a.ogg"));
+  EXPECT_FALSE(side(film + "\x80\x02.", "a.mp4"));
+  EXPECT_FALSE(side(film.substr(0, film.size() - 1), "a.mp4"));
+  EXPECT_FALSE(side(film.substr(12), "a.mp4"));
+}
+
+TEST(SideFiles, RecordsAreToldByTheirChecksums) {
+  const auto sum = [](std::string_view data) {
+    std::string bytes(4, '\0');
+    store_le(bytes.data(), mask_crc32c(crc32c(as_bytes(data))));
+    return bytes;
+  };
+  const std::string length = "\2\0\0\0\0\0\0\0"s;
+  const std::string whole = length + sum(length) + "hi" + sum("hi");
+  ASSERT_TRUE(side(whole + whole, "events.out"));
+  EXPECT_EQ(side(whole, "events.out")->kind, "records");
+  EXPECT_FALSE(side(whole + length, "events.out"));
+  EXPECT_FALSE(side(length + sum(length) + "ho" + sum("hi"), "events.out"));
+}
+
+TEST(SideFiles, TensorsOfOnnxTestsHoldTheirData) {
+  const std::string tensor = "\x08\2\x10\1\x4a\2ab"s;
+  ASSERT_TRUE(side(tensor, "input_0.pb"));
+  EXPECT_EQ(side(tensor, "input_0.pb")->kind, "protobuf");
+  EXPECT_TRUE(side("\x10\1\x1a\x08"s + tensor, "input_0.pb"));
+  EXPECT_FALSE(side(tensor, "input_0.bin"));
+  EXPECT_FALSE(side(tensor + "\x70\1", "input_0.pb"));         // data_location: external
+  EXPECT_FALSE(side(tensor + "\x6a\2\x0a\0"s, "input_0.pb"));  // external_data
+  EXPECT_FALSE(side(tensor.substr(0, 2), "input_0.pb"));       // of no type
 }
 
 TEST(SideFiles, SentencePieceVocabulariesAreToldFromOtherBytes) {

@@ -5,13 +5,12 @@
 #include <cstring>
 #include <functional>
 
-#include "holdall/base/endian.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
 #include "holdall/codec/protobuf.h"
 #include "holdall/formats/format.h"
 #include "holdall/io/blob.h"
-#include "holdall/io/cursor.h"
+#include "holdall/trust/media.h"
 #include "holdall/trust/references.h"
 
 namespace holdall {
@@ -119,35 +118,6 @@ bool starts_with(std::span<const std::byte> data, std::string_view magic) noexce
   return data.size() >= magic.size() && std::memcmp(data.data(), magic.data(), magic.size()) == 0;
 }
 
-bool ends_with(std::span<const std::byte> data, std::string_view magic) noexcept {
-  return data.size() >= magic.size() && std::memcmp(data.data() + data.size() - magic.size(), magic.data(), magic.size()) == 0;
-}
-
-// PNG (ISO/IEC 15948): chunks of length, type, data, CRC, up to IEND and nothing behind it.
-bool is_png(std::span<const std::byte> data) {
-  Cursor cursor(data, ByteOrder::kBig);
-  if (!cursor.skip(8)) return false;
-  while (true) {
-    const Result<std::uint32_t> size = cursor.read<std::uint32_t>();
-    const auto type = cursor.take(4);
-    if (!size || !type || !cursor.skip(std::uint64_t{*size} + 4)) return false;
-    if (as_text(*type) == "IEND") return cursor.at_end();
-  }
-}
-
-bool is_riff(std::span<const std::byte> data) {
-  const auto padded = (data.size() < 8) ? 0 : std::uint64_t{load_le<std::uint32_t>(data.data() + 4)} + 8;
-  return padded != 0 && (padded == data.size() || padded + 1 == data.size());
-}
-
-std::string_view media_kind(std::span<const std::byte> data) {
-  if (starts_with(data, "\x89PNG\r\n\x1a\n")) return is_png(data) ? "image" : "";
-  if (starts_with(data, "\xff\xd8\xff")) return ends_with(data, "\xff\xd9") ? "image" : "";
-  if (starts_with(data, "GIF8")) return ends_with(data, "\x3b") ? "image" : "";
-  if (starts_with(data, "RIFF")) return is_riff(data) ? "media" : "";
-  return {};
-}
-
 // Whether a message has these fields alone; `check` looks at each.
 bool has_only(ProtoReader message, const std::function<bool(const ProtoReader&, const ProtoField&)>& check) {
   while (true) {
@@ -188,6 +158,42 @@ bool is_beside_graph(const Source& source, std::string_view name, const Limits& 
   });
 }
 
+// TensorProto of onnx.proto3, what an ONNX model is tested with: dims = 1, data_type = 2, segment = 3, values = 4 to 7 and 9 to
+// 11, name = 8, doc_string = 12, metadata_props = 16; none whose data are elsewhere (external_data = 13, data_location = 14).
+bool is_onnx_tensor(const ProtoReader& message) {
+  bool has_type = false;
+  return has_only(message,
+                  [&](const ProtoReader&, const ProtoField& field) {
+                    if (field.number == 1) return field.is_varint(1) || field.is_bytes(1);
+                    has_type = has_type || (field.is_varint(2) && field.value > 0 && field.value <= 40);
+                    if (field.number == 2) return field.is_varint(2);
+                    if (field.number == 14) return field.is_varint(14) && field.value == 0;
+                    if (field.is(4, ProtoWire::kFixed32) || field.is(10, ProtoWire::kFixed64)) return true;
+                    if (field.is_varint(5) || field.is_varint(7) || field.is_varint(11)) return true;
+                    return field.wire == ProtoWire::kBytes && field.number >= 3 && field.number != 13 &&
+                           (field.number <= 12 || field.number == 16);
+                  }) &&
+         has_type;
+}
+
+// A tensor, or SequenceProto and OptionalProto of them: name = 1, elem_type = 2, tensors = 3.
+bool is_onnx_value(const Source& source, std::string_view name, const Limits& limits) {
+  if (!ends_with(name, ".pb")) return false;
+  const Result<Bytes> bytes = read_all(source, limits.header_bytes);
+  if (!bytes) return false;
+  const ProtoReader whole(Blob::memory(*bytes, {}));
+  bool has_type = false;
+  return is_onnx_tensor(whole) || (has_only(whole,
+                                            [&](const ProtoReader& message, const ProtoField& field) {
+                                              has_type = has_type || field.is_varint(2);
+                                              if (field.is_bytes(1) || field.is_varint(2)) return true;
+                                              const auto tensor = field.is_bytes(3) ? message.message(field)
+                                                                                    : Result<ProtoReader>(message.fault({}));
+                                              return tensor && is_onnx_tensor(*tensor);
+                                            }) &&
+                                   has_type);
+}
+
 std::optional<SideFile> native_code(std::span<const std::byte> head, std::string_view name) {
   std::string_view what;
   if (starts_with(head,
@@ -223,14 +229,11 @@ std::optional<SideFile> side_file(const Source& source, std::string_view name, c
     return judge_text(source, name, limits);
   }
   if (is_beside_graph(source, name, limits)) return SideFile{"protobuf", {}};
-  const bool may_be_media = starts_with(head, "\x89PNG") || starts_with(head, "\xff\xd8\xff") || starts_with(head, "GIF8") ||
-                            starts_with(head, "RIFF");
-  const bool may_be_pieces = std::to_integer<int>(head[0]) == 0x0a;
-  if (!may_be_media && !may_be_pieces) return std::nullopt;
+  if (is_onnx_value(source, name, limits)) return SideFile{"protobuf", {}};
+  if (const std::string_view kind = media_kind(source, limits); !kind.empty()) return SideFile{std::string(kind), {}};
+  if (std::to_integer<int>(head[0]) != 0x0a) return std::nullopt;
   const Result<Bytes> bytes = read_all(source, limits.header_bytes);
-  if (!bytes) return std::nullopt;
-  if (const std::string_view kind = media_kind(*bytes); !kind.empty()) return SideFile{std::string(kind), {}};
-  if (may_be_pieces && is_sentencepiece(*bytes)) return SideFile{"sentencepiece", {}};
+  if (bytes && is_sentencepiece(*bytes)) return SideFile{"sentencepiece", {}};
   return std::nullopt;
 }
 

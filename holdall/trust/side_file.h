@@ -1,4 +1,5 @@
-// Side files: what lies beside weights and is no model: texts, JSON, YAML, Python, images, SentencePiece vocabularies. They are
+// Side files: what lies beside weights and is no model: texts, JSON, YAML, Python, images, sound, records of events,
+// tensors that ONNX models are tested with, SentencePiece vocabularies. They are
 // inert when they are understood to the last byte and name no code that a loader would run.
 //
 // Thread-safety: may be called from several threads. Ownership: results own their texts.

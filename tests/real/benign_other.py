@@ -132,11 +132,11 @@ GOLDEN = [
     *(f"holdall/formats/joblib/testdata/old_{name}.pkl" for name in ("0.11", "0.11_zf", "0.8.4_beside", "0.8.4_zf", "0.9.4", "0.9.4_zf")),
     *(f"holdall/formats/numpy/testdata/{name}" for name in "arrays.npz compressed.npz float32.npy fortran.npy objects.npy record.npy scalar.npy several.npy text.npy".split()),
     *(f"holdall/formats/onnx/testdata/{name}" for name in ("encodings.onnx", "places.onnx", "external")),
-    *(f"holdall/formats/pickle/testdata/{kind}_{number}.pkl" for kind, numbers in {"arrays": "0245", "plain": "012345", "python2": "012", "rich": "012345", "torch": "24"}.items() for number in numbers),
-    *(f"holdall/formats/pytorch/testdata/{name}.pt" for name in """aligned bare big_endian checkpoint deflated dtypes layouts legacy legacy_dtypes legacy_module
-        legacy_protocol4 legacy_views module no_crc protocol4 quantized special state_dict storages tar_module tar_storage_views tar_values tar_views views""".split()),
+    *(f"holdall/formats/pickle/testdata/{kind}_{number}.pkl" for kind, numbers in {"arrays": "0245", "plain": "012345", "rich": "012345", "torch": "24"}.items() for number in numbers),
+    *(f"holdall/formats/pytorch/testdata/{name}.pt" for name in """aligned bare big_endian checkpoint deflated dtypes legacy legacy_dtypes
+        legacy_protocol4 legacy_views no_crc protocol4 quantized special state_dict storages tar_storage_views tar_values tar_views views""".split()),
     *(f"holdall/formats/safetensors/testdata/{name}" for name in ("dtypes.safetensors", "nothing.safetensors", "shapes.safetensors", "sharded", "small.safetensors")),
-    *(f"holdall/formats/torch_export/testdata/{name}.pt2" for name in ("program", "small", "two", "schema_9", "before_2_7")),
+    *(f"holdall/formats/torch_export/testdata/{name}.pt2" for name in ("program", "small", "two", "before_2_7")),
     *(f"holdall/formats/torchscript/testdata/{name}" for name in ("before_1_4.pt", "dtypes.pt", "scripted.pt", "traced.pt", "quantized.pt", "lite.ptl")),
     *(f"holdall/formats/xgboost/testdata/{name}" for name in "dart.json linear.ubj rank.json rank.ubj targets.ubj trees.json trees.ubj booster_0.pkl booster_2.pkl booster_5.pkl".split()),
     *(f"holdall/formats/lightgbm/testdata/{name}" for name in ("linear.txt", "stump.txt", "trees.txt", "dump.json", "booster.pkl")),
@@ -152,8 +152,7 @@ def golden(folder, name):
 CONFIGS = """albert bart bert blip clip codegen cohere convnext deberta-v2 deepseek_v3 detr distilbert electra falcon gemma gemma2 gemma3 gpt2 gpt_neo gpt_neox
     gptj granite hubert idefics3 layoutlm llama llama4 llava longformer mamba marian mbart mistral mixtral mobilebert modernbert mpt olmo2 opt paligemma pegasus phi phi3 qwen2
     qwen2_vl qwen3 qwen3_moe resnet roberta sam segformer siglip stablelm starcoder2 swin t5 vit wav2vec2 whisper xlm-roberta xlnet""".split()
-PROCESSORS = """BlipImageProcessor CLIPImageProcessor ConvNextImageProcessor DetrImageProcessor LlavaNextImageProcessor MobileViTImageProcessor Qwen2VLImageProcessor
-    SamImageProcessor SegformerImageProcessor SiglipImageProcessor ViTImageProcessor WhisperFeatureExtractor Wav2Vec2FeatureExtractor""".split()
+PROCESSORS = "WhisperFeatureExtractor Wav2Vec2FeatureExtractor".split()
 CARD = """---
 license: apache-2.0
 language: [en]
@@ -256,6 +255,56 @@ def adapter(folder, name):
     return folder
 
 
+# --- What stands beside models -------------------------------------------------------------------------------------------------------------------
+
+
+def beside(folder, name):
+    import gzip
+    import wave
+
+    path = folder / name
+    if ".json" in name:
+        text = {"weights": '{"weight": {"a": [1]}}', "data": '{"data":{"dataset":[{"did":61}]}}', "list": "[[1, 2], [3]]", "number": "3"}[name.split(".")[0]].encode()
+        path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    elif name.endswith("wav"):
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", "")), file.writeframes(bytes(1000))
+    elif name.endswith("mp4"):
+        box = lambda kind, data: (len(data) + 8).to_bytes(4, "big") + kind + data  # noqa: E731
+        path.write_bytes(box(b"ftyp", b"isom\0\0\2\0isomiso2") + box(b"moov", box(b"mvhd", bytes(100))) + (1).to_bytes(4, "big") + b"mdat" + (1016).to_bytes(8, "big") + bytes(range(250)) * 4)
+    elif name.endswith("ogg"):
+        page = lambda number, data: b"OggS\0\0" + bytes(8) + b"abcd" + number.to_bytes(4, "little") + b"crc!" + bytes([len(data) // 200]) + bytes([200]) * (len(data) // 200) + data  # noqa: E731
+        path.write_bytes(page(0, bytes(200)) + page(1, bytes(range(100)) * 4))
+    elif name.endswith("flac"):
+        path.write_bytes(b"fLaC" + b"\0\0\0\x22" + bytes(34) + b"\x84\0\0\4abcd" + b"\xff\xf8" + bytes(range(100)))
+    else:
+        text = {"merges.txt": "#version: 0.2\na b\n", "labels.csv": "0,cat\n1,os.system\n", "config.yaml": "model:\n  target: ldm.models.Diffusion\n", "spm.vocab": "a\t-1.5\n", "notes.rst": "eval(input())\n"}[name]
+        path.write_text(text)
+    return path
+
+
+def records(folder, name):
+    """What TensorBoard reads, and data of examples."""
+    import tensorflow as tf
+
+    if name == "events":
+        from tensorflow.core.util.event_pb2 import Event
+
+        path = folder / "events.out.tfevents.1700000000.host.1.0"
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            writer.write(Event(wall_time=1.0, file_version="brain.Event:2").SerializeToString())
+            writer.write(Event(wall_time=2.0, step=1).SerializeToString())
+        return path
+    with tf.io.TFRecordWriter(str(folder / "data.tfrecord")) as writer:
+        for number in range(3):
+            feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
+            writer.write(tf.train.Example(features=tf.train.Features(feature={"x": feature})).SerializeToString())
+    return folder / "data.tfrecord"
+
+
+BESIDE = """weights.json data.json list.json number.json data.json.gz list.json.gz a.wav a.mp4 a.ogg a.flac merges.txt labels.csv config.yaml spm.vocab notes.rst""".split()
+
+
 def each(family, names, make):
     return {f"{family}/{name}": functools.partial(make, name=name) for name in names}
 
@@ -267,4 +316,5 @@ def rows():
     found |= each("safetensors", ["plain", "metadata", "empty"], safetensors) | each("gguf", ["F32", "F16", "Q8_0", "Q4_0", "Q5_1"], gguf) | each("flax", ["params"], flax)
     found |= each("golden", GOLDEN, golden) | each("hf-config", CONFIGS, config) | each("hf-processor", PROCESSORS, processor)
     found |= each("hf-tokenizer", ["bpe", "wordpiece", "unigram"], tokenizer) | each("hf-repository", ["gpt2", "t5", "sharded", "old"], repository)
+    found |= each("beside", BESIDE, beside) | each("tf-records", ["events", "examples"], records)
     return found | each("hf-adapter", ["lora", "ia3"], adapter)

@@ -396,15 +396,6 @@ def accelerate(folder, name):
     return folder / name
 
 
-def distributed(folder, name):
-    import torch
-    from torch.distributed import checkpoint
-
-    module, optimizer = trained("AdamW")
-    checkpoint.save({"model": module.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, checkpoint_id=folder / name, no_dist=True)
-    return folder / name
-
-
 def exported(folder, name):
     import torch
 
@@ -436,8 +427,8 @@ def rows():
     found |= each("torch-optimizer", OPTIMIZERS, store(optimizer_state)) | each("torch-optimizer-legacy", OPTIMIZERS, store(optimizer_state, legacy))
     found |= each("torch-optimizer-whole", OPTIMIZERS, store(optimizer_whole))
     found |= each("torch-scheduler", SCHEDULERS, store(scheduler_state))
-    found |= each("torch-scheduler-whole", [name for name in SCHEDULERS if name not in ("LambdaLR", "MultiplicativeLR", "CyclicLR")], store(scheduler_whole))
+    found |= each("torch-scheduler-whole", [name for name in SCHEDULERS if name not in ("LambdaLR", "MultiplicativeLR", "CyclicLR", "SWALR")], store(scheduler_whole))
     found |= each("torch-module", MODULES, store(module)) | each("torch-made", MADE, store(lambda name: MADE[name]()))
     found |= each("lightning", ["plain", "hyper", "weights", "old"], lightning) | each("trainer", ["adamw", "adafactor"], trainer)
-    found |= each("accelerate", ["safetensors", "pickled"], accelerate) | each("torch-distributed", ["state"], distributed)
+    found |= each("accelerate", ["safetensors", "pickled"], accelerate)
     return found | each("torch-export", ["program"], exported) | each("torchscript", ["traced", "scripted"], scripted)

@@ -45,7 +45,11 @@ Match match(Peek& peek) {
   const std::string_view next = as_text(head.subspan(9, 1));
   if (std::string_view("\"} \n\t\r").find(next) == std::string_view::npos) return Match::kNo;
   const auto length = load_le<std::uint64_t>(head.data());
-  return length >= 2 && length <= kMostHeader ? Match::kCertain : Match::kLikely;
+  if (length >= 2 && length <= kMostHeader) return Match::kCertain;
+  const bool is_text = std::all_of(head.begin(), head.begin() + 8, [](std::byte b) {
+    return (b >= std::byte{' '} && b < std::byte{0x7f}) || b == std::byte{'\n'} || b == std::byte{'\r'} || b == std::byte{'\t'};
+  });
+  return is_text ? Match::kMaybe : Match::kLikely;  // {"data":{"…
 }
 
 // What is wrong with the key that holdall.tree stands under; empty when nothing is.

@@ -382,6 +382,7 @@ TEST(Safetensors, ContentDecidesWhatIsAFile) {
   EXPECT_EQ(match(slurp(kData + "sharded/model.safetensors.index.json")), Match::kCertain);
   EXPECT_EQ(match(slurp(kData + "dtypes.safetensors").substr(0, 100)), Match::kCertain);
   EXPECT_EQ(match("{\"weight_map\":{\"a\":\"pytorch_model-00001-of-00002.bin\"}}"), Match::kNo);
+  EXPECT_EQ(match("{\"data\":{\"a\":1}}"), Match::kMaybe);  // text whose ninth byte is a brace
   EXPECT_EQ(match("PK\3\4 and so on"), Match::kNo);
   EXPECT_EQ(match(""), Match::kNo);
 }

@@ -54,8 +54,8 @@ class EstimatorBuilder(Builder):
 
     def __init__(self, trusted: _build.Trusted, path: str) -> None:
         super().__init__(trusted, path)
-        self.makes = {**_build.MAKES, "sklearn": _make, "new_object": _new_object, "reconstructor": _reconstructor}
-        self.names = {**_build.NAMES, "sklearn": _parts.named}
+        self.makes = {**_build.MAKES, "sklearn": _make, "named_tuple": _make, "new_object": _new_object, "reconstructor": _reconstructor}
+        self.names = {**_build.NAMES, "sklearn": _parts.named, "named_tuple": _parts.named}
         self.versions: set[str] = set()
         self.notes: dict[str, None] = {}
         self.waiting: dict[int, _parts.Waiting] = {}
@@ -95,7 +95,7 @@ class EstimatorBuilder(Builder):
         return functools.partial(args[0])
 
     def made(self, builder: str, module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_new: bool) -> Any:
-        if builder == "sklearn" and is_new:
+        if builder in ("sklearn", "named_tuple") and is_new:
             return self.new(_names.found(module, name), args)
         return super().made(builder, module, name, args, kwargs, is_new)
 
