@@ -61,7 +61,13 @@ const Slots& row_slots() noexcept {
 }
 
 bool is_root(std::string_view module) noexcept {
-  return std::find(std::begin(kRoots), std::end(kRoots), module) != std::end(kRoots);
+  static const auto sorted = [] {
+    std::array<std::string_view, std::size(kRoots)> made;
+    std::copy(std::begin(kRoots), std::end(kRoots), made.begin());
+    std::sort(made.begin(), made.end());
+    return made;
+  }();
+  return std::binary_search(sorted.begin(), sorted.end(), module);
 }
 
 std::string_view first_component(std::string_view dotted) noexcept { return dotted.substr(0, dotted.find('.')); }

@@ -22,10 +22,13 @@ constexpr std::uint64_t kMostSearched = 256u << 20;
 constexpr std::uint64_t kTile = 1u << 20;
 constexpr std::uint64_t kBehind = 1u << 10;
 constexpr std::uint64_t kAhead = 256u << 10;
-// What the programs that are tried may cost, each and together.
+// What a program that is tried may cost; and all of them together, at most and by the bytes that are searched: an archive may
+// have very many parts. Looking for names is counted in bytes looked at, one that is looked up as so many.
 constexpr std::uint64_t kOpcodes = 20'000;
-constexpr std::uint64_t kAllOpcodes = 20'000'000;
-constexpr std::uint64_t kAllBytes = 1u << 30;
+constexpr std::uint64_t kAllOpcodes = 20'000'000, kOpcodesAByte = 2, kFewOpcodes = 4 * kOpcodes;
+constexpr std::uint64_t kAllBytes = 1u << 30, kBytesAByte = 16, kFewBytes = 1u << 20;
+constexpr std::uint64_t kAllSteps = 1u << 30, kStepsAByte = 16, kFewSteps = 1u << 16;
+constexpr std::uint64_t kLookUp = 256;
 // A program that begins with the mark of INST's arguments begins at most so many marks before it.
 constexpr int kMarks = 8;
 
@@ -46,14 +49,6 @@ std::string_view name_line(std::string_view data, std::size_t at) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
   });
   return good ? line : std::string_view();
-}
-
-// The operands of GLOBAL and INST.
-bool names_malicious(std::string_view data, std::size_t at) {
-  const std::string_view module = name_line(data, at + 1);
-  if (module.empty()) return false;
-  const std::string_view name = name_line(data, at + 2 + module.size());
-  return !name.empty() && is_malicious(module, name);
 }
 
 struct Text {
@@ -87,6 +82,9 @@ class Search {
 
   void run(std::uint64_t from) {
     const std::uint64_t end = source_->size() - from > kMostSearched ? from + kMostSearched : source_->size();
+    all_opcodes_ = std::min(kAllOpcodes, (end - from) * kOpcodesAByte + kFewOpcodes);
+    all_bytes_ = std::min(kAllBytes, (end - from) * kBytesAByte + kFewBytes);
+    all_steps_ = std::min(kAllSteps, (end - from) * kStepsAByte + kFewSteps);
     for (std::uint64_t at = from; at < end && !done(); at += kTile) {
       const std::uint64_t base = at - std::min(at - from, kBehind);
       if (!move_window(base, std::min(at + kTile + kAhead, source_->size()))) return;
@@ -100,7 +98,7 @@ class Search {
  private:
   enum class Start : std::uint8_t { kMarked, kUnmarked };
 
-  bool done() const noexcept { return found_ || opcodes_ > kAllOpcodes || bytes_ > kAllBytes; }
+  bool done() const noexcept { return found_ || opcodes_ > all_opcodes_ || bytes_ > all_bytes_ || steps_ > all_steps_; }
 
   // What both windows hold is not read again: a compressed source would be decoded from its beginning.
   bool move_window(std::uint64_t begin, std::uint64_t end) {
@@ -129,20 +127,36 @@ class Search {
       case 'i':
         if (names_malicious(data, i)) instance(data, i);
         return;
-      case '\x93': {
-        const auto name = text_before(data, i);
-        const auto module = name ? text_before(data, name->begin) : std::nullopt;
-        if (module && is_malicious(module->value, name->value)) attempt(module->begin, Start::kUnmarked);
+      case '\x93':
+        if (const auto begin = texts_malicious(data, i)) attempt(*begin, Start::kUnmarked);
         return;
-      }
       default:
         return;
     }
   }
 
+  // The operands of GLOBAL and INST.
+  bool names_malicious(std::string_view data, std::size_t at) {
+    const std::string_view module = name_line(data, at + 1);
+    steps_ += module.empty() ? kLongestName : module.size();
+    if (module.empty()) return false;
+    const std::string_view name = name_line(data, at + 2 + module.size());
+    steps_ += kLookUp;
+    return !name.empty() && is_malicious(module, name);
+  }
+
+  // Those of STACK_GLOBAL, from where they are pushed.
+  std::optional<std::size_t> texts_malicious(std::string_view data, std::size_t at) {
+    const auto name = text_before(data, at);
+    const auto module = name ? text_before(data, name->begin) : std::nullopt;
+    steps_ += name ? kLookUp : kLongestName;
+    return module && is_malicious(module->value, name->value) ? std::optional(module->begin) : std::nullopt;
+  }
+
   void instance(std::string_view data, std::size_t at) {
     int tried = 0;
     for (std::size_t i = at; i-- > 0 && tried < kMarks && !done();) {
+      ++steps_;
       if (data[i] != '(') continue;
       ++tried;
       attempt(i, Start::kUnmarked);
@@ -187,10 +201,10 @@ class Search {
   Findings& findings_;
   PickleOptions options_;
   Bytes window_;
-  SourceRef view_;          // of the window
-  std::uint64_t base_ = 0;  // of the view in the source
-  std::uint64_t opcodes_ = 0;
-  std::uint64_t bytes_ = 0;
+  SourceRef view_;                                     // of the window
+  std::uint64_t base_ = 0;                             // of the view in the source
+  std::uint64_t opcodes_ = 0, bytes_ = 0, steps_ = 0;  // spent, of at most:
+  std::uint64_t all_opcodes_ = 0, all_bytes_ = 0, all_steps_ = 0;
   bool found_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include "holdall/codec/zip.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/stray.h"
+#include "holdall/trust/other_readings.h"
 #include "holdall/trust/scan.h"
 #include "holdall/trust/side_file.h"
 
@@ -93,14 +94,7 @@ bool judge_compressed(const Bundle& file, const Context& context, const Policy& 
   return true;
 }
 
-}  // namespace
-
-void judge_format(const Format& format, const std::string& where, const Policy& policy, Findings& findings) {
-  if (policy.allows_format(format.id)) return;
-  findings.push_back({Verdict::kForbidden, Rule::kPolicyFormat, where, text("the policy does not allow {}", format.id)});
-}
-
-std::string judge_contents(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
+std::string judge_from_start(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
   const Source& source = *file.main();
   const Result<const Format*> format = detect(file, context.limits);
   Findings own;
@@ -125,10 +119,10 @@ std::string judge_contents(const Bundle& file, const Context& context, const Pol
     std::string kind;
     if (judge_compressed(file, inner, policy, findings, kind)) return kind;
     Peek peek(file, context.limits);
-    if (!format && !peek.zip_members().empty() && !peek.failure()) {
+    if (!peek.zip_members().empty() && !peek.failure()) {
       if (const auto archive = ZipArchive::open(file, context.limits)) return judge_archive(**archive, inner, policy, findings);
     }
-    if (!format && looks_like_tar(peek.head())) {
+    if (looks_like_tar(peek.head())) {
       if (const auto archive = TarArchive::open(file.main(), context.limits))
         return judge_tar(*archive, inner, policy, findings);
     }
@@ -140,6 +134,19 @@ std::string judge_contents(const Bundle& file, const Context& context, const Pol
     judge_stray(file.main(), 0, context.limits, findings);
   }
   return {};
+}
+
+}  // namespace
+
+void judge_format(const Format& format, const std::string& where, const Policy& policy, Findings& findings) {
+  if (policy.allows_format(format.id)) return;
+  findings.push_back({Verdict::kForbidden, Rule::kPolicyFormat, where, text("the policy does not allow {}", format.id)});
+}
+
+std::string judge_contents(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
+  std::string kind = judge_from_start(file, context, policy, findings);
+  judge_other_readings(file, kind, context, policy, findings);
+  return kind;
 }
 
 }  // namespace holdall

@@ -33,8 +33,9 @@ bool begins_pickle(std::span<const std::byte> head) {
   return head.size() > 2 && byte(0) == 0x80 && byte(1) <= kHighestPickleProtocol && is_pickle_opcode(byte(2));
 }
 
+// An archive with such a file in it is none, though 'P' is an opcode, too.
 bool holds_mark(std::span<const std::byte> head) {
-  return as_text(head).find(kMark) != std::string_view::npos && !head.empty() &&
+  return as_text(head).find(kMark) != std::string_view::npos && !as_text(head).starts_with("PK\x03\x04") &&
          is_pickle_opcode(std::to_integer<unsigned char>(head[0]));
 }
 

@@ -40,7 +40,8 @@ Match match(Peek& peek) {
     const bool known = head.size() > 2 && byte(1) <= kHighestPickleProtocol && is_pickle_opcode(byte(2));
     return known ? Match::kLikely : Match::kNo;
   }
-  if (!is_pickle_opcode(byte(0))) return Match::kNo;
+  // 'P' is an opcode, too: a persistent id, which Python's own unpickler refuses.
+  if (!is_pickle_opcode(byte(0)) || as_text(head).starts_with("PK\x03\x04")) return Match::kNo;
   Arena arena;
   PickleOptions options;
   options.limits = peek.limits();

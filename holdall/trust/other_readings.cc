@@ -1,0 +1,134 @@
+#include "holdall/trust/other_readings.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "holdall/base/endian.h"
+#include "holdall/base/text.h"
+#include "holdall/codec/zip.h"
+#include "holdall/trust/contents.h"
+
+namespace holdall {
+namespace {
+
+// End of central directory record (APPNOTE 4.3.16), before a comment.
+constexpr std::size_t kEndSize = 22;
+constexpr std::uint64_t kMostComment = 65'535;
+constexpr std::string_view kEndRecord = "PK\5\6", kDirectoryEntry = "PK\1\2", kLocator64 = "PK\6\7";
+constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n";
+constexpr std::uint64_t kFirstUserBlock = 512;
+
+bool stands_at(const Source& source, std::uint64_t offset, std::string_view mark) {
+  std::array<std::byte, 8> bytes;
+  if (offset > source.size() || source.size() - offset < mark.size()) return false;
+  const auto some = std::span(bytes).first(mark.size());
+  return source.read_at(offset, some) && as_text(some) == mark;
+}
+
+// An archive that a reader finds from the end: where its first byte would be if its offsets counted from there, and its end.
+struct Found {
+  std::uint64_t begin = 0, end = 0;
+};
+
+std::optional<Found> archive_at_end(const Source& source) {
+  if (source.size() < kEndSize || !source.random_access()) return std::nullopt;
+  std::vector<std::byte> bytes(static_cast<std::size_t>(std::min(source.size(), kEndSize + kMostComment)));
+  const std::uint64_t base = source.size() - bytes.size();
+  if (!source.read_at(base, bytes)) return std::nullopt;
+  const std::string_view tail = as_text(bytes);
+  for (std::size_t at = tail.rfind(kEndRecord); at != std::string_view::npos;
+       at = at == 0 ? std::string_view::npos : tail.rfind(kEndRecord, at - 1)) {
+    if (tail.size() - at < kEndSize) continue;
+    const std::uint64_t size = load_le<std::uint32_t>(bytes.data() + at + 12),
+                        offset = load_le<std::uint32_t>(bytes.data() + at + 16);
+    const std::uint64_t comment = load_le<std::uint16_t>(bytes.data() + at + 20), place = base + at;
+    const bool is_wide = at >= 20 && tail.substr(at - 20).starts_with(kLocator64);
+    const bool is_before = size <= place && stands_at(source, place - size, kDirectoryEntry);
+    if (!is_wide && !is_before && !stands_at(source, offset, kDirectoryEntry)) continue;
+    const std::uint64_t begin = is_before && size + offset <= place ? place - size - offset : 0;
+    return Found{begin, std::min(source.size(), place + kEndSize + comment)};
+  }
+  return std::nullopt;
+}
+
+class OtherReadings {
+ public:
+  OtherReadings(const Bundle& file, const Context& context, const Policy& policy, Findings& findings)
+      : source_(file.main()), context_(context), policy_(policy), findings_(findings) {
+    ++context_.depth;
+  }
+
+  void archive() {
+    const auto found = archive_at_end(*source_);
+    if (!found) return;
+    if (found->begin > 0) {
+      judge_slice(found->begin, found->end);
+    } else if (!holds_texts_alone()) {
+      add("a ZIP archive stands at the end, which readers that begin there open instead");
+    }
+  }
+
+  void hdf5(std::string_view kind) {
+    for (std::uint64_t at = kFirstUserBlock; at < source_->size(); at *= 2) {
+      if (!stands_at(*source_, at, kHdf5)) continue;
+      const Result<SourceRef> inner = slice(at, source_->size());
+      const Result<const Format*> format =
+          inner ? detect(Bundle::of(*inner), context_.limits) : Result<const Format*>(inner.error());
+      if (format && (*format)->id == kind) return;  // it was read so
+      return judge_slice(at, source_->size());
+    }
+  }
+
+ private:
+  Result<SourceRef> slice(std::uint64_t begin, std::uint64_t end) const {
+    return slice_source(source_, begin, end - begin, text("{}@{}", source_->name(), begin));
+  }
+
+  void judge_slice(std::uint64_t begin, std::uint64_t end) {
+    const Result<SourceRef> inner = slice(begin, end);
+    if (inner && context_.depth <= context_.limits.containers) {
+      judge_contents(Bundle::of(*inner), context_, policy_, findings_);
+    } else {
+      add(text("another file begins at byte {}", begin));
+    }
+  }
+
+  // As behind a TFLite model, whose labels are in an archive. What the members do is told in any case.
+  bool holds_texts_alone() {
+    const auto archive = ZipArchive::open(source_, context_.limits, ZipArchive::Before::kAnything);
+    if (!archive || context_.depth > context_.limits.containers) return false;
+    bool texts = true;
+    for (const ZipMember& member : (*archive)->members()) {
+      const auto blob = (*archive)->blob(member);
+      const auto bytes =
+          blob ? slice_source(blob->source(), blob->offset(), blob->size(), blob->name()) : Result<SourceRef>(blob.error());
+      const std::string kind = bytes ? judge_contents(Bundle::of(*bytes), context_, policy_, findings_) : std::string();
+      texts = texts && kind == "text";
+    }
+    return texts;
+  }
+
+  void add(std::string what) {
+    findings_.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, source_->name(), std::move(what)});
+  }
+
+  const SourceRef& source_;
+  Context context_;
+  const Policy& policy_;
+  Findings& findings_;
+};
+
+}  // namespace
+
+void judge_other_readings(const Bundle& file, std::string_view kind, const Context& context, const Policy& policy,
+                          Findings& findings) {
+  // Of an archive every member is judged, and a ZIP archive that opens is read alike from both ends.
+  const bool begins_archive = stands_at(*file.main(), 0, "PK\3\4") || stands_at(*file.main(), 0, kEndRecord);
+  if (kind == "tar" || (begins_archive && ZipArchive::open(file, context.limits))) return;
+  OtherReadings readings(file, context, policy, findings);
+  readings.archive();
+  if (!stands_at(*file.main(), 0, kHdf5)) readings.hdf5(kind);
+}
+
+}  // namespace holdall
