@@ -35,9 +35,13 @@ Status list_files(const fs::path& folder, const std::string& prefix, unsigned de
   return {};
 }
 
-std::string folder_of(const std::string& path) {
-  const std::string parent = fs::path(path).parent_path().string();
-  return parent.empty() ? "." : parent;
+std::string file_name(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
+
+std::string folder_of(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return ".";
+  const std::size_t end = path.find_last_not_of('/', slash);
+  return end == std::string_view::npos ? "/" : std::string(path.substr(0, end + 1));
 }
 
 }  // namespace
@@ -58,14 +62,19 @@ Result<Bundle> Bundle::open(const std::string& path, const Limits& limits) {
   if (path.empty()) return invalid_argument("the path '' names no file");
   Bundle bundle;
   bundle.path_ = path;
+  // Most often it is a file: nothing is asked about it before it is open.
+  std::string name = path;
+  Result<SourceRef> file = open_file(name);
   std::error_code error;
-  if (!fs::is_directory(path, error)) {
+  if (!file && !fs::is_directory(path, error)) {
     // A prefix of several files, as TensorFlow names a checkpoint, stands for the one that knows the others.
-    const bool is_prefix = !fs::exists(path, error) && fs::is_regular_file(path + ".index", error);
-    const std::string file = is_prefix ? path + ".index" : path;
-    HOLDALL_ASSIGN(bundle.main_, open_file(file));
-    bundle.folder_ = folder_of(file);
-    bundle.names_ = {fs::path(file).filename().string()};
+    if (!fs::exists(path, error) && fs::is_regular_file(path + ".index", error)) file = open_file(name = path + ".index");
+    if (!file) return file.error();
+  }
+  if (file) {
+    bundle.main_ = std::move(*file);
+    bundle.folder_ = folder_of(name);
+    bundle.names_ = {file_name(name)};
     return bundle;
   }
   bundle.kind_ = Kind::kFolder;
@@ -78,8 +87,15 @@ Result<Bundle> Bundle::open(const std::string& path, const Limits& limits) {
 Bundle Bundle::of(SourceRef source) {
   Bundle bundle;
   bundle.path_ = source->name();
-  bundle.names_ = {fs::path(source->name()).filename().string()};
+  bundle.names_ = {file_name(source->name())};
   bundle.main_ = std::move(source);
+  return bundle;
+}
+
+Bundle Bundle::in_memory(std::uint64_t most) const {
+  if (kind_ == Kind::kFolder || main_->size() > most) return *this;
+  Bundle bundle = *this;
+  if (Result<Bytes> bytes = read_all(*main_, most)) bundle.main_ = memory_source(std::move(*bytes), main_->name());
   return bundle;
 }
 
@@ -116,7 +132,7 @@ Result<Bundle> Bundle::part(std::string_view name) const {
   }
   HOLDALL_ASSIGN(part.main_, open_part(name));
   if (!folder_.empty()) part.folder_ = folder_of(folder_ + "/" + std::string(name));
-  part.names_ = {fs::path(name).filename().string()};
+  part.names_ = {file_name(name)};
   return part;
 }
 

@@ -26,6 +26,9 @@ class Bundle {
   static Result<Bundle> open(const std::string& path, const Limits& limits);
   // One part in memory or inside another file; it reaches nothing beside it.
   static Bundle of(SourceRef source);
+  // The same with its main part in memory, for who reads a small file several times; itself where that has more than `most`
+  // bytes or cannot be read.
+  Bundle in_memory(std::uint64_t most) const;
 
   Kind kind() const noexcept { return kind_; }
   // As given by the user.

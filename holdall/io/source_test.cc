@@ -127,6 +127,49 @@ TEST(Bundle, FileReachesWhatLiesBesideIt) {
   EXPECT_EQ(missing.error().code(), Code::kNotFound);
 }
 
+TEST(Bundle, ASmallFileInMemoryReachesWhatLiesBesideItStill) {
+  const Folder folder;
+  const auto path = folder.file("index.json", "{}");
+  folder.file("shard", "1234");
+  const auto bundle = Bundle::open(path, {});
+  EXPECT_FALSE(bundle->in_memory(1).main()->resident());
+  const Bundle small = bundle->in_memory(2);
+  fs::resize_file(path, 0);
+  ASSERT_TRUE(small.main()->resident());
+  EXPECT_EQ(small.main()->resident()->text(), "{}");
+  EXPECT_EQ(small.main()->name(), bundle->main()->name());
+  EXPECT_EQ((*small.open_part("shard"))->size(), 4u);
+  EXPECT_EQ(small.names(), bundle->names());
+}
+
+TEST(Bundle, AFileThatEndsEarlyIsNotInMemory) {
+  const Folder folder;
+  const auto path = folder.file("a", "1234");
+  const auto bundle = Bundle::open(path, {});
+  fs::resize_file(path, 2);
+  const Bundle small = bundle->in_memory(10);
+  EXPECT_FALSE(small.main()->resident());
+  EXPECT_EQ(small.main()->size(), 4u);
+}
+
+TEST(Bundle, FoldersAreNamedByTheirPaths) {
+  const Folder folder;
+  folder.file("a/one", "1");
+  folder.file("a/two", "22");
+  for (const std::string path : {"/a/one", "//a//one"}) {
+    const auto bundle = Bundle::open(folder.path().string() + path, {});
+    ASSERT_TRUE(bundle.has_value()) << path;
+    EXPECT_EQ(bundle->names(), std::vector<std::string>{"one"});
+    EXPECT_TRUE(bundle->has("two")) << path;
+    EXPECT_EQ((*bundle->open_part("two"))->size(), 2u) << path;
+  }
+  EXPECT_EQ(Bundle::open(folder.path().string() + "/a/one/", {}).error().code(),
+            open_file(folder.path().string() + "/a/one/").error().code());
+  folder.file("b.index", "3");
+  EXPECT_EQ((*Bundle::open(folder.path().string() + "/b", {})).names(), std::vector<std::string>{"b.index"});
+  EXPECT_EQ(Bundle::open(folder.path().string() + "/c", {}).error().code(), Code::kNotFound);
+}
+
 TEST(Bundle, PartOfAFolderIsAFileWithItsNeighboursOrAFolder) {
   const Folder folder;
   folder.file("a/b/one", "1");

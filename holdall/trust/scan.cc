@@ -13,6 +13,9 @@
 namespace holdall {
 namespace {
 
+// A file of at most this many bytes is read once.
+constexpr std::uint64_t kSmallFile = 1u << 16;
+
 struct Item {
   std::size_t report;  // index of the path it belongs to
   std::string path;    // to open
@@ -117,7 +120,8 @@ Judged judge_path(const Item& item, const ScanOptions& options) {
   Judged judged{{item.shown, {}, Verdict::kInert}, {}};
   const Result<Bundle> bundle = Bundle::open(item.path, options.limits);
   if (bundle) {
-    judged.file.kind = judge_contents(*bundle, Context{.limits = options.limits}, options.policy, judged.findings);
+    judged.file.kind =
+        judge_contents(bundle->in_memory(kSmallFile), Context{.limits = options.limits}, options.policy, judged.findings);
     if (item.asked) refuse_empty(*bundle, judged.findings);
   } else {
     judged.findings.push_back(not_understood(bundle.error(), item.path));

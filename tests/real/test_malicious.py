@@ -9,10 +9,12 @@ import operator
 import pickle
 import re
 import string
+import struct
 import tarfile
 import zipfile
 import zlib
 
+import joblib
 import numpy
 import pytest
 import torch
@@ -454,3 +456,24 @@ def test_tensors_may_share_what_they_are_made_of(holdall, tmp_path):
     (tmp_path / "model.pt").write_bytes(pickles.zipped(pickled, storages))
     assert verdict(holdall, tmp_path / "model.pt") == "inert"
     assert [tensor["shape"] for tensor in holdall("inspect", tmp_path / "model.pt", "--json").json["tensors"]] == [[1]] * 5
+
+
+def joblib_array(module, data, behind):
+    """A pickle of joblib with an array of bytes in it, the name of whose wrapper's module is spelled as `module`."""
+    dtype = pickles.reduce(pickles.global_("numpy", "dtype"), pickles.unicode("u1"), b"\x89", b"\x88")
+    dtype += b"(K\x03" + pickles.unicode("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    state = {"subclass": pickles.global_("numpy", "ndarray"), "shape": b"K" + bytes([len(data)]) + b"\x85", "order": pickles.unicode("C"),
+             "dtype": dtype, "allow_mmap": b"\x88", "numpy_array_alignment_bytes": b"N"}
+    items = b"".join(pickles.unicode(name) + value for name, value in state.items())
+    return pickles.proto(4, b"V" + module + b"\nVNumpyArrayWrapper\n\x93)\x81}(" + items + b"ub" + data + behind)
+
+
+@pytest.mark.parametrize("module", [b"joblib.numpy_pickle", b"joblib.numpy_pick\\u006ce"])
+def test_an_array_that_hides_what_joblib_runs_behind_it_is_malicious(holdall, tmp_path, module):
+    """A reader that does not know the wrapper takes the array, and the attack behind it, for a text."""
+    attack = pickles.reduce(pickles.global_("os", "system"), pickles.unicode(f"touch {tmp_path}/fired")) + b"0"
+    path = tmp_path / "model.joblib"
+    path.write_bytes(joblib_array(module, b"X" + struct.pack("<I", 3 + len(attack)) + b"abc", attack))
+    joblib.load(path)
+    assert (tmp_path / "fired").exists()
+    assert verdict(holdall, path) == "malicious"

@@ -51,6 +51,12 @@ bool mentions_wrappers(const Source& source) {
   return false;
 }
 
+// Whether text of these bytes may name a wrapper's module: as it is, or with the escapes that two opcodes read.
+bool may_name_wrappers(std::span<const std::byte> bytes) {
+  const std::string_view text = as_text(bytes);
+  return text.find(kMark) != std::string_view::npos || text.find('\\') != std::string_view::npos;
+}
+
 // Whether running a pickle, as far as the limits let it, builds a wrapper; and whether it was the limits that ended it.
 struct Wrapped {
   bool found = false;
@@ -88,7 +94,10 @@ Match match(Peek& peek) {
     return begins_pickle(inflated) ? Match::kLikely : Match::kNo;
   }
   if (holds_mark(head)) return Match::kCertain;
-  return begins_pickle(head) && holds_wrapper(peek.bundle().main(), peek.limits()) ? Match::kCertain : Match::kNo;
+  if (!begins_pickle(head)) return Match::kNo;
+  const SourceRef& file = peek.bundle().main();
+  if (const auto whole = file->resident(); whole && !may_name_wrappers(*whole)) return Match::kNo;
+  return holds_wrapper(file, peek.limits()) ? Match::kCertain : Match::kNo;
 }
 
 std::string file_name(const Bundle& bundle) {
