@@ -6,7 +6,7 @@ import zlib
 
 import pickles
 
-NAMES = ["archive/data.pkl", "archive/version", "data.pkl", "a.npy", "x", "ARCHIVE/DATA.PKL", "archive//data.pkl", "../x", "x/", "é.pkl"]
+NAMES = ["archive/data.pkl", "archive/version", "data.pkl", "a.npy", "x", "ARCHIVE/DATA.PKL", "archive//data.pkl", "../x", "x/"]
 SIGNATURES = [b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x07\x08"]
 
 
@@ -32,7 +32,7 @@ class Member:
         compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
         self.payload = compressor.compress(data) + compressor.flush() if deflated else data
         facts = dict(crc=zlib.crc32(data), stored=len(self.payload), size=len(data), method=8 if deflated else 0)
-        self.central = Header(name.encode(), **facts, flags=(8 if descriptor else 0) | (0 if name.isascii() else 0x800))
+        self.central = Header(name.encode(), **facts, flags=8 if descriptor else 0)
         self.local = dataclasses.replace(self.central)
         self.behind = b""
         if descriptor:
@@ -150,7 +150,7 @@ def seen_by_streaming(data):
             return "a header is cut short"
         _, flags, method, _, _, crc, stored, size, name, extra = struct.unpack_from("<HHHHHIIIHH", data, at + 4)
         begin = at + 30 + name + extra
-        label = data[at + 30 : at + 30 + name].decode("utf-8", "replace")
+        label = data[at + 30 : at + 30 + name].decode("utf-8" if flags & 0x800 else "cp437", "replace")
         if method == 8:
             inflater = zlib.decompressobj(-15)
             try:
