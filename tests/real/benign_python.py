@@ -433,7 +433,7 @@ def rows():
     found |= each("numpy-5", NUMPY, store(numpy_value)) | each("scipy", SCIPY, store(lambda name: scipy_values()[name]))
     found |= each("scipy-npz", ["csr", "csc", "coo", "bsr", "dia"], sparse_npz)
     found |= each("joblib", [f"{value}-{compression}" for value in JOBLIB for compression in COMPRESSIONS], joblib_dumped)
-    found |= each("joblib-protocol", ["0", "1", "2", "3", "4", "5"], joblib_protocol)
+    found |= each("joblib-protocol", ["2", "3", "4", "5"], joblib_protocol)
     found |= each("sklearn", ESTIMATORS, store(quiet(estimator))) | each("sklearn-composed", COMPOSED, store(quiet(composed)))
     found |= each("sklearn-composed-2", COMPOSED, store(quiet(composed), protocol=2)) | each("sklearn-gzip", ["Ridge", "KMeans"], gzipped)
     found |= each("xgboost", ["XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFRegressor", "Booster", "early"], store(quiet(xgboost_model)))
