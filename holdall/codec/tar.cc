@@ -29,17 +29,20 @@ bool path_before(std::string_view a, std::string_view b) noexcept {
                                       [&](char x, char y) { return rank(x) < rank(y); });
 }
 
-// The path that a name says; empty for the archive's own folder. Errors: corrupt for one that leads out of it.
+// The path that a name says; empty for the archive's own folder. Errors: unsafe for one that leads out of it.
 Result<std::string> path_of(std::string_view name) {
   if (!is_utf8(name)) return corrupt("a member's name is no UTF-8");
   if (name.find('\0') != std::string_view::npos) return corrupt("a member's name holds a NUL");
+  if (name.find("..\\") != std::string_view::npos) {
+    return Error(Code::kUnsafe, text("the name '{}' leads out of the archive's folder on Windows", name));
+  }
   if (name.find('\\') != std::string_view::npos) return corrupt(text("the name '{}' holds a backslash", name));
-  if (name.starts_with('/')) return corrupt(text("the name '{}' is absolute", name));
+  if (name.starts_with('/')) return Error(Code::kUnsafe, text("the name '{}' is absolute", name));
   std::string path;
   for (std::size_t begin = 0; begin < name.size();) {
     const std::size_t end = std::min(name.find('/', begin), name.size());
     const std::string_view part = name.substr(begin, end - begin);
-    if (part == "..") return corrupt(text("the name '{}' leads out of the archive's folder", name));
+    if (part == "..") return Error(Code::kUnsafe, text("the name '{}' leads out of the archive's folder", name));
     if (!part.empty() && part != ".") {
       if (!path.empty()) path += '/';
       path += part;

@@ -277,16 +277,18 @@ Result<std::string> decode_name(std::span<const std::byte> raw, std::uint16_t fl
 }
 
 Status check_name(std::string_view name) {
+  const auto unsafe = [](const char* what) { return Error(Code::kUnsafe, what); };
   if (name.empty()) return corrupt("a member has no name");
   if (name.find('\0') != std::string_view::npos) return corrupt("its name holds a NUL");
+  if (name.find("..\\") != std::string_view::npos) return unsafe("its name leads out of the archive's folder on Windows");
   if (name.find('\\') != std::string_view::npos) return corrupt("its name holds a backslash");
-  if (name.front() == '/') return corrupt("its name is absolute");
+  if (name.front() == '/') return unsafe("its name is absolute");
   const bool drive = name.size() >= 3 && name[1] == ':' && name[2] == '/' &&
                      ((name[0] >= 'A' && name[0] <= 'Z') || (name[0] >= 'a' && name[0] <= 'z'));
-  if (drive) return corrupt("its name begins with a drive");
+  if (drive) return unsafe("its name begins with a drive");
   for (std::size_t begin = 0; begin <= name.size();) {
     const std::size_t end = std::min(name.find('/', begin), name.size());
-    if (name.substr(begin, end - begin) == "..") return corrupt("its name leads out of the archive's folder");
+    if (name.substr(begin, end - begin) == "..") return unsafe("its name leads out of the archive's folder");
     begin = end + 1;
   }
   return {};

@@ -2,141 +2,209 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
+#include "holdall/formats/jinja_code.h"
 
 namespace holdall {
 namespace {
 
-struct Token {
-  enum class Kind : std::uint8_t { kName, kText, kMark, kEnd } kind = Kind::kEnd;
-  std::string value;  // of a text without quotes, its escapes undone
-};
+using Tokens = std::vector<JinjaToken>;
 
-bool is_name_start(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_internal(std::string_view name) noexcept {
+template <class List>
+bool is_in(const List& list, std::string_view name) noexcept {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+constexpr std::array<std::string_view, 4> kLoading = {"include", "import", "from", "extends"};
+// What makes one text of others.
+constexpr std::array<std::string_view, 6> kJoining = {"join", "format", "format_map", "replace", "reverse", "concat"};
+// Filters that take the name of an attribute.
+constexpr std::array<std::string_view, 9> kByAttribute = {"map",    "groupby",    "sort", "sum", "unique",
+                                                          "select", "selectattr", "max",  "min"};
+// What a renderer that hands in Python's own functions and modules would call. Nothing that renders chats does.
+constexpr std::array<std::string_view, 9> kPython = {"eval",    "exec",    "compile",  "open",   "getattr",
+                                                     "setattr", "globals", "execfile", "delattr"};
+constexpr std::array<std::string_view, 10> kModules = {"os",    "sys",    "subprocess", "importlib", "builtins",
+                                                       "posix", "shutil", "socket",     "ctypes",    "pty"};
+
+bool is_internal_part(std::string_view name) noexcept {
   return name.size() > 4 && name.starts_with("__") && name.ends_with("__") && name.find_first_of(" \t\r\n<>|") == name.npos;
 }
 
-int hex_digit(char c) noexcept {
-  if (is_digit(c)) return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+// "__class__", or a path through it: "x.__class__.y".
+bool is_internal(std::string_view name) noexcept {
+  while (true) {
+    const std::size_t dot = name.find('.');
+    if (is_internal_part(name.substr(0, dot))) return true;
+    if (dot == std::string_view::npos) return false;
+    name.remove_prefix(dot + 1);
+  }
 }
 
-// The tokens of what stands between one pair of delimiters.
-class Tokens {
- public:
-  explicit Tokens(std::string_view code) : code_(code) {}
+// A piece of such a name: "__cla", "ss__", "_".
+bool is_piece(std::string_view name) noexcept {
+  const bool has_edge = name.starts_with("__") || name.ends_with("__") || name.find_first_not_of('_') == std::string_view::npos;
+  return !name.empty() && has_edge && !is_internal_part(name);
+}
 
-  std::vector<Token> all() {
-    std::vector<Token> tokens;
-    while (at_ < code_.size()) {
-      const char c = code_[at_];
-      if (is_name_start(c)) {
-        tokens.push_back({Token::Kind::kName, name()});
-      } else if (c == '\'' || c == '"') {
-        tokens.push_back({Token::Kind::kText, quoted()});
-      } else {
-        if (c != ' ' && c != '\t' && c != '\r' && c != '\n') tokens.push_back({Token::Kind::kMark, std::string(1, c)});
-        ++at_;
-      }
-    }
-    return tokens;
+// A replacement field of str.format that goes by an attribute or an item with an underscore: "{0.__class__}".
+bool has_reaching_field(std::string_view text_) noexcept {
+  for (std::size_t open = text_.find('{'); open != std::string_view::npos; open = text_.find('{', open + 1)) {
+    std::size_t at = open + 1;
+    const auto is_word = [&] {
+      const char c = text_[at];
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '[' ||
+             c == ']';
+    };
+    while (at < text_.size() && is_word()) ++at;
+    const std::string_view field = text_.substr(open + 1, at - open - 1);
+    if (field.find("._") != std::string_view::npos || field.find("[_") != std::string_view::npos) return true;
   }
+  return false;
+}
 
- private:
-  std::string name() {
-    const std::size_t begin = at_;
-    while (at_ < code_.size() && (is_name_start(code_[at_]) || is_digit(code_[at_]))) ++at_;
-    return std::string(code_.substr(begin, at_ - begin));
-  }
-
-  // Escapes as Python's: those of one character by number alone matter here.
-  std::string quoted() {
-    const char quote = code_[at_++];
-    std::string value;
-    while (at_ < code_.size() && code_[at_] != quote) {
-      if (code_[at_] == '\\' && at_ + 1 < code_.size()) {
-        escape(value);
-      } else {
-        value += code_[at_++];
-      }
-    }
-    ++at_;
-    return value;
-  }
-
-  void escape(std::string& value) {
-    const char kind = code_[at_ + 1];
-    const std::size_t digits = kind == 'x' ? 2 : kind == 'u' ? 4 : kind == 'U' ? 8 : 0;
-    std::uint32_t number = 0;
-    at_ += 2;
-    if (digits != 0) {
-      for (std::size_t i = 0; i < digits && at_ < code_.size() && hex_digit(code_[at_]) >= 0; ++i)
-        number = number * 16 + static_cast<std::uint32_t>(hex_digit(code_[at_++]));
-    } else if (kind >= '0' && kind <= '7') {
-      number = static_cast<std::uint32_t>(kind - '0');
-      for (int i = 0; i < 2 && at_ < code_.size() && code_[at_] >= '0' && code_[at_] <= '7'; ++i)
-        number = number * 8 + static_cast<std::uint32_t>(code_[at_++] - '0');
-    } else {
-      number = static_cast<std::uint8_t>(kind);
-    }
-    value += number < 128 ? static_cast<char>(number) : '?';
-  }
-
-  std::string_view code_;
-  std::size_t at_ = 0;
-};
+// What follows a value: `[` behind it names an item, `(` calls it.
+bool ends_value(const JinjaToken& token) noexcept {
+  if (token.kind != JinjaToken::Kind::kName) return token.is_text() || token.is_mark(']') || token.is_mark(')');
+  constexpr std::array<std::string_view, 9> kWords = {"in", "not", "and", "or", "if", "else", "elif", "is", "set"};
+  return !is_in(kWords, token.value);
+}
 
 class Judge {
  public:
   Judge(std::string_view where, Findings& findings) : where_(where), findings_(findings) {}
 
-  void judge(std::string_view code, bool is_statement) {
-    const std::vector<Token> tokens = Tokens(code).all();
-    if (is_statement) judge_statement(tokens);
-    std::vector<bool> subscripts;  // for each open bracket, whether it names an item
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      const Token& token = tokens[i];
-      if (token.kind != Token::Kind::kMark && is_internal(token.value)) {
-        add(Verdict::kMalicious, text("the template reaches for '{}'", printable(token.value)));
-      }
-      if (is_mark(token, '[')) {
-        const bool names =
-            i > 0 && (tokens[i - 1].kind == Token::Kind::kName || is_mark(tokens[i - 1], ']') || is_mark(tokens[i - 1], ')'));
-        subscripts.push_back(names);
-      } else if (is_mark(token, ']') && !subscripts.empty()) {
-        subscripts.pop_back();
-      } else if (is_mark(token, '~') && !subscripts.empty() && subscripts.back()) {
-        add(Verdict::kCode, "the template computes the name of an item");
-      } else if (token.kind == Token::Kind::kName && token.value == "attr" && i > 0 && is_mark(tokens[i - 1], '|')) {
-        judge_attribute(tokens, i + 1);
-      }
+  void judge(const std::vector<JinjaCode>& codes) {
+    for (const JinjaCode& code : codes) learn(code);
+    for (const JinjaCode& code : codes) {
+      if (code.is_statement) judge_statement(code.tokens);
+      judge_tokens(code.tokens);
     }
   }
 
  private:
-  static bool is_mark(const Token& token, char mark) { return token.kind == Token::Kind::kMark && token.value.front() == mark; }
-
-  // `|attr("name")` says which attribute; anything else in the brackets computes it.
-  void judge_attribute(const std::vector<Token>& tokens, std::size_t at) {
-    const bool is_plain = at + 2 < tokens.size() && is_mark(tokens[at], '(') && tokens[at + 1].kind == Token::Kind::kText &&
-                          is_mark(tokens[at + 2], ')');
-    if (!is_plain) add(Verdict::kCode, "the template computes the name of an attribute");
+  // The names that the template makes, and whether it holds pieces of the names of internals.
+  void learn(const JinjaCode& code) {
+    const Tokens& tokens = code.tokens;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      if (tokens[i].kind == JinjaToken::Kind::kMark || tokens[i].kind == JinjaToken::Kind::kNumber) continue;
+      has_pieces_ = has_pieces_ || is_piece(tokens[i].value);
+      if (tokens[i].is_text()) continue;
+      const bool is_given = i + 1 < tokens.size() && tokens[i + 1].is_mark('=');
+      const bool is_walked =
+          i > 0 && (tokens[i - 1].is_name("for") || tokens[i - 1].is_name("macro") || tokens[i - 1].is_mark(','));
+      if (code.is_statement && (is_given || is_walked)) made_.insert(tokens[i].value);
+    }
+    // `{% set x %}…{% endset %}`: a text that stands outside of all code.
+    const bool sets = code.is_statement && tokens.size() > 1 && tokens[0].is_name("set");
+    if (sets && (tokens.size() == 2 || is_composed(tokens))) composed_.insert(tokens[1].value);
   }
 
-  void judge_statement(const std::vector<Token>& tokens) {
-    constexpr std::array<std::string_view, 4> kLoading = {"include", "import", "from", "extends"};
-    const auto first = std::find_if(tokens.begin(), tokens.end(), [](const Token& t) { return t.kind == Token::Kind::kName; });
-    if (first != tokens.end() && std::find(kLoading.begin(), kLoading.end(), first->value) != kLoading.end()) {
-      add(Verdict::kCode, text("the template loads another one ({})", first->value));
+  // A text that is put together.
+  static bool is_composed(const Tokens& tokens) {
+    const auto any = [&](const auto& is) { return std::any_of(tokens.begin(), tokens.end(), is); };
+    const bool adds = any([](const JinjaToken& t) { return t.is_mark('+') || t.is_mark('*') || t.is_mark('%'); });
+    const bool joins = any([](const JinjaToken& t) { return t.is_mark('~') || is_in(kJoining, t.value); });
+    return joins || (adds && any([](const JinjaToken& t) { return t.is_text(); }));
+  }
+
+  void judge_tokens(const Tokens& tokens) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const JinjaToken& token = tokens[i];
+      const bool follows_dot = i > 0 && tokens[i - 1].is_mark('.');
+      if (token.kind == JinjaToken::Kind::kName || token.is_text()) judge_word(token, follows_dot);
+      if (token.kind == JinjaToken::Kind::kName && i > 0 && (tokens[i - 1].is_mark('|') || tokens[i - 1].is_name("filter"))) {
+        judge_filter(tokens, i);
+      } else if (token.kind == JinjaToken::Kind::kName && !follows_dot) {
+        judge_python(tokens, i);
+      } else if (token.is_mark('[') && i > 0 && ends_value(tokens[i - 1])) {
+        judge_item(tokens, i);
+      } else if (token.is_mark('(') && i > 0 && (tokens[i - 1].is_mark(']') || tokens[i - 1].is_mark(')'))) {
+        add(Verdict::kCode, "the template calls what it computes");
+      }
     }
   }
+
+  void judge_word(const JinjaToken& token, bool follows_dot) {
+    if (is_internal(token.value)) {
+      add(Verdict::kMalicious, text("the template reaches for '{}'", printable(token.value)));
+    } else if (token.is_text() && has_reaching_field(token.value)) {
+      add(Verdict::kMalicious, text("the template has str.format reach for '{}'", printable(token.value)));
+    } else if (follows_dot && token.kind == JinjaToken::Kind::kName && token.value.front() == '_') {
+      add(Verdict::kCode, text("the template reaches for '{}'", printable(token.value)));
+    }
+  }
+
+  // `|attr("name")` says which attribute; anything else in the brackets computes it.
+  void judge_filter(const Tokens& tokens, std::size_t at) {
+    const std::string& filter = tokens[at].value;
+    const auto is_plain = [&](std::size_t i, char behind) {
+      return i + 1 < tokens.size() && tokens[i].is_text() && (tokens[i + 1].is_mark(behind) || tokens[i + 1].is_mark(')'));
+    };
+    const bool has_arguments = at + 2 < tokens.size() && tokens[at + 1].is_mark('(');
+    if (filter == "attr") {
+      if (!has_arguments || !is_plain(at + 2, ')')) add(Verdict::kMalicious, "the template computes the name of an attribute");
+    } else if (has_arguments && is_in(kByAttribute, filter)) {
+      const JinjaToken& first = tokens[at + 2];
+      const bool is_attr = first.is_text() && first.value == "attr";
+      if (is_attr && !is_plain(at + 4, ')')) add(Verdict::kMalicious, "the template computes the name of an attribute");
+      const bool is_named = first.is_name("attribute") && at + 4 < tokens.size() && tokens[at + 3].is_mark('=');
+      const bool is_computed = is_named && !is_plain(at + 4, ',') && tokens[at + 4].kind != JinjaToken::Kind::kNumber;
+      if (is_computed) add(computed(), "the template computes the name of an attribute");
+    }
+  }
+
+  // Python's own functions and modules, where no name of the template's stands for them.
+  void judge_python(const Tokens& tokens, std::size_t at) {
+    const std::string& name = tokens[at].value;
+    if (at + 1 >= tokens.size() || made_.contains(name)) return;
+    const bool calls = tokens[at + 1].is_mark('(') && is_in(kPython, name);
+    const bool takes = tokens[at + 1].is_mark('.') && is_in(kModules, name);
+    if (calls || takes) add(Verdict::kMalicious, text("the template reaches for Python's {}", name));
+  }
+
+  // The brackets that open at `at`: a text or a name as it stands, a number, a range; or a name that is put together.
+  void judge_item(const Tokens& tokens, std::size_t at) {
+    bool has_text = false, has_operator = false, has_number = false, is_range = false, is_computed = false;
+    std::vector<bool> counts;  // for each open bracket, whether texts within take part in the name
+    for (std::size_t i = at + 1; i < tokens.size() && counts.size() < kDeepest; ++i) {
+      const JinjaToken& token = tokens[i];
+      const bool takes_part = counts.empty() || counts.back();
+      if (token.is_mark('[') || token.is_mark('(') || token.is_mark('{')) {
+        const bool is_item = token.is_mark('[') && ends_value(tokens[i - 1]) && !tokens[i - 1].is_text();
+        const bool is_call = token.is_mark('(') && ends_value(tokens[i - 1]);
+        const bool joins = is_in(kJoining, tokens[i - 1].value);
+        counts.push_back(takes_part && !is_item && (!is_call || joins));
+        has_operator = has_operator || (takes_part && is_call && joins) || (takes_part && tokens[i - 1].is_text());
+      } else if (token.is_mark(']') || token.is_mark(')') || token.is_mark('}')) {
+        if (counts.empty()) break;
+        counts.pop_back();
+      } else if (takes_part) {
+        is_range = is_range || (counts.empty() && token.is_mark(':'));
+        has_text = has_text || token.is_text();
+        has_number = has_number || token.kind == JinjaToken::Kind::kNumber;
+        is_computed = is_computed || token.is_mark('~') ||
+                      (token.kind == JinjaToken::Kind::kName && composed_.contains(token.value) && !tokens[i - 1].is_mark('.'));
+        for (const char mark : {'+', '*', '%', '|'}) has_operator = has_operator || token.is_mark(mark);
+      }
+    }
+    if (is_range) return;
+    is_computed = is_computed || (has_operator && (has_text || (has_pieces_ && !has_number)));
+    if (is_computed) add(computed(), "the template computes the name of an item");
+  }
+
+  void judge_statement(const Tokens& tokens) {
+    if (!tokens.empty() && is_in(kLoading, tokens.front().value)) {
+      add(Verdict::kCode, text("the template loads another one ({})", tokens.front().value));
+    }
+  }
+
+  Verdict computed() const noexcept { return has_pieces_ ? Verdict::kMalicious : Verdict::kCode; }
 
   // Each kind of thing once: a template may be made of nothing else.
   void add(Verdict severity, std::string what) {
@@ -149,30 +217,19 @@ class Judge {
   }
 
   static constexpr int kMost = 20;
+  static constexpr std::size_t kDeepest = 64;
   std::string_view where_;
   Findings& findings_;
+  std::set<std::string> made_;
+  std::set<std::string> composed_;
+  bool has_pieces_ = false;
   int added_ = 0;
 };
 
 }  // namespace
 
 void judge_chat_template(std::string_view jinja, std::string_view where, Findings& findings) {
-  Judge judge(where, findings);
-  std::size_t at = 0;
-  while (at < jinja.size()) {
-    const std::size_t open = jinja.find('{', at);
-    if (open == std::string_view::npos || open + 1 >= jinja.size()) return;
-    const char kind = jinja[open + 1];
-    if (kind != '{' && kind != '%' && kind != '#') {
-      at = open + 1;
-      continue;
-    }
-    const std::string_view closing = kind == '{' ? "}}" : kind == '%' ? "%}" : "#}";
-    const std::size_t close = std::min(jinja.find(closing, open + 2), jinja.size());
-    // What is not closed is looked at to its end.
-    if (kind != '#') judge.judge(jinja.substr(open + 2, close - open - 2), kind == '%');
-    at = close + 2;
-  }
+  Judge(where, findings).judge(jinja_code(jinja));
 }
 
 }  // namespace holdall

@@ -11,8 +11,10 @@
 namespace holdall {
 
 // Adds to `findings`: malicious for a name of Python's internals (`__class__`, also as a text that names an attribute or an
-// item), code for names of attributes that are computed (`|attr(x)`, `x[a ~ b]`) and for other templates that are loaded
-// (include, import, from, extends). Text outside of `{{ }}` and `{% %}`, comments, and texts that name nothing are passed over.
+// item, or within a field of str.format), for one that is put together of pieces or computed for `|attr`, and for Python's own
+// functions and modules; code for other names that are computed (`x[a ~ b]`), private attributes, calls of what is computed,
+// and other templates that are loaded (include, import, from, extends). Text outside of `{{ }}` and `{% %}`, comments, and
+// texts that name nothing are passed over.
 void judge_chat_template(std::string_view jinja, std::string_view where, Findings& findings);
 
 }  // namespace holdall

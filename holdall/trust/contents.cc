@@ -19,7 +19,9 @@ namespace {
 constexpr std::size_t kBrokenHead = 1u << 20;
 
 void add_not_understood(const Error& error, Findings& findings) {
-  findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, error.path(), error.to_string()});
+  const bool leads_out = error.code() == Code::kUnsafe;
+  findings.push_back({leads_out ? Verdict::kMalicious : Verdict::kUnreadable,
+                      leads_out ? Rule::kArchivePath : Rule::kNotUnderstood, error.path(), error.to_string()});
 }
 
 // A guess by form alone gives way to a side file that is understood, unless what was found is an attack all the same.

@@ -8,8 +8,10 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
 #include "holdall/codec/protobuf.h"
+#include "holdall/formats/chat_template.h"
 #include "holdall/formats/format.h"
 #include "holdall/io/blob.h"
+#include "holdall/trust/documents.h"
 #include "holdall/trust/media.h"
 #include "holdall/trust/references.h"
 
@@ -73,7 +75,10 @@ bool is_text(const Source& source) {
 // Files whose keys a loader acts on: if these do not parse here, another parser may still see something in them.
 constexpr std::array kConfigs = {
     "config.json"sv,         "tokenizer_config.json"sv,  "processor_config.json"sv, "preprocessor_config.json"sv,
-    "adapter_config.json"sv, "generation_config.json"sv, "model_index.json"sv,      "feature_extractor_config.json"sv};
+    "adapter_config.json"sv, "generation_config.json"sv, "model_index.json"sv,      "feature_extractor_config.json"sv,
+    "chat_template.json"sv};
+// Jinja's.
+constexpr std::array kTemplates = {".jinja"sv, ".jinja2"sv, ".j2"sv, ".template"sv, ".tmpl"sv};
 
 std::optional<SideFile> judge_json(const Source& source, std::string_view name, const Limits& limits) {
   const bool is_config = std::find(kConfigs.begin(), kConfigs.end(), base_name(name)) != kConfigs.end();
@@ -83,6 +88,7 @@ std::optional<SideFile> judge_json(const Source& source, std::string_view name, 
   SideFile file{"json", {}};
   if (root) {
     judge_references(arena.at(*root), name, file.findings);
+    judge_document(arena.at(*root), name, file.findings);
   } else if (is_config) {
     file.findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, std::string(name), root.error().to_string()});
   } else {
@@ -91,16 +97,92 @@ std::optional<SideFile> judge_json(const Source& source, std::string_view name, 
   return file;
 }
 
+std::optional<SideFile> judge_script(const Source& source, std::string_view name) {
+  std::array<std::byte, 2> head{};
+  if (source.size() < head.size() || !source.read_at(0, head) || as_text(head) != "#!" || !format_by_extension(name)) {
+    return std::nullopt;
+  }
+  return SideFile{"program", {{Verdict::kCode, Rule::kNativeCode, std::string(name), "this is a script under a model's name"}}};
+}
+
+// The first bytes of a text.
+std::string beginning(const Source& source) {
+  std::vector<std::byte> head(static_cast<std::size_t>(std::min<std::uint64_t>(source.size(), 1u << 16)));
+  return source.read_at(0, head) ? std::string(as_text(head)) : std::string();
+}
+
+// Models that are written as text, and whose loaders run code in them: R's serialization (CVE-2024-27322) and Torch 7's.
+bool is_program_as_text(std::string_view head) {
+  const auto line = [&](std::size_t number) {
+    std::string_view rest = head;
+    for (; number > 0 && !rest.empty(); --number) rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
+    return rest.substr(0, rest.find('\n'));
+  };
+  const auto is_number = [](std::string_view word) {
+    return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  if (head.starts_with("RDX") || head.starts_with("RDA")) return line(0).size() == 4 && is_number(line(0).substr(3));
+  if (line(0) == "A" && (line(1) == "2" || line(1) == "3")) return is_number(line(2)) && is_number(line(3));
+  return is_number(line(0)) && is_number(line(1)) && is_number(line(2)) && line(3).starts_with("V ") &&
+         is_number(line(3).substr(2));
+}
+
+// An entity that lies elsewhere: what reads the XML puts the file or the address in its place. They are declared before the
+// first element.
+std::optional<std::string> outside_entity(std::string_view xml) {
+  const auto behind = [&](std::size_t at, std::string_view end) {
+    const std::size_t found = xml.find(end, at);
+    return found == std::string_view::npos ? xml.size() : found + end.size();
+  };
+  for (std::size_t at = xml.find('<'); at < xml.size(); at = xml.find('<', at)) {
+    const std::string_view rest = xml.substr(at);
+    if (rest.starts_with("<!--")) {
+      at = behind(at, "-->");
+    } else if (rest.starts_with("<?")) {
+      at = behind(at, "?>");
+    } else if (!rest.starts_with("<!")) {
+      break;
+    } else {
+      const std::string_view declaration = rest.substr(0, rest.find('>'));
+      const bool is_outside = declaration.find("SYSTEM") != declaration.npos || declaration.find("PUBLIC") != declaration.npos;
+      if (declaration.starts_with("<!ENTITY") && is_outside) return std::string(declaration.substr(2, 200));
+      at += 2;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<SideFile> judge_xml(const Source& source, std::string_view name, const Limits& limits) {
+  SideFile file{"text", {}};
+  const Result<Bytes> bytes = read_all(source, limits.header_bytes);
+  if (!bytes) return std::nullopt;
+  if (const auto entity = outside_entity(bytes->text())) {
+    file.findings.push_back({Verdict::kMalicious, Rule::kXmlEntity, std::string(name), text("it declares {}", *entity)});
+  }
+  return file;
+}
+
 std::optional<SideFile> judge_text(const Source& source, std::string_view name, const Limits& limits) {
   const std::string_view base = base_name(name);
   if (ends_with(base, ".json")) return judge_json(source, name, limits);
-  if (ends_with(base, ".yaml") || ends_with(base, ".yml")) {
-    SideFile file{"yaml", {}};
+  const bool is_yaml = ends_with(base, ".yaml") || ends_with(base, ".yml");
+  const bool is_template = std::any_of(kTemplates.begin(), kTemplates.end(), [&](auto tail) { return ends_with(base, tail); });
+  if (is_yaml || is_template) {
+    SideFile file{is_yaml ? "yaml" : "text", {}};
     Result<Bytes> bytes = read_all(source, limits.header_bytes);
     if (!bytes) return std::nullopt;
-    judge_yaml(bytes->text(), name, file.findings);
+    if (is_yaml) {
+      judge_yaml(bytes->text(), name, file.findings);
+    } else {
+      judge_chat_template(bytes->text(), name, file.findings);
+    }
     return file;
   }
+  if (auto script = judge_script(source, name)) return script;
+  const std::string head = beginning(source);
+  if (is_program_as_text(head)) return std::nullopt;
+  if (head.starts_with("<?xml") || head.starts_with("<!") || head.starts_with("\xef\xbb\xbf<"))
+    return judge_xml(source, name, limits);
   if (!ends_with(base, ".py")) return SideFile{"text", {}};
   SideFile file{"python", {}};
   if (base == "hubconf.py") {
@@ -194,18 +276,35 @@ bool is_onnx_value(const Source& source, std::string_view name, const Limits& li
                                    has_type);
 }
 
+// Python's own since 3.0: its magic number, a line break, flags of which two bits mean something (importlib, PEP 552).
+bool is_compiled_python(std::span<const std::byte> head, std::string_view name) {
+  if (head.size() < 16 || as_text(head.subspan(2, 2)) != "\r\n") return false;
+  const auto magic = load_le<std::uint16_t>(head.data());
+  return name.ends_with(".pyc") || (magic >= 3000 && magic < 4000 && load_le<std::uint32_t>(head.data() + 4) < 4);
+}
+
 std::optional<SideFile> native_code(std::span<const std::byte> head, std::string_view name) {
-  std::string_view what;
-  if (starts_with(head,
-                  "\x7f"
-                  "ELF"))
-    what = "a Linux program or library";
-  if (starts_with(head, "MZ")) what = "a Windows program or library";
-  if (starts_with(head, "\xcf\xfa\xed\xfe") || starts_with(head, "\xca\xfe\xba\xbe")) what = "a macOS or Java program";
-  if (ends_with(name, ".pyc") && head.size() >= 4 && std::to_integer<int>(head[2]) == '\r' &&
-      std::to_integer<int>(head[3]) == '\n') {
-    what = "compiled Python";
-  }
+  struct Row {
+    std::string_view magic;
+    std::string_view what;
+  };
+  constexpr std::array kRows = {
+      Row{"\x7f"
+          "ELF",
+          "a Linux program or library"},
+      Row{"MZ", "a Windows program or library"},
+      Row{"\xcf\xfa\xed\xfe", "a macOS program or library"},
+      Row{"\xce\xfa\xed\xfe", "a macOS program or library"},
+      Row{"\xfe\xed\xfa\xcf", "a macOS program or library"},
+      Row{"\xfe\xed\xfa\xce", "a macOS program or library"},
+      Row{"\xca\xfe\xba\xbe", "a macOS or Java program"},
+      Row{"\xca\xfe\xba\xbf", "a macOS program or library"},
+      Row{"dex\n03", "an Android program"},
+      Row{std::string_view("\0asm", 4), "a WebAssembly program"},
+  };
+  std::string_view what = is_compiled_python(head, name) ? "compiled Python" : "";
+  for (const Row& row : kRows)
+    if (starts_with(head, row.magic)) what = row.what;
   if (what.empty()) return std::nullopt;
   return SideFile{"program", {{Verdict::kCode, Rule::kNativeCode, std::string(name), text("this is {}", what)}}};
 }
@@ -223,11 +322,11 @@ std::optional<SideFile> side_file(const Source& source, std::string_view name, c
   }
   std::vector<std::byte> head(static_cast<std::size_t>(std::min<std::uint64_t>(source.size(), 64)));
   if (!source.read_at(0, head)) return std::nullopt;
-  if (auto program = native_code(head, name)) return program;
   if (is_text(source)) {
     if (starts_with(head, "version https://git-lfs.github.com/spec/")) return SideFile{"git-lfs pointer", {}};
     return judge_text(source, name, limits);
   }
+  if (auto program = native_code(head, name)) return program;
   if (is_beside_graph(source, name, limits)) return SideFile{"protobuf", {}};
   if (is_onnx_value(source, name, limits)) return SideFile{"protobuf", {}};
   if (const std::string_view kind = media_kind(source, limits); !kind.empty()) return SideFile{std::string(kind), {}};

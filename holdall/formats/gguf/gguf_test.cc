@@ -342,8 +342,8 @@ TEST(Gguf, AChatTemplateIsJudgedByWhatItReachesFor) {
   EXPECT_THAT(judged("{{ ''.__class__.__mro__[1].__subclasses__() }}"), ElementsAre("malicious", "malicious", "malicious"));
   EXPECT_THAT(judged("{{ cycler['__init__'] }}"), ElementsAre("malicious"));
   EXPECT_THAT(judged(R"({{ x|attr("\x5f\x5fclass\x5f\x5f") }})"), ElementsAre("malicious"));
-  EXPECT_THAT(judged("{{ x|attr('_' ~ '_class__') }}"), ElementsAre("code"));
-  EXPECT_THAT(judged("{{ x['__cl' ~ 'ass__'] }}"), ElementsAre("code"));
+  EXPECT_THAT(judged("{{ x|attr('_' ~ '_class__') }}"), ElementsAre("malicious"));
+  EXPECT_THAT(judged("{{ x['__cl' ~ 'ass__'] }}"), ElementsAre("malicious"));
   EXPECT_THAT(judged("{% include '/etc/passwd' %}"), ElementsAre("code"));
   EXPECT_THAT(judged("{% if x.__globals__"), ElementsAre("malicious"));
 }

@@ -6,7 +6,6 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
-#include "holdall/formats/chat_template.h"
 #include "holdall/formats/git_lfs.h"
 #include "holdall/formats/huggingface/checks.h"
 #include "holdall/formats/huggingface/checksums.h"
@@ -218,32 +217,6 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   return {};
 }
 
-// Templates of JSON: a text, or a list of {"name", "template"}.
-void judge_templates(Value templates, const std::string& where, Findings& findings) {
-  if (templates.is(ValueKind::kString)) judge_chat_template(templates.as_string(), where, findings);
-  for (std::size_t i = 0; templates.is(ValueKind::kList) && i < templates.size(); ++i) {
-    if (const auto source = templates.item(i).find_string("template")) judge_chat_template(*source, where, findings);
-  }
-}
-
-// transformers renders the templates of a chat in the process that holds the model.
-void judge_chat_templates(const Model& model, const Context& context, Findings& findings) {
-  for (const auto& [name, blob] : model.side_files()) {
-    const std::string_view file = std::string_view(name).substr(name.rfind('/') + 1);
-    const bool is_json = file == "tokenizer_config.json" || file == "chat_template.json" || file == "processor_config.json";
-    if (!is_json && !file.ends_with(".jinja")) continue;
-    const auto bytes = blob.read(std::min(kMostConfig, context.limits.header_bytes));
-    if (!bytes) continue;  // verify's business
-    if (!is_json) {
-      judge_chat_template(bytes->text(), blob.name(), findings);
-      continue;
-    }
-    Arena arena;
-    const auto root = parse_json(arena, bytes->text());
-    if (root) judge_templates(arena.at(*root).find("chat_template"), blob.name(), findings);
-  }
-}
-
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const Bundle home, home_of(bundle));
   HOLDALL_ASSIGN(const Layout layout, lay_out(home));
@@ -259,7 +232,6 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
     findings.push_back({Verdict::kCode, Rule::kRemoteCode, home.path() + "/config.json",
                         "auto_map names Python classes of the folder, which transformers runs with trust_remote_code"});
   }
-  judge_chat_templates(model, context, findings);
   return {};
 }
 

@@ -298,27 +298,6 @@ TEST_F(HuggingFace, CodeOfTheFolderThatTransformersWouldRunIsAFinding) {
   EXPECT_EQ(findings[0].severity, Verdict::kCode);
 }
 
-TEST_F(HuggingFace, ChatTemplatesAreJudgedWhereverTheyStand) {
-  const std::string bad = "{{ x.__class__ }}";
-  const std::string quoted = "\"" + bad + "\"";
-  for (const auto& [name, content] : std::vector<std::pair<std::string, std::string>>{
-           {"chat_template.jinja", bad},
-           {"additional_chat_templates/tool.jinja", bad},
-           {"chat_template.json", R"({"chat_template":)" + quoted + "}"},
-           {"tokenizer_config.json",
-            R"({"chat_template":[{"name":"default","template":"{{ x }}"},{"name":"tool","template":)" + quoted + "}]}"}}) {
-    fs::remove_all(home_);
-    put_model();
-    put("m/" + name, content);
-    const auto bundle = Bundle::open((home_ / "m").string(), Limits());
-    Findings findings;
-    ASSERT_TRUE(k_huggingface_format.acts(*bundle, Context(), findings));
-    ASSERT_EQ(findings.size(), 1u) << name;
-    EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
-    EXPECT_THAT(findings[0].where, HasSubstr(name));
-  }
-}
-
 // Folders that transformers' save_pretrained() wrote (testdata/generate.py), with the digests of the live models.
 TEST(HuggingFaceGolden, FoldersOfTransformersHoldWhatTheirModelsHeld) {
   const std::string data = HOLDALL_SOURCE_DIR "/holdall/formats/huggingface/testdata/";

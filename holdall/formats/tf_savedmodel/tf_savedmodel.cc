@@ -63,6 +63,8 @@ Match match(Peek& peek) {
   // TensorFlow 1's graph beside a checkpoint: a MetaGraphDef, which begins with its meta_info_def.
   const bool is_meta = !head.empty() && head[0] == std::byte{0x0a} && name.ends_with(".meta");
   if (is_meta || begins_with_node(head)) return Match::kLikely;
+  // TensorFlow loads one that says no version of its schema, too.
+  if (name == kGraphFile && !head.empty() && head[0] == std::byte{0x12}) return Match::kLikely;
   return !begins ? Match::kNo : name == kGraphFile ? Match::kCertain : Match::kMaybe;
 }
 

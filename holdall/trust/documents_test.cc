@@ -1,0 +1,108 @@
+#include "holdall/trust/documents.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "holdall/base/scratch_test_folder.h"
+#include "holdall/trust/scan.h"
+
+namespace holdall {
+namespace {
+
+using namespace std::string_literals;
+using testing::HasSubstr;
+
+ScanReport scanned(const std::string& name, std::string_view content) {
+  const Scratch folder;
+  return scan_path(folder.write(name, content));
+}
+
+Verdict verdict(const std::string& name, std::string_view content) { return scanned(name, content).verdict; }
+
+TEST(Documents, TemplatesAreJudgedWhereverTheyStand) {
+  const std::string bad = "{{ x.__class__ }}", quoted = "\"" + bad + "\"";
+  for (const auto& [name, content] : std::vector<std::pair<std::string, std::string>>{
+           {"chat_template.jinja", bad},
+           {"a.j2", bad},
+           {"a.template", bad},
+           {"chat_template.json", R"({"chat_template":)" + quoted + "}"},
+           {"other.json", R"({"a":[{"custom_chat_template":)" + quoted + "}]}"},
+           {"tokenizer_config.json", R"({"chat_template":{"tool":)" + quoted + "}}"},
+           {"tokenizer_config.json",
+            R"({"chat_template":[{"name":"a","template":"{{ x }}"},{"name":"b","template":)" + quoted + "}]}"}}) {
+    EXPECT_EQ(verdict(name, content), Verdict::kMalicious) << name << content;
+  }
+  EXPECT_EQ(verdict("config.json", R"({"description":)" + quoted + "}"), Verdict::kInert);
+  EXPECT_EQ(verdict("README.md", bad), Verdict::kInert);
+  EXPECT_EQ(verdict("a.j2", "{{ x.role }} __class__"), Verdict::kInert);
+}
+
+TEST(Documents, KerasDescriptionsAreJudgedWhereverTheyStand) {
+  const auto model = [](const std::string& layer) {
+    return R"({"module":"keras","class_name":"Sequential","config":{"name":"s","layers":[)" + layer + "]}}";
+  };
+  EXPECT_EQ(verdict("config.json", model(R"({"class_name":"Dense","config":{"units":1}})")), Verdict::kInert);
+  EXPECT_EQ(verdict("model.json", model(R"({"class_name":"Lambda","config":{}})")), Verdict::kCode);
+  EXPECT_EQ(verdict("model.json", model(R"({"module":"os","class_name":"system","config":{}})")), Verdict::kMalicious);
+  EXPECT_EQ(verdict("model.json", R"({"class_name":"Lambda"})"), Verdict::kInert);
+}
+
+TEST(Documents, NodesOfSkopsAreJudgedByWhatTheyMake) {
+  const auto node = [](const char* loader, const char* module, const char* name) {
+    return R"({"__class__":"dict","__module__":"builtins","__loader__":"DictNode","content":{"a":{"__loader__":")"s + loader +
+           R"(","__module__":")" + module + R"(","__class__":")" + name + "\"}}}";
+  };
+  EXPECT_EQ(verdict("schema.json", node("ObjectNode", "sklearn.linear_model._base", "LinearRegression")), Verdict::kInert);
+  EXPECT_EQ(verdict("schema.json", node("ObjectNode", "__main__", "Mine")), Verdict::kCode);
+  EXPECT_EQ(verdict("schema.json", node("FunctionNode", "os", "system")), Verdict::kMalicious);
+  EXPECT_EQ(verdict("schema.json", node("FunctionNode", "numpy", "load")), Verdict::kCode);
+  EXPECT_EQ(verdict("schema.json", node("OperatorFuncNode", "sklearn.linear_model._base", "methodcaller")),
+            Verdict::kMalicious);
+  EXPECT_NE(verdict("schema.json", node("MethodNode", "sklearn.linear_model._base", "LinearRegression")), Verdict::kInert);
+}
+
+TEST(Documents, AHandlerOfOnesOwnIsCode) {
+  EXPECT_EQ(verdict("MANIFEST.json", R"({"model":{"handler":"handler.py"}})"), Verdict::kCode);
+  EXPECT_EQ(verdict("MANIFEST.json", R"({"model":{"handler":"image_classifier","modelFile":"model.py"}})"), Verdict::kCode);
+  EXPECT_EQ(verdict("MANIFEST.json", R"({"model":{"handler":"image_classifier"}})"), Verdict::kInert);
+}
+
+TEST(SideFiles, ProgramsAreToldByTheirFirstBytes) {
+  EXPECT_EQ(verdict("model.bin", "\xca\xfe\xba\xbe\0\0\0\x34"s), Verdict::kCode);
+  EXPECT_EQ(verdict("model.bin", "\0asm\1\0\0\0"s), Verdict::kCode);
+  EXPECT_EQ(verdict("cache.bin", "\xa7\r\r\n\0\0\0\0\1\2\3\4\5\6\7\x08\xe3"s), Verdict::kCode);
+  EXPECT_EQ(verdict("pytorch_model.bin", "#!/bin/sh\nid\n"), Verdict::kCode);
+  EXPECT_EQ(verdict("run.sh", "#!/bin/sh\nid\n"), Verdict::kInert);
+  EXPECT_EQ(verdict("vocab.txt", "MZ\nPE\n"), Verdict::kInert);
+}
+
+// Python's own unpickler, which joblib's is made of, does not mind a frame that is longer than the file.
+TEST(Scan, AFrameLongerThanTheFileHidesNothing) {
+  const std::string attack = "\x80\x04\x95\xff\0\0\0\0\0\0\0\x8c\2nt\x8c\6system\x93."s;
+  EXPECT_EQ(verdict("model.pkl", attack), Verdict::kMalicious);
+  EXPECT_EQ(verdict("model.pkl", "\x80\x04\x95\xff\0\0\0\0\0\0\0}."s), Verdict::kUnreadable);
+}
+
+TEST(Scan, AnOldPickleThatBreaksOffBehindAnImportIsNoText) {
+  EXPECT_EQ(verdict("model.pkl", "cbuiltins\nexec\n(X>\nabcdef"), Verdict::kMalicious);
+  EXPECT_EQ(verdict("vocab.txt", "cos\nsin\ntan\n"), Verdict::kInert);
+  EXPECT_EQ(verdict("vocab.txt", "cos\nsystem\n(a\n"), Verdict::kInert);
+}
+
+TEST(Scan, AnArchiveThatWritesElsewhereIsMalicious) {
+  std::string tar(512, '\0');
+  tar.replace(0, 7, "../evil").replace(100, 7, "0000644").replace(124, 11, "00000000000").replace(257, 8, "ustar\00000", 8);
+  tar.replace(148, 8, "        ").replace(156, 1, "0");
+  unsigned sum = 0;
+  for (const char c : tar) sum += static_cast<unsigned char>(c);
+  char octal[8];
+  std::snprintf(octal, sizeof octal, "%06o", sum);
+  tar.replace(148, 7, std::string(octal, 7));
+  const ScanReport report = scanned("a.tar", tar + std::string(1024, '\0'));
+  EXPECT_EQ(report.verdict, Verdict::kMalicious);
+  ASSERT_FALSE(report.findings.empty());
+  EXPECT_THAT(report.findings[0].what, HasSubstr("leads out"));
+}
+
+}  // namespace
+}  // namespace holdall
