@@ -371,13 +371,15 @@ class Judge {
     const auto part = keras_part(module);
     if (part && is_function(*name)) return;
     const std::string full = module.empty() ? std::string(*name) : text("{}.{}", module, *name);
+    const std::string_view registered = dict.find_string("registered_name").value_or("");
+    if (module == "builtins") return import(full, module, *name, registered, path);
     if (part && !part->empty() && !is_in(kComputingParts, *part)) {
       return tell(Verdict::kMalicious, Rule::kKerasImport, path, text("it has Keras call {}", printable(full)));
     }
     if (part)
       return tell(Verdict::kCode, Rule::kKerasCustom, path, text("its function {} is not one of Keras's", printable(full)),
                   full);
-    import(full, module, *name, dict.find_string("registered_name").value_or(""), path);
+    import(full, module, *name, registered, path);
   }
 
   // Keras imports a module to find a class that nobody registered.

@@ -9,6 +9,7 @@
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_arguments.h"
+#include "holdall/objects/judge_dtypes.h"
 
 namespace holdall {
 
@@ -179,11 +180,22 @@ class Judge {
       return add(Verdict::kMalicious, Rule::kPickleChangesImport, call.offset,
                  text("changes a member of {}.{}, which all share", shared.global_module(), shared.global_name()));
     }
+    if (call.kind == PickleCallKind::kBuild) dtype(call, object);
     std::optional<std::string> method;
     if (call.kind == PickleCallKind::kBuild) method = arguments_.build(object, call.state);
     if (call.kind == PickleCallKind::kAppend) method = arguments_.append(object);
     if (method)
       add(Verdict::kMalicious, Rule::kPickleComputedCall, call.offset, text("calls {} as the method of an object", *method));
+  }
+
+  // NumPy writes one state for each type; a second would change what has been judged.
+  void dtype(const PickleCall& call, Value object) {
+    if (builder_of(object) != Builder::kNumpyDType) return;
+    std::optional<std::string> found = dtype_offence(object, arena_.at(call.state));
+    if (!dtypes_.insert(object.id()).second) found = "a second state";
+    if (found)
+      add(Verdict::kMalicious, Rule::kPickleArgument, call.offset,
+          text("gives a numpy.dtype {}, which NumPy believes", *found));
   }
 
   void given(const PickleCall& call) {
@@ -219,6 +231,7 @@ class Judge {
   Findings& findings_;
   std::set<std::string> seen_;
   std::set<NodeId> harmless_;  // imports of a loader that is given inert files alone, and of getattr
+  std::set<NodeId> dtypes_;    // numpy.dtype objects that have their state
   ArgumentJudge arguments_;
   int offences_ = 0;
 };

@@ -273,7 +273,8 @@ std::optional<std::string> ArgumentJudge::build(Value object, NodeId state) {
       return found.is(ValueKind::kObject) || found.is(ValueKind::kTensor) ? Offence("an object") : Offence();
     };
     if (Offence found = method("__setstate__")) methods_[object.id()].set_state = found;
-    for (const std::string_view name : {"append", "extend", "add"})
+    // A UserList appends to its data.
+    for (const std::string_view name : {"append", "extend", "add", "data"})
       if (Offence found = method(name)) methods_[object.id()].append = found;
   };
   const Value value = arena_.at(state);

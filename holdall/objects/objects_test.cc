@@ -78,6 +78,25 @@ TEST(Globals, WhatIsOffTheListIsJudgedByItsRoot) {
   EXPECT_EQ(verdict_of_global("__main__", "Net"), Verdict::kCode);
 }
 
+// numpy.dtype(code, False, True) with a state of version 3: its array, size of an element and flags.
+std::string dtype(const std::string& code, const std::string& fields, int size, int flags) {
+  const auto number = [](int value) { return "I" + std::to_string(value) + "\n"; };
+  return "cnumpy\ndtype\n(V" + code + "\n\x89\x88tR(" + number(3) + "V|\nNN" + fields + number(size) + "I-1\n" + number(flags) +
+         "tb";
+}
+
+TEST(Judge, WhatNumPyBelievesOfATypeIsHeldToTheType) {
+  const auto verdict = [](const std::string& made) { return worst(judged("\x80\x02" + made + ".")); };
+  EXPECT_EQ(verdict(dtype("O8", "N", -1, 63)), Verdict::kInert);
+  EXPECT_EQ(verdict(dtype("O8", "N", -1, 0)), Verdict::kMalicious);
+  EXPECT_EQ(verdict(dtype("f8", "N", -1, 63)), Verdict::kMalicious);
+  EXPECT_EQ(verdict(dtype("f8", "N", 4096, 0)), Verdict::kMalicious);
+  const auto field = [](int offset) { return "}Va\n(" + dtype("f8", "N", -1, 0) + "I" + std::to_string(offset) + "\nts"; };
+  EXPECT_EQ(verdict(dtype("V12", field(4), 12, 16)), Verdict::kInert);
+  EXPECT_EQ(verdict(dtype("V12", field(5), 12, 16)), Verdict::kMalicious);
+  EXPECT_EQ(verdict(dtype("V12", field(-1), 12, 16)), Verdict::kMalicious);
+}
+
 TEST(Globals, WhatOrdinaryFilesHoldIsNotMalicious) {
   EXPECT_EQ(verdict_of_global("builtins", "ValueError"), Verdict::kInert);
   EXPECT_EQ(verdict_of_global("typing", "Any"), Verdict::kInert);

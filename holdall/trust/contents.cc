@@ -8,6 +8,7 @@
 #include "holdall/codec/zip.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/stray.h"
+#include "holdall/trust/guises.h"
 #include "holdall/trust/other_readings.h"
 #include "holdall/trust/scan.h"
 #include "holdall/trust/side_file.h"
@@ -24,9 +25,12 @@ void add_not_understood(const Error& error, Findings& findings) {
                       leads_out ? Rule::kArchivePath : Rule::kNotUnderstood, error.path(), error.to_string()});
 }
 
-// A guess by form alone gives way to a side file that is understood, unless what was found is an attack all the same.
+// A guess by form alone gives way to a side file that is understood, unless what was found acts all the same.
 bool is_doubtful(const Format& format, const Bundle& file, const Limits& limits, const Findings& findings) {
-  if (verdict_of(findings) != Verdict::kUnreadable) return false;
+  const auto is_noise = [](const Finding& finding) {
+    return finding.severity == Verdict::kUnreadable || (finding.severity == Verdict::kCode && is_no_import(finding));
+  };
+  if (findings.empty() || !std::all_of(findings.begin(), findings.end(), is_noise)) return false;
   Peek peek(file, limits);
   return format.match(peek) == Match::kMaybe;
 }
@@ -37,11 +41,12 @@ Result<SourceRef> member_source(const ZipArchive& archive, const ZipMember& memb
 }
 
 void judge_member(Result<SourceRef> source, const Context& context, const Policy& policy, Findings& findings) {
-  if (source) {
-    judge_contents(Bundle::of(std::move(*source)), context, policy, findings);
-  } else {
-    add_not_understood(source.error(), findings);
+  if (!source) return add_not_understood(source.error(), findings);
+  const Bundle member = Bundle::of(std::move(*source));
+  if (Status status = context.advance(member.main()->size()); !status) {
+    return add_not_understood(std::move(status).error().in(member.path()), findings);
   }
+  judge_contents(member, context, policy, findings);
 }
 
 std::string judge_archive(const ZipArchive& archive, const Context& context, const Policy& policy, Findings& findings) {
@@ -81,6 +86,12 @@ bool judge_compressed(const Bundle& file, const Context& context, const Policy& 
   const Compression compression = detect_compression(peek.head());
   if (compression == Compression::kNone) return false;
   Result<SourceRef> decoded = decompressed(file.main(), compression, context.limits);
+  // Streams in streams grow by powers: what one costs within another part is known before it is looked at.
+  if (decoded && context.depth > 1) {
+    Status spent = (*decoded)->find_end();
+    if (spent) spent = context.advance((*decoded)->size());
+    if (!spent) decoded = std::move(spent).error();
+  }
   if (!decoded) {
     // zlib and lzma have no mark of their own: what does not decode was something else.
     if (compression == Compression::kZlib || compression == Compression::kLzma) return false;
@@ -96,6 +107,36 @@ bool judge_compressed(const Bundle& file, const Context& context, const Policy& 
   return true;
 }
 
+// What other programs would take the file for.
+void judge_guises(const Bundle& file, const Guises& known, const Context& context, const Policy& policy, Findings& findings) {
+  if (!known.pickle) judge_leading_program(file, context, findings);
+  if (context.depth >= context.limits.containers) return;
+  Context inner = context;
+  ++inner.depth;
+  Peek peek(file, context.limits);
+  if (known.tar || !looks_like_tar(peek.head())) return;
+  std::optional<Error> fault;
+  judge_tar(TarArchive::up_to_fault(file.main(), context.limits, fault), inner, policy, findings);
+  if (fault) add_not_understood(*fault, findings);
+}
+
+// A container of files of any kind; empty where the file is none.
+std::string judge_container(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
+  if (context.depth >= context.limits.containers) return {};
+  Context inner = context;
+  ++inner.depth;
+  std::string kind;
+  if (judge_compressed(file, inner, policy, findings, kind)) return kind;
+  Peek peek(file, context.limits);
+  if (!peek.zip_members().empty() && !peek.failure()) {
+    if (const auto archive = ZipArchive::open(file, context.limits)) return judge_archive(**archive, inner, policy, findings);
+  }
+  if (looks_like_tar(peek.head())) {
+    if (const auto archive = TarArchive::open(file.main(), context.limits)) return judge_tar(*archive, inner, policy, findings);
+  }
+  return {};
+}
+
 std::string judge_from_start(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
   const Source& source = *file.main();
   const Result<const Format*> format = detect(file, context.limits);
@@ -108,27 +149,16 @@ std::string judge_from_start(const Bundle& file, const Context& context, const P
     if (!is_doubtful(**format, file, context.limits, own)) {
       judge_format(**format, source.name(), policy, own);
       findings.insert(findings.end(), own.begin(), own.end());
+      judge_guises(file, guises_of(**format), context, policy, findings);
       return std::string((*format)->id);
     }
   }
   if (std::optional<SideFile> side = side_file(source, source.name(), context.limits)) {
     findings.insert(findings.end(), side->findings.begin(), side->findings.end());
+    judge_guises(file, {}, context, policy, findings);
     return side->kind;
   }
-  if (context.depth < context.limits.containers) {
-    Context inner = context;
-    ++inner.depth;
-    std::string kind;
-    if (judge_compressed(file, inner, policy, findings, kind)) return kind;
-    Peek peek(file, context.limits);
-    if (!peek.zip_members().empty() && !peek.failure()) {
-      if (const auto archive = ZipArchive::open(file, context.limits)) return judge_archive(**archive, inner, policy, findings);
-    }
-    if (looks_like_tar(peek.head())) {
-      if (const auto archive = TarArchive::open(file.main(), context.limits))
-        return judge_tar(*archive, inner, policy, findings);
-    }
-  }
+  if (std::string kind = judge_container(file, context, policy, findings); !kind.empty()) return kind;
   if (format) {
     findings.insert(findings.end(), own.begin(), own.end());
   } else {

@@ -27,6 +27,11 @@ bool is_keras_config(Value document) {
 void judge_node(Value node, std::string place, Findings& findings) {
   const auto module = node.find_string("__module__"), made = node.find_string("__class__"),
              loader = node.find_string("__loader__");
+  const auto path = node.find_string("module_path"), function = node.find_string("function");
+  if (path && function && verdict_of_global(*path, *function) != Verdict::kInert) {
+    std::string subject = text("{}.{}", *path, *function).substr(0, 200);
+    findings.push_back({verdict_of_global(*path, *function), Rule::kSkopsType, place, text("it takes {}", subject), subject});
+  }
   if (!module || !made || !loader) return;
   // Such a node takes its function from `operator`, whatever module it says (CVE-2025-54412).
   const std::string_view from = *loader == "OperatorFuncNode" ? std::string_view("operator") : *module;

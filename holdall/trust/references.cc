@@ -1,8 +1,14 @@
 #include "holdall/trust/references.h"
 
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <optional>
 #include <vector>
 
 #include "holdall/base/text.h"
+#include "holdall/codec/yaml.h"
+#include "holdall/objects/globals.h"
 
 namespace holdall {
 namespace {
@@ -27,26 +33,64 @@ void report_strings(Value value, const std::string& place, Rule rule, std::strin
   }
 }
 
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+// Libraries that configurations are made of: what they name of these is called by every one of them.
+constexpr std::string_view kFrameworks[] = {"jax", "joblib", "keras", "numpy", "pandas", "safetensors", "tensorflow", "torch"};
+
+// What a configuration that names "os.system" has called; of Python's own, what is not known to be inert is never meant well.
+Verdict verdict_of_target(std::string_view target) {
+  const std::size_t dot = target.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return Verdict::kCode;
+  const std::string_view first = target.substr(0, target.find('.'));
+  if (std::find(std::begin(kFrameworks), std::end(kFrameworks), first) != std::end(kFrameworks)) return Verdict::kCode;
+  const Verdict verdict = verdict_of_global(target.substr(0, dot), target.substr(dot + 1));
+  return verdict == Verdict::kMalicious ? verdict : Verdict::kCode;
 }
 
-// A line without its comment; '#' begins one at the start or behind white space, outside of quotes.
-std::string_view without_comment(std::string_view line) {
-  char quote = 0;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (quote != 0) {
-      if (c == quote) quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) {
-      return line.substr(0, i);
-    }
+// Letters, digits and dots between them: "package.module.Class".
+bool is_dotted_name(std::string_view name) {
+  const auto is_part = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+  };
+  return name.find('.') != std::string_view::npos && !name.starts_with('.') && !name.ends_with('.') &&
+         std::all_of(name.begin(), name.end(), is_part);
+}
+
+std::string cut(std::string_view shown) { return std::string(shown.substr(0, 120)); }
+
+void report_target(std::string_view target, std::string place, Findings& findings) {
+  findings.push_back({verdict_of_target(target), Rule::kHydraTarget, std::move(place),
+                      text("instantiating this configuration calls '{}'", cut(target)), cut(target)});
+}
+
+// What PEFT imports the class of the model from: {"base_model_class", "parent_library"}.
+void judge_base_model(Value mapping, const std::string& place, Findings& findings) {
+  const auto library = mapping.find_string("parent_library");
+  if (!library || *library == "transformers" || library->starts_with("transformers.") || library->starts_with("peft.")) return;
+  const Verdict verdict = verdict_of_target(text("{}.{}", *library, mapping.find_string("base_model_class").value_or("x")));
+  findings.push_back({verdict, Rule::kAutoMap, place, text("PEFT imports '{}'", cut(*library)), cut(*library)});
+}
+
+// One key of a configuration and what loaders make of it.
+void judge_entry(std::string_view name, Value mapped, const std::string& place, Findings& findings) {
+  const bool is_text = mapped.is(ValueKind::kString);
+  if (name == "auto_map") {
+    report_strings(mapped, place, Rule::kAutoMap,
+                   "with trust_remote_code the loader runs Python from the repository:", findings);
+  } else if (name == "custom_pipelines" || (name == "_class_name" && mapped.is(ValueKind::kList))) {
+    report_strings(mapped, place, Rule::kCustomPipeline, "the loader runs Python from the repository:", findings);
+  } else if (name == "_target_" && is_text) {
+    report_target(mapped.as_string(), place, findings);
+  } else if (name == "auto_mapping" && mapped.is(ValueKind::kDict)) {
+    judge_base_model(mapped, place, findings);
+  } else if ((name == "attn_implementation" || name == "_attn_implementation") && is_text &&
+             mapped.as_string().find('/') != std::string_view::npos) {
+    // transformers fetches such a kernel, which is native code, from the hub.
+    findings.push_back({Verdict::kCode, Rule::kNativeCode, place,
+                        text("the loader fetches and runs the kernel '{}'", cut(mapped.as_string())), cut(mapped.as_string())});
+  } else if (name == "activation_function" && is_text && is_dotted_name(mapped.as_string()) &&
+             !mapped.as_string().starts_with("torch.nn.")) {
+    report_target(mapped.as_string(), place, findings);  // a layer of Sentence Transformers
   }
-  return line;
 }
 
 }  // namespace
@@ -68,45 +112,113 @@ void judge_references(Value document, std::string_view where, Findings& findings
       std::string path = text("{}/{}", visit.path, name);
       const Value mapped = visit.value.mapped(i);
       const std::string place = text("{}#{}", where, path);
-      if (name == "auto_map") {
-        report_strings(mapped, place, Rule::kAutoMap,
-                       "with trust_remote_code the loader runs Python from the repository:", findings);
-      } else if (name == "custom_pipelines") {
-        report_strings(mapped, place, Rule::kCustomPipeline, "the loader runs Python from the repository:", findings);
-      } else if (name == "_target_" && mapped.is(ValueKind::kString)) {
-        report_strings(mapped, place, Rule::kHydraTarget, "instantiating this configuration calls", findings);
-      }
+      judge_entry(name, mapped, place, findings);
       stack.push_back({mapped, std::move(path)});
     }
   }
 }
 
-void judge_yaml(std::string_view text_, std::string_view where, Findings& findings) {
-  std::size_t number = 0;
-  while (!text_.empty()) {
-    const std::size_t end = text_.find('\n');
-    const std::string_view line = without_comment(text_.substr(0, end));
-    text_.remove_prefix(end == std::string_view::npos ? text_.size() : end + 1);
-    ++number;
-    const std::string place = text("{} line {}", where, number);
-    for (const std::string_view tag : {"!!python/", "!<tag:yaml.org,2002:python/", "tag:yaml.org,2002:python/"}) {
-      const std::size_t at = line.find(tag);
-      if (at == std::string_view::npos) continue;
-      const std::string_view shown = trimmed(line.substr(at)).substr(0, 120);
-      const bool applies =
-          shown.find("object/apply") != std::string_view::npos || shown.find("object/new") != std::string_view::npos;
-      findings.push_back({applies ? Verdict::kMalicious : Verdict::kCode, Rule::kYamlTag, place,
-                          text("yaml.load makes a Python object: {}", shown)});
-      break;
-    }
-    std::string_view entry = trimmed(line);
-    while (entry.starts_with("- ")) entry = trimmed(entry.substr(2));
-    if (entry.starts_with("_target_:")) {
-      const std::string_view target = trimmed(entry.substr(9));
-      findings.push_back({Verdict::kCode, Rule::kHydraTarget, place,
-                          text("instantiating this configuration calls '{}'", target.substr(0, 120)), std::string(target)});
+namespace {
+
+// Tags of PyYAML that are plain values, as every one of its loaders but the safe one makes them.
+constexpr std::string_view kPlainTags[] = {"none", "bool",  "str",     "unicode", "bytes", "int",
+                                           "long", "float", "complex", "list",    "tuple", "dict"};
+constexpr std::string_view kPythonTag = "tag:yaml.org,2002:python/";
+// HyperPyYAML's, which SpeechBrain's files are written in: "!new:package.Class", "!apply:package.function".
+constexpr std::string_view kCallingTags[] = {"!new:", "!name:", "!apply:", "!applyref:", "!module:"};
+
+void judge_tag(std::string_view tag, const std::string& place, Findings& findings) {
+  std::string_view target;
+  if (tag.starts_with(kPythonTag)) {
+    const std::string_view kind = tag.substr(kPythonTag.size());
+    if (std::find(std::begin(kPlainTags), std::end(kPlainTags), kind) != std::end(kPlainTags)) return;
+    target = kind.substr(std::min(kind.find(':'), kind.size() - 1) + 1);
+  } else {
+    for (const std::string_view calling : kCallingTags)
+      if (tag.starts_with(calling)) target = tag.substr(calling.size());
+    if (target.empty()) return;
+  }
+  const bool is_module = tag.find("module:") != std::string_view::npos;
+  const Verdict verdict = verdict_of_target(is_module ? std::string(target) + ".__name__" : std::string(target));
+  findings.push_back({verdict, Rule::kYamlTag, place, text("yaml.load makes a Python object: {}", cut(tag)), cut(target)});
+}
+
+// Reads keys and their values off the tokens; what an alias stands for where that is a scalar.
+class YamlJudge {
+ public:
+  YamlJudge(std::string_view where, Findings& findings) : where_(where), findings_(findings) {}
+
+  void run(std::string_view text_) {
+    const std::vector<YamlToken> tokens = scan_yaml(text_);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const YamlToken& token = tokens[i];
+      if (token.kind == YamlKind::kTag) judge_tag(token.text, place_of(token), findings_);
+      if (token.kind == YamlKind::kAnchor) anchor(tokens, i);
+      if (token.kind == YamlKind::kValue) entry(key_, tokens, i + 1);
+      if (token.kind == YamlKind::kScalar) key_ = token.text;
+      if (token.kind == YamlKind::kAlias) key_ = anchors_[token.text];
     }
   }
+
+ private:
+  std::string place_of(const YamlToken& token) const { return text("{} line {}", where_, token.line); }
+
+  void anchor(const std::vector<YamlToken>& tokens, std::size_t at) {
+    const std::size_t next = scalar_at(tokens, at + 1);
+    anchors_[tokens[at].text] = next < tokens.size() ? tokens[next].text : std::string();
+  }
+
+  // The scalar behind tags and anchors; past the end where there is none.
+  static std::size_t scalar_at(const std::vector<YamlToken>& tokens, std::size_t at) {
+    while (at < tokens.size() && (tokens[at].kind == YamlKind::kTag || tokens[at].kind == YamlKind::kAnchor)) ++at;
+    return at < tokens.size() && tokens[at].kind == YamlKind::kScalar ? at : tokens.size();
+  }
+
+  void entry(const std::string& key, const std::vector<YamlToken>& tokens, std::size_t at) {
+    const bool is_import = key == "loader_module";
+    if (key != "_target_" && !is_import) return references(key, tokens, at);
+    const std::size_t next = scalar_at(tokens, at);
+    const bool is_alias = at < tokens.size() && tokens[at].kind == YamlKind::kAlias;
+    if (next == tokens.size() && !is_alias) return;
+    const std::string target = is_alias ? anchors_[tokens[at].text] : tokens[next].text;
+    const std::string place = place_of(tokens[is_alias ? at : next]);
+    if (!is_import) return report_target(target, place, findings_);
+    // MLflow's own ones import what is pickled beside them, which is judged by itself.
+    if (target.starts_with("mlflow.")) return;
+    findings_.push_back({verdict_of_target(target + ".x"), Rule::kHydraTarget, place,
+                         text("mlflow imports the module '{}'", cut(target)), cut(target)});
+  }
+
+  // What JSON says in the same words.
+  void references(const std::string& key, const std::vector<YamlToken>& tokens, std::size_t at) {
+    if (key != "auto_map" && key != "custom_pipelines") return;
+    const bool is_empty =
+        at + 1 < tokens.size() && tokens[at].kind == YamlKind::kOpen && tokens[at + 1].kind == YamlKind::kClose;
+    if (at >= tokens.size() || is_empty ||
+        (scalar_at(tokens, at) < tokens.size() && tokens[scalar_at(tokens, at)].text == "null"))
+      return;
+    findings_.push_back({Verdict::kCode, key == "auto_map" ? Rule::kAutoMap : Rule::kCustomPipeline, place_of(tokens[at]),
+                         text("the loader runs Python from the repository ({})", key)});
+  }
+
+  std::string where_;
+  Findings& findings_;
+  std::string key_;
+  std::map<std::string, std::string> anchors_;
+};
+
+}  // namespace
+
+void judge_modules(Value document, std::string_view where, Findings& findings) {
+  constexpr std::string_view kOwn = "sentence_transformers.";
+  for (std::size_t i = 0; document.is(ValueKind::kList) && i < document.size(); ++i) {
+    const auto type = document.item(i).find_string("type");
+    if (!type || type->starts_with(kOwn)) continue;
+    findings.push_back({verdict_of_target(*type), Rule::kAutoMap, text("{}#/{}/type", where, i),
+                        text("Sentence Transformers imports '{}'", cut(*type)), cut(*type)});
+  }
 }
+
+void judge_yaml(std::string_view text_, std::string_view where, Findings& findings) { YamlJudge(where, findings).run(text_); }
 
 }  // namespace holdall

@@ -10,9 +10,13 @@
 
 namespace holdall {
 
-// In a JSON document: transformers' and diffusers' "auto_map" and "custom_pipelines", Hydra's "_target_", at any depth.
+// In a JSON document, at any depth: transformers' and diffusers' "auto_map" and "custom_pipelines", Hydra's "_target_",
+// and the other keys whose text a loader imports.
 void judge_references(Value document, std::string_view where, Findings& findings);
 // In YAML: tags that make Python objects ("!!python/…") and "_target_" keys, outside of comments.
 void judge_yaml(std::string_view text, std::string_view where, Findings& findings);
+
+// The same for the list of a Sentence Transformers folder's modules (modules.json), whose "type" is a class to import.
+void judge_modules(Value document, std::string_view where, Findings& findings);
 
 }  // namespace holdall

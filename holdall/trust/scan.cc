@@ -1,7 +1,9 @@
 #include "holdall/trust/scan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <set>
 
@@ -116,12 +118,33 @@ struct Judged {
   Findings findings;
 };
 
+// What the parts within a file may come to in all, so that archives of archives stay as cheap as their file is small: as much
+// as one that is compressed once. Small parts cost something, too.
+Context context_of(const Bundle& file, const Limits& limits) {
+  static constexpr std::uint64_t kPart = 256;
+  static constexpr std::uint64_t kEndless = UINT64_MAX / 4;
+  const std::uint64_t size = file.main()->size();
+  const std::uint64_t grown =
+      size > kEndless / std::max<std::uint64_t>(limits.expansion, 1) ? kEndless : size * limits.expansion;
+  auto left = std::make_shared<std::atomic<std::uint64_t>>(std::min(kEndless, limits.expansion_floor) + grown);
+  Context context{.limits = limits};
+  context.checked = [left = std::move(left)](std::uint64_t bytes) -> Status {
+    const std::uint64_t cost = std::min(bytes, kEndless) + kPart;
+    std::uint64_t before = left->load();
+    do {
+      if (cost > before) return over_limit("the parts within its parts are more than a file of its size has");
+    } while (!left->compare_exchange_weak(before, before - cost));
+    return {};
+  };
+  return context;
+}
+
 Judged judge_path(const Item& item, const ScanOptions& options) {
   Judged judged{{item.shown, {}, Verdict::kInert}, {}};
   const Result<Bundle> bundle = Bundle::open(item.path, options.limits);
   if (bundle) {
     judged.file.kind =
-        judge_contents(bundle->in_memory(kSmallFile), Context{.limits = options.limits}, options.policy, judged.findings);
+        judge_contents(bundle->in_memory(kSmallFile), context_of(*bundle, options.limits), options.policy, judged.findings);
     if (item.asked) refuse_empty(*bundle, judged.findings);
   } else {
     judged.findings.push_back(not_understood(bundle.error(), item.path));
@@ -200,7 +223,7 @@ ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options) {
   ScanReport report;
   report.path = bundle.path();
   ScannedFile file{bundle.path(), {}, Verdict::kInert};
-  file.kind = judge_contents(bundle, Context{.limits = options.limits}, options.policy, report.findings);
+  file.kind = judge_contents(bundle, context_of(bundle, options.limits), options.policy, report.findings);
   refuse_empty(bundle, report.findings);
   for (Finding& finding : report.findings) finding.file = bundle.path();
   file.verdict = verdict_under(options.policy, report.findings);

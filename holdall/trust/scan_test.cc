@@ -240,8 +240,8 @@ TEST(Scan, ManyPathsKeepTheirOrder) {
 
 TEST(References, HydraTargetsAndYamlTagsAreCode) {
   Findings findings;
-  judge_yaml("model:\n  _target_: torch.nn.Linear\n# _target_: os.system\nname: '!!python/none'\n", "c.yaml", findings);
-  ASSERT_EQ(findings.size(), 2u);
+  judge_yaml("model:\n  _target_: torch.nn.Linear\n# _target_: os.system\nname: '!!python/object:a.B'\n", "c.yaml", findings);
+  ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].rule, Rule::kHydraTarget);
   EXPECT_THAT(findings[0].where, HasSubstr("line 2"));
   findings.clear();
@@ -250,8 +250,61 @@ TEST(References, HydraTargetsAndYamlTagsAreCode) {
   EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
 }
 
+TEST(References, ATagOfAPlainValueIsNone) {
+  Findings findings;
+  judge_yaml("a: !!python/tuple [1, 2]\nb: !!python/unicode x\nc: !!set {x}\nd: !Ref y\n", "c.yaml", findings);
+  EXPECT_TRUE(findings.empty());
+}
+
+TEST(References, KeysAreFoundInEverySpellingOfYaml) {
+  for (const char* text : {"{_target_: os.system}", "\"\\x5ftarget_\": os.system", "? _target_\n: os.system",
+                           "# x\r_target_: os.system", "a: \"x\n # y\"\n_target_: os.system",
+                           "a: x\n  'y\n_target_: >-\n  os.system\n", "k: &k _target_\nv: &v os.system\nm: {*k : *v}"}) {
+    Findings findings;
+    judge_yaml(text, "c.yaml", findings);
+    ASSERT_EQ(findings.size(), 1u) << text;
+    EXPECT_EQ(findings[0].severity, Verdict::kMalicious) << text;
+    EXPECT_EQ(findings[0].subject, "os.system") << text;
+  }
+}
+
+TEST(References, WhatAConfigurationTakesFromTheStandardLibraryIsMalicious) {
+  const auto verdict = [](std::string_view target) {
+    Arena arena;
+    const NodeId node = arena.dict();
+    arena.set_item(node, "_target_", arena.string(target));
+    Findings findings;
+    judge_references(arena.at(node), "c.json", findings);
+    return verdict_of(findings);
+  };
+  EXPECT_EQ(verdict("os.system"), Verdict::kMalicious);
+  EXPECT_EQ(verdict("builtins.eval"), Verdict::kMalicious);
+  EXPECT_EQ(verdict("torch.optim.AdamW"), Verdict::kCode);
+  EXPECT_EQ(verdict("collections.OrderedDict"), Verdict::kCode);
+  EXPECT_EQ(verdict("mine.Model"), Verdict::kCode);
+}
+
 std::optional<SideFile> side(std::string content, std::string_view name) {
   return side_file(*memory_source(Bytes::adopt(std::move(content)), std::string(name)), name, Limits{});
+}
+
+Verdict verdict_of_bytes(std::string content, const std::string& name) {
+  return scan_bundle(Bundle::of(memory_source(Bytes::adopt(std::move(content)), name))).verdict;
+}
+
+TEST(Guises, WhatBeginsAsAPickleIsJudgedAsOneBehindItsFormatsBack) {
+  // A map of MessagePack, whose first byte is SHORT_BINUNICODE; the program stands in its binary.
+  const std::string program = "0cos\nsystem\n(S'x'\ntR.";
+  const std::string data = std::string(0xa1 - 3, 'v') + program;
+  std::string file = "\x8c\xa1k\xc4\xbf" + data + std::string(0xbf - data.size(), 'v');
+  for (char key = 'A'; key < 'A' + 11; ++key) file += std::string("\xa1") + key + '\x01';
+  EXPECT_EQ(verdict_of_bytes(file, "a.msgpack"), Verdict::kMalicious);
+}
+
+TEST(Guises, ProseThatBeginsWithOpcodesIsText) {
+  EXPECT_EQ(verdict_of_bytes("(in this file)\nare words\n.\n", "a.txt"), Verdict::kInert);
+  EXPECT_EQ(verdict_of_bytes("code\nos\nsys\n", "words.txt"), Verdict::kInert);
+  EXPECT_EQ(verdict_of_bytes("cmine\nrun\n(S'x'\ntR.\nand prose\n", "a.txt"), Verdict::kUnreadable);
 }
 
 TEST(SideFiles, ImagesAreUnderstoodToTheirLastByte) {

@@ -25,8 +25,15 @@ bool ends_with(std::string_view name, std::string_view tail) noexcept {
 }
 
 std::string_view base_name(std::string_view name) noexcept {
-  const std::size_t slash = name.rfind('/');
+  const std::size_t slash = name.find_last_of("/!");  // of a member, "model.zip!config.json"
   return slash == std::string_view::npos ? name : name.substr(slash + 1);
+}
+
+std::string lower_case(std::string_view name) {
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return lower;
 }
 
 // --- Text ------------------------------------------------------------------------------------------------------------------
@@ -89,9 +96,12 @@ std::optional<SideFile> judge_json(const Source& source, std::string_view name, 
   if (root) {
     judge_references(arena.at(*root), name, file.findings);
     judge_document(arena.at(*root), name, file.findings);
+    if (base_name(name) == "modules.json") judge_modules(arena.at(*root), name, file.findings);
   } else if (is_config) {
     file.findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, std::string(name), root.error().to_string()});
   } else {
+    // What JSON does not allow, other readers of it do: a key twice, a comma at the end, a comment.
+    if (bytes) judge_yaml(bytes->text(), name, file.findings);
     file.kind = "text";
   }
   return file;
@@ -163,9 +173,11 @@ std::optional<SideFile> judge_xml(const Source& source, std::string_view name, c
 }
 
 std::optional<SideFile> judge_text(const Source& source, std::string_view name, const Limits& limits) {
-  const std::string_view base = base_name(name);
+  const std::string lower = lower_case(base_name(name));
+  const std::string_view base = lower;
   if (ends_with(base, ".json")) return judge_json(source, name, limits);
-  const bool is_yaml = ends_with(base, ".yaml") || ends_with(base, ".yml");
+  // MLflow's file of a model is YAML without an extension.
+  const bool is_yaml = ends_with(base, ".yaml") || ends_with(base, ".yml") || base == "mlmodel";
   const bool is_template = std::any_of(kTemplates.begin(), kTemplates.end(), [&](auto tail) { return ends_with(base, tail); });
   if (is_yaml || is_template) {
     SideFile file{is_yaml ? "yaml" : "text", {}};
@@ -187,6 +199,9 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
   SideFile file{"python", {}};
   if (base == "hubconf.py") {
     file.findings.push_back({Verdict::kCode, Rule::kHubEntry, std::string(name), "torch.hub.load runs this file"});
+  } else if (ends_with(name, "custom_generate/generate.py")) {
+    file.findings.push_back(
+        {Verdict::kCode, Rule::kAutoMap, std::string(name), "generate() with trust_remote_code runs this file"});
   } else if (base == "handler.py") {
     file.findings.push_back(
         {Verdict::kCode, Rule::kEndpointHandler, std::string(name), "an inference endpoint runs this file"});

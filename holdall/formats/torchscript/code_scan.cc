@@ -97,6 +97,8 @@ class Scan {
         if (!is_sign(i + 1, '.')) add(Verdict::kCode, Rule::kScriptComputedOperator, i, "takes torch's operators as a value");
       } else if (name == "ops") {
         operators(i);
+      } else if (name == "__torch__") {
+        native_class(i);
       } else if (name == "getattr") {
         attribute(i);
       } else if (name == "rpc_async" || name == "rpc_sync" || name == "rpc_remote") {
@@ -143,6 +145,16 @@ class Scan {
     if (is_torch_library(library)) return;
     const std::string called = text("{}.{}", library, is_name(i + 4) ? tokens_[i + 4].text : "?");
     add(Verdict::kCode, Rule::kScriptLibrary, i, text("calls ops.{}, native code of another library", called), called);
+  }
+
+  // __torch__.torch.classes.library.Class
+  void native_class(std::size_t i) {
+    const auto is_word = [&](std::size_t at, std::string_view word) { return is_name(at) && tokens_[at].text == word; };
+    if (!is_word(i + 2, "torch") || !is_word(i + 4, "classes") || !is_name(i + 6)) return;
+    const std::string_view library = tokens_[i + 6].text;
+    if (is_torch_library(library)) return;
+    const std::string made = text("{}.{}", library, is_name(i + 8) ? tokens_[i + 8].text : "?");
+    add(Verdict::kCode, Rule::kScriptLibrary, i, text("makes a torch.classes.{}, native code of another library", made), made);
   }
 
   // getattr(value, "name")

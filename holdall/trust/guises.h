@@ -1,0 +1,24 @@
+// Programs that read any file as a pickle or a tar, from its first byte on, whatever its format is: formats that know nothing
+// of that leave room for both, in a block before their own beginning, in a documentation, in keys and sizes.
+//
+// Thread-safety: may be called from several threads. Ownership: none.
+#pragma once
+
+#include "holdall/formats/format.h"
+
+namespace holdall {
+
+// What files of a format are to other programs as well, and its acts() judges.
+struct Guises {
+  bool pickle = false;  // from their first byte on
+  bool tar = false;
+};
+Guises guises_of(const Format& format) noexcept;
+
+// Whether a finding is about a name that no program imports: lines of prose that an opcode takes for a module and its function.
+bool is_no_import(const Finding& finding);
+
+// Appends what the pickle does that the file begins with, where it calls anything that is not inert.
+void judge_leading_program(const Bundle& file, const Context& context, Findings& findings);
+
+}  // namespace holdall

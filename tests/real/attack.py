@@ -1,0 +1,102 @@
+"""What an attack vector is, how it is made and how it is set off; the vectors themselves stand in the tables of attacks.py.
+
+A vector that fires makes a file named FIRED in the folder where it is loaded, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable
+
+FIRED = "fired"
+COMMAND = f"echo > {FIRED}"
+PYTHON = f"open('{FIRED}', 'w')"
+# The same as an expression that needs no quotes of its own kind.
+EXPRESSION = f'__import__("os").system("{COMMAND}")'
+
+# The programs that open a file as those do whom it is sent to; the path is PATH, FILE is open.
+LOADERS = {
+    "pickle": "import pickle; pickle.load(FILE)",
+    "pickle_python": "import pickle; pickle._Unpickler(FILE).load()",
+    "pickles": "import pickle\nwhile True: pickle.load(FILE)",
+    "joblib": "import joblib; joblib.load(PATH)",
+    "numpy": "import numpy; numpy.load(PATH, allow_pickle=True)",
+    "numpy_members": "import numpy\nfor value in numpy.load(PATH, allow_pickle=True).values(): pass",
+    "numpy_twice": "import numpy; numpy.load(FILE); numpy.load(FILE, allow_pickle=True)",
+    "torch": "import torch; torch.load(PATH, weights_only=False)",
+    "yaml": "import yaml; yaml.load(FILE, yaml.UnsafeLoader)",
+    "hydra": "import importlib, json, yaml\n"
+    "def make(value):\n"
+    "    if isinstance(value, list): return [make(one) for one in value]\n"
+    "    if not isinstance(value, dict): return value\n"
+    "    value = {key: make(one) for key, one in value.items()}\n"
+    "    if '_target_' not in value: return value\n"
+    "    module, _, name = value.pop('_target_').rpartition('.')\n"
+    "    return getattr(importlib.import_module(module), name)(*value.pop('_args_', ()), **value)\n"
+    "make(yaml.safe_load(FILE))",
+    "gzip": "import gzip, pickle; pickle.load(gzip.open(PATH))",
+    "bz2": "import bz2, pickle; pickle.load(bz2.open(PATH))",
+    "xz": "import lzma, pickle; pickle.load(lzma.open(PATH))",
+    "zip_pickle": "import pickle, zipfile\nwith zipfile.ZipFile(PATH) as a:\n"
+    "    for name in a.namelist():\n        try: pickle.load(a.open(name))\n        except Exception: pass",
+    "tar_pickle": "import pickle, tarfile\nwith tarfile.open(PATH) as a:\n"
+    "    for member in a:\n        try: pickle.load(a.extractfile(member))\n        except Exception: pass",
+    "keras_unsafe": "import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'; import keras; keras.models.load_model(PATH, safe_mode=False)",
+    "savedmodel": "import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'; import tensorflow as tf; m = tf.saved_model.load(PATH); m.f(tf.constant(1.0))",
+    "jinja": "import jinja2; jinja2.Environment().from_string(FILE.read().decode()).render(messages=[])",
+    "remote_code": "import transformers; transformers.AutoConfig.from_pretrained(PATH, trust_remote_code=True)",
+    "hub": "import torch; torch.hub.load(PATH, 'net', source='local')",
+    "torchscript": "import torch; torch.jit.load(PATH)",
+    "onnx": "import onnx; onnx.load(PATH)",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Attack:
+    """`make(folder)` writes the vector there and gives the path to scan. `verdicts`: those that are right. `fire`: the loader of LOADERS that
+    runs it, empty where none here does."""
+
+    make: Callable[[pathlib.Path], pathlib.Path]
+    verdicts: frozenset = frozenset({"malicious"})
+    fire: str = ""
+
+
+class Table(dict):
+    """Vectors by "class/name"."""
+
+    def data(self, name, data, file="model.pkl", verdicts=("malicious",), fire=""):
+        """A file of these bytes (or of what a function gives)."""
+
+        def make(folder):
+            path = folder / file
+            path.write_bytes(data() if callable(data) else data)
+            return path
+
+        self._put(name, Attack(make, frozenset(verdicts), fire))
+
+    def text(self, name, text, file, verdicts=("malicious",), fire=""):
+        self.data(name, text.encode(), file, verdicts, fire)
+
+    def made(self, name, verdicts=("malicious",), fire=""):
+        """A builder: def make(folder), which gives the path."""
+
+        def put(make):
+            self._put(name, Attack(make, frozenset(verdicts), fire))
+            return make
+
+        return put
+
+    def _put(self, name, attack):
+        assert name not in self and name.count("/") == 1, name
+        self[name] = attack
+
+
+def fire(attack, path, folder):
+    """Loads a vector as its victim would, in a process of its own; whether it acted."""
+    opened = "open(PATH, 'rb')" if path.is_file() else "None"
+    program = f"import sys; sys.path.insert(0, ''); PATH = sys.argv[1]; FILE = {opened}\n{LOADERS[attack.fire]}"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], cwd=folder, capture_output=True, timeout=300)
+    return (folder / FIRED).exists(), done.stderr.decode("utf-8", "replace")[-2000:]

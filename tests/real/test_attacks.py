@@ -1,0 +1,82 @@
+"""Each vector of attacks.py: it acts where it is loaded, the scan says so, and no command lets it act."""
+
+import collections
+import os
+import tarfile
+import zipfile
+
+import pytest
+
+import attack
+from attacks import ATTACKS, CLASSES
+
+RANK = {"inert": 0, "code": 1, "unreadable": 2, "malicious": 3}
+# A vector of each class in each of the frames that a repository or a download puts around it.
+FRAMES = ("zip", "tar", "folder")
+# Its verdict may be better there: the name of the file or its place is what makes a loader run it.
+BY_PLACE = ("code-by-reference/folder_", "nested-config/tf_", "nested-config/onnx_external_", "expansion/")
+
+
+def verdict(holdall, path, cwd):
+    outcome = holdall("scan", path, "--json", status=None, timeout=60, memory=3 << 30, cwd=cwd)
+    document = outcome.json
+    assert document["verdict"] == "inert" or document["findings"], "a verdict says why"
+    return document["verdict"], outcome
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Where a vector lies, and an empty folder where it would leave its trace."""
+    for name in ("vector", "cwd"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "vector", tmp_path / "cwd"
+
+
+def test_every_class_is_tried_in_five_ways_at_least():
+    counted = collections.Counter(name.split("/")[0] for name in ATTACKS)
+    assert set(counted) == set(CLASSES)
+    assert min(counted.values()) >= 5, counted
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_vector_has_the_verdict_that_is_right_and_no_command_lets_it_act(holdall, places, name):
+    vector, cwd = places
+    path = ATTACKS[name].make(vector)
+    found, outcome = verdict(holdall, path, cwd)
+    assert found in ATTACKS[name].verdicts, outcome
+    if not name.startswith("expansion/"):
+        holdall("inspect", path, status=None, timeout=60, cwd=cwd)
+        holdall("verify", path, status=None, timeout=60, cwd=cwd)
+        holdall("convert", path, cwd / "out.safetensors", "--allow-loss", status=None, timeout=60, cwd=cwd)
+    assert {entry.name for entry in os.scandir(cwd)} <= {"out.safetensors"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].fire])
+def test_a_vector_acts_where_its_victim_loads_it(places, name):
+    vector, cwd = places
+    fired, errors = attack.fire(ATTACKS[name], ATTACKS[name].make(vector), cwd)
+    assert fired, errors
+
+
+def framed(frame, path, folder):
+    if frame == "folder":
+        (folder / "README.md").write_text("A model.\n")
+        return folder
+    packed = folder.parent / f"packed.{frame}"
+    if frame == "zip":
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(path, f"files/{path.name}")
+    else:
+        with tarfile.open(packed, "w") as archive:
+            archive.add(path, f"files/{path.name}")
+    return packed
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("name", [name for name in ATTACKS if not name.startswith(BY_PLACE)])
+def test_a_vector_is_as_bad_in_a_frame(holdall, places, name, frame):
+    vector, cwd = places
+    path = ATTACKS[name].make(vector)
+    found, outcome = verdict(holdall, framed(frame, path, vector), cwd)
+    assert RANK[found] >= min(RANK[right] for right in ATTACKS[name].verdicts), outcome
