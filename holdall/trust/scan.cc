@@ -154,6 +154,9 @@ Judged judge_path(const Item& item, const ScanOptions& options) {
   return judged;
 }
 
+// Git's own store in a checkout: copies of what lies beside it and much else, from which no loader of models reads.
+bool is_of_git(std::string_view name) noexcept { return name.starts_with(".git/") || name.find("/.git/") != name.npos; }
+
 // The files behind a path: itself, or all of a folder. What cannot be opened is said in the report.
 void list_files(const std::string& path, std::size_t index, const ScanOptions& options, ScanReport& report,
                 std::vector<Item>& items) {
@@ -166,7 +169,12 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
   } else {
     judge_folder(*bundle, options, report.findings);
     const std::string base = path.ends_with('/') ? path : path + "/";
-    for (const std::string& name : bundle->names()) items.push_back({index, base + name, name, false});
+    bool has_git = false;
+    for (const std::string& name : bundle->names()) {
+      has_git = has_git || is_of_git(name);
+      if (!is_of_git(name)) items.push_back({index, base + name, name, false});
+    }
+    if (has_git) report.files.push_back({".git", "git", Verdict::kInert});
     if (bundle->names().empty() && report.findings.empty()) {
       report.findings.push_back({Verdict::kUnreadable, Rule::kEmptyFolder, path, "the folder is empty"});
     }

@@ -210,6 +210,20 @@ TEST(Scan, AFolderIsAsBadAsItsWorstFile) {
   ASSERT_EQ(report.files.size(), 3u);
 }
 
+TEST(Scan, WhatGitKeepsIsNoPartOfAModel) {
+  const Scratch folder;
+  folder.write("config.json", "{}");
+  folder.write(".git/index", "DIRC\0\0\0\2"s);
+  folder.write("sub/.git/objects/ab/cd", "\x78\x01junk"s);
+  folder.write(".gitattributes", "*.bin filter=lfs\n");
+  const ScanReport report = scan_path(folder.path());
+  EXPECT_EQ(report.verdict, Verdict::kInert);
+  ASSERT_EQ(report.files.size(), 3u);
+  EXPECT_EQ(report.files[0].kind, "git");
+  folder.write(".github/x.pkl", kAttack2);
+  EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kMalicious);
+}
+
 TEST(Scan, PythonCountsOnceAConfigurationRefersToIt) {
   const Scratch folder;
   folder.write("modeling_x.py", "import os\n");
