@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import struct
 import warnings
 import zipfile
 import zlib
@@ -128,3 +129,33 @@ def test_whatever_we_read_of_an_archive_others_read_alike(program):
             assert not isinstance(by, str), (data, by)
             assert sorted((name, len(member), zlib.crc32(member)) for name, member in by) == sorted(ours), data
     assert accepted > ROUNDS // 4, accepted
+
+
+def behind_tensors(archive):
+    """A safetensors file whose only tensor is the archive, with its places counted from the file's beginning."""
+    header = json.dumps({"a": {"dtype": "U8", "shape": [len(archive)], "data_offsets": [0, len(archive)]}}).encode()
+    file = bytearray(struct.pack("<Q", len(header)) + header + archive)
+    shift = len(file) - len(archive)
+
+    def move(form, at):
+        struct.pack_into(form, file, at, struct.unpack_from(form, file, at)[0] + shift)
+
+    entry = file.find(b"PK\x01\x02")
+    while entry >= 0:
+        move("<I", entry + 42)
+        entry = file.find(b"PK\x01\x02", entry + 46)
+    move("<I", file.rfind(b"PK\x05\x06") + 16)
+    if b"PK\x06\x07" in file:
+        move("<Q", file.rfind(b"PK\x06\x07") + 8)
+        move("<Q", file.rfind(b"PK\x06\x06") + 48)
+    return bytes(file)
+
+
+def test_a_file_of_tensors_that_torch_opens_as_a_program_is_not_inert(verdicts, tmp_path):
+    torch = pytest.importorskip("torch")
+    target = io.BytesIO()
+    torch.jit.save(torch.jit.script(torch.nn.Identity()), target)
+    (tmp_path / "weights.safetensors").write_bytes(behind_tensors(target.getvalue()))
+    assert torch.jit.load(tmp_path / "weights.safetensors")(torch.ones(2)).sum() == 2
+    hidden, plain = behind_tensors(target.getvalue()), behind_tensors(archives.Archive([archives.Member("a.txt", b"text", False, False)]).packed())
+    assert verdicts([hidden, plain], "safetensors") == ["unreadable", "inert"]
