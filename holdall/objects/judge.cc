@@ -1,6 +1,7 @@
 #include "holdall/objects/judge.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -18,6 +19,8 @@ namespace {
 // See Judge::constant_of().
 using Constant = std::pair<NodeId, std::string>;
 
+// What one program is told of, of a rule and a severity; there is no end to what it could import.
+constexpr std::size_t kMostFindings = 1'000;
 // More calls than the arguments of a tensor take.
 constexpr std::size_t kMostHarmless = 8;
 
@@ -154,7 +157,12 @@ class Judge {
   }
 
   void add(Verdict severity, Rule rule, std::uint64_t offset, std::string what, std::string subject = {}) {
-    if (!seen_.insert(std::string(name(rule)) + what).second) return;
+    std::size_t& told = told_[{severity, rule}];
+    if (told > kMostFindings || !seen_.insert(std::string(name(rule)) + what).second) return;
+    if (++told > kMostFindings) {
+      what = text("there are more than {} such findings", kMostFindings);
+      subject.clear();
+    }
     findings_.push_back({severity, rule, text("{}@{}", where_, offset), std::move(what), std::move(subject)});
   }
 
@@ -230,6 +238,7 @@ class Judge {
   std::string where_;
   Findings& findings_;
   std::set<std::string> seen_;
+  std::map<std::pair<Verdict, Rule>, std::size_t> told_;
   std::set<NodeId> harmless_;  // imports of a loader that is given inert files alone, and of getattr
   std::set<NodeId> dtypes_;    // numpy.dtype objects that have their state
   ArgumentJudge arguments_;

@@ -13,25 +13,28 @@
 namespace holdall {
 namespace {
 
-struct Visit {
-  Value value;
-  std::string path;
-};
+// What one document is told of; there is no end to what it could say.
+constexpr std::size_t kMostFindings = 1'000;
+constexpr std::size_t kLongestPath = 500;
 
-void report_strings(Value value, const std::string& place, Rule rule, std::string_view means, Findings& findings) {
-  std::vector<Visit> stack = {{value, {}}};
-  while (!stack.empty()) {
-    const Value one = stack.back().value;
-    stack.pop_back();
-    if (one.is(ValueKind::kString)) {
-      findings.push_back({Verdict::kCode, rule, place, text("{} '{}'", means, one.as_string()), std::string(one.as_string())});
-    } else if (one.is(ValueKind::kDict)) {
-      for (std::size_t i = one.size(); i-- > 0;) stack.push_back({one.mapped(i), {}});
-    } else if (one.is(ValueKind::kList)) {
-      for (std::size_t i = one.size(); i-- > 0;) stack.push_back({one.item(i), {}});
+// Findings of one document: so many of what is malicious and so many of all else, and then that there are more.
+class Told {
+ public:
+  explicit Told(Findings& findings) : findings_(findings) {}
+  bool is_full(Verdict severity) const { return count_[severity == Verdict::kMalicious] > kMostFindings; }
+  void add(Finding finding) {
+    if (is_full(finding.severity)) return;
+    if (++count_[finding.severity == Verdict::kMalicious] > kMostFindings) {
+      finding.what = text("there are more than {} such names", kMostFindings);
+      finding.subject.clear();
     }
+    findings_.push_back(std::move(finding));
   }
-}
+
+ private:
+  Findings& findings_;
+  std::size_t count_[2] = {};
+};
 
 // Libraries that configurations are made of: what they name of these is called by every one of them.
 constexpr std::string_view kFrameworks[] = {"jax", "joblib", "keras", "numpy", "pandas", "safetensors", "tensorflow", "torch"};
@@ -57,65 +60,114 @@ bool is_dotted_name(std::string_view name) {
 
 std::string cut(std::string_view shown) { return std::string(shown.substr(0, 120)); }
 
-void report_target(std::string_view target, std::string place, Findings& findings) {
-  findings.push_back({verdict_of_target(target), Rule::kHydraTarget, std::move(place),
-                      text("instantiating this configuration calls '{}'", cut(target)), cut(target)});
-}
+constexpr std::string_view kCalls = "instantiating this configuration calls";
 
-// What PEFT imports the class of the model from: {"base_model_class", "parent_library"}.
-void judge_base_model(Value mapping, const std::string& place, Findings& findings) {
-  const auto library = mapping.find_string("parent_library");
-  if (!library || *library == "transformers" || library->starts_with("transformers.") || library->starts_with("peft.")) return;
-  const Verdict verdict = verdict_of_target(text("{}.{}", *library, mapping.find_string("base_model_class").value_or("x")));
-  findings.push_back({verdict, Rule::kAutoMap, place, text("PEFT imports '{}'", cut(*library)), cut(*library)});
-}
+// Walks a document with the path from its root in a stack as deep as it is nested: paths are written out for findings alone.
+class References {
+ public:
+  References(std::string_view where, Findings& findings) : where_(where), told_(findings) {}
 
-// One key of a configuration and what loaders make of it.
-void judge_entry(std::string_view name, Value mapped, const std::string& place, Findings& findings) {
-  const bool is_text = mapped.is(ValueKind::kString);
-  if (name == "auto_map") {
-    report_strings(mapped, place, Rule::kAutoMap,
-                   "with trust_remote_code the loader runs Python from the repository:", findings);
-  } else if (name == "custom_pipelines" || (name == "_class_name" && mapped.is(ValueKind::kList))) {
-    report_strings(mapped, place, Rule::kCustomPipeline, "the loader runs Python from the repository:", findings);
-  } else if (name == "_target_" && is_text) {
-    report_target(mapped.as_string(), place, findings);
-  } else if (name == "auto_mapping" && mapped.is(ValueKind::kDict)) {
-    judge_base_model(mapped, place, findings);
-  } else if ((name == "attn_implementation" || name == "_attn_implementation") && is_text &&
-             mapped.as_string().find('/') != std::string_view::npos) {
-    // transformers fetches such a kernel, which is native code, from the hub.
-    findings.push_back({Verdict::kCode, Rule::kNativeCode, place,
-                        text("the loader fetches and runs the kernel '{}'", cut(mapped.as_string())), cut(mapped.as_string())});
-  } else if (name == "activation_function" && is_text && is_dotted_name(mapped.as_string()) &&
-             !mapped.as_string().starts_with("torch.nn.")) {
-    report_target(mapped.as_string(), place, findings);  // a layer of Sentence Transformers
+  void judge(Value document) {
+    enter(document);
+    while (!open_.empty()) {
+      Open& top = open_.back();
+      if (top.next == top.value.size()) {
+        open_.pop_back();
+        continue;
+      }
+      const std::size_t i = top.next++;
+      if (top.value.is(ValueKind::kList)) {
+        enter(top.value.item(i));
+      } else {
+        const Value key = top.value.key(i), mapped = top.value.mapped(i);
+        look_at(key.is(ValueKind::kString) ? key.as_string() : std::string_view(), mapped);
+        enter(mapped);
+      }
+    }
   }
-}
+
+ private:
+  struct Open {
+    Value value;
+    std::size_t next = 0;
+  };
+
+  void enter(Value value) {
+    if (value.is(ValueKind::kList) || value.is(ValueKind::kDict)) open_.push_back({value});
+  }
+
+  // One key of a configuration and what loaders make of it.
+  void look_at(std::string_view key, Value mapped) {
+    const std::string_view said = mapped.is(ValueKind::kString) ? mapped.as_string() : std::string_view();
+    if (key == "auto_map") {
+      report_strings(mapped, Rule::kAutoMap, "with trust_remote_code the loader runs Python from the repository:");
+    } else if (key == "custom_pipelines" || (key == "_class_name" && mapped.is(ValueKind::kList))) {
+      report_strings(mapped, Rule::kCustomPipeline, "the loader runs Python from the repository:");
+    } else if (key == "_target_" && mapped.is(ValueKind::kString)) {
+      report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
+    } else if (key == "auto_mapping" && mapped.is(ValueKind::kDict)) {
+      base_model(mapped);
+    } else if ((key == "attn_implementation" || key == "_attn_implementation") && said.find('/') != said.npos) {
+      // transformers fetches such a kernel, which is native code, from the hub.
+      report(Verdict::kCode, Rule::kNativeCode, "the loader fetches and runs the kernel", said);
+    } else if (key == "activation_function" && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
+      report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);  // a layer of Sentence Transformers
+    }
+  }
+
+  // What PEFT imports the class of the model from: {"base_model_class", "parent_library"}.
+  void base_model(Value mapping) {
+    const auto library = mapping.find_string("parent_library");
+    if (!library || *library == "transformers" || library->starts_with("transformers.") || library->starts_with("peft."))
+      return;
+    const std::string target = text("{}.{}", *library, mapping.find_string("base_model_class").value_or("x"));
+    report(verdict_of_target(target), Rule::kAutoMap, "PEFT imports", *library);
+  }
+
+  void report_strings(Value value, Rule rule, std::string_view means) {
+    std::vector<Value> stack = {value};
+    while (!stack.empty()) {
+      const Value one = stack.back();
+      stack.pop_back();
+      if (one.is(ValueKind::kString)) {
+        report(Verdict::kCode, rule, means, one.as_string());
+      } else if (one.is(ValueKind::kDict)) {
+        for (std::size_t i = one.size(); i-- > 0;) stack.push_back(one.mapped(i));
+      } else if (one.is(ValueKind::kList)) {
+        for (std::size_t i = one.size(); i-- > 0;) stack.push_back(one.item(i));
+      }
+    }
+  }
+
+  void report(Verdict severity, Rule rule, std::string_view means, std::string_view name) {
+    if (told_.is_full(severity)) return;
+    told_.add({severity, rule, text("{}#{}", where_, path()), text("{} '{}'", means, name), std::string(name)});
+  }
+
+  std::string path() const {
+    std::string made;
+    for (const Open& open : open_) {
+      const std::size_t i = open.next - 1;
+      if (open.value.is(ValueKind::kList)) {
+        made += "/" + std::to_string(i);
+      } else {
+        const Value key = open.value.key(i);
+        made += text("/{}", key.is(ValueKind::kString) ? key.as_string().substr(0, kLongestPath) : std::string_view());
+      }
+      if (made.size() > kLongestPath) return made.substr(0, kLongestPath) + "…";
+    }
+    return made;
+  }
+
+  std::string_view where_;
+  Told told_;
+  std::vector<Open> open_;
+};
 
 }  // namespace
 
 void judge_references(Value document, std::string_view where, Findings& findings) {
-  std::vector<Visit> stack = {{document, {}}};
-  while (!stack.empty()) {
-    Visit visit = std::move(stack.back());
-    stack.pop_back();
-    if (visit.value.is(ValueKind::kList)) {
-      for (std::size_t i = visit.value.size(); i-- > 0;)
-        stack.push_back({visit.value.item(i), visit.path + "/" + std::to_string(i)});
-      continue;
-    }
-    if (!visit.value.is(ValueKind::kDict)) continue;
-    for (std::size_t i = visit.value.size(); i-- > 0;) {
-      const Value key = visit.value.key(i);
-      const std::string_view name = key.is(ValueKind::kString) ? key.as_string() : std::string_view();
-      std::string path = text("{}/{}", visit.path, name);
-      const Value mapped = visit.value.mapped(i);
-      const std::string place = text("{}#{}", where, path);
-      judge_entry(name, mapped, place, findings);
-      stack.push_back({mapped, std::move(path)});
-    }
-  }
+  References(where, findings).judge(document);
 }
 
 namespace {
@@ -127,7 +179,7 @@ constexpr std::string_view kPythonTag = "tag:yaml.org,2002:python/";
 // HyperPyYAML's, which SpeechBrain's files are written in: "!new:package.Class", "!apply:package.function".
 constexpr std::string_view kCallingTags[] = {"!new:", "!name:", "!apply:", "!applyref:", "!module:"};
 
-void judge_tag(std::string_view tag, const std::string& place, Findings& findings) {
+void judge_tag(std::string_view tag, const std::string& place, Told& told) {
   std::string_view target;
   if (tag.starts_with(kPythonTag)) {
     const std::string_view kind = tag.substr(kPythonTag.size());
@@ -140,19 +192,19 @@ void judge_tag(std::string_view tag, const std::string& place, Findings& finding
   }
   const bool is_module = tag.find("module:") != std::string_view::npos;
   const Verdict verdict = verdict_of_target(is_module ? std::string(target) + ".__name__" : std::string(target));
-  findings.push_back({verdict, Rule::kYamlTag, place, text("yaml.load makes a Python object: {}", cut(tag)), cut(target)});
+  told.add({verdict, Rule::kYamlTag, place, text("yaml.load makes a Python object: {}", cut(tag)), cut(target)});
 }
 
 // Reads keys and their values off the tokens; what an alias stands for where that is a scalar.
 class YamlJudge {
  public:
-  YamlJudge(std::string_view where, Findings& findings) : where_(where), findings_(findings) {}
+  YamlJudge(std::string_view where, Findings& findings) : where_(where), told_(findings) {}
 
   void run(std::string_view text_) {
     const std::vector<YamlToken> tokens = scan_yaml(text_);
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const YamlToken& token = tokens[i];
-      if (token.kind == YamlKind::kTag) judge_tag(token.text, place_of(token), findings_);
+      if (token.kind == YamlKind::kTag) judge_tag(token.text, place_of(token), told_);
       if (token.kind == YamlKind::kAnchor) anchor(tokens, i);
       if (token.kind == YamlKind::kValue) entry(key_, tokens, i + 1);
       if (token.kind == YamlKind::kScalar) key_ = token.text;
@@ -182,11 +234,13 @@ class YamlJudge {
     if (next == tokens.size() && !is_alias) return;
     const std::string target = is_alias ? anchors_[tokens[at].text] : tokens[next].text;
     const std::string place = place_of(tokens[is_alias ? at : next]);
-    if (!is_import) return report_target(target, place, findings_);
+    if (!is_import)
+      return told_.add(
+          {verdict_of_target(target), Rule::kHydraTarget, place, text("{} '{}'", kCalls, cut(target)), cut(target)});
     // MLflow's own ones import what is pickled beside them, which is judged by itself.
     if (target.starts_with("mlflow.")) return;
-    findings_.push_back({verdict_of_target(target + ".x"), Rule::kHydraTarget, place,
-                         text("mlflow imports the module '{}'", cut(target)), cut(target)});
+    told_.add({verdict_of_target(target + ".x"), Rule::kHydraTarget, place, text("mlflow imports the module '{}'", cut(target)),
+               cut(target)});
   }
 
   // What JSON says in the same words.
@@ -197,12 +251,12 @@ class YamlJudge {
     if (at >= tokens.size() || is_empty ||
         (scalar_at(tokens, at) < tokens.size() && tokens[scalar_at(tokens, at)].text == "null"))
       return;
-    findings_.push_back({Verdict::kCode, key == "auto_map" ? Rule::kAutoMap : Rule::kCustomPipeline, place_of(tokens[at]),
-                         text("the loader runs Python from the repository ({})", key)});
+    told_.add({Verdict::kCode, key == "auto_map" ? Rule::kAutoMap : Rule::kCustomPipeline, place_of(tokens[at]),
+               text("the loader runs Python from the repository ({})", key)});
   }
 
   std::string where_;
-  Findings& findings_;
+  Told told_;
   std::string key_;
   std::map<std::string, std::string> anchors_;
 };
@@ -210,12 +264,13 @@ class YamlJudge {
 }  // namespace
 
 void judge_modules(Value document, std::string_view where, Findings& findings) {
+  Told told(findings);
   constexpr std::string_view kOwn = "sentence_transformers.";
   for (std::size_t i = 0; document.is(ValueKind::kList) && i < document.size(); ++i) {
     const auto type = document.item(i).find_string("type");
     if (!type || type->starts_with(kOwn)) continue;
-    findings.push_back({verdict_of_target(*type), Rule::kAutoMap, text("{}#/{}/type", where, i),
-                        text("Sentence Transformers imports '{}'", cut(*type)), cut(*type)});
+    told.add({verdict_of_target(*type), Rule::kAutoMap, text("{}#/{}/type", where, i),
+              text("Sentence Transformers imports '{}'", cut(*type)), cut(*type)});
   }
 }
 

@@ -321,6 +321,16 @@ TEST(Guises, ProseThatBeginsWithOpcodesIsText) {
   EXPECT_EQ(verdict_of_bytes("cmine\nrun\n(S'x'\ntR.\nand prose\n", "a.txt"), Verdict::kUnreadable);
 }
 
+TEST(References, WhatIsToldHasAnEndAndTheWorstIsAmongIt) {
+  std::string yaml;
+  for (int i = 0; i < 2'000; ++i) yaml += text("a: !!python/name:m.f{}\n", i);
+  Findings findings;
+  judge_yaml(yaml + "b: !!python/object/apply:os.system [x]\n", "y", findings);
+  EXPECT_EQ(findings.size(), 1'002u);
+  EXPECT_EQ(verdict_of(findings), Verdict::kMalicious);
+  EXPECT_THAT(findings[1'000].what, HasSubstr("more than 1000"));
+}
+
 TEST(SideFiles, ImagesAreUnderstoodToTheirLastByte) {
   const std::string png = "\x89PNG\r\n\x1a\n"s + "\0\0\0\0IEND\xae\x42\x60\x82"s;
   ASSERT_TRUE(side(png, "a.png"));
