@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "holdall/base/text.h"
+#include "holdall/codec/json.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/torch_extra_files.h"
 #include "holdall/formats/torch_operators.h"
@@ -36,6 +37,7 @@ class Judging {
 
   Status run() {
     const auto& members = archive_.zip().members();
+    if (archive_.has(kModelJson)) HOLDALL_TRY(module_json());
     for (const ZipMember& member : members) {
       const std::string_view record = archive_.record_of(member.name);
       if (record.empty() || record.ends_with('/')) continue;
@@ -55,6 +57,18 @@ class Judging {
   }
 
  private:
+  // Anybody may call a file so: what is no module of torch's is something else's, and what that does is not known here.
+  Status module_json() {
+    HOLDALL_ASSIGN(const Blob blob, archive_.record(kModelJson));
+    HOLDALL_ASSIGN(const Bytes text, blob.read(context_.limits.header_bytes));
+    Arena arena;
+    const auto root = parse_json(arena, text.text(), {.depth = context_.limits.depth});
+    if (root && arena.at(*root).is(ValueKind::kDict) && arena.at(*root).find("mainModule").is(ValueKind::kDict)) return {};
+    findings_.push_back(
+        {Verdict::kUnreadable, Rule::kScriptUnreadable, blob.name(), "this is no description of a TorchScript module"});
+    return {};
+  }
+
   Status code(const Blob& blob) {
     auto source = blob.read(std::min(context_.limits.header_bytes, kLongestSource));
     if (source) {

@@ -23,14 +23,16 @@ Match match(Peek& peek) {
   if (members.empty()) return Match::kNo;
   const std::string prefix(torch_prefix(members.front()));
   if (prefix.empty()) return Match::kNo;
-  bool has_module = false, has_constants = false;
-  const std::string constants = prefix + "/constants.pkl", module = prefix + "/data.pkl", json = prefix + "/model.json";
+  bool has_module = false, has_constants = false, has_json = false, has_version = false;
+  const std::string constants = prefix + "/constants.pkl", module = prefix + "/data.pkl", json = prefix + "/model.json",
+                    version = prefix + "/version";
   for (const std::string_view member : members) {
-    if (member == json) return Match::kCertain;
+    has_json = has_json || member == json;
+    has_version = has_version || member == version;
     has_module = has_module || member == module;
     has_constants = has_constants || member == constants;
   }
-  return has_module && has_constants ? Match::kCertain : Match::kNo;
+  return (has_module && has_constants) || (has_json && has_version) ? Match::kCertain : Match::kNo;
 }
 
 Result<TorchArchive> open(const Bundle& bundle, const Limits& limits) {
