@@ -52,7 +52,7 @@ Inspection encoder() {
   inspection.tokenizer = Tokenizer{.kind = "WordPiece", .vocabulary = 30'522, .files = {"tokenizer.json", "vocab.txt"}};
   inspection.verdict = Verdict::kCode;
   inspection.findings = {
-      {Verdict::kCode, "python-file", "modeling_x.py", "a Python file beside the weights that config.json names"}};
+      {Verdict::kCode, Rule::kRemoteCode, "modeling_x.py", "a Python file beside the weights that config.json names"}};
   for (std::uint32_t i = 0; i < inspection.model.tensors().size(); ++i) {
     inspection.tensors.emplace_back().entry = i;
   }
