@@ -69,6 +69,23 @@ class OtherReadings {
     }
   }
 
+  // An archive with HDF5's mark where a user block could end, as a member that is stored may have it: which of the two it was
+  // judged as, it is judged as the other, too.
+  void archive_and_hdf5() {
+    for (std::uint64_t at = kFirstUserBlock; at < source_->size(); at *= 2) {
+      if (!stands_at(*source_, at, kHdf5)) continue;
+      holds_texts_alone();
+      const Result<SourceRef> inner = slice(at, source_->size());
+      if (!inner) return;
+      const Bundle part = Bundle::of(*inner);
+      const Result<const Format*> format = detect(part, context_.limits);
+      if (format) {
+        if (Status status = (*format)->acts(part, context_, findings_); !status) add(status.error().to_string());
+      }
+      return;
+    }
+  }
+
   void hdf5(std::string_view kind) {
     for (std::uint64_t at = kFirstUserBlock; at < source_->size(); at *= 2) {
       if (!stands_at(*source_, at, kHdf5)) continue;
@@ -125,8 +142,9 @@ void judge_other_readings(const Bundle& file, std::string_view kind, const Conte
                           Findings& findings) {
   // Of an archive every member is judged, and a ZIP archive that opens is read alike from both ends.
   const bool begins_archive = stands_at(*file.main(), 0, "PK\3\4") || stands_at(*file.main(), 0, kEndRecord);
-  if (kind == "tar" || (begins_archive && ZipArchive::open(file, context.limits))) return;
+  if (kind == "tar") return;
   OtherReadings readings(file, context, policy, findings);
+  if (begins_archive && ZipArchive::open(file, context.limits)) return readings.archive_and_hdf5();
   readings.archive();
   if (!stands_at(*file.main(), 0, kHdf5)) readings.hdf5(kind);
 }

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "holdall/base/text.h"
 #include "holdall/trust/scan.h"
 #include "tests/fuzz/plain_zip.h"
@@ -39,6 +42,29 @@ TEST(OtherReadings, AnArchiveBehindTensorsIsJudgedAsTheFileThatItIs) {
   EXPECT_EQ(scanned(safetensors(archive("a/b", "\1\2\3"))).verdict, Verdict::kUnreadable);
   EXPECT_EQ(scanned(safetensors(archive("a/data.pkl", kAttack)) + "#").verdict, Verdict::kMalicious);
   EXPECT_EQ(scanned(safetensors("PK\5\6" + std::string(100, '\1'))).verdict, Verdict::kInert);
+}
+
+// A member that is stored where an HDF5 file's user block could end: h5py opens the archive as that file, everybody else as an
+// archive.
+TEST(OtherReadings, AnArchiveThatHdf5sReadersTakeForTheirsIsJudgedAsBoth) {
+  std::ifstream file(HOLDALL_SOURCE_DIR "/holdall/formats/keras_h5/testdata/keras3.h5", std::ios::binary);
+  const std::string hdf5((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_TRUE(hdf5.starts_with("\x89HDF"));
+  const auto around = [&](std::string_view name, std::string_view data) {
+    const auto packed = [&](std::size_t padding) {
+      fuzz::PlainZip zip;
+      zip.add(name, data);
+      zip.add("padding.txt", std::string(padding, ' '));
+      zip.add("model.h5", hdf5);
+      return zip.finish();
+    };
+    const std::size_t at = packed(0).find(hdf5);
+    return packed(1024 - at);
+  };
+  ASSERT_EQ(around("a.txt", "words").find(hdf5), 1024u);
+  EXPECT_EQ(scanned(around("a.txt", "words")).verdict, Verdict::kInert);
+  EXPECT_EQ(scanned(around("a.pkl", kAttack)).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scanned(around("a.bin", "\1\2\3")).verdict, Verdict::kUnreadable);
 }
 
 // As Python's zipfile appends to a file: places count from the file's beginning.
