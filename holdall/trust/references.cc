@@ -8,6 +8,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/yaml.h"
+#include "holdall/formats/chat_template.h"
 #include "holdall/objects/globals.h"
 
 namespace holdall {
@@ -21,6 +22,7 @@ constexpr std::size_t kLongestPath = 500;
 class Told {
  public:
   explicit Told(Findings& findings) : findings_(findings) {}
+  Findings& findings() noexcept { return findings_; }
   bool is_full(Verdict severity) const { return count_[severity == Verdict::kMalicious] > kMostFindings; }
   void add(Finding finding) {
     if (is_full(finding.severity)) return;
@@ -228,6 +230,10 @@ class YamlJudge {
 
   void entry(const std::string& key, const std::vector<YamlToken>& tokens, std::size_t at) {
     const bool is_import = key == "loader_module";
+    if (key.ends_with("template") && scalar_at(tokens, at) < tokens.size()) {
+      const YamlToken& jinja = tokens[scalar_at(tokens, at)];
+      return judge_chat_template(jinja.text, place_of(jinja), told_.findings());
+    }
     if (key != "_target_" && !is_import) return references(key, tokens, at);
     const std::size_t next = scalar_at(tokens, at);
     const bool is_alias = at < tokens.size() && tokens[at].kind == YamlKind::kAlias;

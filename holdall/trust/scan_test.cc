@@ -321,6 +321,16 @@ TEST(Guises, ProseThatBeginsWithOpcodesIsText) {
   EXPECT_EQ(verdict_of_bytes("cmine\nrun\n(S'x'\ntR.\nand prose\n", "a.txt"), Verdict::kUnreadable);
 }
 
+TEST(References, TemplatesInYamlAreJudged) {
+  Findings findings;
+  judge_yaml("chat_template: \"{{ messages[0].content }}\"\n", "c.yaml", findings);
+  EXPECT_EQ(findings.size(), 0u);
+  judge_yaml("a:\n  chat_template: |\n    {{ ''.__class__.__mro__ }}\n", "c.yaml", findings);
+  ASSERT_FALSE(findings.empty());
+  EXPECT_EQ(findings[0].rule, Rule::kChatTemplate);
+  EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
+}
+
 TEST(References, WhatIsToldHasAnEndAndTheWorstIsAmongIt) {
   std::string yaml;
   for (int i = 0; i < 2'000; ++i) yaml += text("a: !!python/name:m.f{}\n", i);
