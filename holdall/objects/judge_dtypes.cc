@@ -38,6 +38,11 @@ struct Element {
 
 std::string code_of(Value object) {
   const auto args = arguments(object);
+  // numpy.record, the class of the elements of a recarray: NumPy makes a 'V' of it.
+  if (!args.empty() && args[0].is(ValueKind::kGlobal) && args[0].global_name() == "record" &&
+      args[0].global_module().starts_with("numpy")) {
+    return "V";
+  }
   return args.empty() ? std::string() : short_text(args[0]).value_or(std::string());
 }
 

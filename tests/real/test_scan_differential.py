@@ -58,7 +58,9 @@ def test_what_cpython_imports_is_recorded_in_order(program, kind):
             counts["imports"] += len(wanted)
         else:
             shared = min(len(wanted), len(imports))
-            assert is_in_order(wanted[:shared], imports) or isinstance(value, Exception), (data, wanted, imports, trace["error"])
+            # An argument beyond its frame is read in two ways, and malicious whatever either of them names.
+            is_known = isinstance(value, Exception) or "straddles" in trace["error"]
+            assert is_in_order(wanted[:shared], imports) or is_known, (data, wanted, imports, trace["error"])
             counts["refused"] += 1
     assert counts["read"] > ROUNDS // 2 and counts["imports"] > ROUNDS, counts
 
