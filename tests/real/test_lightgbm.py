@@ -166,7 +166,7 @@ def test_boosters_in_pickles_show_their_trees_and_come_back_unchanged(holdall, t
     alone = holdall.inspect(tmp_path / "m.txt").tensors
     held = holdall.inspect(tmp_path / "b.pkl")
     assert {name: entry["sha256"] for name, entry in held.tensors.items()} == {name: entry["sha256"] for name, entry in alone.items()}
-    assert held.json["verdict"] == "code" and held.json["warnings"] == []
+    assert held.json["verdict"] == "inert" and held.json["warnings"] == []
     holdall("convert", tmp_path / "b.pkl", tmp_path / "again.pkl")
     again = pickle.loads((tmp_path / "again.pkl").read_bytes())
     assert again.model_to_string() == pickle.loads((tmp_path / "b.pkl").read_bytes()).model_to_string()
