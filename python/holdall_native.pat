@@ -147,6 +147,11 @@ _native\.open$:
 _native\.open_to_load$:
     def open_to_load(source: str | BinaryFile) -> Model: ...
 
+_native\.require$:
+    \from holdall._model import BinaryFile
+    def require(source: str | BinaryFile | Model, policy: str) -> None:
+        """Raises UnsafeError for what scan does not call inert under a policy's file."""
+
 _native\.build$:
     \from collections.abc import Callable
     \from typing import Any
@@ -197,11 +202,11 @@ _native\.verify$:
 
 _native\.scan$:
     \from collections.abc import Callable, Sequence
-    def scan(paths: Sequence[str], progress: Callable[[int, int], object] | None) -> str: ...
+    def scan(paths: Sequence[str], policy: str | None, progress: Callable[[int, int], object] | None) -> str: ...
 
 _native\.scan_file$:
     \from holdall._model import BinaryFile
-    def scan_file(file: BinaryFile) -> str: ...
+    def scan_file(file: BinaryFile, policy: str | None) -> str: ...
 
 _native\.convert$:
     \from collections.abc import Callable, Sequence
@@ -220,6 +225,7 @@ _native\.convert$:
         alignment: int,
         compress: bool,
         durable: bool,
+        policy: str | None,
         progress: Callable[[int, int], object] | None,
     ) -> str: ...
 

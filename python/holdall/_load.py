@@ -43,8 +43,10 @@ def load(
     not hold; MissingError, StorageError, UnsupportedError, LimitError.
     """
     loads_all = framework in ("numpy", "torch") and dtype is None and device is None and select is None and not mmap
-    is_open = isinstance(source, _model.Model)
-    model = _model.open_to_load(source, policy) if loads_all and not is_open else _model.opened(source, policy)
+    if loads_all and not isinstance(source, _model.Model):
+        model = _model.open_to_load(source, policy)
+    else:
+        model = _model.opened(source, policy)
     if framework == "torch":
         from .torch import _load as of_torch
 
