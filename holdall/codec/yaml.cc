@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <vector>
 
 #include "holdall/base/utf8.h"
 
@@ -19,14 +20,14 @@ int hex_digit(char c) noexcept {
 // PyYAML's scanner (yaml/scanner.py), without its faults.
 class Scanner {
  public:
-  explicit Scanner(std::string_view text) : text_(text) {
+  Scanner(std::string_view text, const std::function<void(YamlToken)>& take) : text_(text), take_(take) {
     if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);
   }
 
-  std::vector<YamlToken> all() {
+  void run() {
     while (true) {
       skip_to_token();
-      if (at_ >= text_.size()) return std::move(tokens_);
+      if (at_ >= text_.size()) return;
       unwind(column());
       token();
     }
@@ -79,7 +80,7 @@ class Scanner {
   }
 
   void add(YamlKind kind, std::string text, std::size_t line, std::size_t column) {
-    tokens_.push_back({kind, std::move(text), line, column});
+    take_({kind, std::move(text), line, column});
   }
   void mark(YamlKind kind) { add(kind, {}, line_, column()); }
 
@@ -371,11 +372,11 @@ class Scanner {
   bool may_be_key_ = true, has_key_ = false;
   std::size_t key_column_ = 0, key_line_ = 0;
   std::map<std::string, std::string> handles_, next_handles_;
-  std::vector<YamlToken> tokens_;
+  const std::function<void(YamlToken)>& take_;
 };
 
 }  // namespace
 
-std::vector<YamlToken> scan_yaml(std::string_view text) { return Scanner(text).all(); }
+void scan_yaml(std::string_view text, const std::function<void(YamlToken)>& take) { Scanner(text, take).run(); }
 
 }  // namespace holdall

@@ -9,9 +9,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace holdall {
 
@@ -34,7 +34,7 @@ struct YamlToken {
   std::size_t column = 0;  // from 0, in bytes
 };
 
-// Tokens in the order of the text. Memory: as many as the text has bytes at most.
-std::vector<YamlToken> scan_yaml(std::string_view text);
+// Gives the tokens to `take` one by one, in the order of the text. Memory: of one token, and of %TAG's handles.
+void scan_yaml(std::string_view text, const std::function<void(YamlToken)>& take);
 
 }  // namespace holdall

@@ -1,7 +1,6 @@
 #include "holdall/objects/judge.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_arguments.h"
 #include "holdall/objects/judge_dtypes.h"
+#include "holdall/objects/told.h"
 
 namespace holdall {
 
@@ -19,8 +19,6 @@ namespace {
 // See Judge::constant_of().
 using Constant = std::pair<NodeId, std::string>;
 
-// What one program is told of, of a rule and a severity; there is no end to what it could import.
-constexpr std::size_t kMostFindings = 1'000;
 // More calls than the arguments of a tensor take.
 constexpr std::size_t kMostHarmless = 8;
 
@@ -56,7 +54,7 @@ bool is_harmless(Value argument, std::span<const PickleCall> calls) {
 class Judge {
  public:
   Judge(const Arena& arena, std::string_view where, Findings& findings)
-      : arena_(arena), where_(where), findings_(findings), arguments_(arena) {}
+      : arena_(arena), where_(where), findings_(findings), told_(findings), arguments_(arena) {}
 
   void import(const PickleImport& import) {
     const Value global = arena_.at(import.global);
@@ -157,13 +155,8 @@ class Judge {
   }
 
   void add(Verdict severity, Rule rule, std::uint64_t offset, std::string what, std::string subject = {}) {
-    std::size_t& told = told_[{severity, rule}];
-    if (told > kMostFindings || !seen_.insert(std::string(name(rule)) + what).second) return;
-    if (++told > kMostFindings) {
-      what = text("there are more than {} such findings", kMostFindings);
-      subject.clear();
-    }
-    findings_.push_back({severity, rule, text("{}@{}", where_, offset), std::move(what), std::move(subject)});
+    if (told_.is_full(severity, rule) || !seen_.insert(std::string(name(rule)) + what).second) return;
+    told_.add({severity, rule, text("{}@{}", where_, offset), std::move(what), std::move(subject)});
   }
 
  private:
@@ -237,8 +230,8 @@ class Judge {
   const Arena& arena_;
   std::string where_;
   Findings& findings_;
+  Told told_;
   std::set<std::string> seen_;
-  std::map<std::pair<Verdict, Rule>, std::size_t> told_;
   std::set<NodeId> harmless_;  // imports of a loader that is given inert files alone, and of getattr
   std::set<NodeId> dtypes_;    // numpy.dtype objects that have their state
   ArgumentJudge arguments_;

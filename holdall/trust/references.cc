@@ -1,6 +1,7 @@
 #include "holdall/trust/references.h"
 
 #include <algorithm>
+#include <deque>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -10,33 +11,12 @@
 #include "holdall/codec/yaml.h"
 #include "holdall/formats/chat_template.h"
 #include "holdall/objects/globals.h"
+#include "holdall/objects/told.h"
 
 namespace holdall {
 namespace {
 
-// What one document is told of; there is no end to what it could say.
-constexpr std::size_t kMostFindings = 1'000;
 constexpr std::size_t kLongestPath = 500;
-
-// Findings of one document: so many of what is malicious and so many of all else, and then that there are more.
-class Told {
- public:
-  explicit Told(Findings& findings) : findings_(findings) {}
-  Findings& findings() noexcept { return findings_; }
-  bool is_full(Verdict severity) const { return count_[severity == Verdict::kMalicious] > kMostFindings; }
-  void add(Finding finding) {
-    if (is_full(finding.severity)) return;
-    if (++count_[finding.severity == Verdict::kMalicious] > kMostFindings) {
-      finding.what = text("there are more than {} such names", kMostFindings);
-      finding.subject.clear();
-    }
-    findings_.push_back(std::move(finding));
-  }
-
- private:
-  Findings& findings_;
-  std::size_t count_[2] = {};
-};
 
 // Libraries that configurations are made of: what they name of these is called by every one of them.
 constexpr std::string_view kFrameworks[] = {"jax", "joblib", "keras", "numpy", "pandas", "safetensors", "tensorflow", "torch"};
@@ -142,7 +122,7 @@ class References {
   }
 
   void report(Verdict severity, Rule rule, std::string_view means, std::string_view name) {
-    if (told_.is_full(severity)) return;
+    if (told_.is_full(severity, rule)) return;
     told_.add({severity, rule, text("{}#{}", where_, path()), text("{} '{}'", means, name), std::string(name)});
   }
 
@@ -197,42 +177,55 @@ void judge_tag(std::string_view tag, const std::string& place, Told& told) {
   told.add({verdict, Rule::kYamlTag, place, text("yaml.load makes a Python object: {}", cut(tag)), cut(target)});
 }
 
+// What stands behind a key is looked at through a window of as many tokens as a node may begin with, and a few more.
+constexpr std::size_t kWindow = 8;
+using Window = std::deque<YamlToken>;
+
 // Reads keys and their values off the tokens; what an alias stands for where that is a scalar.
 class YamlJudge {
  public:
-  YamlJudge(std::string_view where, Findings& findings) : where_(where), told_(findings) {}
+  YamlJudge(std::string_view where, Findings& findings) : where_(where), findings_(findings), told_(findings) {}
 
   void run(std::string_view text_) {
-    const std::vector<YamlToken> tokens = scan_yaml(text_);
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      const YamlToken& token = tokens[i];
-      if (token.kind == YamlKind::kTag) judge_tag(token.text, place_of(token), told_);
-      if (token.kind == YamlKind::kAnchor) anchor(tokens, i);
-      if (token.kind == YamlKind::kValue) entry(key_, tokens, i + 1);
-      if (token.kind == YamlKind::kScalar) key_ = token.text;
-      if (token.kind == YamlKind::kAlias) key_ = anchors_[token.text];
-    }
+    Window window;
+    scan_yaml(text_, [&](YamlToken token) {
+      window.push_back(std::move(token));
+      if (window.size() < kWindow) return;
+      look_at(window);
+      window.pop_front();
+    });
+    for (; !window.empty(); window.pop_front()) look_at(window);
   }
 
  private:
+  // The first of the window.
+  void look_at(const Window& tokens) {
+    const YamlToken& token = tokens.front();
+    if (token.kind == YamlKind::kTag) judge_tag(token.text, place_of(token), told_);
+    if (token.kind == YamlKind::kAnchor) anchor(tokens);
+    if (token.kind == YamlKind::kValue) entry(key_, tokens, 1);
+    if (token.kind == YamlKind::kScalar) key_ = token.text;
+    if (token.kind == YamlKind::kAlias) key_ = anchors_[token.text];
+  }
+
   std::string place_of(const YamlToken& token) const { return text("{} line {}", where_, token.line); }
 
-  void anchor(const std::vector<YamlToken>& tokens, std::size_t at) {
-    const std::size_t next = scalar_at(tokens, at + 1);
-    anchors_[tokens[at].text] = next < tokens.size() ? tokens[next].text : std::string();
+  void anchor(const Window& tokens) {
+    const std::size_t next = scalar_at(tokens, 1);
+    anchors_[tokens.front().text] = next < tokens.size() ? tokens[next].text : std::string();
   }
 
   // The scalar behind tags and anchors; past the end where there is none.
-  static std::size_t scalar_at(const std::vector<YamlToken>& tokens, std::size_t at) {
+  static std::size_t scalar_at(const Window& tokens, std::size_t at) {
     while (at < tokens.size() && (tokens[at].kind == YamlKind::kTag || tokens[at].kind == YamlKind::kAnchor)) ++at;
     return at < tokens.size() && tokens[at].kind == YamlKind::kScalar ? at : tokens.size();
   }
 
-  void entry(const std::string& key, const std::vector<YamlToken>& tokens, std::size_t at) {
+  void entry(const std::string& key, const Window& tokens, std::size_t at) {
     const bool is_import = key == "loader_module";
     if (key.ends_with("template") && scalar_at(tokens, at) < tokens.size()) {
       const YamlToken& jinja = tokens[scalar_at(tokens, at)];
-      return judge_chat_template(jinja.text, place_of(jinja), told_.findings());
+      return judge_chat_template(jinja.text, place_of(jinja), findings_);
     }
     if (key != "_target_" && !is_import) return references(key, tokens, at);
     const std::size_t next = scalar_at(tokens, at);
@@ -250,7 +243,7 @@ class YamlJudge {
   }
 
   // What JSON says in the same words.
-  void references(const std::string& key, const std::vector<YamlToken>& tokens, std::size_t at) {
+  void references(const std::string& key, const Window& tokens, std::size_t at) {
     if (key != "auto_map" && key != "custom_pipelines") return;
     const bool is_empty =
         at + 1 < tokens.size() && tokens[at].kind == YamlKind::kOpen && tokens[at + 1].kind == YamlKind::kClose;
@@ -262,6 +255,7 @@ class YamlJudge {
   }
 
   std::string where_;
+  Findings& findings_;
   Told told_;
   std::string key_;
   std::map<std::string, std::string> anchors_;

@@ -214,3 +214,10 @@ def test_joblib_runs_a_pickle_whose_frame_is_longer_than_the_file(holdall, tmp_p
     with pytest.raises(pickle.UnpicklingError):
         pickle.loads(path.read_bytes())
     assert scan(holdall, path)["verdict"] == "malicious"
+
+
+@pytest.mark.parametrize("piece", ["[", "- ", "!a ", "&a ", "a: ", "'"])
+def test_yaml_costs_no_more_than_its_text(holdall, tmp_path, piece):
+    """Tokens are looked at one by one: all of them in memory would take fifty times the text."""
+    (tmp_path / "a.yaml").write_text(piece * (24_000_000 // len(piece)))
+    holdall("scan", tmp_path / "a.yaml", status=None, memory=512 << 20)
