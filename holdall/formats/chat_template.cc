@@ -14,6 +14,8 @@ namespace holdall {
 namespace {
 
 using Tokens = std::vector<JinjaToken>;
+// Templates of models have some kilobytes; their tokens are in memory all at once.
+constexpr std::size_t kLongest = 1u << 20;
 
 template <class List>
 bool is_in(const List& list, std::string_view name) noexcept {
@@ -229,6 +231,12 @@ class Judge {
 }  // namespace
 
 void judge_chat_template(std::string_view jinja, std::string_view where, Findings& findings) {
+  if (jinja.size() > kLongest) {
+    findings.push_back(
+        {Verdict::kUnreadable, Rule::kChatTemplate, std::string(where),
+         text("the template has {} bytes, more than the {} that one is looked at with", jinja.size(), kLongest)});
+    return;
+  }
   Judge(where, findings).judge(jinja_code(jinja));
 }
 

@@ -14,7 +14,7 @@ namespace holdall {
 // item, or within a field of str.format), for one that is put together of pieces or computed for `|attr`, and for Python's own
 // functions and modules; code for other names that are computed (`x[a ~ b]`), private attributes, calls of what is computed,
 // and other templates that are loaded (include, import, from, extends). Text outside of `{{ }}` and `{% %}`, comments, and
-// texts that name nothing are passed over.
+// texts that name nothing are passed over. Unreadable for one of more than 1 MiB.
 void judge_chat_template(std::string_view jinja, std::string_view where, Findings& findings);
 
 }  // namespace holdall

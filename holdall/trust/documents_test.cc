@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "holdall/base/scratch_test_folder.h"
-#include "holdall/trust/scan.h"
+#include "holdall/trust/trust_test_scans.h"
 
 namespace holdall {
 namespace {
@@ -12,12 +11,22 @@ namespace {
 using namespace std::string_literals;
 using testing::HasSubstr;
 
-ScanReport scanned(const std::string& name, std::string_view content) {
-  const Scratch folder;
-  return scan_path(folder.write(name, content));
+Verdict verdict(const std::string& name, std::string_view content) { return scanned(name, content).verdict; }
+
+TEST(Documents, ATemplateThatIsTooLongIsNeverClean) {
+  EXPECT_EQ(verdict("a.jinja", std::string(2u << 20, ' ')), Verdict::kUnreadable);
+  EXPECT_EQ(verdict("a.jinja", std::string(1u << 20, ' ')), Verdict::kInert);
 }
 
-Verdict verdict(const std::string& name, std::string_view content) { return scanned(name, content).verdict; }
+// Each would take hours if every mark were searched for from where it stands.
+TEST(Documents, XmlIsPassedOverOnce) {
+  for (const std::string_view piece : {"<!", "<!ENTITY", "<!ENTITY>", "<!-- ", "<? "}) {
+    std::string xml = "<?xml?>";
+    while (xml.size() < (8u << 20)) xml += piece;
+    EXPECT_EQ(verdict("a.xml", xml), Verdict::kInert) << piece;
+    EXPECT_EQ(verdict("a.xml", "<?xml?><!ENTITY e SYSTEM 'file:///etc/passwd'>" + xml), Verdict::kMalicious) << piece;
+  }
+}
 
 TEST(Documents, TemplatesAreJudgedWhereverTheyStand) {
   const std::string bad = "{{ x.__class__ }}", quoted = "\"" + bad + "\"";

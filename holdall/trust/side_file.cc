@@ -140,22 +140,29 @@ bool is_program_as_text(std::string_view head) {
 // An entity that lies elsewhere: what reads the XML puts the file or the address in its place. They are declared before the
 // first element.
 std::optional<std::string> outside_entity(std::string_view xml) {
-  const auto behind = [&](std::size_t at, std::string_view end) {
-    const std::size_t found = xml.find(end, at);
-    return found == std::string_view::npos ? xml.size() : found + end.size();
+  // Each mark is searched for from where it was last found, so that no byte is passed over twice.
+  struct Next {
+    std::string_view xml, mark;
+    std::size_t found = 0;
+    std::size_t from(std::size_t at) {
+      if (found < at || found == 0) found = std::min(xml.find(mark, at), xml.size());
+      return found;
+    }
   };
+  Next comment{xml, "-->"}, instruction{xml, "?>"}, close{xml, ">"}, system{xml, "SYSTEM"}, pub{xml, "PUBLIC"};
   for (std::size_t at = xml.find('<'); at < xml.size(); at = xml.find('<', at)) {
     const std::string_view rest = xml.substr(at);
     if (rest.starts_with("<!--")) {
-      at = behind(at, "-->");
+      at = comment.from(at);
     } else if (rest.starts_with("<?")) {
-      at = behind(at, "?>");
+      at = instruction.from(at);
     } else if (!rest.starts_with("<!")) {
       break;
     } else {
-      const std::string_view declaration = rest.substr(0, rest.find('>'));
-      const bool is_outside = declaration.find("SYSTEM") != declaration.npos || declaration.find("PUBLIC") != declaration.npos;
-      if (declaration.starts_with("<!ENTITY") && is_outside) return std::string(declaration.substr(2, 200));
+      const std::size_t end = close.from(at);
+      const bool is_outside = system.from(at) < end || pub.from(at) < end;
+      if (rest.starts_with("<!ENTITY") && is_outside)
+        return std::string(xml.substr(at + 2, std::min<std::size_t>(end - at - 2, 200)));
       at += 2;
     }
   }
