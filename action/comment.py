@@ -14,7 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 
-from findings import by_file, code, command, place, plain, prose
+from findings import by_file, code, command, place, plain, prose, table
 
 PER_PAGE = 100
 MOST_PAGES = 50
@@ -95,14 +95,7 @@ def about_file(file):
 
 
 def about_others(files):
-    lines = ["**holdall scan**: files without a comment of their own", "", "| verdict | file | what | rule |", "|---|---|---|---|"]
-    for file in files[:MOST_ROWS]:
-        first, rest = file.findings[0], len(file.findings) - 1
-        more = f" and {rest} more" if rest else ""
-        lines.append(f"| {file.verdict} | {code(file.path, 200)} | {code(first['what'], 200)}{more} | {code(first['rule'])} |")
-    if len(files) > MOST_ROWS:
-        lines += ["", f"… and {len(files) - MOST_ROWS} more"]
-    return "\n".join(lines)
+    return "\n".join(["**holdall scan**: files without a comment of their own", "", *table(files, MOST_ROWS, 200)])
 
 
 NOTHING = "**holdall scan**: nothing is found here any more."

@@ -30,18 +30,12 @@ def place(finding):
     return finding["where"].removeprefix("./")
 
 
-def is_git_own(path):
-    return ".git" in path.split("/")
-
-
 def by_file(reports):
-    """The files that are not inert, worst first; without those that git keeps beside the work tree."""
+    """The files that are not inert, worst first."""
     found = {}
     for report in reports:
         for finding in report["findings"]:
-            path = posixpath.normpath(finding.get("file") or report["path"])
-            if not is_git_own(path):
-                found.setdefault(path, []).append(finding)
+            found.setdefault(posixpath.normpath(finding.get("file") or report["path"]), []).append(finding)
     files = [File(path, sorted(findings, key=lambda finding: VERDICTS.index(finding["severity"]))) for path, findings in found.items()]
     return sorted(files, key=lambda file: VERDICTS.index(file.verdict))
 
@@ -63,6 +57,18 @@ def code(text, longest=LONGEST):
     """The same as a code span of Markdown, in a table too: nothing in it ends the span or the cell."""
     shown = plain(text, longest, "`|")
     return f"`{shown}`" if shown.strip() else "` `"
+
+
+def table(files, most, longest=LONGEST):
+    """A table in Markdown: `most` files at most, each with its worst finding."""
+    lines = ["| verdict | file | what | rule |", "|---|---|---|---|"]
+    for file in files[:most]:
+        first, rest = file.findings[0], len(file.findings) - 1
+        more = f" and {rest} more" if rest else ""
+        lines.append(f"| {file.verdict} | {code(file.path, longest)} | {code(first['what'], longest)}{more} | {code(first['rule'])} |")
+    if len(files) > most:
+        lines += ["", f"… and {len(files) - most} more files: see the log"]
+    return lines
 
 
 def prose(text):

@@ -12,9 +12,8 @@ import pathlib
 import re
 import subprocess
 import sys
-import urllib.parse
 
-from findings import VERDICTS, by_file, code, command, is_git_own, place, plain, worst
+from findings import VERDICTS, by_file, command, place, plain, table, worst
 
 MOST_ANNOTATIONS = 10  # of one kind from one step: the runner shows no more
 MOST_ROWS = 500
@@ -56,21 +55,6 @@ def document(flag):
         raise NoAnswer(f"holdall scan {flag}: {said or error}") from error
 
 
-def without_git(sarif):
-    """Changes the document's one run: what git keeps beside the work tree is not of the repository."""
-    run = sarif["runs"][0]
-
-    def path(location):
-        return urllib.parse.unquote(location["uri"], errors="surrogateescape")
-
-    run["artifacts"] = [artifact for artifact in run["artifacts"] if not is_git_own(path(artifact["location"]))]
-    run["results"] = [
-        result
-        for result in run["results"]
-        if not is_git_own(path(result["locations"][0]["physicalLocation"]["artifactLocation"]))
-    ]
-
-
 def bounded(sarif):
     """The document as bytes that code scanning takes; says what it left out."""
     run = sarif["runs"][0]
@@ -107,13 +91,7 @@ def tell(files, failing):
 def summary(verdict, scanned, files):
     lines = [f"### holdall scan: {verdict}", "", f"{scanned} {'file' if scanned == 1 else 'files'}, {len(files)} not inert", ""]
     if files:
-        lines += ["| verdict | file | what | rule |", "|---|---|---|---|"]
-    for file in files[:MOST_ROWS]:
-        first, rest = file.findings[0], len(file.findings) - 1
-        more = f" and {rest} more" if rest else ""
-        lines.append(f"| {file.verdict} | {code(file.path)} | {code(first['what'])}{more} | {code(first['rule'])} |")
-    if len(files) > MOST_ROWS:
-        lines += ["", f"… and {len(files) - MOST_ROWS} more files: see the log"]
+        lines += table(files, MOST_ROWS)
     return "\n".join(lines) + "\n"
 
 
@@ -132,14 +110,13 @@ def main():
     files = by_file(reports)
     verdict = worst(file.verdict for file in files)
     sarif = document("--sarif")
-    without_git(sarif)
     target = pathlib.Path(os.environ["HOLDALL_SARIF"])
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(bounded(sarif))
     report = pathlib.Path(os.environ["RUNNER_TEMP"], "holdall-report.json")
     report.write_text(json.dumps(reports))
     tell(files, failing)
-    scanned = sum(not is_git_own(file["path"]) for report in reports for file in report["files"])
+    scanned = sum(len(report["files"]) for report in reports)
     with open(os.environ["GITHUB_STEP_SUMMARY"], "a", encoding="utf-8") as page:
         page.write(summary(verdict, scanned, files))
     give("verdict", verdict)

@@ -100,7 +100,7 @@ Status Context::verify(const Bundle& bundle, Faults& faults) const {
 
 Status Context::acts(const Bundle& bundle, Findings& findings) const {
   HOLDALL_ASSIGN(const Context inner, one_deeper(*this, bundle));
-  if (bundle.kind() == Bundle::Kind::kFile) HOLDALL_TRY(advance(bundle.main()->size()));
+  if (bundle.kind() == Bundle::Kind::kFile) HOLDALL_TRY(unfold(bundle.main()->size()));
   HOLDALL_ASSIGN(const Format* format, detect(bundle, limits));
   return format->acts(bundle, inner, findings);
 }

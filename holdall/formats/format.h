@@ -88,6 +88,10 @@ struct Context {
   // called from several threads. Errors: cancelled.
   std::function<Status(std::uint64_t bytes)> checked = {};
   Status advance(std::uint64_t bytes) const { return checked ? checked(bytes) : Status(); }
+  // Where acts() says how large a part within another is that it is going to look at; absent: the parts may come to any size.
+  // Errors: limit.
+  std::function<Status(std::uint64_t bytes)> unfolded = {};
+  Status unfold(std::uint64_t bytes) const { return unfolded ? unfolded(bytes) : Status(); }
   // Opens a part of a bundle as whatever it is. Errors: unsupported, limit when nested deeper than Limits::containers.
   Result<Model> open(const Bundle& bundle) const;
   Status verify(const Bundle& bundle, Faults& faults) const;

@@ -43,7 +43,7 @@ Result<SourceRef> member_source(const ZipArchive& archive, const ZipMember& memb
 void judge_member(Result<SourceRef> source, const Context& context, const Policy& policy, Findings& findings) {
   if (!source) return add_not_understood(source.error(), findings);
   const Bundle member = Bundle::of(std::move(*source));
-  if (Status status = context.advance(member.main()->size()); !status) {
+  if (Status status = context.unfold(member.main()->size()); !status) {
     return add_not_understood(std::move(status).error().in(member.path()), findings);
   }
   judge_contents(member, context, policy, findings);
@@ -89,7 +89,7 @@ bool judge_compressed(const Bundle& file, const Context& context, const Policy& 
   // Streams in streams grow by powers: what one costs within another part is known before it is looked at.
   if (decoded && context.depth > 1) {
     Status spent = (*decoded)->find_end();
-    if (spent) spent = context.advance((*decoded)->size());
+    if (spent) spent = context.unfold((*decoded)->size());
     if (!spent) decoded = std::move(spent).error();
   }
   if (!decoded) {

@@ -64,7 +64,7 @@ class OtherReadings {
     if (!found) return;
     if (found->begin > 0) {
       judge_slice(found->begin, found->end);
-    } else if (!holds_texts_alone()) {
+    } else if (!judge_members()) {
       add("a ZIP archive stands at the end, which readers that begin there open instead");
     }
   }
@@ -74,7 +74,7 @@ class OtherReadings {
   void archive_and_hdf5() {
     for (std::uint64_t at = kFirstUserBlock; at < source_->size(); at *= 2) {
       if (!stands_at(*source_, at, kHdf5)) continue;
-      holds_texts_alone();
+      judge_members();
       const Result<SourceRef> inner = slice(at, source_->size());
       if (!inner) return;
       const Bundle part = Bundle::of(*inner);
@@ -111,8 +111,8 @@ class OtherReadings {
     }
   }
 
-  // As behind a TFLite model, whose labels are in an archive. What the members do is told in any case.
-  bool holds_texts_alone() {
+  // What each member does; whether they are texts alone, as behind a TFLite model, whose labels are in an archive.
+  bool judge_members() {
     const auto archive = ZipArchive::open(source_, context_.limits, ZipArchive::Before::kAnything);
     if (!archive || context_.depth > context_.limits.containers) return false;
     bool texts = true;

@@ -128,7 +128,7 @@ Context context_of(const Bundle& file, const Limits& limits) {
       size > kEndless / std::max<std::uint64_t>(limits.expansion, 1) ? kEndless : size * limits.expansion;
   auto left = std::make_shared<std::atomic<std::uint64_t>>(std::min(kEndless, limits.expansion_floor) + grown);
   Context context{.limits = limits};
-  context.checked = [left = std::move(left)](std::uint64_t bytes) -> Status {
+  context.unfolded = [left = std::move(left)](std::uint64_t bytes) -> Status {
     const std::uint64_t cost = std::min(bytes, kEndless) + kPart;
     std::uint64_t before = left->load();
     do {
@@ -169,13 +169,10 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
   } else {
     judge_folder(*bundle, options, report.findings);
     const std::string base = path.ends_with('/') ? path : path + "/";
-    bool has_git = false;
-    for (const std::string& name : bundle->names()) {
-      has_git = has_git || is_of_git(name);
+    const std::size_t before = items.size();
+    for (const std::string& name : bundle->names())
       if (!is_of_git(name)) items.push_back({index, base + name, name, false});
-    }
-    if (has_git) report.files.push_back({".git", "git", Verdict::kInert});
-    if (bundle->names().empty() && report.findings.empty()) {
+    if (items.size() == before && report.findings.empty()) {
       report.findings.push_back({Verdict::kUnreadable, Rule::kEmptyFolder, path, "the folder is empty"});
     }
   }
