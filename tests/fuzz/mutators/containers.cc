@@ -202,10 +202,9 @@ void mutate_inside(std::string& file, Chance& chance, int depth) {
 void mutate_file(std::string& file, Chance& chance) { mutate_inside(file, chance, 0); }
 
 std::string cross_files(std::string_view one, std::string_view other, Chance& chance) {
+  if (looks_like_pickle(one) && looks_like_pickle(other)) return cross_pickles(one, other, chance);
   std::string made(one);
-  if (looks_like_pickle(one) && looks_like_pickle(other)) {
-    cross_pickles(made, other, chance);
-  } else if (looks_like_zip(one)) {
+  if (looks_like_zip(one)) {
     // The other becomes one of its members.
     mutate_zip(made, chance, [&](std::string& member) { member = other; });
   } else {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "tests/fuzz/mutators/chance.h"
 
@@ -31,4 +32,24 @@ std::size_t mutated(std::uint8_t* data, std::size_t size, std::size_t most, unsi
   return give_back(made, data, most);
 }
 
+// A file of two, as `cross` makes it of their texts.
+template <class Cross>
+std::size_t crossed(std::string_view one, std::string_view other, std::uint8_t* out, std::size_t most, unsigned seed,
+                    const Cross& cross) {
+  Chance chance(seed);
+  return give_back(cross(one, other, chance), out, most);
+}
+
 }  // namespace holdall::fuzz
+
+// What libFuzzer looks for in a target, by these two.
+#define HOLDALL_MUTATORS(mutate, cross)                                                                                        \
+  extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed) {      \
+    return holdall::fuzz::mutated(data, size, most, seed, mutate);                                                             \
+  }                                                                                                                            \
+  extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* one, std::size_t one_size, const std::uint8_t* other,   \
+                                                   std::size_t other_size, std::uint8_t* out, std::size_t most,                \
+                                                   unsigned seed) {                                                            \
+    return holdall::fuzz::crossed(holdall::fuzz::text_of(one, one_size), holdall::fuzz::text_of(other, other_size), out, most, \
+                                  seed, cross);                                                                                \
+  }

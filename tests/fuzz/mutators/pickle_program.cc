@@ -201,16 +201,16 @@ void mutate_pickle(std::string& data, Chance& chance) {
   if (chance.one_in(16)) data += new_pickle(chance);
 }
 
-void cross_pickles(std::string& data, std::string_view other, Chance& chance) {
+std::string cross_pickles(std::string_view data, std::string_view other, Chance& chance) {
   Program program = split(data);
   const Program donor = split(other);
-  if (donor.empty()) return;
+  if (donor.empty()) return std::string(data);
   const std::size_t from = chance.below(donor.size());
   const std::size_t some = 1 + chance.below(std::min<std::size_t>(donor.size() - from, 24));
   program.insert(place(program, chance.below(program.size() + 1)), donor.begin() + static_cast<std::ptrdiff_t>(from),
                  donor.begin() + static_cast<std::ptrdiff_t>(from + some));
   mend_frames(program);
-  data = join(program);
+  return join(program);
 }
 
 std::string new_pickle(Chance& chance) {

@@ -12,8 +12,8 @@ namespace holdall::fuzz {
 // Whether bytes begin with a few instructions that run to a STOP or to their end.
 bool looks_like_pickle(std::string_view data);
 void mutate_pickle(std::string& program, Chance& chance);
-// A part of `other`, at the border of two instructions of `program`.
-void cross_pickles(std::string& program, std::string_view other, Chance& chance);
+// A program with a part of `other` at the border of two of its instructions.
+std::string cross_pickles(std::string_view data, std::string_view other, Chance& chance);
 std::string new_pickle(Chance& chance);
 
 }  // namespace holdall::fuzz
