@@ -260,7 +260,7 @@ class Field:
         yield Race("scan-many", f"`scan` {self.pickles:,} small pickles", [*contenders(many, everyone[:3])], [Bar("picklescan", 8)], None, 64_000_000)
         yield Race("scan-some", "`scan` 100 of them", [*contenders(some, everyone)], [Bar("picklescan", 8)], None, 64_000_000)
         yield Race("scan-folder", "`scan` a folder of transformers, 50 MB of weights twice", [*contenders(folder, everyone)],
-                   [Bar("picklescan", 8)], None, 64_000_000)
+                   [Bar("picklescan", 1)], None, 64_000_000)
 
     def make_scanned(self):
         """The folders that are scanned only."""
