@@ -13,6 +13,24 @@ using testing::HasSubstr;
 
 Verdict verdict(const std::string& name, std::string_view content) { return scanned(name, content).verdict; }
 
+TEST(Documents, TheChatTemplatesOfAFolderAreJudgedWhereverTheyStand) {
+  const std::string bad = "{{ x.__class__ }}", quoted = "\"" + bad + "\"";
+  for (const auto& [name, content] : std::vector<std::pair<std::string, std::string>>{
+           {"chat_template.jinja", bad},
+           {"additional_chat_templates/tool.jinja", bad},
+           {"chat_template.json", R"({"chat_template":)" + quoted + "}"},
+           {"tokenizer_config.json",
+            R"({"chat_template":[{"name":"default","template":"{{ x }}"},{"name":"tool","template":)" + quoted + "}]}"}}) {
+    const Scratch folder;
+    folder.write("config.json", R"({"model_type":"bert"})");
+    folder.write(name, content);
+    const ScanReport report = scan_path(folder.path());
+    ASSERT_EQ(report.findings.size(), 1u) << name;
+    EXPECT_EQ(report.findings[0].severity, Verdict::kMalicious);
+    EXPECT_THAT(report.findings[0].where, HasSubstr(name));
+  }
+}
+
 TEST(Documents, ATemplateThatIsTooLongIsNeverClean) {
   EXPECT_EQ(verdict("a.jinja", std::string(2u << 20, ' ')), Verdict::kUnreadable);
   EXPECT_EQ(verdict("a.jinja", std::string(1u << 20, ' ')), Verdict::kInert);
