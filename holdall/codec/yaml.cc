@@ -10,6 +10,8 @@ namespace holdall {
 namespace {
 
 constexpr std::string_view kDefaultPrefix = "tag:yaml.org,2002:";
+// Of what %TAG says a handle stands for: beyond it nothing has a name, and each tag holds it again.
+constexpr std::size_t kLongestPrefix = 1'024;
 
 int hex_digit(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
@@ -70,6 +72,12 @@ class Scanner {
     while (!ended() && break_at(at_) == 0) ++at_;
   }
 
+  // A line that begins with "---" or "...", whatever is open: PyYAML refuses what would go on behind it.
+  bool is_at_document() const noexcept {
+    const std::string_view rest = text_.substr(at_);
+    return column() == 0 && (rest.starts_with("---") || rest.starts_with("...")) && is_space(3);
+  }
+
   void unwind(std::size_t column) {
     if (flow_ > 0) return;
     while (indents_.size() > 1 && indents_.back() > static_cast<std::ptrdiff_t>(column)) indents_.pop_back();
@@ -86,11 +94,8 @@ class Scanner {
 
   void token() {
     const char c = peek();
-    if (column() == 0 && flow_ == 0) {
-      if (c == '%') return directive();
-      const std::string_view rest = text_.substr(at_);
-      if ((rest.starts_with("---") || rest.starts_with("...")) && is_space(3)) return document();
-    }
+    if (column() == 0 && flow_ == 0 && c == '%') return directive();
+    if (is_at_document()) return document();
     switch (c) {
       case '[':
       case '{':
@@ -171,6 +176,7 @@ class Scanner {
   void document() {
     mark(YamlKind::kDocument);
     indents_ = {-1};
+    flow_ = 0;
     handles_.clear();
     std::swap(handles_, next_handles_);
     at_ += 3;
@@ -188,7 +194,9 @@ class Scanner {
       if (end > 0) words.push_back(line.substr(0, end));
       line.remove_prefix(std::min(end + 1, line.size()));
     }
-    if (words.size() > 2 && words[0] == "%TAG") next_handles_[std::string(words[1])] = unescaped(words[2]);
+    if (words.size() > 2 && words[0] == "%TAG") {
+      next_handles_[std::string(words[1])] = unescaped(words[2].substr(0, kLongestPrefix));
+    }
   }
 
   void named(YamlKind kind) {
@@ -229,9 +237,10 @@ class Scanner {
     const std::size_t begin = at_++;
     const std::size_t column = begin - line_begin_;
     if (peek() == '<') {
-      const std::size_t end = std::min(text_.find('>', at_), text_.size());
-      add(YamlKind::kTag, unescaped(text_.substr(at_ + 1, end - at_ - 1)), line_, column);
-      at_ = std::min(end + 1, text_.size());
+      const std::size_t first = ++at_;
+      while (!is_space(0) && peek() != '>') ++at_;
+      add(YamlKind::kTag, unescaped(text_.substr(first, at_ - first)), line_, column);
+      if (peek() == '>') ++at_;
       return;
     }
     while (!is_space(0) && !(flow_ > 0 && (peek() == ',' || peek() == ']' || peek() == '}') && is_end_of_tag())) ++at_;
@@ -308,7 +317,7 @@ class Scanner {
       if (peek() == quote && quote == '\'' && peek(1) == '\'') {
         content += '\'';
         at_ += 2;
-      } else if (peek() == quote) {
+      } else if (peek() == quote || is_at_document()) {
         break;
       } else if (quote == '"' && peek() == '\\' && break_at(at_ + 1) == 0 && !ended(1)) {
         escape(content);
@@ -323,7 +332,7 @@ class Scanner {
         content += text_[at_++];
       }
     }
-    if (!ended()) ++at_;
+    if (peek() == quote) ++at_;
     add(YamlKind::kScalar, std::move(content), line, column);
   }
 
@@ -341,8 +350,7 @@ class Scanner {
     while (is_blank(0)) ++at_;
     while (take_break()) {
       may_be_key_ = true;
-      const std::string_view rest = text_.substr(at_);
-      if ((rest.starts_with("---") || rest.starts_with("...")) && is_space(3)) return false;
+      if (is_at_document()) return false;
       while (peek() == ' ') ++at_;
     }
     const bool is_deep = flow_ > 0 || static_cast<std::ptrdiff_t>(column()) > indents_.back();

@@ -44,6 +44,18 @@ TEST(Yaml, TagsAreResolvedAsTheirDocumentSays) {
               ElementsAre("tag:e.org:x", "tag:yaml.org,2002:x"));
 }
 
+TEST(Yaml, ADocumentBeginsWhateverIsOpen) {
+  for (const char* open : {"[a, {b", "'a", "\"a", "a: |\n  b", "# a", "!<a", "a b", "%TAG ! x"})
+    EXPECT_THAT(texts(std::string(open) + "\n...\n--- !!x a", YamlKind::kTag), testing::Contains("tag:yaml.org,2002:x"))
+        << open;
+}
+
+TEST(Yaml, WhatAHandleStandsForIsCut) {
+  const std::string yaml = "%TAG ! " + std::string(1u << 20, 'x') + "\n---\n!a b";
+  ASSERT_THAT(texts(yaml, YamlKind::kTag), testing::SizeIs(1));
+  EXPECT_LT(texts(yaml, YamlKind::kTag)[0].size(), 2'000u);
+}
+
 TEST(Yaml, LinesAndNamesOfAnchors) {
   const auto tokens = tokens_of("a: &x 1\nb:\n  - *x\n");
   ASSERT_EQ(tokens.size(), 8u);

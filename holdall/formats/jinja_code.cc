@@ -137,6 +137,10 @@ class Lexer {
       if (at < jinja_.size() && (jinja_[at] == '-' || jinja_[at] == '+')) ++at;
       while (at < jinja_.size() && is_space(jinja_[at])) ++at;
       if (!jinja_.substr(at).starts_with("endraw")) continue;
+      at += 6;
+      while (at < jinja_.size() && is_space(jinja_[at])) ++at;
+      if (at < jinja_.size() && (jinja_[at] == '-' || jinja_[at] == '+')) ++at;
+      if (!jinja_.substr(at).starts_with("%}")) continue;
       at_ = open;
       return;
     }
