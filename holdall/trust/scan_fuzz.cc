@@ -14,18 +14,18 @@ namespace {
 using namespace holdall;
 using fuzz::require;
 
-ScanOptions options() {
+ScanOptions options(unsigned containers) {
   ScanOptions made;
   made.limits = fuzz::small().limits;
   made.limits.opcodes = 50'000;
   made.limits.memo = 10'000;
   made.limits.depth = 200;
-  made.limits.containers = 4;
+  made.limits.containers = containers;
   return made;
 }
 
-ScanReport scan(std::string bytes, const std::string& name) {
-  return scan_bundle(Bundle::of(memory_source(Bytes::adopt(std::move(bytes)), name)), options());
+ScanReport scan(std::string bytes, const std::string& name, unsigned containers = 4) {
+  return scan_bundle(Bundle::of(memory_source(Bytes::adopt(std::move(bytes)), name)), options(containers));
 }
 
 // From 0 to 3: inert, code, unreadable, malicious.
@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require_sound(report);
   require(is_same(report, scan(bytes, "weights.bin")));
   if (size == 0) return 0;
-  require(badness(scan(in_archive(bytes), "input").verdict) >= badness(report.verdict));
+  require(badness(scan(in_archive(bytes), "input", 5).verdict) >= badness(report.verdict));
   const std::string_view call = kCalls[(size + data[size / 2]) % std::size(kCalls)];
   require(scan(std::string(call) + bytes, "input").verdict == Verdict::kMalicious);
   return 0;
