@@ -8,6 +8,7 @@
 #include "holdall/codec/zip.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/stray.h"
+#include "holdall/trust/chunks.h"
 #include "holdall/trust/guises.h"
 #include "holdall/trust/other_readings.h"
 #include "holdall/trust/scan.h"
@@ -137,8 +138,19 @@ std::string judge_container(const Bundle& file, const Context& context, const Po
   return {};
 }
 
+// Several archives that are no archive together; false where the file is something else.
+bool judge_row(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
+  if (context.depth >= context.limits.containers) return false;
+  Context inner = context;
+  ++inner.depth;
+  const std::vector<SourceRef> archives = archives_in_a_row(file, context.limits);
+  for (const SourceRef& archive : archives) judge_member(archive, inner, policy, findings);
+  return !archives.empty();
+}
+
 std::string judge_from_start(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
   const Source& source = *file.main();
+  if (judge_row(file, context, policy, findings)) return "archives";
   const Result<const Format*> format = detect(file, context.limits);
   Findings own;
   if (format) {

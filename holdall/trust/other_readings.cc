@@ -142,7 +142,7 @@ void judge_other_readings(const Bundle& file, std::string_view kind, const Conte
                           Findings& findings) {
   // Of an archive every member is judged, and a ZIP archive that opens is read alike from both ends.
   const bool begins_archive = stands_at(*file.main(), 0, "PK\3\4") || stands_at(*file.main(), 0, kEndRecord);
-  if (kind == "tar") return;
+  if (kind == "tar" || kind == "archives") return;
   OtherReadings readings(file, context, policy, findings);
   if (begins_archive && ZipArchive::open(file, context.limits)) return readings.archive_and_hdf5();
   readings.archive();

@@ -10,6 +10,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/zip.h"
 #include "holdall/io/parallel.h"
+#include "holdall/trust/chunks.h"
 #include "holdall/trust/contents.h"
 
 namespace holdall {
@@ -73,8 +74,29 @@ void conclude(ScanReport& report, const Policy& policy) {
   for (const ScannedFile& file : report.files) report.verdict = worse(report.verdict, file.verdict);
 }
 
+// What the parts within a file may come to in all, so that archives of archives stay as cheap as their file is small: as much
+// as one that is compressed once. Small parts cost something, too.
+Context context_of(std::uint64_t size, const Limits& limits) {
+  static constexpr std::uint64_t kPart = 256;
+  static constexpr std::uint64_t kEndless = UINT64_MAX / 4;
+  const std::uint64_t grown =
+      size > kEndless / std::max<std::uint64_t>(limits.expansion, 1) ? kEndless : size * limits.expansion;
+  auto left = std::make_shared<std::atomic<std::uint64_t>>(std::min(kEndless, limits.expansion_floor) + grown);
+  Context context{.limits = limits};
+  context.unfolded = [left = std::move(left)](std::uint64_t bytes) -> Status {
+    const std::uint64_t cost = std::min(bytes, kEndless) + kPart;
+    std::uint64_t before = left->load();
+    do {
+      if (cost > before) return over_limit("the parts within its parts are more than a file of its size has");
+    } while (!left->compare_exchange_weak(before, before - cost));
+    return {};
+  };
+  return context;
+}
+
 // What the folder as one model does: formats that are folders judge more than single files show.
 void judge_folder(const Bundle& folder, const ScanOptions& options, Findings& findings) {
+  judge_chunks(folder, context_of(folder.total_bytes().value_or(0), options.limits), options.policy, findings);
   const Result<const Format*> format = detect(folder, options.limits);
   if (!format) return;
   judge_format(**format, folder.path(), options.policy, findings);
@@ -118,33 +140,12 @@ struct Judged {
   Findings findings;
 };
 
-// What the parts within a file may come to in all, so that archives of archives stay as cheap as their file is small: as much
-// as one that is compressed once. Small parts cost something, too.
-Context context_of(const Bundle& file, const Limits& limits) {
-  static constexpr std::uint64_t kPart = 256;
-  static constexpr std::uint64_t kEndless = UINT64_MAX / 4;
-  const std::uint64_t size = file.main()->size();
-  const std::uint64_t grown =
-      size > kEndless / std::max<std::uint64_t>(limits.expansion, 1) ? kEndless : size * limits.expansion;
-  auto left = std::make_shared<std::atomic<std::uint64_t>>(std::min(kEndless, limits.expansion_floor) + grown);
-  Context context{.limits = limits};
-  context.unfolded = [left = std::move(left)](std::uint64_t bytes) -> Status {
-    const std::uint64_t cost = std::min(bytes, kEndless) + kPart;
-    std::uint64_t before = left->load();
-    do {
-      if (cost > before) return over_limit("the parts within its parts are more than a file of its size has");
-    } while (!left->compare_exchange_weak(before, before - cost));
-    return {};
-  };
-  return context;
-}
-
 Judged judge_path(const Item& item, const ScanOptions& options) {
   Judged judged{{item.shown, {}, Verdict::kInert}, {}};
   const Result<Bundle> bundle = Bundle::open(item.path, options.limits);
   if (bundle) {
-    judged.file.kind =
-        judge_contents(bundle->in_memory(kSmallFile), context_of(*bundle, options.limits), options.policy, judged.findings);
+    judged.file.kind = judge_contents(bundle->in_memory(kSmallFile), context_of(bundle->main()->size(), options.limits),
+                                      options.policy, judged.findings);
     if (item.asked) refuse_empty(*bundle, judged.findings);
   } else {
     judged.findings.push_back(not_understood(bundle.error(), item.path));
@@ -228,7 +229,7 @@ ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options) {
   ScanReport report;
   report.path = bundle.path();
   ScannedFile file{bundle.path(), {}, Verdict::kInert};
-  file.kind = judge_contents(bundle, context_of(bundle, options.limits), options.policy, report.findings);
+  file.kind = judge_contents(bundle, context_of(bundle.main()->size(), options.limits), options.policy, report.findings);
   refuse_empty(bundle, report.findings);
   for (Finding& finding : report.findings) finding.file = bundle.path();
   file.verdict = verdict_under(options.policy, report.findings);

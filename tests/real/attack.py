@@ -50,6 +50,7 @@ LOADERS = {
     "remote_code": "import transformers; transformers.AutoConfig.from_pretrained(PATH, trust_remote_code=True)",
     "hub": "import torch; torch.hub.load(PATH, 'net', source='local')",
     "torchscript": "import torch; torch.jit.load(PATH)",
+    "dcp": "import torch.distributed.checkpoint as dcp; dcp.load({'a': 0}, checkpoint_id=PATH)",
     "onnx": "import onnx; onnx.load(PATH)",
 }
 

@@ -1,10 +1,12 @@
 """Vectors that are models' own formats: configurations, graphs and templates that have a loader call, read or fetch something."""
 
+import io
 import json
 import pickle
 import struct
 import zipfile
 
+import pickles
 from attack import COMMAND, EXPRESSION, FIRED, Table
 from attack_files import of_bytes, safetensors, zip_of
 from attack_pickles import BENIGN, SYSTEM
@@ -458,5 +460,46 @@ repository("folder_native", {"model.safetensors": MODEL, "ops.so": b"\x7fELF\x02
 repository("folder_mlflow", {"MLmodel": "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n    model_path: model.pkl\n", "model.pkl": SYSTEM}, ("malicious",))
 repository("folder_nemo", {"model_config.yaml": "target: x\n_target_: os.system\n", "model_weights.ckpt": BENIGN})
 repository("folder_sentence_transformers", {"modules.json": json.dumps([{"idx": 0, "name": "0", "path": "", "type": "mine.Module"}]), "mine.py": "x = 1\n", "model.safetensors": MODEL})
+
+
+def checkpoint(name, make, fire="dcp"):
+    """A folder of torch.distributed.checkpoint: make() gives the bytes of its file and where the entry "a" lies, as (file, offset, length)."""
+
+    @ATTACKS.made(f"code-by-reference/folder_dcp_{name}", ("malicious",), fire)
+    def _(folder):
+        from torch.distributed.checkpoint import filesystem, metadata
+
+        data, place = make()
+        index = metadata.Metadata({"a": metadata.BytesStorageMetadata()}, {"a": ("a",)}, {metadata.MetadataIndex("a"): filesystem._StorageInfo(*place)})
+        (folder / "repository").mkdir()
+        (folder / "repository" / "__0_0.distcp").write_bytes(data)
+        (folder / "repository" / ".metadata").write_bytes(pickle.dumps(index))
+        (folder / "outside").write_bytes(SYSTEM)
+        return folder / "repository"
+
+
+def _chunk(value):
+    import torch
+
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def _in_second():
+    first, second = _chunk({"b": 1}), pickles.zipped(SYSTEM, [("byteorder", b"little")])
+    return first + second, ("__0_0.distcp", len(first), len(second))
+
+
+def _within_a_tensor():
+    import torch
+
+    data = _chunk(torch.frombuffer(bytearray(SYSTEM), dtype=torch.uint8).clone())
+    return data, ("__0_0.distcp", data.index(SYSTEM), len(SYSTEM))
+
+
+checkpoint("second_chunk", _in_second)
+checkpoint("within_a_tensor", _within_a_tensor)
+checkpoint("outside", lambda: (_chunk(1), ("../outside", 0, len(SYSTEM))))
 DATA("code-by-reference/skops", lambda: zip_of([("schema.json", json.dumps({"__class__": "system", "__module__": "os", "__loader__": "FunctionNode", "content": {"module_path": "os", "function": "system"}, "protocol": 1}))]), "model.skops", NEVER_CLEAN)
 DATA("code-by-reference/skops_method", lambda: zip_of([("schema.json", json.dumps({"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": [{"__class__": "x", "__module__": "operator", "__loader__": "OperatorFuncNode", "attrs": {}}], "protocol": 1}))]), "model.skops", NEVER_CLEAN)

@@ -396,6 +396,20 @@ def accelerate(folder, name):
     return folder / name
 
 
+def distributed(folder, name):
+    import torch.distributed.checkpoint as dcp
+
+    model, optimizer = trained("AdamW")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": 3, "options": {"lr": 0.1, "names": ["a", "b"]}}
+    if name == "safetensors":
+        dcp.save(model.state_dict(), storage_writer=dcp.HuggingFaceStorageWriter(str(folder / name)), no_dist=True)
+    elif name == "step":
+        dcp.save(state, checkpoint_id=folder / name / "step_3", no_dist=True)
+    else:
+        dcp.save(state, storage_writer=dcp.FileSystemWriter(folder / name, single_file_per_rank=name == "one_file"), no_dist=True)
+    return folder / name
+
+
 def exported(folder, name):
     import torch
 
@@ -430,5 +444,6 @@ def rows():
     found |= each("torch-scheduler-whole", [name for name in SCHEDULERS if name not in ("LambdaLR", "MultiplicativeLR", "CyclicLR", "SWALR")], store(scheduler_whole))
     found |= each("torch-module", MODULES, store(module)) | each("torch-made", MADE, store(lambda name: MADE[name]()))
     found |= each("lightning", ["plain", "hyper", "weights", "old"], lightning) | each("trainer", ["adamw", "adafactor"], trainer)
+    found |= each("torch-distributed", ["one_file", "many_files", "step", "safetensors"], distributed)
     found |= each("accelerate", ["safetensors", "pickled"], accelerate)
     return found | each("torch-export", ["program"], exported) | each("torchscript", ["traced", "scripted"], scripted)
