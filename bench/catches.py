@@ -6,11 +6,14 @@ Attacks are those of tests/real/pickles.py and attacks.py, by class; harmless fi
 given by its path to each program's command line, and only exit statuses count: 1 (found) and 2 (could not be read, as an error) are "not
 clean", a crash or a hang too; 0, and modelscan's 3 (no file that it supports), are clean. --write puts the table between the
 `<!-- catches -->` marks of docs/benchmarks.md and its last lines between those of README.md and docs/from/picklescan.md. The vectors that
-somebody takes for what they are not are listed in FOLDER/missed.txt.
+somebody takes for what they are not are listed in FOLDER/missed.txt. What another program said of the same bytes under the same name is kept
+in FOLDER.json and not asked again: they take half an hour.
 """
 
 import argparse
 import collections
+import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -66,6 +69,16 @@ def make(folder, rows, group, words):
     return paths
 
 
+def digest(folder, path):
+    """Of a vector: its name within the folder, and the names and bytes of its files."""
+    told = hashlib.sha256(os.path.relpath(path, folder).encode())
+    files = sorted(entry for entry in pathlib.Path(path).rglob("*") if entry.is_file()) if os.path.isdir(path) else [pathlib.Path(path)]
+    for file in files:
+        told.update(f"\0{file.relative_to(folder)}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+        told.update(file.read_bytes())
+    return told.hexdigest()
+
+
 def own_status(command, path):
     try:
         return subprocess.run([command, "scan", "--quiet", path], stderr=subprocess.DEVNULL, timeout=scanners.SECONDS).returncode
@@ -77,10 +90,18 @@ def statuses(program, paths, options):
     if program == "Holdall":
         command = str(pathlib.Path(options.build).resolve() / "holdall")
         return {path: own_status(command, path) for path in paths}
+    kept = options.folder.with_suffix(".json")
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    keys = {path: f"{program} {scanners.environment().name} {digest(options.folder, path)}" for path in paths}
     frameworks = next(path for path in sys.path if path.endswith("site-packages"))
     home = options.folder / "home"
     home.mkdir(exist_ok=True)
-    return scanners.statuses(program, paths, frameworks, home)
+    asked = [path for path in paths if keys[path] not in known]
+    print(f"{program}: {len(paths) - len(asked)} of them are known", file=sys.stderr)
+    for path, status in scanners.statuses(program, asked, frameworks, home).items():
+        known[keys[path]] = status
+    kept.write_text(json.dumps(known))
+    return {path: known[keys[path]] for path in paths}
 
 
 def is_clean(status):
