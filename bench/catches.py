@@ -74,7 +74,7 @@ def digest(folder, path):
     told = hashlib.sha256(os.path.relpath(path, folder).encode())
     files = sorted(entry for entry in pathlib.Path(path).rglob("*") if entry.is_file()) if os.path.isdir(path) else [pathlib.Path(path)]
     for file in files:
-        told.update(f"\0{file.relative_to(folder)}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+        told.update(f"\0{os.path.relpath(file, folder)}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
         told.update(file.read_bytes())
     return told.hexdigest()
 
