@@ -205,6 +205,7 @@ Status JsonReader::unescape(std::size_t start) {
       unescaped_ += static_cast<char>(static_cast<unsigned char>(code - 0xDC00));
       continue;
     }
+    if (code >= 0xD800 && code < 0xE000 && options_.surrogates == JsonOptions::Surrogates::kReplace) code = 0xFFFD;
     if (code >= 0xD800 && code < 0xE000) return corrupt(text("unpaired surrogate \\u{:04x}", code)).at(escape);
     append_utf8(unescaped_, code);
   }
@@ -313,12 +314,15 @@ class Parser {
       arena_.append(inner.container, node);
       return {};
     }
-    arena_.set_item(inner.container, inner.key, node);
-    if (arena_.at(inner.container).size() == inner.entries) {
-      return corrupt(text("key '{}' stands twice in one object", arena_.at(inner.key).as_string())).at(inner.key_offset);
+    using Repeated = JsonOptions::Repeated;
+    const NodeId key = std::exchange(inner.key, kNoNode);
+    if (options_.repeated == Repeated::kFirst && arena_.at(inner.container).find(arena_.at(key).as_string())) return {};
+    arena_.set_item(inner.container, key, node);
+    const bool is_new = arena_.at(inner.container).size() > inner.entries;
+    if (!is_new && options_.repeated == Repeated::kRefuse) {
+      return corrupt(text("key '{}' stands twice in one object", arena_.at(key).as_string())).at(inner.key_offset);
     }
-    ++inner.entries;
-    inner.key = kNoNode;
+    if (is_new) ++inner.entries;
     return {};
   }
 

@@ -17,8 +17,10 @@ struct JsonOptions {
   std::uint32_t depth = 1'000;
   // NaN, Infinity and -Infinity, which Python writes.
   enum class NonFinite : std::uint8_t { kRefuse, kAccept } non_finite = NonFinite::kAccept;
-  // A lone \udc80 to \udcff: refused, or the byte 0x80 to 0xff that JsonWriter::string() wrote so.
-  enum class Surrogates : std::uint8_t { kRefuse, kBytes } surrogates = Surrogates::kRefuse;
+  // A lone \udc80 to \udcff: refused, or the byte 0x80 to 0xff that JsonWriter::string() wrote so; or U+FFFD for any lone one.
+  enum class Surrogates : std::uint8_t { kRefuse, kBytes, kReplace } surrogates = Surrogates::kRefuse;
+  // A key that stands twice in one object: refused, or read as other readers do, by its first value or its last.
+  enum class Repeated : std::uint8_t { kRefuse, kFirst, kLast } repeated = Repeated::kRefuse;
   // Bytes that the values of one document may take in the arena.
   std::uint64_t value_bytes = 1'073'741'824;
 };

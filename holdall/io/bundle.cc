@@ -92,6 +92,14 @@ Bundle Bundle::of(SourceRef source) {
   return bundle;
 }
 
+Bundle Bundle::of(SourceRef source, std::string_view name, std::shared_ptr<const Parts> parts) {
+  Bundle bundle = of(std::move(source));
+  bundle.names_ = {file_name(name)};
+  bundle.folder_ = name.substr(0, name.rfind('/') + 1);
+  bundle.parts_ = std::move(parts);
+  return bundle;
+}
+
 Bundle Bundle::in_memory(std::uint64_t most) const {
   if (kind_ == Kind::kFolder || main_->size() > most) return *this;
   Bundle bundle = *this;
@@ -102,6 +110,7 @@ Bundle Bundle::in_memory(std::uint64_t most) const {
 bool Bundle::has(std::string_view name) const noexcept {
   if (kind_ == Kind::kFolder) return std::binary_search(names_.begin(), names_.end(), name);
   if (name == names_.front()) return true;
+  if (parts_) return is_contained(name) && parts_->contains(folder_ + std::string(name));
   if (folder_.empty() || !is_contained(name)) return false;
   struct stat facts{};
   return ::stat((folder_ + "/" + std::string(name)).c_str(), &facts) == 0 && S_ISREG(facts.st_mode);
@@ -110,6 +119,11 @@ bool Bundle::has(std::string_view name) const noexcept {
 Result<SourceRef> Bundle::open_part(std::string_view name) const {
   if (kind_ == Kind::kFile && name == names_.front()) return main_;
   if (!is_contained(name)) return invalid_argument(text("the name '{}' leads out of the model's folder", name)).in(path_);
+  if (parts_) {
+    const auto found = parts_->find(folder_ + std::string(name));
+    return found == parts_->end() ? Result<SourceRef>(not_found(text("the part '{}' is missing", name)).in(path_))
+                                  : found->second();
+  }
   if (folder_.empty()) return not_found(text("'{}' cannot be reached from here", name)).in(path_);
   const std::string place = folder_ + "/" + std::string(name);
   auto part = open_file(place);
@@ -120,6 +134,10 @@ Result<SourceRef> Bundle::open_part(std::string_view name) const {
 }
 
 Result<Bundle> Bundle::part(std::string_view name) const {
+  if (parts_) {
+    HOLDALL_ASSIGN(SourceRef source, open_part(name));
+    return of(std::move(source), folder_ + std::string(name), parts_);
+  }
   Bundle part;
   part.path_ = (kind_ == Kind::kFolder ? path_ : folder_of(path_)) + "/" + std::string(name);
   const std::string prefix = std::string(name) + "/";

@@ -6,6 +6,7 @@
 // Thread-safety: immutable, but for what is kept of it, which may be from several threads. Ownership: shares its sources.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,10 @@ class Bundle {
   static Result<Bundle> open(const std::string& path, const Limits& limits);
   // One part in memory or inside another file; it reaches nothing beside it.
   static Bundle of(SourceRef source);
+  // What opens the files of an archive, by their paths in it.
+  using Parts = std::map<std::string, std::function<Result<SourceRef>()>, std::less<>>;
+  // A file of an archive, which stands there as `name`; it reaches the files beside it and below its folder.
+  static Bundle of(SourceRef source, std::string_view name, std::shared_ptr<const Parts> parts);
   // The same with its main part in memory, for who reads a small file several times; itself where that has more than `most`
   // bytes or cannot be read.
   Bundle in_memory(std::uint64_t most) const;
@@ -59,7 +64,8 @@ class Bundle {
   };
   Kind kind_ = Kind::kFile;
   std::string path_;
-  std::string folder_;  // empty: nothing beside the main part can be reached
+  std::string folder_;  // empty: nothing beside the main part can be reached; with parts_, empty or a path with '/' behind it
+  std::shared_ptr<const Parts> parts_;  // of an archive, for one of its files
   SourceRef main_;
   std::vector<std::string> names_;
   std::shared_ptr<Kept> kept_ = std::make_shared<Kept>();

@@ -191,12 +191,20 @@ class Judge {
 
   // NumPy writes one state for each type; a second would change what has been judged.
   void dtype(const PickleCall& call, Value object) {
-    if (builder_of(object) != Builder::kNumpyDType) return;
+    if (builder_of(object) != Builder::kNumpyDType) return gives_back_dtype(call, object);
     std::optional<std::string> found = dtype_offence(object, arena_.at(call.state));
     if (!dtypes_.insert(object.id()).second) found = "a second state";
     if (found)
       add(Verdict::kMalicious, Rule::kPickleArgument, call.offset,
           text("gives a numpy.dtype {}, which NumPy believes", *found));
+  }
+
+  // A call may give back what it is given: its type would have a state that nobody looked at.
+  void gives_back_dtype(const PickleCall& call, Value object) {
+    if (!object.is(ValueKind::kObject) || !arena_.at(call.state).is(ValueKind::kTuple)) return;
+    const auto args = arguments(object);
+    if (std::any_of(args.begin(), args.end(), [](Value arg) { return builder_of(arg) == Builder::kNumpyDType; }))
+      add(Verdict::kMalicious, Rule::kPickleArgument, call.offset, "gives a state to what a call made of a numpy.dtype");
   }
 
   void given(const PickleCall& call) {

@@ -105,6 +105,12 @@ bool is_member_name(std::string_view name) noexcept {
   });
 }
 
+// Tensors, storages and arrays, and what makes them.
+bool takes_no_keyword(Value callee) {
+  const GlobalRow* row = row_of(callee);
+  return row != nullptr && row->builder >= Builder::kTensor && row->builder <= Builder::kNumpyRandom;
+}
+
 std::string spelled(Value global) { return text("{}.{}", global.global_module(), global.global_name()); }
 
 std::string global_or(Value value, std::string_view otherwise) {
@@ -157,7 +163,10 @@ std::optional<std::string> ArgumentJudge::call(Value object) {
   const GlobalRow* row = callee ? row_of(callee) : nullptr;
   if (row == nullptr || row->verdict != Verdict::kInert) return {};
   auto args = arguments(object);
-  if (Offence found = data(object.of(object.as_object().kwargs))) return found;
+  const Value keywords = object.of(object.as_object().kwargs);
+  if (Offence found = data(keywords)) return found;
+  // torch's constructors take addresses by keyword ("cdata", "allocator"), and no pickle has others.
+  if (keywords && keywords.size() > 0 && takes_no_keyword(made_class(object, callee))) return "arguments by keyword";
   if (row->builder == Builder::kParameterWithState && args.size() > 3) (void)build(object, args[3].id());
   const bool is_from_type = row->builder == Builder::kFromType || row->builder == Builder::kFromTypeV2;
   if (is_from_type && args.size() > 3) (void)build(object, args[3].id());

@@ -36,14 +36,26 @@ struct Element {
   bool holds_objects = false;
 };
 
+// As NumPy writes it, without a byte order in front: "O8", "V12", "f4".
 std::string code_of(Value object) {
   const auto args = arguments(object);
-  // numpy.record, the class of the elements of a recarray: NumPy makes a 'V' of it.
-  if (!args.empty() && args[0].is(ValueKind::kGlobal) && args[0].global_name() == "record" &&
-      args[0].global_module().starts_with("numpy")) {
-    return "V";
+  if (args.empty()) return {};
+  if (args[0].is(ValueKind::kGlobal)) {
+    // numpy.record, the class of the elements of a recarray: NumPy makes a 'V' of it, and an 'O' of Python's objects.
+    const std::string_view name = args[0].global_name();
+    return name == "record" ? "V" : name == "object_" || name == "object" ? "O" : "";
   }
-  return args.empty() ? std::string() : short_text(args[0]).value_or(std::string());
+  std::string code = short_text(args[0]).value_or(std::string());
+  if (!code.empty() && std::string_view("<>=|").find(code.front()) != std::string_view::npos) code.erase(0, 1);
+  return code;
+}
+
+// A letter or a name and a size, and the unit of a time: "M8[ns]". NumPy also takes "i4,O" for a type of two fields.
+bool is_usual(std::string_view code) noexcept {
+  const auto is_part = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '[' || c == ']';
+  };
+  return std::all_of(code.begin(), code.end(), is_part);
 }
 
 // What NumPy's own numbers say of "f4", "O8", "V12".
@@ -64,8 +76,7 @@ std::optional<Element> element_of(Value object, unsigned depth) {
 
 std::optional<Element> element_of(Value object, Value given, unsigned depth) {
   const std::string code = code_of(object);
-  Element element{bytes_of_code(code), code.starts_with('O') || code.starts_with('|') || code == "object"};
-  if (code.starts_with('|')) element.holds_objects = code.starts_with("|O");
+  Element element{bytes_of_code(code), code.starts_with('O') || code.starts_with("object")};
   const auto state = state_of(given);
   if (!state) return element;
   if (state->size.is(ValueKind::kInt) && state->size.as_int() >= 0)
@@ -126,8 +137,10 @@ std::optional<std::string> dtype_offence(Value object, Value given) {
   const auto state = whole ? state_of(given) : std::nullopt;
   if (!state) return {};
   const std::string code = code_of(object);
-  const bool is_flexible =
-      code.starts_with('S') || code.starts_with('U') || code.starts_with('V') || code.starts_with('|') || code.starts_with('a');
+  const auto args = arguments(object);
+  const bool is_spelled = !args.empty() && (args[0].is(ValueKind::kGlobal) || short_text(args[0]));
+  if (!is_spelled || !is_usual(code)) return "a state, though its type is spelled as NumPy never writes one";
+  const bool is_flexible = code.starts_with('S') || code.starts_with('U') || code.starts_with('V') || code.starts_with('a');
   if (state->size.is(ValueKind::kInt) && state->size.as_int() >= 0 && !is_flexible && whole->bytes != bytes_of_code(code)) {
     return text("elements of {} bytes for the type '{}'", whole->bytes, code.substr(0, 16));
   }

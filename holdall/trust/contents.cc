@@ -1,6 +1,7 @@
 #include "holdall/trust/contents.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "holdall/base/text.h"
 #include "holdall/codec/compress.h"
@@ -41,18 +42,35 @@ Result<SourceRef> member_source(const ZipArchive& archive, const ZipMember& memb
   return slice_source(blob.source(), blob.offset(), blob.size(), blob.name());
 }
 
-void judge_member(Result<SourceRef> source, const Context& context, const Policy& policy, Findings& findings) {
-  if (!source) return add_not_understood(source.error(), findings);
-  const Bundle member = Bundle::of(std::move(*source));
+bool is_folder_entry(const ZipMember&) noexcept { return false; }
+bool is_folder_entry(const TarMember& member) noexcept { return member.is_folder; }
+
+void judge_member(Result<Bundle> opened, const Context& context, const Policy& policy, Findings& findings) {
+  if (!opened) return add_not_understood(opened.error(), findings);
+  const Bundle member = std::move(*opened);
   if (Status status = context.unfold(member.main()->size()); !status) {
     return add_not_understood(std::move(status).error().in(member.path()), findings);
   }
   judge_contents(member, context, policy, findings);
 }
 
+// Each file of an archive, which reaches those beside it: a model may be several.
+template <class Members, class Open>
+void judge_members(const Members& members, const Open& open, const Context& context, const Policy& policy, Findings& findings) {
+  const auto parts = std::make_shared<Bundle::Parts>();
+  for (const auto& member : members) (*parts)[member.name] = [&open, &member] { return open(member); };
+  for (const auto& member : members) {
+    const bool is_folder = member.name.ends_with('/') || is_folder_entry(member);
+    if (is_folder) continue;
+    Result<SourceRef> source = open(member);
+    judge_member(source ? Result<Bundle>(Bundle::of(std::move(*source), member.name, parts)) : source.error(), context, policy,
+                 findings);
+  }
+}
+
 std::string judge_archive(const ZipArchive& archive, const Context& context, const Policy& policy, Findings& findings) {
-  for (const ZipMember& member : archive.members())
-    if (!member.name.ends_with('/')) judge_member(member_source(archive, member), context, policy, findings);
+  judge_members(
+      archive.members(), [&](const ZipMember& member) { return member_source(archive, member); }, context, policy, findings);
   return "zip";
 }
 
@@ -63,8 +81,8 @@ std::string judge_tar(const TarArchive& archive, const Context& context, const P
     const PickleProgram program = run_pickle(arena, archive.source(), 0, {.limits = context.limits});
     judge_program(arena, program, archive.source(), context, findings);
   }
-  for (const TarMember& member : archive.members())
-    if (!member.is_folder) judge_member(archive.open_member(member), context, policy, findings);
+  judge_members(
+      archive.members(), [&](const TarMember& member) { return archive.open_member(member); }, context, policy, findings);
   return "tar";
 }
 
@@ -144,7 +162,7 @@ bool judge_row(const Bundle& file, const Context& context, const Policy& policy,
   Context inner = context;
   ++inner.depth;
   const std::vector<SourceRef> archives = archives_in_a_row(file, context.limits);
-  for (const SourceRef& archive : archives) judge_member(archive, inner, policy, findings);
+  for (const SourceRef& archive : archives) judge_member(Bundle::of(archive), inner, policy, findings);
   return !archives.empty();
 }
 

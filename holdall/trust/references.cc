@@ -40,6 +40,18 @@ bool is_dotted_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), is_part);
 }
 
+// What layers of Sentence Transformers import and call.
+constexpr std::string_view kActivations[] = {"activation_function", "activation_fn", "sbert_ce_default_activation_function"};
+// What configurations of latent diffusion ("target", "params") and of Lightning ("class_path", "init_args") have called:
+// classes of the reader's own, most often, so that only what no configuration means well is told.
+constexpr std::string_view kTargets[] = {"target", "class_path"};
+
+template <std::size_t n>
+bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+bool is_activation(std::string_view key) noexcept { return is_one_of(kActivations, key); }
+
 std::string cut(std::string_view shown) { return std::string(shown.substr(0, 120)); }
 
 constexpr std::string_view kCalls = "instantiating this configuration calls";
@@ -92,8 +104,10 @@ class References {
     } else if ((key == "attn_implementation" || key == "_attn_implementation") && said.find('/') != said.npos) {
       // transformers fetches such a kernel, which is native code, from the hub.
       report(Verdict::kCode, Rule::kNativeCode, "the loader fetches and runs the kernel", said);
-    } else if (key == "activation_function" && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
-      report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);  // a layer of Sentence Transformers
+    } else if (is_activation(key) && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
+      report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
+    } else if (is_one_of(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
+      report(Verdict::kMalicious, Rule::kHydraTarget, kCalls, said);
     }
   }
 
@@ -181,6 +195,8 @@ void judge_tag(std::string_view tag, const std::string& place, Told& told) {
 constexpr std::size_t kWindow = 8;
 using Window = std::deque<YamlToken>;
 
+bool is_null(std::string_view scalar) noexcept { return scalar.empty() || scalar == "null" || scalar == "~"; }
+
 // Reads keys and their values off the tokens; what an alias stands for where that is a scalar.
 class YamlJudge {
  public:
@@ -227,12 +243,14 @@ class YamlJudge {
       const YamlToken& jinja = tokens[scalar_at(tokens, at)];
       return judge_chat_template(jinja.text, place_of(jinja), findings_);
     }
-    if (key != "_target_" && !is_import) return references(key, tokens, at);
+    const bool is_target = is_one_of(kTargets, key);
+    if (key != "_target_" && !is_import && !is_target) return references(key, tokens, at);
     const std::size_t next = scalar_at(tokens, at);
     const bool is_alias = at < tokens.size() && tokens[at].kind == YamlKind::kAlias;
     if (next == tokens.size() && !is_alias) return;
     const std::string target = is_alias ? anchors_[tokens[at].text] : tokens[next].text;
     const std::string place = place_of(tokens[is_alias ? at : next]);
+    if (is_target && verdict_of_target(target) != Verdict::kMalicious) return;
     if (!is_import)
       return told_.add(
           {verdict_of_target(target), Rule::kHydraTarget, place, text("{} '{}'", kCalls, cut(target)), cut(target)});
@@ -242,15 +260,20 @@ class YamlJudge {
                cut(target)});
   }
 
+  // MLflow's file of a model: Python that it runs, and a folder that it imports from before anywhere else.
+  bool is_code_of_mlflow(const std::string& key) const {
+    return where_.ends_with("MLmodel") && (key == "model_code_path" || key == "code");
+  }
+
   // What JSON says in the same words.
   void references(const std::string& key, const Window& tokens, std::size_t at) {
-    if (key != "auto_map" && key != "custom_pipelines") return;
+    if (key != "auto_map" && key != "custom_pipelines" && !is_code_of_mlflow(key)) return;
     const bool is_empty =
         at + 1 < tokens.size() && tokens[at].kind == YamlKind::kOpen && tokens[at + 1].kind == YamlKind::kClose;
     if (at >= tokens.size() || is_empty ||
-        (scalar_at(tokens, at) < tokens.size() && tokens[scalar_at(tokens, at)].text == "null"))
+        (scalar_at(tokens, at) < tokens.size() && is_null(tokens[scalar_at(tokens, at)].text)))
       return;
-    told_.add({Verdict::kCode, key == "auto_map" ? Rule::kAutoMap : Rule::kCustomPipeline, place_of(tokens[at]),
+    told_.add({Verdict::kCode, key == "custom_pipelines" ? Rule::kCustomPipeline : Rule::kAutoMap, place_of(tokens[at]),
                text("the loader runs Python from the repository ({})", key)});
   }
 
@@ -263,15 +286,27 @@ class YamlJudge {
 
 }  // namespace
 
+namespace {
+
+void judge_module(std::optional<std::string_view> type, std::string place, Told& told) {
+  if (!type || type->starts_with("sentence_transformers.")) return;
+  told.add({verdict_of_target(*type), Rule::kAutoMap, std::move(place), text("Sentence Transformers imports '{}'", cut(*type)),
+            cut(*type)});
+}
+
+}  // namespace
+
 void judge_modules(Value document, std::string_view where, Findings& findings) {
   Told told(findings);
-  constexpr std::string_view kOwn = "sentence_transformers.";
-  for (std::size_t i = 0; document.is(ValueKind::kList) && i < document.size(); ++i) {
-    const auto type = document.item(i).find_string("type");
-    if (!type || type->starts_with(kOwn)) continue;
-    told.add({verdict_of_target(*type), Rule::kAutoMap, text("{}#/{}/type", where, i),
-              text("Sentence Transformers imports '{}'", cut(*type)), cut(*type)});
-  }
+  for (std::size_t i = 0; document.is(ValueKind::kList) && i < document.size(); ++i)
+    judge_module(document.item(i).find_string("type"), text("{}#/{}/type", where, i), told);
+}
+
+void judge_router(Value document, std::string_view where, Findings& findings) {
+  Told told(findings);
+  const Value types = document.is(ValueKind::kDict) ? document.find("types") : Value();
+  for (std::size_t i = 0; types.is(ValueKind::kDict) && i < types.size(); ++i)
+    if (types.mapped(i).is(ValueKind::kString)) judge_module(types.mapped(i).as_string(), text("{}#/types/{}", where, i), told);
 }
 
 void judge_yaml(std::string_view text_, std::string_view where, Findings& findings) { YamlJudge(where, findings).run(text_); }

@@ -18,5 +18,7 @@ void judge_yaml(std::string_view text, std::string_view where, Findings& finding
 
 // The same for the list of a Sentence Transformers folder's modules (modules.json), whose "type" is a class to import.
 void judge_modules(Value document, std::string_view where, Findings& findings);
+// And of its router_config.json, whose "types" are classes by the names of their folders.
+void judge_router(Value document, std::string_view where, Findings& findings);
 
 }  // namespace holdall

@@ -87,23 +87,49 @@ constexpr std::array kConfigs = {
 // Jinja's.
 constexpr std::array kTemplates = {".jinja"sv, ".jinja2"sv, ".j2"sv, ".template"sv, ".tmpl"sv};
 
+void judge_json_value(Value document, std::string_view name, Findings& findings) {
+  judge_references(document, name, findings);
+  judge_document(document, name, findings);
+  if (base_name(name) == "modules.json") judge_modules(document, name, findings);
+  if (base_name(name) == "router_config.json") judge_router(document, name, findings);
+}
+
 std::optional<SideFile> judge_json(const Source& source, std::string_view name, const Limits& limits) {
   const bool is_config = std::find(kConfigs.begin(), kConfigs.end(), base_name(name)) != kConfigs.end();
-  Result<Bytes> bytes = read_all(source, limits.header_bytes);
-  Arena arena;
-  Result<NodeId> root = bytes ? parse_json(arena, bytes->text(), {.depth = limits.depth}) : Result<NodeId>(bytes.error());
+  const Result<Bytes> bytes = read_all(source, limits.header_bytes);
   SideFile file{"json", {}};
-  if (root) {
-    judge_references(arena.at(*root), name, file.findings);
-    judge_document(arena.at(*root), name, file.findings);
-    if (base_name(name) == "modules.json") judge_modules(arena.at(*root), name, file.findings);
-  } else if (is_config) {
-    file.findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, std::string(name), root.error().to_string()});
-  } else {
-    // What JSON does not allow, other readers of it do: a key twice, a comma at the end, a comment.
-    if (bytes) judge_yaml(bytes->text(), name, file.findings);
-    file.kind = "text";
+  const auto refuse = [&](const Error& error) {
+    file.findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, std::string(name), error.to_string()});
+    return file;
+  };
+  if (!bytes) return refuse(bytes.error());
+  std::string_view text = bytes->text();
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  JsonOptions options{.depth = limits.depth};
+  std::optional<Error> fault;
+  {
+    Arena arena;
+    const Result<NodeId> root = parse_json(arena, text, options);
+    if (root) return judge_json_value(arena.at(*root), name, file.findings), file;
+    fault = root.error();
   }
+  // Python's reader takes a key twice and half a surrogate; which value counts is the reader's choice.
+  options.surrogates = JsonOptions::Surrogates::kReplace;
+  bool is_json = false;
+  for (const auto repeated : {JsonOptions::Repeated::kFirst, JsonOptions::Repeated::kLast}) {
+    options.repeated = repeated;
+    Arena arena;
+    const Result<NodeId> root = parse_json(arena, text, options);
+    if (!root && root.error().code() == Code::kLimit) return refuse(root.error());
+    if (!root) break;
+    judge_json_value(arena.at(*root), name, file.findings);
+    is_json = true;
+  }
+  if (is_json) return file;
+  if (is_config) return refuse(*fault);
+  // What JSON does not allow, other readers of it do: a comma at the end, a comment.
+  judge_yaml(text, name, file.findings);
+  file.kind = "text";
   return file;
 }
 

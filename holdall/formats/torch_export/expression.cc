@@ -109,6 +109,10 @@ class Reader {
         if (!quoted(c)) return "a text that is no name";
       } else if (is_guard_ && c == '.') {
         if (auto found = member()) return found;
+      } else if (c == '(' && calls_what_is_computed()) {
+        return "a call of what is computed";
+      } else if (c == '=' && is_keyword_argument()) {
+        return "an argument by its keyword";
       } else if (std::string_view(" \t+-*/%(),<>=!&|~^").find(c) != std::string_view::npos ||
                  (is_guard_ && std::string_view("[]").find(c) != std::string_view::npos)) {
         ++at_;
@@ -151,6 +155,18 @@ class Reader {
   bool is_called() const {
     const std::size_t next = text_.find_first_not_of(" \t", at_);
     return next != std::string_view::npos && text_[next] == '(';
+  }
+
+  // "(open)('x')", "L['x'](1)": a name is seen where it is called, what is between brackets is not.
+  bool calls_what_is_computed() const {
+    const std::size_t before = at_ == 0 ? std::string_view::npos : text_.find_last_not_of(" \t", at_ - 1);
+    return before != std::string_view::npos && std::string_view(")]'\"").find(text_[before]) != std::string_view::npos;
+  }
+
+  // A function may be told by one what it is to call: "max(x, key=open)". "==", "<=", ">=" and "!=" compare.
+  bool is_keyword_argument() const {
+    const bool goes_on = at_ + 1 < text_.size() && text_[at_ + 1] == '=';
+    return !goes_on && (at_ == 0 || std::string_view("=<>!").find(text_[at_ - 1]) == std::string_view::npos);
   }
 
   std::optional<std::string> name() {
