@@ -349,6 +349,8 @@ class Judge {
   void class_named(std::string_view name, std::string_view module, std::string_view registered, const std::string& path) {
     const auto part = keras_part(module);
     if (module.empty() && is_own_optimizer(name)) return;
+    // Of a FeatureSpace. Where no module is said, a class of this name is somebody's own.
+    if (part == "layers" && name == "Feature") return;
     const auto known = verdict_of_class(name);
     if (part && known) {
       if (*known != Verdict::kInert)

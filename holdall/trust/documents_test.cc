@@ -72,6 +72,21 @@ TEST(Documents, KerasDescriptionsAreJudgedWhereverTheyStand) {
   EXPECT_EQ(verdict("model.json", model(R"({"class_name":"Lambda","config":{}})")), Verdict::kCode);
   EXPECT_EQ(verdict("model.json", model(R"({"module":"os","class_name":"system","config":{}})")), Verdict::kMalicious);
   EXPECT_EQ(verdict("model.json", R"({"class_name":"Lambda"})"), Verdict::kInert);
+  // Of keras.applications and of FeatureSpace; a Feature of no module is somebody's own.
+  const auto of = [&](const std::string& module, const std::string& name, const std::string& config = "{}") {
+    return verdict("model.json",
+                   model(R"({"module":)" + module + R"(,"class_name":")" + name + R"(","config":)" + config + "}"));
+  };
+  const std::string space = R"("keras.src.layers.preprocessing.feature_space")";
+  EXPECT_EQ(of(R"("keras.src.applications.convnext")", "LayerScale"), Verdict::kInert);
+  EXPECT_EQ(of("null", "CustomScaleLayer"), Verdict::kInert);
+  EXPECT_EQ(of(R"("mine.applications.convnext")", "LayerScale"), Verdict::kCode);
+  EXPECT_EQ(of(R"("keras.src.applications.imagenet_utils")", "activations"), Verdict::kMalicious);
+  EXPECT_EQ(of(space, "Feature", R"({"preprocessor":{"module":"keras.layers","class_name":"Rescaling","config":{}}})"),
+            Verdict::kInert);
+  EXPECT_EQ(of(space, "Feature", R"({"preprocessor":{"module":"keras.layers","class_name":"Lambda","config":{}}})"),
+            Verdict::kCode);
+  EXPECT_EQ(of("null", "Feature"), Verdict::kCode);
 }
 
 TEST(Documents, NodesOfSkopsAreJudgedByWhatTheyMake) {

@@ -28,6 +28,7 @@ LAYERS = {
     "StringLookup": ("words", (1,)), "IntegerLookup": ("numbers", (1,)), "TextVectorization": ("text", (1,)),
 }  # fmt: skip
 OPTIMIZERS = "Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lion Nadam RMSprop SGD LossScaleOptimizer".split()
+OWN = "LayerScale StochasticDepth CustomScaleLayer".split()
 KINDS = "keras h5 weights.h5 weights.json".split()
 # Of these Keras cannot make an .h5 (two variables of one name, a module in the config), or it has no weights to keep.
 NO_H5 = {"StringLookup", "IntegerLookup", "TextVectorization", "RandomBrightness", "Adafactor"}
@@ -121,6 +122,29 @@ def optimizer_file(kind, folder, name):
 
 def nested_file(folder, name):
     return saved(nested(), folder, "nested", name)
+
+
+def own_layer(kind, folder, name):
+    """Layers that models of keras.applications have (ConvNeXt, InceptionResNetV2) and that Keras has nowhere else."""
+    keras, _ = frameworks()
+    from keras.src.applications import convnext, inception_resnet_v2
+
+    given = keras.Input((4, 4, 3))
+    if name == "CustomScaleLayer":
+        found = inception_resnet_v2.CustomScaleLayer(0.2)([given, keras.layers.Conv2D(3, 1)(given)])
+    else:
+        found = convnext.LayerScale(1e-6, 3)(given) if name == "LayerScale" else convnext.StochasticDepth(0.1)(given)
+    return saved(keras.Model(given, found), folder, name.lower(), kind)
+
+
+def features(folder, name):
+    keras, tf = frameworks()
+    of = keras.utils.FeatureSpace
+    kinds = {"a": "float_normalized", "b": "string_categorical", "c": of.integer_hashed(num_bins=4), "d": of.float_discretized(num_bins=3), "e": of.float_rescaled(scale=0.5), "f": "float", "g": "integer_categorical"}
+    made = of(kinds, output_mode="concat", crosses=[of.cross(("b", "g"), 4)])
+    made.adapt(tf.data.Dataset.from_tensor_slices({"a": [1.0, 2], "b": ["x", "y"], "c": [1, 2], "d": [0.1, 0.2], "e": [0.1, 0.2], "f": [0.1, 0.2], "g": [1, 2]}))
+    made.save(folder / "features.keras")
+    return folder / "features.keras"
 
 
 def config_json(folder, name):
@@ -284,5 +308,6 @@ def rows():
     found |= each("keras-optimizer", OPTIMIZERS, functools.partial(optimizer_file, "keras")) | each("keras-optimizer-h5", [name for name in OPTIMIZERS if name not in NO_H5], functools.partial(optimizer_file, "h5"))
     found |= each("keras-weights", ["Dense", "LSTM", "Conv2D", "MultiHeadAttention"], functools.partial(layer_file, "weights.h5"))
     found |= each("keras-nested", KINDS, nested_file) | each("keras-config", ["json"], config_json) | each("keras-golden", GOLDEN, golden)
+    found |= each("keras-own", OWN, functools.partial(own_layer, "keras")) | each("keras-own-h5", OWN, functools.partial(own_layer, "h5")) | each("keras-features", ["keras"], features)
     found |= each("savedmodel", ["module", "plain", "exported", "vectorized", "compiled"], saved_model) | each("savedmodel-asset", ["table"], asset)
     return found | each("tf-checkpoint", ["objects", "v1", "v2"], checkpoint) | each("tf-frozen", ["graph"], frozen) | each("tflite", TFLITE, tflite)
