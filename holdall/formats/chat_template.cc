@@ -120,6 +120,8 @@ class Judge {
       const JinjaToken& token = tokens[i];
       const bool follows_dot = i > 0 && tokens[i - 1].is_mark('.');
       if (token.kind == JinjaToken::Kind::kName || token.is_text()) judge_word(token, follows_dot);
+      if (token.is_text() && is_piece(token.value) && i + 1 < tokens.size() && is_cut(tokens[i + 1]))
+        add(Verdict::kMalicious, "the template cuts a name out of a text");
       if (token.kind == JinjaToken::Kind::kName && i > 0 && (tokens[i - 1].is_mark('|') || tokens[i - 1].is_name("filter"))) {
         judge_filter(tokens, i);
       } else if (token.kind == JinjaToken::Kind::kName && !follows_dot) {
@@ -141,6 +143,9 @@ class Judge {
       add(Verdict::kCode, text("the template reaches for '{}'", printable(token.value)));
     }
   }
+
+  // "'__init__x'[:8]", "'__init__x'|trim('x')", "'__init__x'.strip('x')"
+  static bool is_cut(const JinjaToken& next) noexcept { return next.is_mark('[') || next.is_mark('|') || next.is_mark('.'); }
 
   // `|attr("name")` says which attribute; anything else in the brackets computes it.
   void judge_filter(const Tokens& tokens, std::size_t at) {
@@ -172,7 +177,7 @@ class Judge {
 
   // The brackets that open at `at`: a text or a name as it stands, a number, a range; or a name that is put together.
   void judge_item(const Tokens& tokens, std::size_t at) {
-    bool has_text = false, has_operator = false, has_number = false, is_range = false, is_computed = false;
+    bool has_text = false, has_name = false, has_operator = false, has_number = false, is_range = false, is_computed = false;
     std::vector<bool> counts;  // for each open bracket, whether texts within take part in the name
     for (std::size_t i = at + 1; i < tokens.size() && counts.size() < kDeepest; ++i) {
       const JinjaToken& token = tokens[i];
@@ -189,6 +194,7 @@ class Judge {
       } else if (takes_part) {
         is_range = is_range || (counts.empty() && token.is_mark(':'));
         has_text = has_text || token.is_text();
+        has_name = has_name || (token.kind == JinjaToken::Kind::kName && !tokens[i - 1].is_mark('.'));
         has_number = has_number || token.kind == JinjaToken::Kind::kNumber;
         is_computed = is_computed || token.is_mark('~') ||
                       (token.kind == JinjaToken::Kind::kName && composed_.contains(token.value) && !tokens[i - 1].is_mark('.'));
@@ -198,6 +204,10 @@ class Judge {
     if (is_range) return;
     is_computed = is_computed || (has_operator && (has_text || (has_pieces_ && !has_number)));
     if (is_computed) add(computed(), "the template computes the name of an item");
+    // What a variable holds is not followed; where there are pieces of such names, it may be put together of them.
+    const bool may_be_pieces = has_name && has_pieces_ && !has_number && !is_computed;
+    if (may_be_pieces)
+      add(Verdict::kCode, "the template takes an item by a variable, and holds pieces of the names of internals");
   }
 
   void judge_statement(const Tokens& tokens) {

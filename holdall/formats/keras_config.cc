@@ -241,6 +241,8 @@ static_assert(std::is_sorted(std::begin(kOperators), std::end(kOperators)));
 constexpr std::string_view kComputingParts[] = {"activations", "constraints", "dtype_policies", "initializers", "layers",
                                                 "losses",      "metrics",     "models",         "ops",          "optimizers",
                                                 "quantizers",  "random",      "regularizers"};
+// Of a place that is told.
+constexpr std::size_t kLongestPath = 500;
 // Keys whose text is a file that Keras opens.
 constexpr std::string_view kFileKeys[] = {"filepath", "idf_weights", "vocabulary"};
 constexpr std::string_view kSchemes[] = {"file://", "ftp://", "gs://", "hdfs://", "hf://", "http://", "https://", "s3://"};
@@ -296,12 +298,15 @@ class Judge {
       named(value, path);
       for (std::size_t i = 0; i < value.size(); ++i) {
         const std::string_view key = value.key(i).is(ValueKind::kString) ? value.key(i).as_string() : std::string_view();
-        const std::string own = path.empty() ? std::string(key) : text("{}.{}", path, key);
+        const std::string own = path.size() > kLongestPath ? path
+                                : path.empty()             ? std::string(key.substr(0, kLongestPath))
+                                                           : text("{}.{}", path, key.substr(0, kLongestPath));
         if (value.mapped(i).is(ValueKind::kString)) said(key, value.mapped(i).as_string(), own);
         this->value(value.mapped(i), own);
       }
     } else if (value.is(ValueKind::kList)) {
-      for (std::size_t i = 0; i < value.size(); ++i) this->value(value.item(i), text("{}.{}", path, i));
+      for (std::size_t i = 0; i < value.size(); ++i)
+        this->value(value.item(i), path.size() > kLongestPath ? path : text("{}.{}", path, i));
     }
   }
 
@@ -325,6 +330,9 @@ class Judge {
     if (!name) return;
     const std::string_view module = dict.find_string("module").value_or("");
     const std::string_view registered = dict.find_string("registered_name").value_or("");
+    if (*name == "__typespec__" && !module.empty() && !module.starts_with("tensorflow."))
+      return import(text("{}.{}", module, dict.find_string("spec_name").value_or("")), module,
+                    dict.find_string("spec_name").value_or(""), registered, path);
     if (is_in(kSpelled, *name)) return;
     if (*name == "__lambda__" || *name == "Lambda") {
       return tell(Verdict::kCode, Rule::kKerasLambda, path, "it runs Python code that the file holds (Lambda)");

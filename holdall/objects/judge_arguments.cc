@@ -165,6 +165,9 @@ std::optional<std::string> ArgumentJudge::call(Value object) {
   auto args = arguments(object);
   const Value keywords = object.of(object.as_object().kwargs);
   if (Offence found = data(keywords)) return found;
+  // Built in its ordinary way, it joins other processes.
+  const bool joins = callee.is_global("torch.distributed.device_mesh", "DeviceMesh") && !object.as_object().new_object;
+  if (joins && !args.empty()) return "devices";
   // torch's constructors take addresses by keyword ("cdata", "allocator"), and no pickle has others.
   if (keywords && keywords.size() > 0 && takes_no_keyword(made_class(object, callee))) return "arguments by keyword";
   if (row->builder == Builder::kParameterWithState && args.size() > 3) (void)build(object, args[3].id());

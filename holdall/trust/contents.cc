@@ -10,6 +10,7 @@
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/stray.h"
 #include "holdall/trust/chunks.h"
+#include "holdall/trust/git_store.h"
 #include "holdall/trust/guises.h"
 #include "holdall/trust/other_readings.h"
 #include "holdall/trust/scan.h"
@@ -68,7 +69,20 @@ void judge_members(const Members& members, const Open& open, const Context& cont
   }
 }
 
+// torch.package imports modules of the archive itself before those that are installed: what a pickle in it names may be any of
+// them.
+void judge_package(const ZipArchive& archive, Findings& findings) {
+  const auto ends = [&](std::string_view tail) {
+    return std::any_of(archive.members().begin(), archive.members().end(),
+                       [&](const ZipMember& member) { return member.name.ends_with(tail); });
+  };
+  if (ends("/.data/extern_modules") && ends(".py"))
+    findings.push_back({Verdict::kCode, Rule::kPackagedPython, archive.source()->name(),
+                        "torch.package runs the Python that the archive holds"});
+}
+
 std::string judge_archive(const ZipArchive& archive, const Context& context, const Policy& policy, Findings& findings) {
+  judge_package(archive, findings);
   judge_members(
       archive.members(), [&](const ZipMember& member) { return member_source(archive, member); }, context, policy, findings);
   return "zip";
@@ -182,6 +196,10 @@ std::string judge_from_start(const Bundle& file, const Context& context, const P
       judge_guises(file, guises_of(**format), context, policy, findings);
       return std::string((*format)->id);
     }
+  }
+  if (is_git_store(file.main())) {
+    judge_guises(file, {}, context, policy, findings);
+    return "git";
   }
   if (std::optional<SideFile> side = side_file(source, source.name(), context.limits)) {
     findings.insert(findings.end(), side->findings.begin(), side->findings.end());

@@ -14,13 +14,17 @@
 namespace holdall {
 namespace {
 
+// Of a place that is told; each container that waits has one.
+constexpr std::size_t kLongestPath = 500;
+
 struct Visit {
   Value value;
   std::string path;
 };
 
 bool is_keras_config(Value document) {
-  return document.is(ValueKind::kDict) && document.find_string("class_name") && document.find("config").is(ValueKind::kDict);
+  const auto name = document.is(ValueKind::kDict) ? document.find_string("class_name") : std::nullopt;
+  return name && (document.find("config").is(ValueKind::kDict) || name->starts_with("__"));  // "__typespec__", "__lambda__"
 }
 
 // A node of a skops schema (skops/io/_audit.py): what it makes, by module and class.
@@ -104,7 +108,10 @@ void judge_document(Value document, std::string_view where, Findings& findings) 
       const bool is_template = name.ends_with("template") || name.ends_with("templates");
       const bool is_container = one.is(ValueKind::kDict) || one.is(ValueKind::kList);
       if (!is_template && !is_container) continue;
-      std::string path = is_dict ? text("{}/{}", visit.path, name) : text("{}/{}", visit.path, i);
+      const bool is_long = visit.path.size() > kLongestPath;
+      std::string path = is_long   ? visit.path
+                         : is_dict ? text("{}/{}", visit.path, name.substr(0, kLongestPath))
+                                   : text("{}/{}", visit.path, i);
       if (is_template) judge_templates(one, text("{}#{}", where, path), findings);
       if (is_container) stack.push_back({one, std::move(path)});
     }

@@ -23,7 +23,7 @@ Guises guises_of(const Format& format) noexcept {
 
 bool is_no_import(const Finding& finding) {
   const auto is_part = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
            static_cast<unsigned char>(c) >= 0x80;
   };
   return finding.rule == Rule::kPickleGlobal && !std::all_of(finding.subject.begin(), finding.subject.end(), is_part);

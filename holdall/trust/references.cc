@@ -46,6 +46,9 @@ constexpr std::string_view kActivations[] = {"activation_function", "activation_
 // classes of the reader's own, most often, so that only what no configuration means well is told.
 constexpr std::string_view kTargets[] = {"target", "class_path"};
 
+constexpr std::string_view kKernels[] = {"attn_implementation", "_attn_implementation", "experts_implementation",
+                                         "_experts_implementation"};
+
 template <std::size_t n>
 bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
@@ -101,14 +104,20 @@ class References {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (key == "auto_mapping" && mapped.is(ValueKind::kDict)) {
       base_model(mapped);
-    } else if ((key == "attn_implementation" || key == "_attn_implementation") && said.find('/') != said.npos) {
-      // transformers fetches such a kernel, which is native code, from the hub.
-      report(Verdict::kCode, Rule::kNativeCode, "the loader fetches and runs the kernel", said);
+    } else if (is_one_of(kKernels, key)) {
+      kernel(said);
+      for (std::size_t i = 0; mapped.is(ValueKind::kDict) && i < mapped.size(); ++i)  // for each part of the model
+        if (mapped.mapped(i).is(ValueKind::kString)) kernel(mapped.mapped(i).as_string());
     } else if (is_activation(key) && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (is_one_of(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
       report(Verdict::kMalicious, Rule::kHydraTarget, kCalls, said);
     }
+  }
+
+  // transformers fetches such a kernel, which is native code, from the hub.
+  void kernel(std::string_view name) {
+    if (name.find('/') != name.npos) report(Verdict::kCode, Rule::kNativeCode, "the loader fetches and runs the kernel", name);
   }
 
   // What PEFT imports the class of the model from: {"base_model_class", "parent_library"}.

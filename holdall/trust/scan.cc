@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -11,7 +12,9 @@
 #include "holdall/codec/zip.h"
 #include "holdall/io/parallel.h"
 #include "holdall/trust/chunks.h"
+#include "holdall/trust/components.h"
 #include "holdall/trust/contents.h"
+#include "holdall/trust/git_store.h"
 
 namespace holdall {
 namespace {
@@ -96,6 +99,7 @@ Context context_of(std::uint64_t size, const Limits& limits) {
 
 // What the folder as one model does: formats that are folders judge more than single files show.
 void judge_folder(const Bundle& folder, const ScanOptions& options, Findings& findings) {
+  judge_components(folder, options.limits, findings);
   judge_chunks(folder, context_of(folder.total_bytes().value_or(0), options.limits), options.policy, findings);
   const Result<const Format*> format = detect(folder, options.limits);
   if (!format) return;
@@ -155,8 +159,18 @@ Judged judge_path(const Item& item, const ScanOptions& options) {
   return judged;
 }
 
-// Git's own store in a checkout: copies of what lies beside it and much else, from which no loader of models reads.
-bool is_of_git(std::string_view name) noexcept { return name.starts_with(".git/") || name.find("/.git/") != name.npos; }
+// Links to folders outside of the one that is scanned: what a loader reads through them is not looked at.
+void refuse_links(const std::string& path, Findings& findings) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const std::string root = fs::canonical(path, error).string() + "/";
+  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    std::error_code unknown;
+    if (!it->is_symlink(unknown) || !it->is_directory(unknown)) continue;
+    if ((fs::canonical(it->path(), unknown).string() + "/").starts_with(root)) continue;
+    findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, it->path().string(), "it links to a folder elsewhere"});
+  }
+}
 
 // The files behind a path: itself, or all of a folder. What cannot be opened is said in the report.
 void list_files(const std::string& path, std::size_t index, const ScanOptions& options, ScanReport& report,
@@ -171,8 +185,8 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
     judge_folder(*bundle, options, report.findings);
     const std::string base = path.ends_with('/') ? path : path + "/";
     const std::size_t before = items.size();
-    for (const std::string& name : bundle->names())
-      if (!is_of_git(name)) items.push_back({index, base + name, name, false});
+    for (const std::string& name : bundle->names()) items.push_back({index, base + name, name, false});
+    refuse_links(path, report.findings);
     if (items.size() == before && report.findings.empty()) {
       report.findings.push_back({Verdict::kUnreadable, Rule::kEmptyFolder, path, "the folder is empty"});
     }
@@ -210,7 +224,8 @@ std::vector<ScanReport> scan_paths(std::span<const std::string> paths, const Sca
       judged[i].file = {items[i].shown, {}, Verdict::kUnreadable};
       judged[i].findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, items[i].path, all ? "" : all.error().message()});
     }
-    report.files.push_back(std::move(judged[i].file));
+    const bool is_told = judged[i].file.verdict != Verdict::kInert || items[i].asked || !is_of_git(items[i].shown);
+    if (is_told) report.files.push_back(std::move(judged[i].file));
     for (Finding& finding : judged[i].findings) report.findings.push_back(std::move(finding));
   }
   for (ScanReport& report : reports) {

@@ -37,7 +37,7 @@ struct ScanReport {
   Verdict verdict = Verdict::kInert;  // the worst of the findings and files
   Findings findings;                  // worst first, in the order of files within one severity
   Findings allowed;                   // what the policy allows: not among the findings, and without a part in the verdict
-  std::vector<ScannedFile> files;
+  std::vector<ScannedFile> files;     // but what is inert of those that git keeps in .git
 };
 
 // The worse of two: malicious, then unreadable (it may hide anything), then forbidden, then code, then inert.
@@ -45,10 +45,10 @@ Verdict worse(Verdict a, Verdict b) noexcept;
 // Of all findings; inert when there are none.
 Verdict verdict_of(const Findings& findings) noexcept;
 
-// Judges a file or every file of a folder, but what git keeps in .git. An empty file is inert beside others, and unreadable
-// where it is all that was asked about or its name promises a model. Never fails: what cannot be opened or understood to its
-// last byte is `unreadable`, with a finding that says why. Memory: bounded by `limits`, whatever the sizes that the files
-// claim.
+// Judges a file or every file of a folder; a link to a folder outside of it is unreadable. An empty file is inert beside
+// others, and unreadable where it is all that was asked about or its name promises a model. Never fails: what cannot be opened
+// or understood to its last byte is `unreadable`, with a finding that says why. Memory: bounded by `limits`, whatever the sizes
+// that the files claim.
 ScanReport scan_path(const std::string& path, const ScanOptions& options = {});
 // The same for bytes that are not a path's (standard input).
 ScanReport scan_bundle(const Bundle& bundle, const ScanOptions& options = {});

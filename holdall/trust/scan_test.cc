@@ -206,18 +206,19 @@ TEST(Scan, AFolderIsAsBadAsItsWorstFile) {
   ASSERT_EQ(report.files.size(), 3u);
 }
 
-TEST(Scan, WhatGitKeepsIsNoPartOfAModel) {
+TEST(Scan, WhatGitKeepsIsInertAndNotListed) {
   const Scratch folder;
   folder.write("config.json", "{}");
   folder.write(".git/index", "DIRC\0\0\0\2"s);
-  folder.write("sub/.git/objects/ab/cd", "\x78\x01junk"s);
+  folder.write("sub/.git/objects/ab/cd",
+               "\170\001\113\312\311\117\122\060\141\310\052\315\313\006\000\025\326\003\254"s);  // zlib of "blob 4\0junk"
   folder.write(".gitattributes", "*.bin filter=lfs\n");
   const ScanReport report = scan_path(folder.path());
   EXPECT_EQ(report.verdict, Verdict::kInert);
   EXPECT_EQ(report.files.size(), 2u);
-  EXPECT_EQ(scan_path(folder.path() + "/sub").findings.at(0).rule, Rule::kEmptyFolder);
-  folder.write(".github/x.pkl", kAttack2);
+  folder.write(".git/objects/ab/ef", kAttack2);
   EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kMalicious);
+  EXPECT_EQ(scan_path(folder.path()).files.size(), 3u);
 }
 
 TEST(Scan, PythonCountsOnceAConfigurationRefersToIt) {

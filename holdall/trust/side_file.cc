@@ -163,34 +163,25 @@ bool is_program_as_text(std::string_view head) {
          is_number(line(3).substr(2));
 }
 
-// An entity that lies elsewhere: what reads the XML puts the file or the address in its place. They are declared before the
-// first element.
+// An entity that lies elsewhere: what reads the XML puts the file or the address in its place. Its declaration is looked for
+// everywhere, since what is a comment and what a text within another entity is told apart by a whole parser alone.
 std::optional<std::string> outside_entity(std::string_view xml) {
-  // Each mark is searched for from where it was last found, so that no byte is passed over twice.
-  struct Next {
-    std::string_view xml, mark;
-    std::size_t found = 0;
-    std::size_t from(std::size_t at) {
-      if (found < at || found == 0) found = std::min(xml.find(mark, at), xml.size());
-      return found;
-    }
-  };
-  Next comment{xml, "-->"}, instruction{xml, "?>"}, close{xml, ">"}, system{xml, "SYSTEM"}, pub{xml, "PUBLIC"};
-  for (std::size_t at = xml.find('<'); at < xml.size(); at = xml.find('<', at)) {
-    const std::string_view rest = xml.substr(at);
-    if (rest.starts_with("<!--")) {
-      at = comment.from(at);
-    } else if (rest.starts_with("<?")) {
-      at = instruction.from(at);
-    } else if (!rest.starts_with("<!")) {
-      break;
-    } else {
-      const std::size_t end = close.from(at);
-      const bool is_outside = system.from(at) < end || pub.from(at) < end;
-      if (rest.starts_with("<!ENTITY") && is_outside)
-        return std::string(xml.substr(at + 2, std::min<std::size_t>(end - at - 2, 200)));
-      at += 2;
-    }
+  constexpr std::string_view kSpace = " \t\r\n";
+  // Entities are declared in the document type alone.
+  for (std::size_t at = xml.find("<!ENTITY", std::min(xml.find("<!DOCTYPE"), xml.size())); at != std::string_view::npos;
+       at = xml.find("<!ENTITY", at + 1)) {
+    std::string_view rest = xml.substr(at + 8);
+    const auto next = [&] {
+      rest.remove_prefix(std::min(rest.find_first_not_of(kSpace), rest.size()));
+      const std::string_view word = rest.substr(0, rest.find_first_of(kSpace));
+      rest.remove_prefix(word.size());
+      return word;
+    };
+    const bool is_parameter = next() == "%";
+    if (is_parameter) next();  // its name
+    const std::string_view kind = next();
+    if (kind == "SYSTEM" || kind == "PUBLIC")
+      return std::string(xml.substr(at + 2, std::min<std::size_t>(xml.find('>', at) - at - 2, 200)));
   }
   return std::nullopt;
 }
@@ -226,8 +217,8 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
   if (auto script = judge_script(source, name)) return script;
   const std::string head = beginning(source);
   if (is_program_as_text(head)) return std::nullopt;
-  if (head.starts_with("<?xml") || head.starts_with("<!") || head.starts_with("\xef\xbb\xbf<"))
-    return judge_xml(source, name, limits);
+  const std::size_t first = head.find_first_not_of("\xef\xbb\xbf \t\r\n");
+  if (first != std::string::npos && head[first] == '<') return judge_xml(source, name, limits);
   if (!ends_with(base, ".py")) return SideFile{"text", {}};
   SideFile file{"python", {}};
   if (base == "hubconf.py") {

@@ -50,6 +50,8 @@ LOADERS = {
     "remote_code": "import transformers; transformers.AutoConfig.from_pretrained(PATH, trust_remote_code=True)",
     "hub": "import torch; torch.hub.load(PATH, 'net', source='local')",
     "torchscript": "import torch; torch.jit.load(PATH)",
+    "export": "import torch; torch.export.load(PATH)",
+    "package": "import torch.package; torch.package.PackageImporter(PATH).load_pickle('model', 'model.pkl')",
     "dcp": "import torch.distributed.checkpoint as dcp; dcp.load({'a': 0}, checkpoint_id=PATH)",
     "onnx": "import onnx; onnx.load(PATH)",
 }

@@ -3,15 +3,18 @@
 ATTACKS maps "class/name" to an Attack. Nothing heavy is imported until a vector is made.
 """
 
+import attack_documents
 import attack_files
 import attack_formats
 import attack_pickles
+import attack_torch
 from attack import LOADERS, Attack, fire
 
 CLASSES = (
     "unlisted-gadget", "dotted-name", "memo", "vanishing-call", "extension-code", "broken-off", "frame", "several-pickles", "content-mismatch",
     "zip-differential", "compression", "nested-loader", "submodule", "expansion", "nested-config", "code-by-reference",
 )
-ATTACKS: dict[str, Attack] = {**attack_pickles.ATTACKS, **attack_files.ATTACKS, **attack_formats.ATTACKS}
+MODULES = (attack_pickles, attack_files, attack_formats, attack_documents, attack_torch)
+ATTACKS: dict[str, Attack] = {name: vector for module in MODULES for name, vector in module.ATTACKS.items()}
 
 __all__ = ["ATTACKS", "CLASSES", "LOADERS", "Attack", "fire"]

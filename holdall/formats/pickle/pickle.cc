@@ -50,6 +50,8 @@ Match match(Peek& peek) {
   const PickleProgram program = run_pickle(arena, peek.bundle().main(), 0, options);
   const bool goes_on = program.error && program.error->code() == Code::kLimit && program.opcodes >= kConvincing;
   const bool whole = !program.error && (program.end == peek.size() || program.opcodes >= kConvincing);
+  // No text makes sense for so long by chance.
+  if (goes_on && program.opcodes >= kGuessOpcodes) return Match::kLikely;
   // A call is what a scanner must see, even where the rest is broken; and an import, where more than a word stands behind it.
   const bool broke_off = program.cut_short && !program.imports.empty() && program.opcodes > 2;
   return whole || goes_on || broke_off || !program.calls.empty() ? Match::kMaybe : Match::kNo;

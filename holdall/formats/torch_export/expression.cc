@@ -163,10 +163,16 @@ class Reader {
     return before != std::string_view::npos && std::string_view(")]'\"").find(text_[before]) != std::string_view::npos;
   }
 
-  // A function may be told by one what it is to call: "max(x, key=open)". "==", "<=", ">=" and "!=" compare.
+  // A function may be told by one what it is to call: "max(x, key=open)"; "integer=True" says no such thing. "==", "<=", ">="
+  // and "!=" compare.
   bool is_keyword_argument() const {
     const bool goes_on = at_ + 1 < text_.size() && text_[at_ + 1] == '=';
-    return !goes_on && (at_ == 0 || std::string_view("=<>!").find(text_[at_ - 1]) == std::string_view::npos);
+    if (goes_on || (at_ > 0 && std::string_view("=<>!").find(text_[at_ - 1]) != std::string_view::npos)) return false;
+    const std::string_view value = text_.substr(std::min(text_.find_first_not_of(" \t", at_ + 1), text_.size()));
+    const auto is_constant = [&](std::string_view word) {
+      return value.starts_with(word) && (value.size() == word.size() || !is_name_byte(value[word.size()]));
+    };
+    return !is_constant("True") && !is_constant("False") && !is_constant("None");
   }
 
   std::optional<std::string> name() {

@@ -1,0 +1,41 @@
+#include "holdall/trust/components.h"
+
+#include "holdall/base/printable.h"
+#include "holdall/base/text.h"
+#include "holdall/codec/json.h"
+
+namespace holdall {
+namespace {
+
+constexpr std::string_view kIndex = "model_index.json";
+
+void judge_index(const Bundle& folder, const std::string& name, Value index, Findings& findings) {
+  const std::string place = name.substr(0, name.size() - kIndex.size());
+  for (std::size_t i = 0; index.is(ValueKind::kDict) && i < index.size(); ++i) {
+    const Value part = index.mapped(i);
+    if (!part.is(ValueKind::kList) || part.size() < 1 || !part.item(0).is(ValueKind::kString)) continue;
+    const std::string file = text("{}{}/{}.py", place, index.key(i).as_string(), part.item(0).as_string());
+    if (!folder.has(file)) continue;
+    findings.push_back({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
+                        text("with trust_remote_code the pipeline runs '{}'", printable(file)), file});
+  }
+}
+
+}  // namespace
+
+void judge_components(const Bundle& folder, const Limits& limits, Findings& findings) {
+  for (const std::string& name : folder.names()) {
+    if (name != kIndex && !name.ends_with("/model_index.json")) continue;
+    const auto source = folder.open_part(name);
+    const Result<Bytes> bytes = source ? read_all(**source, limits.header_bytes) : Result<Bytes>(source.error());
+    if (!bytes) continue;  // which is said of the file
+    for (const auto repeated : {JsonOptions::Repeated::kFirst, JsonOptions::Repeated::kLast}) {
+      Arena arena;
+      const auto root = parse_json(
+          arena, bytes->text(), {.depth = limits.depth, .surrogates = JsonOptions::Surrogates::kReplace, .repeated = repeated});
+      if (root) judge_index(folder, name, arena.at(*root), findings);
+    }
+  }
+}
+
+}  // namespace holdall

@@ -1,0 +1,14 @@
+// Python beside the components of a diffusers pipeline: {"unet": ["my_unet", "UNet"]} in model_index.json has unet/my_unet.py
+// run.
+//
+// Thread-safety: may be called from several threads. Ownership: none.
+#pragma once
+
+#include "holdall/formats/format.h"
+
+namespace holdall {
+
+// Appends each file of a folder that a model_index.json in it has imported (with trust_remote_code).
+void judge_components(const Bundle& folder, const Limits& limits, Findings& findings);
+
+}  // namespace holdall

