@@ -34,8 +34,11 @@ constexpr std::array<std::string_view, 9> kPython = {"eval",    "exec",    "comp
 constexpr std::array<std::string_view, 10> kModules = {"os",    "sys",    "subprocess", "importlib", "builtins",
                                                        "posix", "shutil", "socket",     "ctypes",    "pty"};
 
+// As Python's are spelled; "__NOT_A_NUMBER__" is somebody's own.
 bool is_internal_part(std::string_view name) noexcept {
-  return name.size() > 4 && name.starts_with("__") && name.ends_with("__") && name.find_first_of(" \t\r\n<>|") == name.npos;
+  const bool is_shouted = std::none_of(name.begin(), name.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+  return !is_shouted && name.size() > 4 && name.starts_with("__") && name.ends_with("__") &&
+         name.find_first_of(" \t\r\n<>|") == name.npos;
 }
 
 // "__class__", or a path through it: "x.__class__.y".

@@ -15,6 +15,7 @@
 #include "holdall/trust/components.h"
 #include "holdall/trust/contents.h"
 #include "holdall/trust/git_store.h"
+#include "holdall/trust/tensor_data.h"
 
 namespace holdall {
 namespace {
@@ -126,9 +127,14 @@ void mark_referenced_python(ScanReport& report) {
   }
 }
 
-// Who asks about a file that is empty is told so: nothing was understood. Beside a model it is a side file like any other.
+// Who asks about a file that is empty is told so: nothing was understood. Beside a model it is a side file like any other, and
+// some are empty everywhere.
 void refuse_empty(const Bundle& file, Findings& findings) {
   if (file.main()->size() != 0 || !findings.empty()) return;
+  const std::string_view path = file.path(), name = path.substr(path.rfind('/') + 1);
+  const bool may_be_empty = name.starts_with('.') || name.ends_with(".py") || name.ends_with(".typed") ||
+                            name.ends_with(".txt") || name.ends_with(".md");
+  if (may_be_empty) return;
   findings.push_back({Verdict::kUnreadable, Rule::kEmptyFile, file.path(), "the file is empty"});
 }
 
@@ -159,17 +165,30 @@ Judged judge_path(const Item& item, const ScanOptions& options) {
   return judged;
 }
 
-// Links to folders outside of the one that is scanned: what a loader reads through them is not looked at.
-void refuse_links(const std::string& path, Findings& findings) {
-  namespace fs = std::filesystem;
+std::string real_path(const std::filesystem::path& path) {
   std::error_code error;
-  const std::string root = fs::canonical(path, error).string() + "/";
+  return std::filesystem::canonical(path, error).string();
+}
+
+// Links within a folder. To folders outside of it: what a loader reads through them is not looked at, which is told. To files:
+// those are judged under the link's name, which says what they are, as in a cache of the hub ("snapshots/…/model.safetensors"
+// to "blobs/6a…").
+std::set<std::string> follow_links(const std::string& path, Findings& findings) {
+  namespace fs = std::filesystem;
+  std::set<std::string> targets;
+  std::error_code error;
+  const std::string root = real_path(path) + "/";
   for (fs::recursive_directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
     std::error_code unknown;
-    if (!it->is_symlink(unknown) || !it->is_directory(unknown)) continue;
-    if ((fs::canonical(it->path(), unknown).string() + "/").starts_with(root)) continue;
-    findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, it->path().string(), "it links to a folder elsewhere"});
+    if (!it->is_symlink(unknown)) continue;
+    const std::string target = real_path(it->path());
+    if (!it->is_directory(unknown)) {
+      targets.insert(target);
+    } else if (!(target + "/").starts_with(root)) {
+      findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, it->path().string(), "it links to a folder elsewhere"});
+    }
   }
+  return targets;
 }
 
 // The files behind a path: itself, or all of a folder. What cannot be opened is said in the report.
@@ -185,11 +204,39 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
     judge_folder(*bundle, options, report.findings);
     const std::string base = path.ends_with('/') ? path : path + "/";
     const std::size_t before = items.size();
-    for (const std::string& name : bundle->names()) items.push_back({index, base + name, name, false});
-    refuse_links(path, report.findings);
+    const std::set<std::string> targets = follow_links(path, report.findings);
+    for (const std::string& name : bundle->names()) {
+      std::error_code unknown;
+      const bool is_named_elsewhere =
+          !targets.empty() && !std::filesystem::is_symlink(base + name, unknown) && targets.contains(real_path(base + name));
+      if (!is_named_elsewhere) items.push_back({index, base + name, name, false});
+    }
     if (items.size() == before && report.findings.empty()) {
       report.findings.push_back({Verdict::kUnreadable, Rule::kEmptyFolder, path, "the folder is empty"});
     }
+  }
+}
+
+// A file that is nothing by itself is data where a model beside it has tensors in it.
+void take_tensor_data(std::span<const Item> items, std::span<Judged> judged, const Limits& limits) {
+  const auto is_unknown = [](const Judged& one) {
+    return one.file.kind.empty() && one.file.verdict == Verdict::kUnreadable &&
+           std::all_of(one.findings.begin(), one.findings.end(),
+                       [](const Finding& f) { return f.rule == Rule::kNotUnderstood; });
+  };
+  std::set<std::size_t> reports;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (!items[i].asked && is_unknown(judged[i])) reports.insert(items[i].report);
+  if (reports.empty()) return;
+  std::set<std::string> data;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    if (format_by_id(judged[i].file.kind) != nullptr && reports.contains(items[i].report))
+      data.merge(tensor_files(items[i].path, limits));
+  for (std::size_t i = 0; i < items.size() && !data.empty(); ++i) {
+    if (items[i].asked || !is_unknown(judged[i]) || !data.contains(real_path(items[i].path))) continue;
+    judged[i].findings.clear();
+    judged[i].file.kind = "tensors";
+    judged[i].file.verdict = Verdict::kInert;
   }
 }
 
@@ -218,6 +265,7 @@ std::vector<ScanReport> scan_paths(std::span<const std::string> paths, const Sca
     if (options.progress(++done, items.size())) return {};
     return Error(Code::kCancelled, "cancelled");
   });
+  take_tensor_data(items, judged, options.limits);
   for (std::size_t i = 0; i < items.size(); ++i) {
     ScanReport& report = reports[items[i].report];
     if (judged[i].file.path.empty()) {  // never reached

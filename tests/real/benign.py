@@ -9,11 +9,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import benign_folders  # noqa: E402
 import benign_keras  # noqa: E402
 import benign_other  # noqa: E402
 import benign_python  # noqa: E402
 import benign_templates  # noqa: E402
 import benign_torch  # noqa: E402
 
-MODULES = (benign_torch, benign_python, benign_keras, benign_templates, benign_other)
+MODULES = (benign_torch, benign_python, benign_keras, benign_templates, benign_other, benign_folders)
 BENIGN = {name: make for module in MODULES for name, make in module.rows().items()}
