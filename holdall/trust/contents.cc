@@ -140,12 +140,28 @@ bool judge_compressed(const Bundle& file, const Context& context, const Policy& 
   return true;
 }
 
+// What joblib and others come to when they decode a file by its first bytes, though it breaks off or is text, too.
+void judge_decoded_beginning(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
+  Peek peek(file, context.limits);
+  const Compression compression = detect_compression(peek.head());
+  if (compression == Compression::kNone) return;
+  auto head = decoded_before_fault(file.main(), compression);
+  if (head.empty()) return;
+  Findings own;
+  judge_contents(Bundle::of(memory_source(Bytes::adopt(std::move(head)), file.main()->name())), context, policy, own);
+  for (Finding& finding : own) {
+    const bool acts = finding.severity == Verdict::kCode || finding.severity == Verdict::kMalicious;
+    if (acts && !is_no_import(finding)) findings.push_back(std::move(finding));
+  }
+}
+
 // What other programs would take the file for.
 void judge_guises(const Bundle& file, const Guises& known, const Context& context, const Policy& policy, Findings& findings) {
   if (!known.pickle) judge_leading_program(file, context, findings);
   if (context.depth >= context.limits.containers) return;
   Context inner = context;
   ++inner.depth;
+  if (!known.pickle) judge_decoded_beginning(file, inner, policy, findings);
   Peek peek(file, context.limits);
   if (known.tar || !looks_like_tar(peek.head())) return;
   std::optional<Error> fault;

@@ -146,5 +146,15 @@ TEST(Scan, AnArchiveThatWritesElsewhereIsMalicious) {
   EXPECT_THAT(report.findings[0].what, HasSubstr("leads out"));
 }
 
+// joblib decodes by the first two bytes, and the checksum that is missing here it never comes to.
+TEST(Documents, AZlibStreamThatIsTextIsJudgedAsBoth) {
+  const std::string pickle = "cos\nsystem\n(S'true'\ntR.";
+  const std::string block = "x^!\x40\xc2\xbf\x3d" + pickle + std::string(0xc240 - pickle.size(), ' ');
+  for (const char* name : {"notes.txt", "data.json", "README.md", "model.joblib"}) {
+    EXPECT_EQ(verdict(name, block), Verdict::kMalicious) << name;
+  }
+  EXPECT_EQ(verdict("notes.txt", "x^! is what he wrote"), Verdict::kInert);
+}
+
 }  // namespace
 }  // namespace holdall

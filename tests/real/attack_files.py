@@ -77,6 +77,8 @@ DATA("content-mismatch/torch_archive_as_onnx", torch_zip, "model.onnx", fire="to
 DATA("content-mismatch/torch_archive_as_safetensors", torch_zip, "model.safetensors")
 DATA("content-mismatch/numpy_as_pt", lambda: _npz(SYSTEM), "model.pt", fire="numpy_members")
 DATA("content-mismatch/joblib_as_txt", lambda: zlib.compress(SYSTEM), "notes.txt", fire="joblib")
+DATA("content-mismatch/zlib_as_text", lambda: _zlib_as_text(), "notes.txt", fire="joblib")
+DATA("content-mismatch/zlib_as_json", lambda: _zlib_as_text(), "data.json", fire="joblib")
 DATA("content-mismatch/seven_zip", b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(100), "pytorch_model.bin", verdicts=("unreadable",))
 DATA("content-mismatch/rar", b"Rar!\x1a\x07\x01\x00" + bytes(100), "pytorch_model.bin", verdicts=("unreadable",))
 DATA("content-mismatch/gif_and_pickle", b"GIF89a\x01\x00\x01" + b"0" + SYSTEM[2:] + b";", "image.gif", fire="pickle")
@@ -96,6 +98,12 @@ def _npz(pickled):
     from attack_pickles import _object_array
 
     return zip_of([("a.npy", _object_array(pickled))])
+
+
+def _zlib_as_text():
+    """One stored block whose sizes are characters of UTF-8; the checksum behind it, which joblib never comes to, is missing."""
+    size = 0xC240
+    return b"x^!" + struct.pack("<HH", size, size ^ 0xFFFF) + PROTOCOL0 + b" " * (size - len(PROTOCOL0))
 
 
 # --- Files of two formats ----------------------------------------------------------------------------------------------------------
