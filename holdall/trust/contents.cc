@@ -220,6 +220,7 @@ std::string judge_from_start(const Bundle& file, const Context& context, const P
   if (std::optional<SideFile> side = side_file(source, source.name(), context.limits)) {
     findings.insert(findings.end(), side->findings.begin(), side->findings.end());
     judge_guises(file, {}, context, policy, findings);
+    if (side->is_loose) judge_stray(file.main(), 0, context.limits, findings);
     return side->kind;
   }
   if (std::string kind = judge_container(file, context, policy, findings); !kind.empty()) return kind;

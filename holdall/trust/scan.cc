@@ -1,6 +1,7 @@
 #include "holdall/trust/scan.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <filesystem>
@@ -128,13 +129,12 @@ void mark_referenced_python(ScanReport& report) {
 }
 
 // Who asks about a file that is empty is told so: nothing was understood. Beside a model it is a side file like any other, and
-// some are empty everywhere.
+// some are empty by what they are.
 void refuse_empty(const Bundle& file, Findings& findings) {
+  constexpr std::array<std::string_view, 5> kEmpty = {".gitkeep", ".keep", ".nojekyll", "__init__.py", "py.typed"};
   if (file.main()->size() != 0 || !findings.empty()) return;
-  const std::string_view path = file.path(), name = path.substr(path.rfind('/') + 1);
-  const bool may_be_empty = name.starts_with('.') || name.ends_with(".py") || name.ends_with(".typed") ||
-                            name.ends_with(".txt") || name.ends_with(".md");
-  if (may_be_empty) return;
+  const std::string_view name = file.path();
+  if (std::find(kEmpty.begin(), kEmpty.end(), name.substr(name.find_last_of('/') + 1)) != kEmpty.end()) return;
   findings.push_back({Verdict::kUnreadable, Rule::kEmptyFile, file.path(), "the file is empty"});
 }
 

@@ -11,9 +11,12 @@
 #include "holdall/formats/chat_template.h"
 #include "holdall/formats/format.h"
 #include "holdall/io/blob.h"
+#include "holdall/trust/code_pages.h"
 #include "holdall/trust/documents.h"
 #include "holdall/trust/media.h"
+#include "holdall/trust/pictures.h"
 #include "holdall/trust/references.h"
+#include "holdall/trust/tables.h"
 
 namespace holdall {
 namespace {
@@ -348,6 +351,19 @@ std::optional<SideFile> native_code(std::span<const std::byte> head, std::string
   return SideFile{"program", {{Verdict::kCode, Rule::kNativeCode, std::string(name), text("this is {}", what)}}};
 }
 
+// Known by their frames alone: what fills them is another program's.
+std::optional<SideFile> loose_file(const Source& source, std::span<const std::byte> head, std::string_view name,
+                                   const Limits& limits) {
+  std::string_view kind = table_kind(source, name);
+  if (kind.empty() && may_be_picture(head)) {
+    const Result<Bytes> bytes = read_all(source, limits.header_bytes);
+    if (bytes) kind = picture_kind(*bytes);
+  }
+  if (kind.empty() && is_code_page_text(source, name) && !is_program_as_text(beginning(source))) kind = "text";
+  if (kind.empty()) return std::nullopt;
+  return SideFile{std::string(kind), {}, true};
+}
+
 }  // namespace
 
 std::optional<SideFile> side_file(const Source& source, std::string_view name, const Limits& limits) {
@@ -369,6 +385,7 @@ std::optional<SideFile> side_file(const Source& source, std::string_view name, c
   if (is_beside_graph(source, name, limits)) return SideFile{"protobuf", {}};
   if (is_onnx_value(source, name, limits)) return SideFile{"protobuf", {}};
   if (const std::string_view kind = media_kind(source, limits); !kind.empty()) return SideFile{std::string(kind), {}};
+  if (auto loose = loose_file(source, head, name, limits)) return loose;
   if (std::to_integer<int>(head[0]) != 0x0a) return std::nullopt;
   const Result<Bytes> bytes = read_all(source, limits.header_bytes);
   if (bytes && is_sentencepiece(*bytes)) return SideFile{"sentencepiece", {}};

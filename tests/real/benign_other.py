@@ -302,6 +302,56 @@ def records(folder, name):
     return folder / "data.tfrecord"
 
 
+def left(folder, name):
+    """What cameras, offices, data sets and systems leave beside models."""
+    import sqlite3
+    import struct
+
+    path = folder / name
+    if name == "a.sqlite":
+        with sqlite3.connect(path) as base:
+            base.execute("create table t (a, b)"), base.executemany("insert into t values (?, ?)", [(i, "x" * 100) for i in range(1000)])
+        base.close()
+        return path
+    tags = [(256, 4, 1, 2), (257, 4, 1, 2), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 98), (278, 4, 1, 2), (279, 4, 1, 4)]
+    table = lambda tag, data, at: struct.pack(">4sIII", tag, 0, at, len(data)) + data  # noqa: E731
+    apple = struct.pack(">II16sH", 0x51607, 0x20000, b"Mac OS X", 2) + struct.pack(">6I", 9, 50, 113, 2, 163, 0) + bytes(34) + b"ATTR" + bytes(75)
+    store = b"\0\0\0\1Bud1" + struct.pack(">III", 4096, 2048, 4096) + bytes(16) + bytes(6112)
+    made = {
+        "a.bmp": b"BM" + struct.pack("<IIIIiiHHIIiiII", 70, 0, 54, 40, 2, 2, 1, 24, 0, 16, 0, 0, 0, 0) + bytes(range(16)),
+        "favicon.ico": struct.pack("<HHHBBBBHHII", 0, 1, 1, 1, 1, 0, 0, 1, 32, 40, 22) + bytes(40),
+        "a.tif": struct.pack("<2sHIH", b"II", 42, 8, 7) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4) + b"abcd",
+        "a.pgm": b"P5\n# GIMP\n3 2\n255\n" + bytes(range(6)), "a.ppm": b"P6 2 2 255\n" + bytes(range(12)), "a.pbm": b"P4\n9 2\n" + bytes(4),
+        "train-labels-idx1-ubyte": struct.pack(">BBBBI", 0, 0, 8, 1, 60) + bytes(range(60)), "t10k-images-idx3-ubyte": struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 28, 28) + bytes(1568),
+        "data.parquet": b"PAR1" + bytes(range(40)) + struct.pack("<I", 20) + b"PAR1", "data.arrow": b"ARROW1\0\0" + bytes(40) + struct.pack("<I", 20) + b"ARROW1",
+        "paper.pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\nstartxref\n0\n%%EOF\r\n",
+        "a.mp3": b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + (b"\xff\xfb\x90\x64" + bytes(413)) * 3 + b"TAG" + bytes(125),
+        "a.ttf": b"\0\1\0\0" + struct.pack(">HHHH", 1, 16, 0, 0) + table(b"head", bytes(54), 28) + bytes(2), "a.woff2": b"wOF2" + struct.pack(">II", 0x10000, 40) + bytes(28),
+        "messages.mo": struct.pack("<7I", 0x950412DE, 0, 1, 28, 36, 0, 44) + struct.pack("<4I", 1, 44, 2, 46) + b"a\0\xc3\xa9\0",
+        "._model.pt": apple, ".DS_Store": store, "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHH", 62, 3, 0xFFFE, 9) + bytes(1504),
+        "labels.txt": "café\nnaïve\n".encode("latin-1"), "classes.csv": "0;été\n1;Übung\n".encode("cp1252"), "README.md": "# 日本語の文書\n".encode("shift-jis"), "words.txt": "中文\n文本\n".encode("gbk"),
+        "notes.txt": "a note\n".encode("utf-16"), "desktop.ini": "\ufeff[.ShellClassInfo]\r\n".encode("utf-16-le"), ".gitkeep": b"",
+    }
+    path.write_bytes(made[name])
+    return path
+
+
+def left_in_zip(folder, name):
+    """What macOS's Finder packs beside what it was asked for."""
+    import zipfile
+
+    import torch
+
+    torch.save({"w": torch.ones(2)}, folder / "m.pt")
+    with zipfile.ZipFile(folder / "models.zip", "w") as file:
+        file.write(folder / "m.pt", "run/m.pt")
+        for member, of in {"__MACOSX/run/._m.pt": "._model.pt", "run/.DS_Store": ".DS_Store", "run/a.pgm": "a.pgm"}.items():
+            file.write(left(folder, of), member)
+    return folder / "models.zip"
+
+
+LEFT = """a.sqlite a.bmp favicon.ico a.tif a.pgm a.ppm a.pbm train-labels-idx1-ubyte t10k-images-idx3-ubyte data.parquet data.arrow paper.pdf a.mp3 a.ttf a.woff2 messages.mo
+    ._model.pt .DS_Store Thumbs.db labels.txt classes.csv README.md words.txt notes.txt desktop.ini .gitkeep""".split()
 BESIDE = """weights.json data.json list.json number.json data.json.gz list.json.gz a.wav a.mp4 a.ogg a.flac merges.txt labels.csv config.yaml spm.vocab notes.rst""".split()
 
 
@@ -316,5 +366,5 @@ def rows():
     found |= each("safetensors", ["plain", "metadata", "empty"], safetensors) | each("gguf", ["F32", "F16", "Q8_0", "Q4_0", "Q5_1"], gguf) | each("flax", ["params"], flax)
     found |= each("golden", GOLDEN, golden) | each("hf-config", CONFIGS, config) | each("hf-processor", PROCESSORS, processor)
     found |= each("hf-tokenizer", ["bpe", "wordpiece", "unigram"], tokenizer) | each("hf-repository", ["gpt2", "t5", "sharded", "old"], repository)
-    found |= each("beside", BESIDE, beside) | each("tf-records", ["events", "examples"], records)
+    found |= each("beside", BESIDE, beside) | each("left", LEFT, left) | each("left-zip", ["mac"], left_in_zip) | each("tf-records", ["events", "examples"], records)
     return found | each("hf-adapter", ["lora", "ia3"], adapter)
