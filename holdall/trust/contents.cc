@@ -147,6 +147,7 @@ void judge_decoded_beginning(const Bundle& file, const Context& context, const P
   if (compression == Compression::kNone) return;
   auto head = decoded_before_fault(file.main(), compression);
   if (head.empty()) return;
+  if (Status spent = context.unfold(head.size()); !spent) return add_not_understood(spent.error(), findings);
   Findings own;
   judge_contents(Bundle::of(memory_source(Bytes::adopt(std::move(head)), file.main()->name())), context, policy, own);
   for (Finding& finding : own) {
