@@ -396,9 +396,9 @@ TEST(SideFiles, SentencePieceVocabulariesAreToldFromOtherBytes) {
 
 TEST(SideFiles, TextIsUtf8WithoutControlCharacters) {
   EXPECT_TRUE(side("grüße\n", "a.txt"));
-  EXPECT_FALSE(side("\xc0\x80", "a.txt"));
+  EXPECT_FALSE(side("\xc0\x80", "a.dat"));
   EXPECT_FALSE(side("a\0b"s, "a.txt"));
-  EXPECT_FALSE(side("\xe2\x82", "a.txt"));
+  EXPECT_FALSE(side("\xe2\x82", "a.dat"));
 }
 
 }  // namespace
