@@ -73,7 +73,8 @@ class Judge {
         text("{}{}{}", module, name.find('.') == std::string_view::npos ? '.' : ':', name));
   }
 
-  // Finds each getattr by which the program names members of enumerations and does nothing else, as picklers of Python 3.11 do.
+  // Finds each getattr by which the program names members of enumerations or the maker of time zones and does nothing else, as
+  // picklers of Python 3.11 do.
   void lookups(const PickleProgram& program) {
     std::set<NodeId> imported;
     for (const PickleImport& import : program.imports) {
@@ -87,8 +88,8 @@ class Judge {
       const Value object = arena_.at(call.object);
       if (!object.is(ValueKind::kObject) || !imported.contains(object.as_object().callee)) continue;
       called.insert(object.as_object().callee);
-      if (call.kind != PickleCallKind::kReduce || !ArgumentJudge::names_member(object))
-        imported.erase(object.as_object().callee);
+      const bool is_known = ArgumentJudge::names_member(object) || ArgumentJudge::names_zones(object);
+      if (call.kind != PickleCallKind::kReduce || !is_known) imported.erase(object.as_object().callee);
     }
     for (const NodeId lookup : imported)
       if (called.contains(lookup)) harmless_.insert(lookup);
@@ -167,6 +168,7 @@ class Judge {
     if (!callee || callee.is(ValueKind::kGlobal)) return;
     // A class that old torch files persist with its source: its import has been judged.
     if (callee.is(ValueKind::kObject) && callee.of(callee.as_object().callee).is_global("", "persistent_id")) return;
+    if (call.kind == PickleCallKind::kReduce && ArgumentJudge::is_zone(object)) return;
     add(Verdict::kMalicious, Rule::kPickleComputedCall, call.offset, "calls what another call returned");
   }
 
@@ -182,6 +184,7 @@ class Judge {
                  text("changes a member of {}.{}, which all share", shared.global_module(), shared.global_name()));
     }
     if (call.kind == PickleCallKind::kBuild) dtype(call, object);
+    if (PandasJudge::is_made(object)) table(call, object);
     std::optional<std::string> method;
     if (call.kind == PickleCallKind::kBuild) method = arguments_.build(object, call.state);
     if (call.kind == PickleCallKind::kAppend) method = arguments_.append(object);
@@ -205,6 +208,17 @@ class Judge {
     const auto args = arguments(object);
     if (std::any_of(args.begin(), args.end(), [](Value arg) { return builder_of(arg) == Builder::kNumpyDType; }))
       add(Verdict::kMalicious, Rule::kPickleArgument, call.offset, "gives a state to what a call made of a numpy.dtype");
+  }
+
+  // pandas' own picklers give its objects a state and nothing else.
+  void table(const PickleCall& call, Value object) {
+    const bool is_state = call.kind == PickleCallKind::kBuild;
+    const std::optional<std::string> found =
+        is_state ? arguments_.pandas_state(call.state) : std::optional<std::string>("items");
+    if (!found) return;
+    const Value of = made_class(object, imported(object.of(object.as_object().callee)));
+    add(Verdict::kMalicious, Rule::kPickleArgument, call.offset,
+        text("gives {} to an object of {}.{}, which is not made for it", *found, of.global_module(), of.global_name()));
   }
 
   void given(const PickleCall& call) {

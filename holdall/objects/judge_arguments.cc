@@ -90,7 +90,8 @@ bool is_wanted(Takes takes, const GlobalRow& row) noexcept {
 bool could_act(Builder builder) noexcept {
   return builder == Builder::kModule || builder == Builder::kNamespace || builder == Builder::kFunction ||
          builder == Builder::kReconstructor || builder == Builder::kNewObject || builder == Builder::kSklearn ||
-         builder == Builder::kNamedTuple || builder == Builder::kEnum || builder == Builder::kFrameworkEnum;
+         builder == Builder::kPandas || builder == Builder::kPandasClass || builder == Builder::kNamedTuple ||
+         builder == Builder::kEnum || builder == Builder::kFrameworkEnum;
 }
 
 bool is_enumeration(Value global) {
@@ -124,13 +125,15 @@ bool is_singleton(Value value) {
   return value.is_null() || (is_named && (row->name == "Ellipsis" || row->name == "NotImplemented"));
 }
 
-// The class of an object that copyreg makes.
-Value made_class(Value object, Value callee) {
-  const GlobalRow* row = row_of(callee);
-  if (row == nullptr || (row->builder != Builder::kReconstructor && row->builder != Builder::kNewObject)) return callee;
-  const auto args = arguments(object);
-  const Value given = args.empty() ? Value() : imported(args[0]);
-  return given ? given : callee;
+// A key leads into the database of time zones alone: zoneinfo refuses what leads out of it.
+bool is_zone_key(Value value) {
+  if (!value.is(ValueKind::kString)) return false;
+  const std::string_view key = value.as_string();
+  return !key.empty() && key.front() != '/' && key.find("..") == std::string_view::npos &&
+         std::all_of(key.begin(), key.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' ||
+                  c == '-' || c == '+';
+         });
 }
 
 }  // namespace
@@ -140,6 +143,14 @@ Value imported(Value value) {
   const Value id = persistent_id(value);
   if (!id.is(ValueKind::kTuple) || id.size() < 2 || !id.item(0).is(ValueKind::kString)) return {};
   return id.item(0).as_string() == "module" && id.item(1).is(ValueKind::kGlobal) ? id.item(1) : Value();
+}
+
+Value made_class(Value object, Value callee) {
+  const GlobalRow* row = row_of(callee);
+  if (row == nullptr || (row->builder != Builder::kReconstructor && row->builder != Builder::kNewObject)) return callee;
+  const auto args = arguments(object);
+  const Value given = args.empty() ? Value() : imported(args[0]);
+  return given ? given : callee;
 }
 
 Value ArgumentJudge::enumeration_of(Value object) {
@@ -156,6 +167,21 @@ bool ArgumentJudge::names_member(Value object) {
   if (row == nullptr || row->builder != Builder::kGetAttr) return false;
   const auto args = arguments(object);
   return args.size() == 2 && is_enumeration(args[0]) && args[1].is(ValueKind::kString) && is_member_name(args[1].as_string());
+}
+
+bool ArgumentJudge::names_zones(Value object) {
+  const GlobalRow* row = object.is(ValueKind::kObject) ? row_of(object.of(object.as_object().callee)) : nullptr;
+  if (row == nullptr || row->builder != Builder::kGetAttr) return false;
+  const auto args = arguments(object);
+  const GlobalRow* of = args.size() == 2 ? row_of(args[0]) : nullptr;
+  return of != nullptr && of->builder == Builder::kTimeZone && args[1].is(ValueKind::kString) &&
+         args[1].as_string() == "_unpickle";
+}
+
+bool ArgumentJudge::is_zone(Value object) {
+  if (!object.is(ValueKind::kObject) || !names_zones(object.of(object.as_object().callee))) return false;
+  const auto args = arguments(object);
+  return args.size() == 2 && is_zone_key(args[0]) && args[1].kind() < ValueKind::kList;
 }
 
 std::optional<std::string> ArgumentJudge::call(Value object) {
@@ -193,6 +219,14 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
       return {};
     case Takes::kNothing:
       return global_or(value, "an argument");
+    case Takes::kZone:
+      return is_zone_key(value) ? Offence() : global_or(value, "what is no key of a time zone");
+    case Takes::kPandas:
+      return pandas_.argument(value);
+    case Takes::kPandasClass: {
+      const GlobalRow* row = row_of(imported(value));
+      return row != nullptr && row->builder == Builder::kPandasClass ? Offence() : pandas_.argument(value);
+    }
     case Takes::kSingleton:
       return is_singleton(value) ? Offence() : global_or(value, "what is none of None, Ellipsis and NotImplemented");
     case Takes::kEntries:

@@ -13,6 +13,7 @@
 
 #include "holdall/codec/pickle.h"
 #include "holdall/objects/interpretation.h"
+#include "holdall/objects/judge_pandas.h"
 
 namespace holdall {
 
@@ -32,11 +33,14 @@ enum class Takes : std::uint8_t {
   kArrayClass,        // a class of arrays or of their elements
   kRandom,            // NumPy's generators and their makers
   kNothing,           // no argument
+  kZone,              // the key of a time zone, as it stands in a database of them
+  kPandas,            // what tables are put together of: see PandasJudge
+  kPandasClass,       // a class of pandas
 };
 
 class ArgumentJudge {
  public:
-  explicit ArgumentJudge(const Arena& arena) : arena_(arena) {}
+  explicit ArgumentJudge(const Arena& arena) : arena_(arena), pandas_(arena) {}
 
   // What a call of something inert is given and must not be ("builtins.int", "an object of argparse.Namespace"); nothing for a
   // good one. What is not inert by itself is not looked for: its import has been judged.
@@ -46,11 +50,16 @@ class ArgumentJudge {
   static Value enumeration_of(Value object);
   // Whether a call of getattr names a member of a listed enumeration.
   static bool names_member(Value object);
+  // Whether a call of getattr names the function by which time zones are pickled, and whether a call is one of it.
+  static bool names_zones(Value object);
+  static bool is_zone(Value object);
 
   // Calls in the order of the program. An object's own attributes come before those of its class: where BUILD gave it one by
   // the name of a method that the pickle machine calls, what that is.
   std::optional<std::string> build(Value object, NodeId state);
   std::optional<std::string> append(Value object) const;
+  // What the state of an object of pandas must not hold.
+  std::optional<std::string> pandas_state(NodeId state) { return pandas_.state(arena_.at(state)); }
 
  private:
   using Offence = std::optional<std::string>;
@@ -71,10 +80,13 @@ class ArgumentJudge {
   const Arena& arena_;
   std::vector<bool> clean_;  // nodes whose whole content is data
   std::unordered_map<NodeId, Methods> methods_;
+  PandasJudge pandas_;
 };
 
 // The global that a value is: also that of a class that persisted with its source, which torch gives back. Empty: another
 // value.
 Value imported(Value value);
+// The class of an object: the callee, or what copyreg is given.
+Value made_class(Value object, Value callee);
 
 }  // namespace holdall

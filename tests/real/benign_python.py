@@ -106,7 +106,7 @@ def words():
 
 PYTHON = {
     made.__name__: made
-    for made in (plain, containers, dates, paths, numbers, identifiers, namespaces, patterns, randoms, errors, enums, arrays, shared, words)
+    for made in (plain, containers, dates, zones, paths, numbers, identifiers, namespaces, patterns, randoms, errors, enums, arrays, shared, words)
 }
 
 
@@ -332,6 +332,58 @@ def estimator(name):
     return made.fit(x, y)
 
 
+# --- pandas ------------------------------------------------------------------------------------------------------------------------------
+
+
+def pandas_values():
+    import numpy
+    import pandas as pd
+
+    table, index, array = pd.DataFrame, pd.Index, pd.array
+    dates, zoned = pd.date_range("2024", periods=3), pd.date_range("2024", periods=3, tz="Europe/Berlin")
+    numbers = {"i1": numpy.array([1, 2], "i1"), "f4": numpy.array([1, 2], "f4"), "b": [True, False], "c": [1j, 2], "o": numpy.array(["x", None], object)}
+    nullable = {"i": array([1, None], dtype="Int64"), "u": array([1, None], dtype="UInt8"), "f": array([1.5, None], dtype="Float64"), "b": array([True, None], dtype="boolean"), "s": array(["a", None], dtype="string")}
+    pairs = pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["x", "y"])
+    attributed = table({"a": [1]}).set_flags(allows_duplicate_labels=False)
+    attributed.attrs = {"made": print.__name__, "scale": numpy.exp}
+    return {
+        "table": table({"a": [1, 2], "b": ["x", "y"]}), "numbers": table(numbers), "matrix": table(numpy.ones((3, 2))), "empty": table(), "attributed": attributed,
+        "dates": table({"d": dates, "z": zoned, "u": dates.tz_localize("UTC"), "t": pd.to_timedelta([1, 2, 3], unit="s"), "p": pd.period_range("2024", periods=3, freq="M")}),
+        "categories": table({"c": pd.Categorical(["a", "b", "a"]), "o": pd.Categorical([1, 2, 1], ordered=True)}), "nullable": table(nullable), "intervals": table({"i": pd.interval_range(0, 3)}),
+        "sparse": [table({"s": pd.arrays.SparseArray([0, 0, 1.0])}), pd.Series(pd.arrays.SparseArray([0, 0, 1.0], kind="block"))], "pairs": table({"a": [1, 2]}, index=pairs),
+        "indices": [index([1, 2]), index(["a"]), index([1.5]), pd.RangeIndex(3), pd.CategoricalIndex(["a"]), pd.IntervalIndex.from_breaks([0, 1]), dates, zoned, pd.TimedeltaIndex(["1s"]),
+                    pd.PeriodIndex(["2024-01"], freq="M"), pd.date_range("2024", periods=3, freq="B"), pairs, table({"a": [1.0]}).columns],
+        "scalars": [dates[0], zoned[0], pd.Timedelta("1s"), pd.Period("2024-01", "M"), pd.NaT, pd.NA, pd.Interval(0, 1)], "series": pd.Series([1, 2, 3], name="x", index=list("abc")),
+        "types": [table(nullable).dtypes, pd.CategoricalDtype(["a"]), pd.StringDtype("python"), pd.PeriodDtype("M"), pd.IntervalDtype("int64"), pd.DatetimeTZDtype(tz="UTC"), pd.SparseDtype(float)],
+        "offsets": [pd.offsets.Day(2), pd.offsets.MonthEnd(), pd.offsets.BDay(), pd.DateOffset(months=1), pd.offsets.Week(weekday=1), pd.offsets.BusinessHour(), pd.offsets.CustomBusinessDay(holidays=["2024-01-01"])],
+        "estimators": table({"model": [estimator("Ridge")], "score": [0.5]}),
+    }  # fmt: skip
+
+
+PANDAS = "table numbers matrix empty attributed dates categories nullable intervals sparse pairs indices scalars series types offsets estimators".split()
+
+
+def with_pandas(name):
+    """Estimators that were fitted with tables, or give tables."""
+    import numpy
+    import pandas as pd
+    from sklearn import compose, ensemble, impute, linear_model, model_selection, pipeline, preprocessing
+
+    x, classes_, _ = data()
+    table = pd.DataFrame(x, columns=[f"x{i}" for i in range(x.shape[1])])
+    table["kind"] = pd.Categorical(numpy.array(["a", "b"])[classes_])
+    numbers = [column for column in table if column != "kind"]
+    columns = compose.ColumnTransformer([("n", pipeline.make_pipeline(impute.SimpleImputer(), preprocessing.StandardScaler()), numbers), ("c", preprocessing.OneHotEncoder(sparse_output=False), ["kind"])])
+    return {
+        "columns": lambda: columns.set_output(transform="pandas").fit(table), "pipeline": lambda: pipeline.make_pipeline(columns, linear_model.LogisticRegression()).set_output(transform="pandas").fit(table, classes_),
+        "search": lambda: (search := model_selection.GridSearchCV(linear_model.Ridge(), {"alpha": [1, 2]}, cv=2).fit(table[numbers], classes_)) and [search, pd.DataFrame(search.cv_results_)],
+        "forest": lambda: {"model": ensemble.RandomForestClassifier(3).fit(table[numbers], classes_), "columns": table.columns, "example": table.head()},
+    }[name]()  # fmt: skip
+
+
+WITH_PANDAS = "columns pipeline search forest".split()
+
+
 def quiet(make):
     def made(name):
         with warnings.catch_warnings():
@@ -368,6 +420,14 @@ def composed(name):
         "list": lambda: [scale().fit(x), {"model": line().fit(x, classes_), "version": "1.0", "columns": ["a", "b"]}], "strings": lambda: line().fit(x, numpy.array(["no", "yes"])[classes_]),
         "selector": lambda: compose.make_column_selector(dtype_include=numpy.number), "bunch": lambda: __import__("sklearn.datasets").datasets.load_iris(),
     }[name]()  # fmt: skip
+
+
+def pandas_joblib(folder, name):
+    import joblib
+
+    path = folder / f"{name}.joblib"
+    joblib.dump([quiet(with_pandas)(name), pandas_values()["table"]], path, compress=3)
+    return path
 
 
 COMPOSED = """identity log1p exp text hashed columns grid random scorer stack vote boost hist select kernel union target bag isolation list strings
@@ -436,6 +496,10 @@ def rows():
     found |= each("joblib-protocol", ["2", "3", "4", "5"], joblib_protocol)
     found |= each("sklearn", ESTIMATORS, store(quiet(estimator))) | each("sklearn-composed", COMPOSED, store(quiet(composed)))
     found |= each("sklearn-composed-2", COMPOSED, store(quiet(composed), protocol=2)) | each("sklearn-gzip", ["Ridge", "KMeans"], gzipped)
+    for protocol in range(2, 6):
+        found |= each(f"pandas-{protocol}", PANDAS, store(lambda name: pandas_values()[name], protocol=protocol))
+        found |= each(f"pandas-sklearn-{protocol}", WITH_PANDAS, store(quiet(with_pandas), protocol=protocol))
+    found |= each("pandas-joblib", WITH_PANDAS, pandas_joblib)
     found |= each("xgboost", ["XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFRegressor", "Booster", "early"], store(quiet(xgboost_model)))
     found |= each("xgboost-file", ["json", "ubj"], xgboost_file) | each("lightgbm", ["LGBMClassifier", "LGBMRegressor", "Booster", "LGBMRanker"], store(quiet(lightgbm_model)))
     return found | each("lightgbm-file", ["txt"], lightgbm_file)

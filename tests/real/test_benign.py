@@ -15,7 +15,7 @@ for key, make in BENIGN.items():
 NEEDS = {
     "keras": "keras", "savedmodel": "tensorflow", "tf": "tensorflow", "tflite": "tensorflow", "onnx": "onnx", "hf": "transformers", "trainer": "transformers",
     "lightning": "lightning", "accelerate": "accelerate", "sklearn": "sklearn", "joblib": "joblib", "scipy": "scipy", "xgboost": "xgboost", "lightgbm": "lightgbm", "gguf": "gguf",
-    "flax": "flax", "safetensors": "safetensors", "torch": "torch", "torchscript": "torch",
+    "pandas": "pandas", "flax": "flax", "safetensors": "safetensors", "torch": "torch", "torchscript": "torch",
 }  # fmt: skip
 
 
@@ -52,8 +52,33 @@ def booster(handle):
     return pickles.global_("xgboost.core", "Booster") + b")\x81}" + pickles.unicode("handle") + handle + b"sb"
 
 
+TABLE, INDEX, NEW_INDEX = pickles.global_("pandas", "DataFrame"), pickles.global_("pandas", "Index"), pickles.global_("pandas.core.indexes.base", "_new_Index")
+EXP, ZONE = pickles.global_("numpy", "exp"), pickles.global_("zoneinfo", "ZoneInfo")
+
+
+def named(*pairs):
+    return b"}(" + b"".join(pickles.unicode(part) if isinstance(part, str) else part for part in pairs) + b"u"
+
+
+def index_of(*pairs, of=INDEX):
+    return pickles.reduce(NEW_INDEX, of, named(*pairs))
+
+
+def table_of(manager):
+    return TABLE + b")\x81" + named("_mgr", manager) + b"b"
+
+
 # What the names that benign files need could be used for.
 ABUSED = {
+    "a table of a path": pickles.reduce(TABLE, pickles.unicode("/etc/passwd")), "a table of a function": table_of(EXP), "a table of a class": table_of(pickles.global_("xgboost.core", "Booster")),
+    "a table of a namespace": table_of(pickles.reduce(pickles.NAMESPACE)), "a table of an error with attributes": table_of(pickles.reduce(pickles.global_("builtins", "ValueError")) + named("dtype", b"N") + b"b"),
+    "a table's item is set": TABLE + b")\x81" + EXP + b"K\x01s", "a table of copyreg": pickles.reduce(pickles.global_("copy_reg", "_reconstructor"), TABLE, pickles.global_("builtins", "object"), b"N") + named("_mgr", EXP) + b"b",
+    "a table as data": pickles.reduce(pickles.global_("datetime", "datetime"), table_of(b"N")), "a table's class is changed": TABLE + named("a", b"N") + b"b", "a missing value is changed": pickles.global_("pandas", "NA") + named("a", b"N") + b"b",
+    "an index of another class": index_of("data", b"N", of=pickles.global_("collections", "OrderedDict")), "an index of a function": index_of("data", EXP), "an index of a default": pickles.reduce(NEW_INDEX, INDEX, pickles.reduce(pickles.global_("collections", "defaultdict"), pickles.global_("builtins", "int"))),
+    "an index in a zone of a file": index_of("data", b"]", "dtype", "datetime64[ns, dateutil//etc/passwd]"), "an index that is appended to": index_of("data", b"]") + EXP + b"a", "an index of a name": index_of("name", b"(" + EXP + b"t", "data", b"]"),
+    "pandas reads": pickles.reduce(pickles.global_("pandas", "read_csv"), pickles.unicode("x")), "pandas evaluates": pickles.reduce(pickles.global_("pandas", "eval"), pickles.unicode("x")), "a table's method": pickles.reduce(pickles.global_("pandas", "DataFrame.query"), pickles.unicode("x")),
+    "a zone of a path": pickles.reduce(ZONE, pickles.unicode("/etc/passwd")), "a zone above": pickles.reduce(ZONE, pickles.unicode("../x")), "a zone of a file": pickles.reduce(pickles.global_("zoneinfo", "ZoneInfo.from_file"), pickles.unicode("x")),
+    "a zone above, unpickled": pickles.reduce(looked_up("_unpickle", ZONE), pickles.unicode("../x"), b"\x88"), "a zone of a file by name": pickles.reduce(looked_up("from_file", ZONE), pickles.unicode("x")),
     "a member is changed": MEMBER + STATE, "a member by name is changed": looked_up("NO") + STATE, "a status is changed": pickles.reduce(pickles.global_("http", "HTTPStatus"), b"K\xc8") + STATE,
     "a member is called": pickles.reduce(looked_up("NO"), pickles.unicode("x")), "a member is given back and changed": pickles.object_scalar(MEMBER) + STATE,
     "a member made by its class's __new__": ENUM + pickles.unicode("steps") + b"\x85\x81" + STATE, "a member's item is set": MEMBER + pickles.unicode("a") + b"K\x01s",

@@ -1,0 +1,37 @@
+// What pandas' classes and functions may be given by a pickle that is inert: tables are put together of arrays, indices and
+// plain values, and pandas asks those for their types and methods by name, whatever they are.
+//
+// Thread-safety: one thread. Ownership: refers to the caller's arena.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdall/core/value.h"
+
+namespace holdall {
+
+class PandasJudge {
+ public:
+  explicit PandasJudge(const Arena& arena) : arena_(arena) {}
+
+  // Whether a call made an object of pandas.
+  static bool is_made(Value object);
+
+  // What an argument holds that is neither data nor pandas' own; nothing for a good one.
+  std::optional<std::string> argument(Value value);
+  // The same of a state. What a user keeps in a table's attrs is set and not asked for anything.
+  std::optional<std::string> state(Value value);
+
+ private:
+  using Offence = std::optional<std::string>;
+
+  Offence offence_of(Value value, std::vector<NodeId>& stack) const;
+  Offence object_offence(Value object, std::vector<NodeId>& stack) const;
+
+  const Arena& arena_;
+  std::vector<bool> clean_;
+};
+
+}  // namespace holdall
