@@ -73,7 +73,7 @@ class Judge {
         text("{}{}{}", module, name.find('.') == std::string_view::npos ? '.' : ':', name));
   }
 
-  // Finds each getattr by which the program names members of enumerations or the maker of time zones and does nothing else, as
+  // Finds each getattr by which the program names members of enumerations and functions of classes, and does nothing else, as
   // picklers of Python 3.11 do.
   void lookups(const PickleProgram& program) {
     std::set<NodeId> imported;
@@ -88,7 +88,8 @@ class Judge {
       const Value object = arena_.at(call.object);
       if (!object.is(ValueKind::kObject) || !imported.contains(object.as_object().callee)) continue;
       called.insert(object.as_object().callee);
-      const bool is_known = ArgumentJudge::names_member(object) || ArgumentJudge::names_zones(object);
+      const bool is_known = ArgumentJudge::names_member(object) || ArgumentJudge::names_zones(object) ||
+                            ArgumentJudge::named_function(object) != nullptr;
       if (call.kind != PickleCallKind::kReduce || !is_known) imported.erase(object.as_object().callee);
     }
     for (const NodeId lookup : imported)

@@ -78,7 +78,8 @@ bool is_wanted(Takes takes, const GlobalRow& row) noexcept {
     case Takes::kTensorType:
       return builder == Builder::kTensorClass || builder == Builder::kParameterClass || builder == Builder::kObject;
     case Takes::kArrayClass:
-      return builder == Builder::kNumpyArrayClass || builder == Builder::kNumpyScalarClass || builder == Builder::kArray;
+      return builder == Builder::kNumpyArrayClass || builder == Builder::kNumpyMap || builder == Builder::kNumpyScalarClass ||
+             builder == Builder::kArray;
     case Takes::kRandom:
       return builder == Builder::kNumpyRandom;
     default:
@@ -91,7 +92,7 @@ bool could_act(Builder builder) noexcept {
   return builder == Builder::kModule || builder == Builder::kNamespace || builder == Builder::kFunction ||
          builder == Builder::kReconstructor || builder == Builder::kNewObject || builder == Builder::kSklearn ||
          builder == Builder::kPandas || builder == Builder::kPandasClass || builder == Builder::kNamedTuple ||
-         builder == Builder::kEnum || builder == Builder::kFrameworkEnum;
+         builder == Builder::kStateTuple || builder == Builder::kEnum || builder == Builder::kFrameworkEnum;
 }
 
 bool is_enumeration(Value global) {
@@ -178,6 +179,15 @@ bool ArgumentJudge::names_zones(Value object) {
          args[1].as_string() == "_unpickle";
 }
 
+const GlobalRow* ArgumentJudge::named_function(Value object) {
+  const GlobalRow* row = object.is(ValueKind::kObject) ? row_of(object.of(object.as_object().callee)) : nullptr;
+  if (row == nullptr || row->builder != Builder::kGetAttr) return nullptr;
+  const auto args = arguments(object);
+  if (args.size() != 2 || !args[0].is(ValueKind::kGlobal) || !args[1].is(ValueKind::kString)) return nullptr;
+  const GlobalRow* found = find_global(args[0].global_module(), text("{}.{}", args[0].global_name(), args[1].as_string()));
+  return found != nullptr && found->builder == Builder::kReference ? found : nullptr;
+}
+
 bool ArgumentJudge::is_zone(Value object) {
   if (!object.is(ValueKind::kObject) || !names_zones(object.of(object.as_object().callee))) return false;
   const auto args = arguments(object);
@@ -221,6 +231,11 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
       return global_or(value, "an argument");
     case Takes::kZone:
       return is_zone_key(value) ? Offence() : global_or(value, "what is no key of a time zone");
+    case Takes::kArrayMaker: {
+      const GlobalRow* row = row_of(value);
+      if (row != nullptr && row->builder == Builder::kNumpyReconstruct) return {};
+      return value.is(ValueKind::kGlobal) && row == nullptr ? Offence() : global_or(value, "what makes no array");
+    }
     case Takes::kPandas:
       return pandas_.argument(value);
     case Takes::kPandasClass: {
@@ -242,6 +257,14 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
       std::vector<Value> inner;
       for (std::size_t i = 0; i < value.size(); ++i) inner.push_back(value.item(i));
       return row == nullptr ? Offence() : arguments_of(row->builder, inner);
+    }
+    case Takes::kFactory: {
+      // What is not inert has been judged by its import.
+      const Value callee = value.is(ValueKind::kObject) ? imported(value.of(value.as_object().callee)) : Value();
+      const GlobalRow* made = callee ? row_of(made_class(value, callee)) : nullptr;
+      if (made != nullptr && made->verdict != Verdict::kInert && made->builder == Builder::kObject) return {};
+      const GlobalRow* row = row_of(imported(value));
+      return row != nullptr && is_wanted(takes, *row) ? Offence() : data(value);
     }
     default: {
       const Value global = imported(value);
@@ -280,6 +303,7 @@ ArgumentJudge::Offence ArgumentJudge::offence_of(Value value) {
     return row == nullptr || row->verdict != Verdict::kInert || is_constant(*row) ? Offence() : spelled(global);
   }
   if (!value.is(ValueKind::kObject)) return {};
+  if (const GlobalRow* row = named_function(value)) return text("{}.{}", row->module, row->name);
   const Value callee = imported(value.of(value.as_object().callee));
   const GlobalRow* row = callee ? row_of(made_class(value, callee)) : nullptr;
   if (row == nullptr || row->verdict != Verdict::kInert || !could_act(row->builder)) return {};
@@ -348,7 +372,15 @@ ArgumentJudge::Offence ArgumentJudge::handle(Value object, Value state) {
 
 std::optional<std::string> ArgumentJudge::append(Value object) const {
   const auto known = methods_.find(object.id());
-  return known == methods_.end() ? Offence() : known->second.append;
+  if (known != methods_.end() && known->second.append) return known->second.append;
+  // Modules and bunches look for a method among their parts or items where their class has none, and are appended to by no
+  // pickler.
+  const Value callee = object.is(ValueKind::kObject) ? imported(object.of(object.as_object().callee)) : Value();
+  const GlobalRow* row = callee ? row_of(made_class(object, callee)) : nullptr;
+  if (row == nullptr) return {};
+  const bool looks =
+      row->builder == Builder::kModule || row->builder == Builder::kSklearn || row->builder == Builder::kMadeEmpty;
+  return looks ? Offence(text("what {}.{} finds", row->module, row->name)) : Offence();
 }
 
 }  // namespace holdall

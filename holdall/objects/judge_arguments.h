@@ -34,6 +34,7 @@ enum class Takes : std::uint8_t {
   kRandom,            // NumPy's generators and their makers
   kNothing,           // no argument
   kZone,              // the key of a time zone, as it stands in a database of them
+  kArrayMaker,        // the function that makes an array of NumPy
   kPandas,            // what tables are put together of: see PandasJudge
   kPandasClass,       // a class of pandas
 };
@@ -52,6 +53,8 @@ class ArgumentJudge {
   static bool names_member(Value object);
   // Whether a call of getattr names the function by which time zones are pickled, and whether a call is one of it.
   static bool names_zones(Value object);
+  // The row of the function that a call of getattr names in a listed class ("str.lower"); nullptr for any other value.
+  static const GlobalRow* named_function(Value object);
   static bool is_zone(Value object);
 
   // Calls in the order of the program. An object's own attributes come before those of its class: where BUILD gave it one by

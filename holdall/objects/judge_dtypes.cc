@@ -36,11 +36,18 @@ struct Element {
   bool holds_objects = false;
 };
 
+// By its size, as NumPy spells those of its own.
+std::string code_of_ml_dtype(std::string_view name) {
+  if (name.ends_with("complex32")) return "ml4";
+  return name == "bfloat16" ? "ml2" : "ml1";
+}
+
 // As NumPy writes it, without a byte order in front: "O8", "V12", "f4".
 std::string code_of(Value object) {
   const auto args = arguments(object);
   if (args.empty()) return {};
   if (args[0].is(ValueKind::kGlobal)) {
+    if (args[0].global_module() == "ml_dtypes") return code_of_ml_dtype(args[0].global_name());
     // numpy.record, the class of the elements of a recarray: NumPy makes a 'V' of it, and an 'O' of Python's objects.
     const std::string_view name = args[0].global_name();
     return name == "record" ? "V" : name == "object_" || name == "object" ? "O" : "";

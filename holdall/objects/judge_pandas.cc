@@ -108,6 +108,7 @@ PandasJudge::Offence PandasJudge::offence_of(Value value, std::vector<NodeId>& s
 
 PandasJudge::Offence PandasJudge::object_offence(Value object, std::vector<NodeId>& stack) const {
   if (ArgumentJudge::is_zone(object)) return {};
+  if (const GlobalRow* row = ArgumentJudge::named_function(object)) return text("{}.{}", row->module, row->name);
   const GlobalRow* row = made_row(object);
   if (row == nullptr || row->verdict != Verdict::kInert || is_pandas(row->builder) || is_array(row->builder)) return {};
   const ObjectParts& parts = object.as_object();

@@ -93,6 +93,26 @@ def arrays():
     return [array.array("d", [1.0, 2.0]), array.array("B", b"abc"), array.array("q")]
 
 
+def addresses():
+    import ipaddress
+    import urllib.parse
+
+    return [urllib.parse.urlparse("http://a/b"), urllib.parse.urlsplit("http://a"), ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::/8"), ipaddress.ip_interface("10.0.0.1/8")]
+
+
+def buffers():
+    import io
+
+    return [io.BytesIO(b"abc"), io.StringIO("abc")]
+
+
+def functions():
+    import math
+    import operator
+
+    return {"scale": math.sqrt, "fold": operator.add, "hash": hash, "key": len, "lower": str.lower, "split": str.split}
+
+
 def shared():
     inner = [1, 2]
     loop = {"x": inner, "y": inner}
@@ -106,7 +126,7 @@ def words():
 
 PYTHON = {
     made.__name__: made
-    for made in (plain, containers, dates, zones, paths, numbers, identifiers, namespaces, patterns, randoms, errors, enums, arrays, shared, words)
+    for made in (plain, containers, dates, zones, paths, numbers, identifiers, namespaces, patterns, randoms, errors, enums, arrays, addresses, buffers, functions, shared, words)
 }
 
 
@@ -117,6 +137,30 @@ def pickled(make, folder, name, protocol=pickle.HIGHEST_PROTOCOL):
 
 
 # --- NumPy -----------------------------------------------------------------------------------------------------------------------------
+
+
+def small_types():
+    import ml_dtypes
+    import numpy
+
+    names = [name for name, of in vars(ml_dtypes).items() if isinstance(of, type) and issubclass(of, numpy.generic)]
+    return {name: numpy.ones(2).astype(getattr(ml_dtypes, name)) for name in names if "complex" not in name}
+
+
+def jax_values():
+    import jax
+    import jax.numpy
+    import numpy
+    import optax
+
+    weights = {"w": numpy.ones(2, "f4")}
+    return {
+        "arrays": {"w": jax.numpy.ones((2, 2)), "half": jax.numpy.ones(2, "bfloat16"), "int": jax.numpy.arange(3), "scalar": jax.numpy.float32(1)},
+        "adamw": optax.adamw(1e-3).init(weights), "clipped": optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1, momentum=0.9)).init(weights), "numpy": jax.tree.map(numpy.asarray, optax.adam(1e-3).init(weights)),
+    }  # fmt: skip
+
+
+JAX = "arrays adamw clipped numpy".split()
 
 
 def numpy_values():
@@ -136,13 +180,13 @@ def numpy_values():
         "mt": random.Generator(random.MT19937(3)), "dxsm": random.Generator(random.PCG64DXSM(3)), "seeds": random.SeedSequence(3), "state": random.get_state(),
         "scalars": [numpy.float32(1), numpy.int64(2), numpy.str_("a"), numpy.bytes_(b"a"), numpy.datetime64("2024-01-01"), numpy.void(b"ab"), numpy.bool_(True)],
         "types": [numpy.float32, numpy.dtype("f4"), numpy.dtype([("a", "f4")]), numpy.int64, numpy.ndarray], "polynomial": numpy.poly1d([1, 2, 3]),
-        "chebyshev": numpy.polynomial.Chebyshev([1, 2]), "functions": [numpy.log1p, numpy.exp, numpy.sqrt], "strings_of_2": numpy.array(["a"], dtype=numpy.dtypes.StringDType()),
+        "chebyshev": [numpy.polynomial.Chebyshev([1, 2]), numpy.polynomial.Polynomial([1])], "ml_dtypes": small_types(), "map": numpy.ones(3).view(numpy.memmap), "functions": [numpy.log1p, numpy.exp, numpy.sqrt], "strings_of_2": numpy.array(["a"], dtype=numpy.dtypes.StringDType()),
         "many": {f"w{i}": numpy.ones(i) for i in range(20)},
     }  # fmt: skip
 
 
 NUMPY = """float16 float32 float64 int8 uint64 bool complex big_endian fortran scalar empty text bytes dates deltas record records void longdouble objects
-    strings ragged masked matrix generator random_state philox sfc mt dxsm seeds state scalars types polynomial functions many""".split()
+    strings ragged masked matrix generator random_state philox sfc mt dxsm seeds state scalars types polynomial chebyshev ml_dtypes map functions many""".split()
 ARRAYS = [name for name in NUMPY[: NUMPY.index("generator")] if name != "masked"]  # of which numpy.save has no file
 
 
@@ -488,7 +532,8 @@ def rows():
     python = lambda name: PYTHON[name]()  # noqa: E731
     found = {}
     for protocol in range(6):
-        found |= each(f"pickle-{protocol}", PYTHON, store(python, protocol=protocol))
+        names = [name for name in PYTHON if protocol > 1 or name != "buffers"]  # which have no older pickles
+        found |= each(f"pickle-{protocol}", names, store(python, protocol=protocol))
     found |= each("npy", ARRAYS, npy) | each("npz", ["plain", "compressed", "objects"], npz) | each("numpy-2", NUMPY, store(numpy_value, protocol=2))
     found |= each("numpy-5", NUMPY, store(numpy_value)) | each("scipy", SCIPY, store(lambda name: scipy_values()[name]))
     found |= each("scipy-npz", ["csr", "csc", "coo", "bsr", "dia"], sparse_npz)
@@ -496,6 +541,7 @@ def rows():
     found |= each("joblib-protocol", ["2", "3", "4", "5"], joblib_protocol)
     found |= each("sklearn", ESTIMATORS, store(quiet(estimator))) | each("sklearn-composed", COMPOSED, store(quiet(composed)))
     found |= each("sklearn-composed-2", COMPOSED, store(quiet(composed), protocol=2)) | each("sklearn-gzip", ["Ridge", "KMeans"], gzipped)
+    found |= each("jax", JAX, store(lambda name: jax_values()[name])) | each("jax-2", JAX, store(lambda name: jax_values()[name], protocol=2))
     for protocol in range(2, 6):
         found |= each(f"pandas-{protocol}", PANDAS, store(lambda name: pandas_values()[name], protocol=protocol))
         found |= each(f"pandas-sklearn-{protocol}", WITH_PANDAS, store(quiet(with_pandas), protocol=protocol))

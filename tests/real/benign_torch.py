@@ -441,7 +441,7 @@ def rows():
     found |= each("torch-optimizer", OPTIMIZERS, store(optimizer_state)) | each("torch-optimizer-legacy", OPTIMIZERS, store(optimizer_state, legacy))
     found |= each("torch-optimizer-whole", OPTIMIZERS, store(optimizer_whole))
     found |= each("torch-scheduler", SCHEDULERS, store(scheduler_state))
-    found |= each("torch-scheduler-whole", [name for name in SCHEDULERS if name not in ("LambdaLR", "MultiplicativeLR", "CyclicLR", "SWALR")], store(scheduler_whole))
+    found |= each("torch-scheduler-whole", [name for name in SCHEDULERS if name not in ("LambdaLR", "MultiplicativeLR", "CyclicLR")], store(scheduler_whole))
     found |= each("torch-module", MODULES, store(module)) | each("torch-made", MADE, store(lambda name: MADE[name]()))
     found |= each("lightning", ["plain", "hyper", "weights", "old"], lightning) | each("trainer", ["adamw", "adafactor"], trainer)
     found |= each("torch-distributed", ["one_file", "many_files", "step", "safetensors"], distributed)

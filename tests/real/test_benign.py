@@ -15,7 +15,7 @@ for key, make in BENIGN.items():
 NEEDS = {
     "keras": "keras", "savedmodel": "tensorflow", "tf": "tensorflow", "tflite": "tensorflow", "onnx": "onnx", "hf": "transformers", "trainer": "transformers",
     "lightning": "lightning", "accelerate": "accelerate", "sklearn": "sklearn", "joblib": "joblib", "scipy": "scipy", "xgboost": "xgboost", "lightgbm": "lightgbm", "gguf": "gguf",
-    "pandas": "pandas", "flax": "flax", "safetensors": "safetensors", "torch": "torch", "torchscript": "torch",
+    "pandas": "pandas", "jax": "optax", "flax": "flax", "safetensors": "safetensors", "torch": "torch", "torchscript": "torch",
 }  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def booster(handle):
 
 
 TABLE, INDEX, NEW_INDEX = pickles.global_("pandas", "DataFrame"), pickles.global_("pandas", "Index"), pickles.global_("pandas.core.indexes.base", "_new_Index")
+JAX_ARRAY, MAKER = pickles.global_("jax._src.array", "_reconstruct_array"), pickles.global_("numpy.core.multiarray", "_reconstruct")
 EXP, ZONE = pickles.global_("numpy", "exp"), pickles.global_("zoneinfo", "ZoneInfo")
 
 
@@ -77,6 +78,13 @@ ABUSED = {
     "an index of another class": index_of("data", b"N", of=pickles.global_("collections", "OrderedDict")), "an index of a function": index_of("data", EXP), "an index of a default": pickles.reduce(NEW_INDEX, INDEX, pickles.reduce(pickles.global_("collections", "defaultdict"), pickles.global_("builtins", "int"))),
     "an index in a zone of a file": index_of("data", b"]", "dtype", "datetime64[ns, dateutil//etc/passwd]"), "an index that is appended to": index_of("data", b"]") + EXP + b"a", "an index of a name": index_of("name", b"(" + EXP + b"t", "data", b"]"),
     "pandas reads": pickles.reduce(pickles.global_("pandas", "read_csv"), pickles.unicode("x")), "pandas evaluates": pickles.reduce(pickles.global_("pandas", "eval"), pickles.unicode("x")), "a table's method": pickles.reduce(pickles.global_("pandas", "DataFrame.query"), pickles.unicode("x")),
+    "a function is called": pickles.reduce(pickles.global_("math", "factorial"), b"K\x09"), "a named function is called": pickles.reduce(looked_up("lower", pickles.global_("builtins", "str")), pickles.unicode("X")),
+    "a named function as data": pickles.reduce(pickles.global_("datetime", "datetime"), looked_up("lower", pickles.global_("builtins", "str"))), "an attribute of a class": looked_up("format", pickles.global_("builtins", "str")),
+    "a map of a file": pickles.reduce(pickles.global_("numpy", "memmap"), pickles.unicode("/etc/passwd")), "a new map of a file": pickles.global_("numpy", "memmap") + pickles.unicode("/etc/passwd") + b"\x85\x81",
+    "an array that JAX has made": pickles.reduce(JAX_ARRAY, pickles.global_("xgboost.core", "Booster"), pickles.unicode("/x") + b"\x85", b"N", b"}"), "an array of JAX of a class": pickles.reduce(JAX_ARRAY, MAKER, pickles.global_("builtins", "int") + b"\x85", b"N", b"}"),
+    "an array of JAX by computed arguments": pickles.reduce(JAX_ARRAY, MAKER, pickles.reduce(pickles.global_("builtins", "tuple"), b"]"), b"N", b"}"),
+    "a small type that is large": pickles.reduce(pickles.global_("numpy", "dtype"), pickles.global_("ml_dtypes", "bfloat16"), b"I00\n", b"I01\n") + b"(K\x03" + pickles.unicode("<") + b"NNNK\x10K\x02K@tb",
+    "a module's part is its append": pickles.global_("torch.nn.modules.module", "Module") + b")\x81" + named("_modules", named("append", EXP)) + b"bK\x01a", "a bunch's item is its append": pickles.global_("sklearn.utils._bunch", "Bunch") + b")\x81" + pickles.unicode("append") + EXP + b"sK\x01a",
     "a zone of a path": pickles.reduce(ZONE, pickles.unicode("/etc/passwd")), "a zone above": pickles.reduce(ZONE, pickles.unicode("../x")), "a zone of a file": pickles.reduce(pickles.global_("zoneinfo", "ZoneInfo.from_file"), pickles.unicode("x")),
     "a zone above, unpickled": pickles.reduce(looked_up("_unpickle", ZONE), pickles.unicode("../x"), b"\x88"), "a zone of a file by name": pickles.reduce(looked_up("from_file", ZONE), pickles.unicode("x")),
     "a member is changed": MEMBER + STATE, "a member by name is changed": looked_up("NO") + STATE, "a status is changed": pickles.reduce(pickles.global_("http", "HTTPStatus"), b"K\xc8") + STATE,

@@ -2,6 +2,7 @@
 
 import bz2
 import collections
+import functools
 import gzip
 import io
 import lzma
@@ -266,13 +267,15 @@ def test_what_ordinary_files_hold_beside_tensors_is_not_malicious(holdall, tmp_p
         torch.save({"w": torch.ones(2), "value": value}, tmp_path / "o.pt")
         assert verdict(holdall, tmp_path / "o.pt") == "inert", value
     quantized = torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(torch.nn.Linear(3, 4)), {torch.nn.Linear}, dtype=torch.qint8)
-    for value in (quantized, torch.nn.LazyLinear(3), operator.itemgetter(1), torch.finfo):
+    for value in (quantized, torch.nn.LazyLinear(3), operator.itemgetter(1), torch.finfo, functools.partial(dict)):
         torch.save({"w": torch.ones(2), "value": value}, tmp_path / "o.pt")
         assert verdict(holdall, tmp_path / "o.pt") == "code", value
     torch.jit.save(torch.jit.script(WithLists()), tmp_path / "s.pt")
     assert verdict(holdall, tmp_path / "s.pt") == "inert"
-    torch.save({"activation": torch.relu}, tmp_path / "c.pt")
-    assert verdict(holdall, tmp_path / "c.pt") == "code"
+    optimizer = torch.optim.SGD([torch.ones(1)], 0.1)
+    cyclic, sampler = torch.optim.lr_scheduler.CyclicLR(optimizer, 0.1, 0.2, cycle_momentum=False), torch.utils.data.DistributedSampler([1, 2], 2, 0)
+    torch.save({"activation": torch.relu, "init": torch.nn.init.xavier_uniform_, "rate": torch.optim.swa_utils.SWALR(optimizer, 0.05), "cyclic": cyclic, "sampler": sampler}, tmp_path / "c.pt")
+    assert verdict(holdall, tmp_path / "c.pt") == "inert"
     (tmp_path / "d.pkl").write_bytes(pickles.call("pandas.api.typing", "DataFrameGroupBy"))
     assert verdict(holdall, tmp_path / "d.pkl") == "code"
 
