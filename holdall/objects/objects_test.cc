@@ -102,7 +102,7 @@ TEST(Globals, WhatOrdinaryFilesHoldIsNotMalicious) {
   EXPECT_EQ(verdict_of_global("typing", "Any"), Verdict::kInert);
   EXPECT_EQ(verdict_of_global("torch._dynamo.decorators", "_DimRange"), Verdict::kInert);
   EXPECT_EQ(verdict_of_global("torch._utils", "torch.channels_last"), Verdict::kInert);
-  EXPECT_EQ(verdict_of_global("torch._C", "_VariableFunctionsClass"), Verdict::kCode);
+  EXPECT_EQ(verdict_of_global("torch._C", "_VariableFunctionsClass"), Verdict::kInert);
   EXPECT_EQ(verdict_of_global("pandas.core.indexes.base", "_new_Index"), Verdict::kInert);
   EXPECT_EQ(verdict_of_global("pandas.api.typing", "DataFrameGroupBy"), Verdict::kCode);
   EXPECT_EQ(verdict_of_global("__main__", "torch.channels_last"), Verdict::kCode);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <utility>
 
 #include "holdall/base/text.h"
 #include "holdall/codec/json.h"
@@ -169,22 +170,22 @@ bool is_program_as_text(std::string_view head) {
 // An entity that lies elsewhere: what reads the XML puts the file or the address in its place. Its declaration is looked for
 // everywhere, since what is a comment and what a text within another entity is told apart by a whole parser alone.
 std::optional<std::string> outside_entity(std::string_view xml) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  // Entities are declared in the document type alone.
-  for (std::size_t at = xml.find("<!ENTITY", std::min(xml.find("<!DOCTYPE"), xml.size())); at != std::string_view::npos;
-       at = xml.find("<!ENTITY", at + 1)) {
-    std::string_view rest = xml.substr(at + 8);
-    const auto next = [&] {
-      rest.remove_prefix(std::min(rest.find_first_not_of(kSpace), rest.size()));
-      const std::string_view word = rest.substr(0, rest.find_first_of(kSpace));
-      rest.remove_prefix(word.size());
-      return word;
-    };
-    const bool is_parameter = next() == "%";
-    if (is_parameter) next();  // its name
+  constexpr std::string_view kMark = "<!ENTITY", kSpace = " \t\r\n";
+  // Entities are declared in the document type alone. No byte is passed over twice.
+  std::size_t at = xml.find("<!DOCTYPE");
+  const auto next = [&] {
+    at = std::min(xml.find_first_not_of(kSpace, at), xml.size());
+    const std::size_t end = std::min(xml.find_first_of(" \t\r\n<>\"'", at), xml.size());
+    return xml.substr(std::exchange(at, end), end - at);
+  };
+  while (at < xml.size()) {
+    const std::size_t begin = xml.find(kMark, at);
+    if (begin == std::string_view::npos) return std::nullopt;
+    at = begin + kMark.size();
+    if (at >= xml.size() || kSpace.find(xml[at]) == std::string_view::npos) continue;
+    if (next() == "%") next();  // a parameter entity, and its name
     const std::string_view kind = next();
-    if (kind == "SYSTEM" || kind == "PUBLIC")
-      return std::string(xml.substr(at + 2, std::min<std::size_t>(xml.find('>', at) - at - 2, 200)));
+    if (kind == "SYSTEM" || kind == "PUBLIC") return std::string(xml.substr(begin + 2, 200));
   }
   return std::nullopt;
 }
