@@ -215,7 +215,7 @@ std::string judge_from_start(const Bundle& file, const Context& context, const P
     }
   }
   if (is_git_store(file.main())) {
-    judge_guises(file, {}, context, policy, findings);
+    judge_leading_program(file, context, findings);  // what an object decodes to begins as no loader's file does
     return "git";
   }
   if (std::optional<SideFile> side = side_file(source, source.name(), context.limits)) {
