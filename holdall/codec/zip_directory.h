@@ -1,5 +1,5 @@
 // The records of a ZIP archive as they lie in the file, and the two steps that find and read its central directory.
-// For zip.cc and zip_plan.cc alone. Layouts: PKWARE APPNOTE 6.3.10, sections 4.3.7 to 4.3.16.
+// For zip.cc, zip_plan.cc and zip_find.cc alone. Layouts: PKWARE APPNOTE 6.3.10, sections 4.3.7 to 4.3.16.
 //
 // Thread-safety: pure functions.
 #pragma once

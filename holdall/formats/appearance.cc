@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "holdall/base/text.h"
+#include "holdall/codec/compress.h"
 #include "holdall/codec/tar.h"
 #include "holdall/formats/git_lfs.h"
 
@@ -36,6 +37,7 @@ constexpr std::array kMarks = {
     Mark{0, "PK\x03\x04"sv, "a ZIP archive that is no model's"},
     Mark{0, "PK\x05\x06"sv, "an empty ZIP archive"},
     Mark{0, "\x1f\x8b"sv, "gzip-compressed data; decompressed, it may be one"},
+    Mark{0, "\x1f\x9d"sv, "data that compress(1) made; decompressed, it may be one"},
     Mark{0, "BZh"sv, "bzip2-compressed data; decompressed, it may be one"},
     Mark{0,
          "\xfd"
@@ -102,28 +104,40 @@ std::string_view zip_appearance(std::span<const std::string_view> members) {
   return {};
 }
 
-}  // namespace
-
-std::string appearance(Peek& peek) {
-  if (peek.is_folder()) return folder_appearance(peek.bundle());
-  if (peek.size() == 0) return "an empty file";
+// What a file that is not empty bears the marks of; empty for none.
+std::string marked(Peek& peek) {
   if (const auto pointer = lfs_pointer(*peek.bundle().main()); pointer && !pointer->empty()) return *pointer;
   const auto head = peek.head();
   if (const std::string_view archive = zip_appearance(peek.zip_members()); !archive.empty()) return std::string(archive);
   if (looks_like_tar(head)) return "a tar archive that is no model's";
   for (const Mark& mark : kMarks)
     if (has(head, mark)) return std::string(mark.what);
-  if (std::all_of(head.begin(), head.end(), [](std::byte b) { return b == std::byte{0}; })) return "zeros only";
   const bool is_onnx =
       as_text(head.first(std::min<std::size_t>(head.size(), kLongestOpening))).find("\"ir_version\"") != std::string_view::npos;
   if (is_onnx && is_printable_text(as_text(head)))
     return "an ONNX model as JSON; onnx.load reads it, and onnx.save writes the form that is read here";
   if (is_printable_text(as_text(head)))
     return head[0] == std::byte{'{'} || head[0] == std::byte{'['} ? "JSON or other text" : "text";
+  return {};
+}
+
+}  // namespace
+
+std::string appearance(Peek& peek) {
+  if (peek.is_folder()) return folder_appearance(peek.bundle());
+  if (peek.size() == 0) return "an empty file";
+  if (std::string known = marked(peek); !known.empty()) return known;
+  const auto head = peek.head();
+  if (std::all_of(head.begin(), head.end(), [](std::byte b) { return b == std::byte{0}; })) return "zeros only";
   std::string bytes = "a file that starts with the bytes";
   for (std::size_t i = 0; i < std::min<std::size_t>(head.size(), 8); ++i)
     bytes += text(" {:02x}", static_cast<unsigned>(head[i]));
   return bytes;
+}
+
+bool is_formless(Peek& peek) {
+  return !peek.is_folder() && peek.size() > 0 && marked(peek).empty() && !peek.failure() &&
+         detect_compression(peek.head()) == Compression::kNone;
 }
 
 Error unrecognised(Peek& peek) {

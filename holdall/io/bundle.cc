@@ -14,19 +14,25 @@ namespace {
 namespace fs = std::filesystem;
 
 // Lists regular files below `folder`, links followed; a folder met again through a link is not entered twice in one branch.
-Status list_files(const fs::path& folder, const std::string& prefix, unsigned depth, const Limits& limits,
-                  std::vector<std::string>& names) {
+struct Listing {
+  std::vector<std::string> names, links, folder_links;
+};
+Status list_files(const fs::path& folder, const std::string& prefix, unsigned depth, const Limits& limits, Listing& found) {
   if (depth > 32) return over_limit(text("folders are nested deeper than {}", 32)).in(folder.string());
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; it != end && !error; it.increment(error)) {
     const std::string name = prefix + it->path().filename().string();
     std::error_code kind_error;
     if (it->is_directory(kind_error)) {
-      if (it->is_symlink(kind_error)) continue;  // a link to a folder is not part of the model
-      HOLDALL_TRY(list_files(it->path(), name + "/", depth + 1, limits, names));
+      if (it->is_symlink(kind_error)) {
+        found.folder_links.push_back(name);  // a link to a folder is not part of the model
+        continue;
+      }
+      HOLDALL_TRY(list_files(it->path(), name + "/", depth + 1, limits, found));
     } else if (it->is_regular_file(kind_error) || it->is_symlink(kind_error)) {
-      names.push_back(name);
-      if (names.size() > limits.members) {
+      if (it->is_symlink(kind_error)) found.links.push_back(name);
+      found.names.push_back(name);
+      if (found.names.size() > limits.members) {
         return over_limit(text("the folder holds more than {} files", limits.members)).in(folder.string());
       }
     }
@@ -79,8 +85,12 @@ Result<Bundle> Bundle::open(const std::string& path, const Limits& limits) {
   }
   bundle.kind_ = Kind::kFolder;
   bundle.folder_ = path;
-  HOLDALL_TRY(list_files(path, "", 0, limits, bundle.names_));
-  std::sort(bundle.names_.begin(), bundle.names_.end());
+  Listing found;
+  HOLDALL_TRY(list_files(path, "", 0, limits, found));
+  for (auto* names : {&found.names, &found.links, &found.folder_links}) std::sort(names->begin(), names->end());
+  bundle.names_ = std::move(found.names);
+  bundle.links_ = std::move(found.links);
+  bundle.folder_links_ = std::move(found.folder_links);
   return bundle;
 }
 

@@ -42,6 +42,10 @@ class Bundle {
   const SourceRef& main() const noexcept { return main_; }
   // A folder's files by relative path with '/', sorted; for a file its own name alone.
   const std::vector<std::string>& names() const noexcept { return names_; }
+  // Which of a folder's names are symbolic links, sorted; and those of its links that lead to folders, which are among no
+  // names.
+  const std::vector<std::string>& links() const noexcept { return links_; }
+  const std::vector<std::string>& folder_links() const noexcept { return folder_links_; }
   bool has(std::string_view name) const noexcept;
   // Opens a part: of a folder by relative path, of a file by the name of a file beside it.
   // Errors: not found (names the part), invalid argument when the name leads out of the folder, io.
@@ -67,7 +71,7 @@ class Bundle {
   std::string folder_;  // empty: nothing beside the main part can be reached; with parts_, empty or a path with '/' behind it
   std::shared_ptr<const Parts> parts_;  // of an archive, for one of its files
   SourceRef main_;
-  std::vector<std::string> names_;
+  std::vector<std::string> names_, links_, folder_links_;
   std::shared_ptr<Kept> kept_ = std::make_shared<Kept>();
 };
 

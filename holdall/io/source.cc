@@ -197,6 +197,13 @@ Result<SourceRef> byte_swapped_source(SourceRef whole, std::size_t width) {
   return SourceRef(std::make_shared<SwappedSource>(std::move(whole), width));
 }
 
+bool stands_at(const Source& source, std::uint64_t offset, std::string_view mark) {
+  std::array<std::byte, 16> bytes;
+  const auto some = std::span(bytes).first(mark.size());
+  return offset <= source.size() && source.size() - offset >= mark.size() && source.read_at(offset, some) &&
+         as_text(some) == mark;
+}
+
 Result<Bytes> read_all(const Source& source, std::uint64_t most) {
   if (source.size() > most) {
     return over_limit(text("{} bytes would have to be in memory, {} are allowed", source.size(), most)).in(source.name());

@@ -66,6 +66,8 @@ Result<SourceRef> slice_source(SourceRef whole, std::uint64_t offset, std::uint6
 // Every `width`-byte unit of `whole` reversed; its size must be a multiple of width (1, 2, 4, 8, 16).
 Result<SourceRef> byte_swapped_source(SourceRef whole, std::size_t width);
 
+// Whether these bytes, 16 at most, stand at an offset; false where they cannot be read.
+bool stands_at(const Source& source, std::uint64_t offset, std::string_view mark);
 // Reads all of it into memory. Errors: limit when the source is larger than `most` bytes.
 Result<Bytes> read_all(const Source& source, std::uint64_t most);
 // Reads [offset, offset + size). Errors: corrupt when that passes the end; the memory is sized after that check.

@@ -114,6 +114,24 @@ TEST(Bundle, FolderListsItsFilesAndFollowsLinksToFiles) {
   ASSERT_TRUE(bundle.has_value());
   EXPECT_EQ(bundle->names(), (std::vector<std::string>{"b/c", "model.bin"}));
   EXPECT_EQ((*bundle->open_part("model.bin"))->size(), 4u);
+  EXPECT_EQ(bundle->links(), std::vector<std::string>{"model.bin"});
+  EXPECT_EQ(bundle->folder_links(), std::vector<std::string>{"loop"});
+}
+
+TEST(Bundle, AFileOfAnArchiveReachesThoseBesideItAndBelow) {
+  const auto source = [](std::string name) { return memory_source(Bytes::copy(name), name); };
+  const auto parts = std::make_shared<Bundle::Parts>();
+  for (const std::string name : {"m/index", "m/shard", "m/sub/shard", "other"}) (*parts)[name] = [=] { return source(name); };
+  const Bundle index = Bundle::of(source("a.zip!m/index"), "m/index", parts);
+  EXPECT_TRUE(index.has("shard") && index.has("sub/shard") && index.has("index"));
+  EXPECT_FALSE(index.has("other") || index.has("../other") || index.has("m/shard"));
+  EXPECT_EQ((*index.open_part("sub/shard"))->name(), "m/sub/shard");
+  EXPECT_EQ(index.open_part("none").error().code(), Code::kNotFound);
+  EXPECT_EQ(index.open_part("../other").error().code(), Code::kInvalidArgument);
+  const auto part = index.part("sub/shard");
+  ASSERT_TRUE(part);
+  EXPECT_TRUE(part->has("shard"));
+  EXPECT_FALSE(part->has("index"));
 }
 
 TEST(Bundle, FileReachesWhatLiesBesideIt) {

@@ -1,66 +1,17 @@
 #include "holdall/trust/chunks.h"
 
-#include <algorithm>
-#include <array>
-#include <cstring>
-#include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 
-#include "holdall/base/endian.h"
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
-#include "holdall/codec/zip.h"
 #include "holdall/trust/contents.h"
 
 namespace holdall {
 namespace {
 
 constexpr std::string_view kIndex = ".metadata";
-constexpr std::string_view kEndRecord = "PK\5\6", kEndRecord64 = "PK\6\6", kLocator64 = "PK\6\7", kDirectoryEntry = "PK\1\2",
-                           kMember = "PK\3\4";
-// APPNOTE 4.3.14 to 4.3.16.
-constexpr std::uint64_t kEndBytes = 22, kEnd64Bytes = 56, kLocator64Bytes = 20;
-constexpr std::size_t kTile = 1u << 18;
-
-bool stands_at(const Source& source, std::uint64_t offset, std::string_view mark) {
-  std::array<std::byte, 4> bytes;
-  return offset <= source.size() && source.size() - offset >= mark.size() && source.read_at(offset, bytes) &&
-         as_text(bytes) == mark;
-}
-
-// Where an archive ends whose end record is at `at`, if its places count from `begin`.
-std::optional<std::uint64_t> end_by_record(const Source& source, std::uint64_t begin, std::uint64_t at) {
-  std::array<std::byte, kEndBytes> record;
-  if (source.size() - at < kEndBytes || !source.read_at(at, record)) return std::nullopt;
-  const std::uint64_t size = load_le<std::uint32_t>(record.data() + 12), offset = load_le<std::uint32_t>(record.data() + 16),
-                      end = at + kEndBytes + load_le<std::uint16_t>(record.data() + 20);
-  if (end > source.size()) return std::nullopt;
-  if (begin + offset + size == at && stands_at(source, begin + offset, kDirectoryEntry)) return end;
-  std::array<std::byte, kLocator64Bytes> locator;
-  const bool is_wide = at - begin >= kEnd64Bytes + kLocator64Bytes && stands_at(source, at - kLocator64Bytes, kLocator64) &&
-                       source.read_at(at - kLocator64Bytes, locator);
-  if (!is_wide) return std::nullopt;
-  const std::uint64_t record64 = at - kLocator64Bytes - kEnd64Bytes;
-  const bool is_own = load_le<std::uint64_t>(locator.data() + 8) == record64 - begin;
-  return is_own && stands_at(source, record64, kEndRecord64) ? std::optional(end) : std::nullopt;
-}
-
-std::optional<std::uint64_t> end_of_archive(const Source& source, std::uint64_t begin) {
-  std::vector<std::byte> tile(kTile);
-  for (std::uint64_t from = begin; source.size() - from >= kEndBytes;) {
-    const auto some = std::span(tile).first(static_cast<std::size_t>(std::min<std::uint64_t>(kTile, source.size() - from)));
-    if (!source.read_at(from, some)) return std::nullopt;
-    const std::string_view text = as_text(some);
-    for (std::size_t at = text.find(kEndRecord); at != std::string_view::npos; at = text.find(kEndRecord, at + 1))
-      if (const auto end = end_by_record(source, begin, from + at)) return end;
-    from += some.size() - (kEndRecord.size() - 1);
-  }
-  return std::nullopt;
-}
-
 struct Chunk {
   std::string file;  // relative to the index
   std::int64_t offset = 0, length = 0;
@@ -118,31 +69,21 @@ void judge_chunk(const Bundle& folder, const std::string& index, const Chunk& ch
 
 }  // namespace
 
-std::vector<SourceRef> archives_in_a_row(const Bundle& bundle, const Limits& limits) {
-  const SourceRef& file = bundle.main();
-  std::vector<SourceRef> found;
-  // What opens as one archive is one: its end need not be searched for.
-  if (!stands_at(*file, 0, kMember) || ZipArchive::open(bundle, limits)) return found;
-  for (std::uint64_t begin = 0; begin < file->size();) {
-    if (found.size() >= limits.members || !stands_at(*file, begin, kMember)) return {};
-    const auto end = end_of_archive(*file, begin);
-    if (!end || (begin == 0 && *end == file->size())) return {};
-    Result<SourceRef> part = slice_source(file, begin, *end - begin, text("{}@{}", file->name(), begin));
-    if (!part || !ZipArchive::open(*part, limits)) return {};
-    found.push_back(std::move(*part));
-    begin = *end;
-  }
+std::vector<std::string> chunk_indexes(const Bundle& folder) {
+  std::vector<std::string> found;
+  for (const std::string& name : folder.names())
+    if (name == kIndex || name.ends_with("/.metadata")) found.push_back(name);
   return found;
 }
 
-void judge_chunks(const Bundle& folder, const Context& context, const Policy& policy, Findings& findings) {
-  for (const std::string& name : folder.names()) {
-    if (name != kIndex && !name.ends_with("/.metadata")) continue;
-    const auto source = folder.open_part(name);
+void judge_chunks(const Bundle& folder, std::span<const std::string> indexes, const Context& context, const Policy& policy,
+                  Findings& findings) {
+  for (const std::string& index : indexes) {
+    const auto source = folder.open_part(index);
     if (!source) continue;  // which is said of the file
     Arena arena;
     (void)run_pickle(arena, *source, 0, {.limits = context.limits});  // what it does itself is said of the file, too
-    for (const Chunk& chunk : chunks_of(arena)) judge_chunk(folder, name, chunk, context, policy, findings);
+    for (const Chunk& chunk : chunks_of(arena)) judge_chunk(folder, index, chunk, context, policy, findings);
   }
 }
 

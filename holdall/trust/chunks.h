@@ -5,8 +5,8 @@
 // Thread-safety: may be called from several threads. Ownership: none.
 #pragma once
 
-#include <cstdint>
-#include <string_view>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "holdall/formats/format.h"
@@ -14,12 +14,12 @@
 
 namespace holdall {
 
-// The sources of two or more ZIP archives that are all there is of a file, in its order; empty where it is something else.
-// Reads the whole file; memory: of a tile.
-std::vector<SourceRef> archives_in_a_row(const Bundle& file, const Limits& limits);
+// The `.metadata` of a folder and of those in it.
+std::vector<std::string> chunk_indexes(const Bundle& folder);
 
-// What the chunks do that a `.metadata` of the folder, or of a folder in it, tells of: torch opens each by itself, wherever in
-// its file it is said to lie. One outside of the folder is malicious.
-void judge_chunks(const Bundle& folder, const Context& context, const Policy& policy, Findings& findings);
+// What the chunks do that these tell of: torch opens each by itself, wherever in its file it is said to lie. One outside of the
+// folder is malicious.
+void judge_chunks(const Bundle& folder, std::span<const std::string> indexes, const Context& context, const Policy& policy,
+                  Findings& findings);
 
 }  // namespace holdall

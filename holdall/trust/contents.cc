@@ -7,9 +7,9 @@
 #include "holdall/codec/compress.h"
 #include "holdall/codec/tar.h"
 #include "holdall/codec/zip.h"
+#include "holdall/codec/zip_find.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/stray.h"
-#include "holdall/trust/chunks.h"
 #include "holdall/trust/git_store.h"
 #include "holdall/trust/guises.h"
 #include "holdall/trust/other_readings.h"
@@ -43,8 +43,8 @@ Result<SourceRef> member_source(const ZipArchive& archive, const ZipMember& memb
   return slice_source(blob.source(), blob.offset(), blob.size(), blob.name());
 }
 
-bool is_folder_entry(const ZipMember&) noexcept { return false; }
-bool is_folder_entry(const TarMember& member) noexcept { return member.is_folder; }
+bool is_folder(const ZipMember& member) noexcept { return member.name.ends_with('/'); }
+bool is_folder(const TarMember& member) noexcept { return member.is_folder; }
 
 void judge_member(Result<Bundle> opened, const Context& context, const Policy& policy, Findings& findings) {
   if (!opened) return add_not_understood(opened.error(), findings);
@@ -61,8 +61,7 @@ void judge_members(const Members& members, const Open& open, const Context& cont
   const auto parts = std::make_shared<Bundle::Parts>();
   for (const auto& member : members) (*parts)[member.name] = [&open, &member] { return open(member); };
   for (const auto& member : members) {
-    const bool is_folder = member.name.ends_with('/') || is_folder_entry(member);
-    if (is_folder) continue;
+    if (is_folder(member)) continue;
     Result<SourceRef> source = open(member);
     judge_member(source ? Result<Bundle>(Bundle::of(std::move(*source), member.name, parts)) : source.error(), context, policy,
                  findings);
@@ -192,7 +191,7 @@ bool judge_row(const Bundle& file, const Context& context, const Policy& policy,
   if (context.depth >= context.limits.containers) return false;
   Context inner = context;
   ++inner.depth;
-  const std::vector<SourceRef> archives = archives_in_a_row(file, context.limits);
+  const std::vector<SourceRef> archives = zips_in_a_row(file, context.limits);
   for (const SourceRef& archive : archives) judge_member(Bundle::of(archive), inner, policy, findings);
   return !archives.empty();
 }

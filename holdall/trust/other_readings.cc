@@ -7,50 +7,14 @@
 #include "holdall/base/endian.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/zip.h"
+#include "holdall/codec/zip_find.h"
 #include "holdall/trust/contents.h"
 
 namespace holdall {
 namespace {
 
-// End of central directory record (APPNOTE 4.3.16), before a comment.
-constexpr std::size_t kEndSize = 22;
-constexpr std::uint64_t kMostComment = 65'535;
-constexpr std::string_view kEndRecord = "PK\5\6", kDirectoryEntry = "PK\1\2", kLocator64 = "PK\6\7";
 constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n";
 constexpr std::uint64_t kFirstUserBlock = 512;
-
-bool stands_at(const Source& source, std::uint64_t offset, std::string_view mark) {
-  std::array<std::byte, 8> bytes;
-  if (offset > source.size() || source.size() - offset < mark.size()) return false;
-  const auto some = std::span(bytes).first(mark.size());
-  return source.read_at(offset, some) && as_text(some) == mark;
-}
-
-// An archive that a reader finds from the end: where its first byte would be if its offsets counted from there, and its end.
-struct Found {
-  std::uint64_t begin = 0, end = 0;
-};
-
-std::optional<Found> archive_at_end(const Source& source) {
-  if (source.size() < kEndSize || !source.random_access()) return std::nullopt;
-  std::vector<std::byte> bytes(static_cast<std::size_t>(std::min(source.size(), kEndSize + kMostComment)));
-  const std::uint64_t base = source.size() - bytes.size();
-  if (!source.read_at(base, bytes)) return std::nullopt;
-  const std::string_view tail = as_text(bytes);
-  for (std::size_t at = tail.rfind(kEndRecord); at != std::string_view::npos;
-       at = at == 0 ? std::string_view::npos : tail.rfind(kEndRecord, at - 1)) {
-    if (tail.size() - at < kEndSize) continue;
-    const std::uint64_t size = load_le<std::uint32_t>(bytes.data() + at + 12),
-                        offset = load_le<std::uint32_t>(bytes.data() + at + 16);
-    const std::uint64_t comment = load_le<std::uint16_t>(bytes.data() + at + 20), place = base + at;
-    const bool is_wide = at >= 20 && tail.substr(at - 20).starts_with(kLocator64);
-    const bool is_before = size <= place && stands_at(source, place - size, kDirectoryEntry);
-    if (!is_wide && !is_before && !stands_at(source, offset, kDirectoryEntry)) continue;
-    const std::uint64_t begin = is_before && size + offset <= place ? place - size - offset : 0;
-    return Found{begin, std::min(source.size(), place + kEndSize + comment)};
-  }
-  return std::nullopt;
-}
 
 class OtherReadings {
  public:
@@ -60,7 +24,7 @@ class OtherReadings {
   }
 
   void archive() {
-    const auto found = archive_at_end(*source_);
+    const auto found = zip_at_end(*source_);
     if (!found) return;
     if (found->begin > 0) {
       judge_slice(found->begin, found->end);
@@ -141,7 +105,7 @@ class OtherReadings {
 void judge_other_readings(const Bundle& file, std::string_view kind, const Context& context, const Policy& policy,
                           Findings& findings) {
   // Of an archive every member is judged, and a ZIP archive that opens is read alike from both ends.
-  const bool begins_archive = stands_at(*file.main(), 0, "PK\3\4") || stands_at(*file.main(), 0, kEndRecord);
+  const bool begins_archive = stands_at(*file.main(), 0, "PK\3\4") || stands_at(*file.main(), 0, "PK\5\6");
   if (kind == "tar" || kind == "archives") return;
   OtherReadings readings(file, context, policy, findings);
   if (begins_archive && ZipArchive::open(file, context.limits)) return readings.archive_and_hdf5();

@@ -102,7 +102,10 @@ Context context_of(std::uint64_t size, const Limits& limits) {
 // What the folder as one model does: formats that are folders judge more than single files show.
 void judge_folder(const Bundle& folder, const ScanOptions& options, Findings& findings) {
   judge_components(folder, options.limits, findings);
-  judge_chunks(folder, context_of(folder.total_bytes().value_or(0), options.limits), options.policy, findings);
+  if (const auto indexes = chunk_indexes(folder); !indexes.empty()) {
+    const Context context = context_of(folder.total_bytes().value_or(0), options.limits);
+    judge_chunks(folder, indexes, context, options.policy, findings);
+  }
   const Result<const Format*> format = detect(folder, options.limits);
   if (!format) return;
   judge_format(**format, folder.path(), options.policy, findings);
@@ -170,25 +173,20 @@ std::string real_path(const std::filesystem::path& path) {
   return std::filesystem::canonical(path, error).string();
 }
 
-// Links within a folder. To folders outside of it: what a loader reads through them is not looked at, which is told. To files:
-// those are judged under the link's name, which says what they are, as in a cache of the hub ("snapshots/…/model.safetensors"
-// to "blobs/6a…").
-std::set<std::string> follow_links(const std::string& path, Findings& findings) {
-  namespace fs = std::filesystem;
-  std::set<std::string> targets;
-  std::error_code error;
-  const std::string root = real_path(path) + "/";
-  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
-    std::error_code unknown;
-    if (!it->is_symlink(unknown)) continue;
-    const std::string target = real_path(it->path());
-    if (!it->is_directory(unknown)) {
-      targets.insert(target);
-    } else if (!(target + "/").starts_with(root)) {
-      findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, it->path().string(), "it links to a folder elsewhere"});
-    }
-  }
-  return targets;
+// Links to folders outside of the one that is scanned: what a loader reads through them is not looked at.
+void refuse_links(const Bundle& folder, const std::string& base, Findings& findings) {
+  for (const std::string& link : folder.folder_links())
+    if (!(real_path(base + link) + "/").starts_with(real_path(base) + "/"))
+      findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, base + link, "it links to a folder elsewhere"});
+}
+
+// The files that links of the folder lead to. They are judged under the link's name, which says what they are, as in a cache of
+// the hub
+// ("snapshots/…/model.safetensors" to "blobs/6a…").
+std::set<std::string> linked_files(const Bundle& folder, const std::string& base) {
+  std::set<std::string> files;
+  for (const std::string& link : folder.links()) files.insert(real_path(base + link));
+  return files;
 }
 
 // The files behind a path: itself, or all of a folder. What cannot be opened is said in the report.
@@ -203,26 +201,24 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
   } else {
     judge_folder(*bundle, options, report.findings);
     const std::string base = path.ends_with('/') ? path : path + "/";
-    const std::size_t before = items.size();
-    const std::set<std::string> targets = follow_links(path, report.findings);
+    refuse_links(*bundle, base, report.findings);
+    const std::set<std::string> linked = linked_files(*bundle, base);
+    bool is_empty = report.findings.empty();
     for (const std::string& name : bundle->names()) {
-      std::error_code unknown;
-      const bool is_named_elsewhere =
-          !targets.empty() && !std::filesystem::is_symlink(base + name, unknown) && targets.contains(real_path(base + name));
-      if (!is_named_elsewhere) items.push_back({index, base + name, name, false});
+      const bool is_link = std::binary_search(bundle->links().begin(), bundle->links().end(), name);
+      if (!linked.empty() && !is_link && linked.contains(real_path(base + name))) continue;
+      items.push_back({index, base + name, name, false});
+      is_empty = is_empty && is_of_git(name);
     }
-    if (items.size() == before && report.findings.empty()) {
-      report.findings.push_back({Verdict::kUnreadable, Rule::kEmptyFolder, path, "the folder is empty"});
-    }
+    if (is_empty) report.findings.push_back({Verdict::kUnreadable, Rule::kEmptyFolder, path, "the folder is empty"});
   }
 }
 
-// A file that is nothing by itself is data where a model beside it has tensors in it.
+// A file that is nothing by itself is data where a model beside it has tensors in it. A model may say so of any file: of those
+// that something else would open, an archive that differs from reader to reader for one, it is not believed.
 void take_tensor_data(std::span<const Item> items, std::span<Judged> judged, const Limits& limits) {
   const auto is_unknown = [](const Judged& one) {
-    return one.file.kind.empty() && one.file.verdict == Verdict::kUnreadable &&
-           std::all_of(one.findings.begin(), one.findings.end(),
-                       [](const Finding& f) { return f.rule == Rule::kNotUnderstood; });
+    return one.file.kind.empty() && one.findings.size() == 1 && one.findings[0].rule == Rule::kNotUnderstood;
   };
   std::set<std::size_t> reports;
   for (std::size_t i = 0; i < items.size(); ++i)
@@ -234,6 +230,7 @@ void take_tensor_data(std::span<const Item> items, std::span<Judged> judged, con
       data.merge(tensor_files(items[i].path, limits));
   for (std::size_t i = 0; i < items.size() && !data.empty(); ++i) {
     if (items[i].asked || !is_unknown(judged[i]) || !data.contains(real_path(items[i].path))) continue;
+    if (!may_be_tensors(items[i].path, limits)) continue;
     judged[i].findings.clear();
     judged[i].file.kind = "tensors";
     judged[i].file.verdict = Verdict::kInert;

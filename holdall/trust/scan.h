@@ -27,8 +27,8 @@ struct ScanOptions {
 // One file that was looked at. Members of archives are named in the findings only.
 struct ScannedFile {
   std::string path;  // relative to the path scanned; that path itself for a single file
-  std::string
-      kind;  // a format's id, or what the file is beside a model: "json", "text", "python", "image", "zip", "tar", "archives"
+  // A format's id, or what the file is beside a model: "json", "text", "python", "image", "zip", "tar", "archives", "tensors" …
+  std::string kind;
   Verdict verdict = Verdict::kInert;
 };
 

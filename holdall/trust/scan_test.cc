@@ -216,6 +216,10 @@ TEST(Scan, WhatGitKeepsIsInertAndNotListed) {
   const ScanReport report = scan_path(folder.path());
   EXPECT_EQ(report.verdict, Verdict::kInert);
   EXPECT_EQ(report.files.size(), 2u);
+  EXPECT_EQ(scan_path(folder.path() + "/sub").findings.at(0).rule, Rule::kEmptyFolder);
+  const Scratch other;
+  other.write(".github/x.pkl", kAttack2);
+  EXPECT_EQ(scan_path(other.path()).verdict, Verdict::kMalicious);
   folder.write(".git/objects/ab/ef", kAttack2);
   EXPECT_EQ(scan_path(folder.path()).verdict, Verdict::kMalicious);
   EXPECT_EQ(scan_path(folder.path()).files.size(), 3u);

@@ -18,8 +18,8 @@ class Ends {
   explicit Ends(const Source& source) : source_(source) {}
 
   std::uint64_t size() const noexcept { return source_.size(); }
-  bool starts(std::string_view mark) const { return stands_at(0, mark); }
-  bool ends(std::string_view mark) const { return size() >= mark.size() && stands_at(size() - mark.size(), mark); }
+  bool starts(std::string_view mark) const { return stands_at(source_, 0, mark); }
+  bool ends(std::string_view mark) const { return size() >= mark.size() && stands_at(source_, size() - mark.size(), mark); }
   template <class T>
   T big(std::uint64_t offset) const {
     std::array<std::byte, sizeof(T)> bytes{};
@@ -32,12 +32,6 @@ class Ends {
   }
 
  private:
-  bool stands_at(std::uint64_t offset, std::string_view mark) const {
-    std::array<std::byte, 16> bytes{};
-    const auto some = std::span(bytes).first(mark.size());
-    return size() - std::min(offset, size()) >= mark.size() && source_.read_at(offset, some) && as_text(some) == mark;
-  }
-
   const Source& source_;
 };
 

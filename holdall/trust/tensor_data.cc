@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "holdall/core/model.h"
+#include "holdall/formats/appearance.h"
 #include "holdall/formats/format.h"
 
 namespace holdall {
@@ -24,6 +25,13 @@ std::set<std::string> tensor_files(const std::string& path, const Limits& limits
     if (!error && file != own) files.insert(file);
   }
   return files;
+}
+
+bool may_be_tensors(const std::string& path, const Limits& limits) {
+  const Result<Bundle> bundle = Bundle::open(path, limits);
+  if (!bundle || bundle->kind() != Bundle::Kind::kFile || detect(*bundle, limits)) return false;
+  Peek peek(*bundle, limits);
+  return is_formless(peek);
 }
 
 }  // namespace holdall

@@ -15,4 +15,7 @@ namespace holdall {
 // Empty where it cannot be read.
 std::set<std::string> tensor_files(const std::string& path, const Limits& limits);
 
+// Whether no format reads a file and nothing else is known to: bytes that could be a tensor's and nothing besides.
+bool may_be_tensors(const std::string& path, const Limits& limits);
+
 }  // namespace holdall

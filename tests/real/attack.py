@@ -92,6 +92,19 @@ class Table(dict):
 
         return put
 
+    def repository(self, name, files, verdicts=("code", "malicious"), fire="", links=()):
+        """A folder of files (text or bytes by path) and links (path, target)."""
+
+        @self.made(f"code-by-reference/{name}", verdicts, fire)
+        def _(folder):
+            root = folder / "repository"
+            for path, data in files.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_bytes(data if isinstance(data, bytes) else data.encode())
+            for link, target in links:
+                (root / link).symlink_to(target)
+            return root
+
     def _put(self, name, attack):
         assert name not in self and name.count("/") == 1, name
         self[name] = attack

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import zipfile
+import zlib
 
 from attack import COMMAND, Table
 from attack_files import of_bytes, zip_of
@@ -14,18 +16,7 @@ NEVER_CLEAN = ("code", "malicious", "unreadable")
 PYTHON = "open('fired', 'w')\nclass Evil: pass\n"
 
 
-def repository(name, files, verdicts=CODE, links=()):
-    @ATTACKS.made(f"code-by-reference/folder_{name}", verdicts)
-    def _(folder):
-        root = folder / "repository"
-        for path, data in files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(data if isinstance(data, bytes) else data.encode())
-        (folder / "hidden").mkdir()
-        (folder / "hidden" / "model.pkl").write_bytes(SYSTEM)
-        for link, target in links:
-            (root / link).symlink_to(target)
-        return root
+repository = ATTACKS.repository
 
 
 def mlflow(**python):
@@ -33,19 +24,30 @@ def mlflow(**python):
     return f"flavors:\n  python_function:\n{lines}mlflow_version: 3.17.2\nmodel_uuid: a\n"
 
 
-repository("mlflow_models_from_code", {"MLmodel": mlflow(loader_module="mlflow.pyfunc.model", model_code_path="m.py"), "m.py": PYTHON})
-repository("mlflow_code", {"MLmodel": mlflow(code="code", model_path="model.pkl"), "code/lightgbm/sklearn.py": PYTHON, "model.pkl": b"\x80\x02clightgbm.sklearn\nLGBMClassifier\n)\x81}b."})
-repository("mlflow_in_git", {"MLmodel": mlflow(model_path=".git/model.pkl"), ".git/model.pkl": SYSTEM}, ("malicious",))
-repository("mlflow_in_an_object_of_git", {"MLmodel": mlflow(model_path=".git/objects/ab/cd"), ".git/objects/ab/cd": gzip.compress(SYSTEM)}, ("malicious",))
-repository("mlflow_behind_a_link", {"MLmodel": mlflow(model_path="data/model.pkl")}, NEVER_CLEAN, [("data", "../hidden")])
+repository("folder_mlflow_models_from_code", {"MLmodel": mlflow(loader_module="mlflow.pyfunc.model", model_code_path="m.py"), "m.py": PYTHON})
+repository("folder_mlflow_code", {"MLmodel": mlflow(code="code", model_path="model.pkl"), "code/lightgbm/sklearn.py": PYTHON, "model.pkl": b"\x80\x02clightgbm.sklearn\nLGBMClassifier\n)\x81}b."})
+repository("folder_mlflow_in_git", {"MLmodel": mlflow(model_path=".git/model.pkl"), ".git/model.pkl": SYSTEM}, ("malicious",))
+repository("folder_mlflow_in_an_object_of_git", {"MLmodel": mlflow(model_path=".git/objects/ab/cd"), ".git/objects/ab/cd": gzip.compress(SYSTEM)}, ("malicious",))
+
+
+@ATTACKS.made("code-by-reference/folder_mlflow_behind_a_link", NEVER_CLEAN)
+def _(folder):
+    (folder / "repository").mkdir()
+    (folder / "repository" / "MLmodel").write_text(mlflow(model_path="data/model.pkl"))
+    (folder / "hidden").mkdir()
+    (folder / "hidden" / "model.pkl").write_bytes(SYSTEM)
+    (folder / "repository" / "data").symlink_to("../hidden")
+    return folder / "repository"
+
+
 MODULES = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Router"}]
 ROUTER = {"types": {"query_0_X": "evilmod.Evil"}, "structure": {"query": ["query_0_X"]}, "parameters": {}}
-repository("router", {"modules.json": json.dumps(MODULES), "router_config.json": json.dumps(ROUTER), "evilmod.py": PYTHON})
-repository("modules_twice", {"modules.json": '[{"idx": 0, "name": "0", "path": "", "type": "evilmod.Evil", "name": "0"}]', "evilmod.py": PYTHON})
-repository("modules_half_a_surrogate", {"modules.json": '[{"idx": 0, "name": "\\ud800", "path": "", "type": "evilmod.Evil"}]', "evilmod.py": PYTHON})
-repository("modules_byte_order_mark", {"modules.json": '\ufeff[{"idx": 0, "name": "0", "path": "", "type": "evilmod.Evil"}]', "evilmod.py": PYTHON})
+repository("folder_router", {"modules.json": json.dumps(MODULES), "router_config.json": json.dumps(ROUTER), "evilmod.py": PYTHON})
+repository("folder_modules_twice", {"modules.json": '[{"idx": 0, "name": "0", "path": "", "type": "evilmod.Evil", "name": "0"}]', "evilmod.py": PYTHON})
+repository("folder_modules_half_a_surrogate", {"modules.json": '[{"idx": 0, "name": "\\ud800", "path": "", "type": "evilmod.Evil"}]', "evilmod.py": PYTHON})
+repository("folder_modules_byte_order_mark", {"modules.json": '\ufeff[{"idx": 0, "name": "0", "path": "", "type": "evilmod.Evil"}]', "evilmod.py": PYTHON})
 PIPELINE = {"_class_name": "DDPMPipeline", "_diffusers_version": "0.30.0", "unet": ["my_unet", "Evil"], "scheduler": ["diffusers", "DDPMScheduler"]}
-repository("diffusers_component", {"model_index.json": json.dumps(PIPELINE), "unet/my_unet.py": PYTHON, "unet/config.json": "{}", "model.safetensors": of_bytes(b"a")})
+repository("folder_diffusers_component", {"model_index.json": json.dumps(PIPELINE), "unet/my_unet.py": PYTHON, "unet/config.json": "{}", "model.safetensors": of_bytes(b"a")})
 TEXT("code-by-reference/cross_encoder", json.dumps({"model_type": "bert", "sentence_transformers": {"activation_fn": "evilmod.run"}}), "config.json", CODE)
 TEXT("code-by-reference/kernel_by_part", json.dumps({"model_type": "llava", "attn_implementation": {"text_config": "who/kernel", "vision_config": "eager"}}), "config.json", CODE)
 TEXT("code-by-reference/kernel_of_experts", json.dumps({"model_type": "llama", "experts_implementation": "who/kernel"}), "config.json", CODE)
@@ -64,6 +66,33 @@ TEXT("code-by-reference/xml_entity_behind_a_line", f"\n{ENTITY}", "model.pmml")
 TEXT("code-by-reference/xml_entity_of_parameters", '<!DOCTYPE a [<!ENTITY % x PUBLIC "-" "http://example.org/x">%x;]><a/>', "model.pmml")
 SPECIFICATION = {"class_name": "__typespec__", "spec_name": "Spec", "module": "evilmod", "registered_name": None, "config": []}
 DATA("nested-config/keras_type_specification", lambda: zip_of([("metadata.json", '{"keras_version": "2.15.0"}'), ("config.json", json.dumps(SPECIFICATION))]), "model.keras", NEVER_CLEAN)
+
+
+def claimed(name, make):
+    """Beside an ONNX model that says that its tensor lies in the file."""
+
+    @ATTACKS.made(f"code-by-reference/folder_claimed_by_onnx_{name}", NEVER_CLEAN)
+    def _(folder):
+        import onnx
+        from onnx import helper
+
+        data = make()
+        tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.UINT8, dims=[len(data)], data_location=onnx.TensorProto.EXTERNAL)
+        for key, value in {"location": "pytorch_model.bin", "offset": "0", "length": str(len(data))}.items():
+            tensor.external_data.add(key=key, value=value)
+        end = helper.make_tensor_value_info("y", onnx.TensorProto.UINT8, [len(data)])
+        (folder / "repository").mkdir()
+        (folder / "repository" / "pytorch_model.bin").write_bytes(data)
+        onnx.save(helper.make_model(helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [end], [tensor])), folder / "repository" / "model.onnx")
+        return folder / "repository"
+
+
+claimed("seven_zip", lambda: b"7z\xbc\xaf\x27\x1c\0\4" + bytes(range(200, 256)))
+claimed("zip_of_bzip2", lambda: zip_of([("archive/data.pkl", SYSTEM)], compression=zipfile.ZIP_BZIP2))
+claimed("zip_of_lzma", lambda: zip_of([("archive/data.pkl", SYSTEM)], compression=zipfile.ZIP_LZMA))
+claimed("zlib_cut", lambda: zlib.compress(SYSTEM)[:-4] + b"\xff\xfe\xfd\xfc")
+claimed("compress", lambda: b"\x1f\x9d\x90" + bytes(range(128, 200)))
+claimed("yaml_of_latin_1", lambda: "a: !!python/object/apply:os.system [\"echo é > fired\"]\n".encode("latin-1"))
 
 
 @ATTACKS.made("nested-config/keras_json_twice", CODE)

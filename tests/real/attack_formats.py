@@ -435,16 +435,7 @@ config("hub_entry", "def net(**options): open('fired', 'w')\n", "hubconf.py")
 config("endpoint", "class EndpointHandler: pass\n", "handler.py")
 
 
-def repository(name, files, verdicts=CODE, fire=""):
-    @ATTACKS.made(f"code-by-reference/{name}", verdicts, fire)
-    def _(folder):
-        root = folder / "repository"
-        for path, data in files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(data if isinstance(data, bytes) else data.encode())
-        return root
-
-
+repository = ATTACKS.repository
 MODEL = of_bytes(b"abcd")
 REMOTE = "import transformers\nopen('fired', 'w')\nclass C(transformers.PretrainedConfig): model_type = 'mine'\n"
 repository("folder_auto_map", {"config.json": '{"model_type": "mine", "auto_map": {"AutoConfig": "c.C"}}', "c.py": REMOTE, "model.safetensors": MODEL}, fire="remote_code")
