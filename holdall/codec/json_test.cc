@@ -144,6 +144,22 @@ TEST(Json, LoneSurrogatesAreRefusedOrTheBytesThatTheWriterMeant) {
   EXPECT_EQ(arena.at(*root).as_string(), bytes);
 }
 
+TEST(Json, WhatIsRefusedMayBeReadAsOthersReadIt) {
+  const std::string_view json = R"({"a":1,"b":{"c":"\ud800"},"a":2,"b":3})";
+  for (const bool first : {true, false}) {
+    JsonOptions options;
+    options.surrogates = JsonOptions::Surrogates::kReplace;
+    options.repeated = first ? JsonOptions::Repeated::kFirst : JsonOptions::Repeated::kLast;
+    Arena arena;
+    const auto root = parse_json(arena, json, options);
+    ASSERT_TRUE(root);
+    EXPECT_EQ(arena.at(*root).size(), 2u);
+    EXPECT_EQ(arena.at(*root).find_int("a"), first ? 1 : 2);
+    EXPECT_EQ(arena.at(*root).find("b").is(ValueKind::kDict), first);
+    EXPECT_EQ(arena.at(*root).find("b").find_string("c").value_or("none"), first ? "\xef\xbf\xbd" : "none");
+  }
+}
+
 TEST(JsonReader, GivesTokensWithTheirPlaces) {
   JsonReader reader(R"( {"a" : [1, -2.5e1], "b":"x\n"} )");
   const std::vector<std::pair<Token, std::uint64_t>> expected = {

@@ -2,7 +2,7 @@
 
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
-#include "holdall/codec/json.h"
+#include "holdall/trust/json_readings.h"
 
 namespace holdall {
 namespace {
@@ -29,12 +29,8 @@ void judge_components(const Bundle& folder, const Limits& limits, Findings& find
     const auto source = folder.open_part(name);
     const Result<Bytes> bytes = source ? read_all(**source, limits.header_bytes) : Result<Bytes>(source.error());
     if (!bytes) continue;  // which is said of the file
-    for (const auto repeated : {JsonOptions::Repeated::kFirst, JsonOptions::Repeated::kLast}) {
-      Arena arena;
-      const auto root = parse_json(
-          arena, bytes->text(), {.depth = limits.depth, .surrogates = JsonOptions::Surrogates::kReplace, .repeated = repeated});
-      if (root) judge_index(folder, name, arena.at(*root), findings);
-    }
+    // That it is no JSON is said of the file, too.
+    (void)each_reading(bytes->text(), limits, [&](Value document) { judge_index(folder, name, document, findings); });
   }
 }
 

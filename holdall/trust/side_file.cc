@@ -7,13 +7,13 @@
 #include <utility>
 
 #include "holdall/base/text.h"
-#include "holdall/codec/json.h"
 #include "holdall/codec/protobuf.h"
 #include "holdall/formats/chat_template.h"
 #include "holdall/formats/format.h"
 #include "holdall/io/blob.h"
 #include "holdall/trust/code_pages.h"
 #include "holdall/trust/documents.h"
+#include "holdall/trust/json_readings.h"
 #include "holdall/trust/media.h"
 #include "holdall/trust/pictures.h"
 #include "holdall/trust/references.h"
@@ -107,32 +107,12 @@ std::optional<SideFile> judge_json(const Source& source, std::string_view name, 
     return file;
   };
   if (!bytes) return refuse(bytes.error());
-  std::string_view text = bytes->text();
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  JsonOptions options{.depth = limits.depth};
-  std::optional<Error> fault;
-  {
-    Arena arena;
-    const Result<NodeId> root = parse_json(arena, text, options);
-    if (root) return judge_json_value(arena.at(*root), name, file.findings), file;
-    fault = root.error();
-  }
-  // Python's reader takes a key twice and half a surrogate; which value counts is the reader's choice.
-  options.surrogates = JsonOptions::Surrogates::kReplace;
-  bool is_json = false;
-  for (const auto repeated : {JsonOptions::Repeated::kFirst, JsonOptions::Repeated::kLast}) {
-    options.repeated = repeated;
-    Arena arena;
-    const Result<NodeId> root = parse_json(arena, text, options);
-    if (!root && root.error().code() == Code::kLimit) return refuse(root.error());
-    if (!root) break;
-    judge_json_value(arena.at(*root), name, file.findings);
-    is_json = true;
-  }
-  if (is_json) return file;
-  if (is_config) return refuse(*fault);
+  const Status read =
+      each_reading(bytes->text(), limits, [&](Value document) { judge_json_value(document, name, file.findings); });
+  if (read) return file;
+  if (is_config || read.error().code() == Code::kLimit) return refuse(read.error());
   // What JSON does not allow, other readers of it do: a comma at the end, a comment.
-  judge_yaml(text, name, file.findings);
+  judge_yaml(bytes->text(), name, file.findings);
   file.kind = "text";
   return file;
 }
