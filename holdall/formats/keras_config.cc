@@ -8,6 +8,7 @@
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/objects/globals.h"
+#include "holdall/objects/told.h"
 
 namespace holdall {
 namespace {
@@ -241,8 +242,6 @@ static_assert(std::is_sorted(std::begin(kOperators), std::end(kOperators)));
 constexpr std::string_view kComputingParts[] = {"activations", "constraints", "dtype_policies", "initializers", "layers",
                                                 "losses",      "metrics",     "models",         "ops",          "optimizers",
                                                 "quantizers",  "random",      "regularizers"};
-// Of a place that is told.
-constexpr std::size_t kLongestPath = 500;
 // Keys whose text is a file that Keras opens.
 constexpr std::string_view kFileKeys[] = {"filepath", "idf_weights", "vocabulary"};
 constexpr std::string_view kSchemes[] = {"file://", "ftp://", "gs://", "hdfs://", "hf://", "http://", "https://", "s3://"};
@@ -298,15 +297,15 @@ class Judge {
       named(value, path);
       for (std::size_t i = 0; i < value.size(); ++i) {
         const std::string_view key = value.key(i).is(ValueKind::kString) ? value.key(i).as_string() : std::string_view();
-        const std::string own = path.size() > kLongestPath ? path
-                                : path.empty()             ? std::string(key.substr(0, kLongestPath))
-                                                           : text("{}.{}", path, key.substr(0, kLongestPath));
+        const std::string own = path.size() > kLongestPlace ? path
+                                : path.empty()              ? std::string(key.substr(0, kLongestPlace))
+                                                            : text("{}.{}", path, key.substr(0, kLongestPlace));
         if (value.mapped(i).is(ValueKind::kString)) said(key, value.mapped(i).as_string(), own);
         this->value(value.mapped(i), own);
       }
     } else if (value.is(ValueKind::kList)) {
       for (std::size_t i = 0; i < value.size(); ++i)
-        this->value(value.item(i), path.size() > kLongestPath ? path : text("{}.{}", path, i));
+        this->value(value.item(i), path.size() > kLongestPlace ? path : text("{}.{}", path, i));
     }
   }
 

@@ -201,9 +201,6 @@ std::optional<std::string> ArgumentJudge::call(Value object) {
   auto args = arguments(object);
   const Value keywords = object.of(object.as_object().kwargs);
   if (Offence found = data(keywords)) return found;
-  // Built in its ordinary way, it joins other processes.
-  const bool joins = callee.is_global("torch.distributed.device_mesh", "DeviceMesh") && !object.as_object().new_object;
-  if (joins && !args.empty()) return "devices";
   // torch's constructors take addresses by keyword ("cdata", "allocator"), and no pickle has others.
   if (keywords && keywords.size() > 0 && takes_no_keyword(made_class(object, callee))) return "arguments by keyword";
   if (row->builder == Builder::kParameterWithState && args.size() > 3) (void)build(object, args[3].id());
@@ -276,25 +273,14 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
 
 ArgumentJudge::Offence ArgumentJudge::entries(Value value) { return has_entries(value) ? Offence() : data(value); }
 
-// Everything in a value, without recursion. What is clean once is clean for every call.
+// Everything in a value.
 ArgumentJudge::Offence ArgumentJudge::data(Value value) {
   if (!value || value.kind() < ValueKind::kList) return {};
-  std::vector<NodeId> stack = {value.id()};
-  std::vector<NodeId> seen;
-  if (clean_.size() < arena_.size()) clean_.resize(arena_.size());
-  while (!stack.empty()) {
-    const NodeId node = stack.back();
-    stack.pop_back();
-    if (clean_[node]) continue;
-    clean_[node] = true;
-    seen.push_back(node);
-    if (Offence found = offence_of(arena_.at(node))) {
-      for (const NodeId doubtful : seen) clean_[doubtful] = false;
-      return found;
-    }
-    push_parts(arena_.at(node), stack);
-  }
-  return {};
+  return clean_.walk(value, [&](Value part, std::vector<NodeId>& stack) {
+    Offence found = offence_of(part);
+    if (!found) push_parts(part, stack);
+    return found;
+  });
 }
 
 ArgumentJudge::Offence ArgumentJudge::offence_of(Value value) {

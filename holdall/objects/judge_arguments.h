@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "holdall/codec/pickle.h"
+#include "holdall/objects/clean_nodes.h"
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_pandas.h"
 
@@ -41,7 +42,7 @@ enum class Takes : std::uint8_t {
 
 class ArgumentJudge {
  public:
-  explicit ArgumentJudge(const Arena& arena) : arena_(arena), pandas_(arena) {}
+  explicit ArgumentJudge(const Arena& arena) : arena_(arena) {}
 
   // What a call of something inert is given and must not be ("builtins.int", "an object of argparse.Namespace"); nothing for a
   // good one. What is not inert by itself is not looked for: its import has been judged.
@@ -81,7 +82,7 @@ class ArgumentJudge {
   };
 
   const Arena& arena_;
-  std::vector<bool> clean_;  // nodes whose whole content is data
+  CleanNodes clean_;  // nodes whose whole content is data
   std::unordered_map<NodeId, Methods> methods_;
   PandasJudge pandas_;
 };

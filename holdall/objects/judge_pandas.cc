@@ -58,20 +58,7 @@ bool PandasJudge::is_made(Value object) {
 
 std::optional<std::string> PandasJudge::argument(Value value) {
   if (!value) return {};
-  std::vector<NodeId> stack = {value.id()}, seen;
-  if (clean_.size() < arena_.size()) clean_.resize(arena_.size());
-  while (!stack.empty()) {
-    const NodeId node = stack.back();
-    stack.pop_back();
-    if (clean_[node]) continue;
-    clean_[node] = true;
-    seen.push_back(node);
-    if (Offence found = offence_of(arena_.at(node), stack)) {
-      for (const NodeId doubtful : seen) clean_[doubtful] = false;
-      return found;
-    }
-  }
-  return {};
+  return clean_.walk(value, [&](Value part, std::vector<NodeId>& stack) { return offence_of(part, stack); });
 }
 
 std::optional<std::string> PandasJudge::state(Value value) {

@@ -1,7 +1,7 @@
 // What pandas' classes and functions may be given by a pickle that is inert: tables are put together of arrays, indices and
 // plain values, and pandas asks those for their types and methods by name, whatever they are.
 //
-// Thread-safety: one thread. Ownership: refers to the caller's arena.
+// Thread-safety: one thread. Ownership: none; values are of one arena.
 #pragma once
 
 #include <optional>
@@ -9,13 +9,12 @@
 #include <vector>
 
 #include "holdall/core/value.h"
+#include "holdall/objects/clean_nodes.h"
 
 namespace holdall {
 
 class PandasJudge {
  public:
-  explicit PandasJudge(const Arena& arena) : arena_(arena) {}
-
   // Whether a call made an object of pandas.
   static bool is_made(Value object);
 
@@ -30,8 +29,7 @@ class PandasJudge {
   Offence offence_of(Value value, std::vector<NodeId>& stack) const;
   Offence object_offence(Value object, std::vector<NodeId>& stack) const;
 
-  const Arena& arena_;
-  std::vector<bool> clean_;
+  CleanNodes clean_;
 };
 
 }  // namespace holdall

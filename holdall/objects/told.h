@@ -13,6 +13,9 @@
 
 namespace holdall {
 
+// Where a finding is, when a document says how it is called: longer ones are cut.
+inline constexpr std::size_t kLongestPlace = 500;
+
 class Told {
  public:
   explicit Told(Findings& findings) : findings_(findings) {}

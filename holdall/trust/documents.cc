@@ -10,12 +10,10 @@
 #include "holdall/formats/chat_template.h"
 #include "holdall/formats/keras_config.h"
 #include "holdall/objects/globals.h"
+#include "holdall/objects/told.h"
 
 namespace holdall {
 namespace {
-
-// Of a place that is told; each container that waits has one.
-constexpr std::size_t kLongestPath = 500;
 
 struct Visit {
   Value value;
@@ -108,9 +106,9 @@ void judge_document(Value document, std::string_view where, Findings& findings) 
       const bool is_template = name.ends_with("template") || name.ends_with("templates");
       const bool is_container = one.is(ValueKind::kDict) || one.is(ValueKind::kList);
       if (!is_template && !is_container) continue;
-      const bool is_long = visit.path.size() > kLongestPath;
+      const bool is_long = visit.path.size() > kLongestPlace;
       std::string path = is_long   ? visit.path
-                         : is_dict ? text("{}/{}", visit.path, name.substr(0, kLongestPath))
+                         : is_dict ? text("{}/{}", visit.path, name.substr(0, kLongestPlace))
                                    : text("{}/{}", visit.path, i);
       if (is_template) judge_templates(one, text("{}#{}", where, path), findings);
       if (is_container) stack.push_back({one, std::move(path)});

@@ -16,8 +16,6 @@
 namespace holdall {
 namespace {
 
-constexpr std::size_t kLongestPath = 500;
-
 // Libraries that configurations are made of: what they name of these is called by every one of them.
 constexpr std::string_view kFrameworks[] = {"jax", "joblib", "keras", "numpy", "pandas", "safetensors", "tensorflow", "torch"};
 
@@ -53,7 +51,6 @@ template <std::size_t n>
 bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
-bool is_activation(std::string_view key) noexcept { return is_one_of(kActivations, key); }
 
 std::string cut(std::string_view shown) { return std::string(shown.substr(0, 120)); }
 
@@ -108,7 +105,7 @@ class References {
       kernel(said);
       for (std::size_t i = 0; mapped.is(ValueKind::kDict) && i < mapped.size(); ++i)  // for each part of the model
         if (mapped.mapped(i).is(ValueKind::kString)) kernel(mapped.mapped(i).as_string());
-    } else if (is_activation(key) && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
+    } else if (is_one_of(kActivations, key) && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (is_one_of(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
       report(Verdict::kMalicious, Rule::kHydraTarget, kCalls, said);
@@ -157,9 +154,9 @@ class References {
         made += "/" + std::to_string(i);
       } else {
         const Value key = open.value.key(i);
-        made += text("/{}", key.is(ValueKind::kString) ? key.as_string().substr(0, kLongestPath) : std::string_view());
+        made += text("/{}", key.is(ValueKind::kString) ? key.as_string().substr(0, kLongestPlace) : std::string_view());
       }
-      if (made.size() > kLongestPath) return made.substr(0, kLongestPath) + "…";
+      if (made.size() > kLongestPlace) return made.substr(0, kLongestPlace) + "…";
     }
     return made;
   }
