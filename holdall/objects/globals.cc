@@ -60,6 +60,7 @@ const Slots& row_slots() noexcept {
   return slots;
 }
 
+// Listed itself, without what is below it.
 bool is_root(std::string_view module) noexcept {
   static const auto sorted = [] {
     std::array<std::string_view, std::size(kRoots)> made;
@@ -71,6 +72,12 @@ bool is_root(std::string_view module) noexcept {
 }
 
 std::string_view first_component(std::string_view dotted) noexcept { return dotted.substr(0, dotted.find('.')); }
+
+bool is_under_root(std::string_view module) noexcept {
+  for (std::size_t end = module.find('.'); end != std::string_view::npos; end = module.find('.', end + 1))
+    if (is_root(module.substr(0, end))) return true;
+  return is_root(module);
+}
 
 }  // namespace
 
@@ -92,7 +99,7 @@ Builder builder_of(std::string_view module, std::string_view name) noexcept {
 
 Verdict verdict_of_global(std::string_view module, std::string_view name) noexcept {
   if (const GlobalRow* row = find_global(module, name)) return row->verdict;
-  if (is_root(first_component(module))) return Verdict::kMalicious;
+  if (is_under_root(module)) return Verdict::kMalicious;
   // "os.system" looked up in a stranger's module reaches what that module imports.
   if (name.find('.') == std::string_view::npos) return Verdict::kCode;
   // A memory format says its name alone, "torch.channels_last", and pickle looks for a module that has a torch.

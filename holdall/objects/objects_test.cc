@@ -110,6 +110,16 @@ TEST(Globals, WhatOrdinaryFilesHoldIsNotMalicious) {
   EXPECT_EQ(verdict_of_global("torch.hub", "torch.channels_last"), Verdict::kMalicious);
 }
 
+TEST(Globals, WhatIsBelowARootIsJudgedAsTheRoot) {
+  EXPECT_EQ(verdict_of_global("gevent.subprocess", "Popen"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("sklearn.datasets", "fetch_openml"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("sklearn.datasets._openml", "fetch_openml"), Verdict::kMalicious);
+  EXPECT_EQ(verdict_of_global("sklearn.datasets.base", "Bunch"), Verdict::kCode);
+  EXPECT_EQ(verdict_of_global("sklearn.datasetsx", "fetch_openml"), Verdict::kCode);
+  EXPECT_EQ(verdict_of_global("sklearn.strange", "Estimator"), Verdict::kCode);
+  EXPECT_EQ(verdict_of_global("geventx", "Popen"), Verdict::kCode);
+}
+
 TEST(Globals, ADottedNameIsJudgedByEveryComponent) {
   EXPECT_EQ(verdict_of_global("pathlib", "os.system"), Verdict::kMalicious);
   EXPECT_EQ(verdict_of_global("stranger", "os.system"), Verdict::kMalicious);

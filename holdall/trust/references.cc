@@ -17,7 +17,9 @@ namespace holdall {
 namespace {
 
 // Libraries that configurations are made of: what they name of these is called by every one of them.
-constexpr std::string_view kFrameworks[] = {"jax", "joblib", "keras", "numpy", "pandas", "safetensors", "tensorflow", "torch"};
+constexpr std::string_view kFrameworks[] = {
+    "datasets", "diffusers", "fsspec",      "h5py",    "huggingface_hub", "jax",   "joblib",     "keras",       "numpy",
+    "onnx",     "pandas",    "safetensors", "sklearn", "tensorflow",      "torch", "torchaudio", "torchvision", "transformers"};
 
 // What a configuration that names "os.system" has called; of Python's own, what is not known to be inert is never meant well.
 Verdict verdict_of_target(std::string_view target) {
