@@ -98,7 +98,7 @@ class Judge {
     const Tokens& tokens = code.tokens;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       if (tokens[i].kind == JinjaToken::Kind::kMark || tokens[i].kind == JinjaToken::Kind::kNumber) continue;
-      has_pieces_ = has_pieces_ || is_piece(tokens[i].value);
+      has_pieces_ = has_pieces_ || (is_piece(tokens[i].value) && !is_thrown_away(code, i));
       if (tokens[i].is_text()) continue;
       const bool is_given = i + 1 < tokens.size() && tokens[i + 1].is_mark('=');
       const bool is_walked =
@@ -108,6 +108,15 @@ class Judge {
     // `{% set x %}…{% endset %}`: a text that stands outside of all code.
     const bool sets = code.is_statement && tokens.size() > 1 && tokens[0].is_name("set");
     if (sets && (tokens.size() == 2 || is_composed(tokens))) composed_.insert(tokens[1].value);
+  }
+
+  // `{% set _ = list.append(x) %}`, `{% for _ in x %}`: a variable, whose name is no text.
+  static bool is_thrown_away(const JinjaCode& code, std::size_t i) {
+    const Tokens& tokens = code.tokens;
+    if (!code.is_statement || i == 0 || tokens[i].kind != JinjaToken::Kind::kName) return false;
+    const bool is_set = i == 1 && tokens[0].is_name("set") && tokens.size() > 2 && tokens[2].is_mark('=');
+    const auto in = std::find_if(tokens.begin(), tokens.end(), [](const JinjaToken& token) { return token.is_name("in"); });
+    return is_set || (tokens[0].is_name("for") && static_cast<std::size_t>(in - tokens.begin()) > i);
   }
 
   // A text that is put together.

@@ -89,6 +89,12 @@ TEST(ChatTemplate, PythonsOwnFunctionsAreMaliciousWhereTheTemplateMadeNoSuchName
   EXPECT_EQ(judged("{% macro open(x) %}{% endmacro %}{% set open = 1 %}{{ open(1) }}"), "inert");
 }
 
+TEST(ChatTemplate, AVariableThatIsThrownAwayIsNoPieceOfAName) {
+  EXPECT_EQ(judged("{% for k, _ in d %}{% set _ = l.append(k) %}{{ d[k] }}{% endfor %}"), "inert");
+  EXPECT_EQ(judged("{% set n = dict(_=1)|list|first %}{{ d[k] }}"), "code");
+  EXPECT_EQ(judged("{% for k in ['_'] %}{{ d[k] }}{% endfor %}"), "code");
+}
+
 TEST(ChatTemplate, NamesThatAreComputedAndCallsOfThemAreCode) {
   for (const char* jinja : {
            "{{ x['%c%cclass' % (95, 95)] }}",

@@ -10,6 +10,7 @@
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_arguments.h"
 #include "holdall/objects/judge_dtypes.h"
+#include "holdall/objects/judge_states.h"
 #include "holdall/objects/told.h"
 
 namespace holdall {
@@ -54,7 +55,7 @@ bool is_harmless(Value argument, std::span<const PickleCall> calls) {
 class Judge {
  public:
   Judge(const Arena& arena, std::string_view where, Findings& findings)
-      : arena_(arena), where_(where), findings_(findings), told_(findings), arguments_(arena) {}
+      : arena_(arena), where_(where), findings_(findings), told_(findings), arguments_(arena), states_(arena) {}
 
   void import(const PickleImport& import) {
     const Value global = arena_.at(import.global);
@@ -140,6 +141,7 @@ class Judge {
       case PickleCallKind::kNewObject:
       case PickleCallKind::kInstance:
         callee(call);
+        state_within(call);
         return given(call);
       case PickleCallKind::kPersistent:
         return;
@@ -173,7 +175,7 @@ class Judge {
     add(Verdict::kMalicious, Rule::kPickleComputedCall, call.offset, "calls what another call returned");
   }
 
-  // BUILD, SETITEM or APPEND on something imported; or on an object to which the program gave the method that they call.
+  // BUILD, SETITEM or APPEND on something imported; or what no pickler gives to an object.
   void change(const PickleCall& call) {
     const Value object = arena_.at(call.object);
     if (const Value global = imported(object)) {
@@ -186,11 +188,25 @@ class Judge {
     }
     if (call.kind == PickleCallKind::kBuild) dtype(call, object);
     if (PandasJudge::is_made(object)) table(call, object);
-    std::optional<std::string> method;
-    if (call.kind == PickleCallKind::kBuild) method = arguments_.build(object, call.state);
-    if (call.kind == PickleCallKind::kAppend) method = arguments_.append(object);
-    if (method)
-      add(Verdict::kMalicious, Rule::kPickleComputedCall, call.offset, text("calls {} as the method of an object", *method));
+    tell_given(call, object,
+               call.kind == PickleCallKind::kBuild ? states_.build(object, call.state) : states_.items(object, call.kind));
+  }
+
+  void tell_given(const PickleCall& call, Value object, const std::optional<std::string>& found) {
+    if (!found) return;
+    const Value of = made_class(object, imported(object.of(object.as_object().callee)));
+    add(Verdict::kMalicious, Rule::kPickleArgument, call.offset,
+        text("gives an object of {}.{} {}, which no pickler does", of.global_module(), of.global_name(), *found));
+  }
+
+  // Functions of torch that give what they make a state.
+  void state_within(const PickleCall& call) {
+    constexpr std::size_t kState = 3;
+    const Value object = arena_.at(call.object);
+    const Builder builder = builder_of(object);
+    if (builder != Builder::kParameterWithState && builder != Builder::kFromType && builder != Builder::kFromTypeV2) return;
+    const auto args = arguments(object);
+    if (args.size() > kState) tell_given(call, object, states_.given_by_call(object, args[kState].id()));
   }
 
   // NumPy writes one state for each type; a second would change what has been judged.
@@ -258,6 +274,7 @@ class Judge {
   std::set<NodeId> harmless_;  // imports of a loader that is given inert files alone, and of getattr
   std::set<NodeId> dtypes_;    // numpy.dtype objects that have their state
   ArgumentJudge arguments_;
+  StateJudge states_;
   int offences_ = 0;
 };
 

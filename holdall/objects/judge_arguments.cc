@@ -200,12 +200,12 @@ std::optional<std::string> ArgumentJudge::call(Value object) {
   if (row == nullptr || row->verdict != Verdict::kInert) return {};
   auto args = arguments(object);
   const Value keywords = object.of(object.as_object().kwargs);
-  if (Offence found = data(keywords)) return found;
+  const Value made_of = made_class(object, callee);
+  const GlobalRow* of = row_of(made_of);
+  const bool is_table = of != nullptr && (of->builder == Builder::kPandas || of->builder == Builder::kPandasClass);
+  if (Offence found = is_table ? pandas_.argument(keywords) : data(keywords)) return found;
   // torch's constructors take addresses by keyword ("cdata", "allocator"), and no pickle has others.
-  if (keywords && keywords.size() > 0 && takes_no_keyword(made_class(object, callee))) return "arguments by keyword";
-  if (row->builder == Builder::kParameterWithState && args.size() > 3) (void)build(object, args[3].id());
-  const bool is_from_type = row->builder == Builder::kFromType || row->builder == Builder::kFromTypeV2;
-  if (is_from_type && args.size() > 3) (void)build(object, args[3].id());
+  if (keywords && keywords.size() > 0 && takes_no_keyword(made_of)) return "arguments by keyword";
   if (row->builder != Builder::kNewObject || args.empty()) return arguments_of(row->builder, args);
   // copyreg.__newobj__(cls, …) calls cls.__new__(cls, …).
   const GlobalRow* made = row_of(imported(args[0]));
@@ -314,59 +314,6 @@ void ArgumentJudge::push_parts(Value value, std::vector<NodeId>& stack) const {
     push(is_dict ? value.key(i) : value.item(i));
     if (is_dict) push(value.mapped(i));
   }
-}
-
-std::optional<std::string> ArgumentJudge::build(Value object, NodeId state) {
-  const auto known = methods_.find(object.id());
-  const Offence called = known == methods_.end() ? Offence() : known->second.set_state;
-  const auto read = [&](Value attributes) {
-    if (!attributes.is(ValueKind::kDict)) return;
-    const auto method = [&](std::string_view name) {
-      const Value found = attributes.find(name);
-      if (!found) return Offence();
-      if (const Value global = imported(found)) return Offence(spelled(global));
-      // A tensor is an object that HarmlessTensors has seen.
-      return found.is(ValueKind::kObject) || found.is(ValueKind::kTensor) ? Offence("an object") : Offence();
-    };
-    if (Offence found = method("__setstate__")) methods_[object.id()].set_state = found;
-    // A UserList appends to its data.
-    for (const std::string_view name : {"append", "extend", "add", "data"})
-      if (Offence found = method(name)) methods_[object.id()].append = found;
-  };
-  const Value value = arena_.at(state);
-  if (const Offence found = handle(object, value)) return found;
-  read(value);
-  if (value.is(ValueKind::kTuple))
-    for (std::size_t i = 0; i < value.size(); ++i) read(value.item(i));
-  return called;
-}
-
-// What a booster's __setstate__ has its library parse: bytes or a text, by which nothing is asked of an object.
-ArgumentJudge::Offence ArgumentJudge::handle(Value object, Value state) {
-  if (!object.is(ValueKind::kObject) || !state.is(ValueKind::kDict)) return {};
-  const Value callee = imported(object.of(object.as_object().callee));
-  const GlobalRow* row = callee ? row_of(made_class(object, callee)) : nullptr;
-  if (row == nullptr || row->builder != Builder::kMadeEmpty) return {};
-  for (const std::string_view name : {"handle", "_handle"}) {
-    const Value found = state.find(name);
-    if (!found || found.kind() < ValueKind::kList) continue;
-    const Builder builder = builder_of(found);
-    if (builder != Builder::kByteArray && builder != Builder::kLatin1) return text("what '{}' is, no bytes,", name);
-  }
-  return {};
-}
-
-std::optional<std::string> ArgumentJudge::append(Value object) const {
-  const auto known = methods_.find(object.id());
-  if (known != methods_.end() && known->second.append) return known->second.append;
-  // Modules and bunches look for a method among their parts or items where their class has none, and are appended to by no
-  // pickler.
-  const Value callee = object.is(ValueKind::kObject) ? imported(object.of(object.as_object().callee)) : Value();
-  const GlobalRow* row = callee ? row_of(made_class(object, callee)) : nullptr;
-  if (row == nullptr) return {};
-  const bool looks =
-      row->builder == Builder::kModule || row->builder == Builder::kSklearn || row->builder == Builder::kMadeEmpty;
-  return looks ? Offence(text("what {}.{} finds", row->module, row->name)) : Offence();
 }
 
 }  // namespace holdall

@@ -8,7 +8,6 @@
 
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "holdall/codec/pickle.h"
@@ -58,17 +57,12 @@ class ArgumentJudge {
   static const GlobalRow* named_function(Value object);
   static bool is_zone(Value object);
 
-  // Calls in the order of the program. An object's own attributes come before those of its class: where BUILD gave it one by
-  // the name of a method that the pickle machine calls, what that is.
-  std::optional<std::string> build(Value object, NodeId state);
-  std::optional<std::string> append(Value object) const;
   // What the state of an object of pandas must not hold.
   std::optional<std::string> pandas_state(NodeId state) { return pandas_.state(arena_.at(state)); }
 
  private:
   using Offence = std::optional<std::string>;
 
-  static Offence handle(Value object, Value state);
   Offence arguments_of(Builder builder, const std::vector<Value>& args);
   Offence argument(Takes takes, Value value, const std::vector<Value>& args);
   Offence entries(Value value);
@@ -76,14 +70,8 @@ class ArgumentJudge {
   Offence offence_of(Value value);
   void push_parts(Value value, std::vector<NodeId>& stack) const;
 
-  struct Methods {
-    Offence set_state;
-    Offence append;
-  };
-
   const Arena& arena_;
   CleanNodes clean_;  // nodes whose whole content is data
-  std::unordered_map<NodeId, Methods> methods_;
   PandasJudge pandas_;
 };
 

@@ -1,6 +1,7 @@
 #include "holdall/objects/judge_pandas.h"
 
 #include <string_view>
+#include <vector>
 
 #include "holdall/base/text.h"
 #include "holdall/core/children.h"
@@ -26,6 +27,16 @@ bool is_pandas(Builder builder) noexcept { return builder == Builder::kPandas ||
 bool is_array(Builder builder) noexcept {
   return builder == Builder::kNumpyReconstruct || builder == Builder::kNumpyFromBuffer || builder == Builder::kNumpyScalar ||
          builder == Builder::kNumpyDType || builder == Builder::kNumpyMasked;
+}
+
+// A scalar of a type of bytes or texts ("S10", "U10"), which is a text to pandas.
+bool is_text_scalar(Value object, const GlobalRow& row) {
+  if (row.builder != Builder::kNumpyScalar) return false;
+  const auto args = arguments(object);
+  const auto type = args.empty() || builder_of(args[0]) != Builder::kNumpyDType ? std::vector<Value>() : arguments(args[0]);
+  if (type.empty() || !type[0].is(ValueKind::kString)) return true;
+  const std::string_view code = type[0].as_string();
+  return code.find_first_of("USaV") != std::string_view::npos;
 }
 
 // Plain values. A defaultdict would call its factory for a key that pandas misses.
@@ -97,10 +108,13 @@ PandasJudge::Offence PandasJudge::object_offence(Value object, std::vector<NodeI
   if (ArgumentJudge::is_zone(object)) return {};
   if (const GlobalRow* row = ArgumentJudge::named_function(object)) return text("{}.{}", row->module, row->name);
   const GlobalRow* row = made_row(object);
-  if (row == nullptr || row->verdict != Verdict::kInert || is_pandas(row->builder) || is_array(row->builder)) return {};
+  if (row == nullptr || row->verdict != Verdict::kInert || is_pandas(row->builder)) return {};
+  if (is_text_scalar(object, *row)) return "a text of NumPy's";
+  if (is_array(row->builder)) return {};
   const ObjectParts& parts = object.as_object();
-  // A state would give a plain object attributes for pandas to find.
-  if (!is_plain(row->builder) || object.of(parts.state)) return text("an object of {}.{}", row->module, row->name);
+  // A text that is made of bytes is read by nobody here, and a state would give a plain object attributes for pandas to find.
+  const bool is_text = row->name == "str" || row->name == "unicode" || row->name == "str_" || row->name == "bytes_";
+  if (is_text || !is_plain(row->builder) || object.of(parts.state)) return text("an object of {}.{}", row->module, row->name);
   if (object.of(parts.args)) stack.push_back(object.of(parts.args).id());
   for (const NodeId part : parts.items) stack.push_back(part);
   for (const NodeId part : parts.pairs) stack.push_back(part);

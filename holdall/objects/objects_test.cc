@@ -208,12 +208,51 @@ TEST(Judge, MethodsThatAnObjectWasGivenAreNotCalled) {
   const std::string path = "cpathlib\nPosixPath\n";
   EXPECT_EQ(worst(judged(space + "}S'__setstate__'\n" + path + "sbS'/'\nb.")), Verdict::kMalicious);
   EXPECT_EQ(worst(judged(space + "}S'append'\n" + path + "sbS'/'\na.")), Verdict::kMalicious);
-  EXPECT_EQ(worst(judged(space + "}S'append'\n" + path + "sb.")), Verdict::kInert);
+  EXPECT_EQ(worst(judged(space + "}S'append'\n" + path + "sb.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged(space + "}S'activation'\nctorch\nrelu\nsb.")), Verdict::kInert);
+}
+
+TEST(Judge, AStateIsADictByNamesAndTheLastThatAnObjectIsGiven) {
+  const std::string space = "cargparse\nNamespace\n)R", map = "ccollections\nOrderedDict\n)R",
+                    text = "ccollections\nUserString\n(S'x'\ntR";
+  EXPECT_EQ(worst(judged(space + "}S'a'\nI1\nsb.")), Verdict::kInert);
+  EXPECT_EQ(worst(judged(map + "S'a'\nI1\ns}S'b'\nI2\nsb.")), Verdict::kInert);
+  for (const std::string& program :
+       std::vector<std::string>{text + map + "S'a'\nI1\nsb.",  // a mapping that is an object
+                                text + "(N" + map + "tb.",     // the same for the slots
+                                text + "cbuiltins\ndict\n(tRb.",
+                                text + "}cnumpy\nstr_\n(S'a'\ntRI1\nsb.",  // a name that is computed
+                                space + "}S'__array_interface__'\n}sb.",   // what NumPy asks every object for
+                                space + "}S'f'\n(lcnumpy\nmemmap\nasb.",   // what picklers alone name
+                                space + "}S'f'\n" + map + "I0\ncnumpy\nndarray\nssb.",
+                                map + "}b" + "S'a'\nI1\ns.",  // items behind the state
+                                map + "}b}b.",
+                                text + "S'a'\nI1\ns.",  // items of what has none
+                                "cnumpy\nndarray\n((I1\ntS'O'\nS'12345678'\ntR.", "cnumpy\nndarray\n(tR."}) {
+    const bool is_empty = program.ends_with("(tR.");
+    EXPECT_EQ(worst(judged(program)), is_empty ? Verdict::kInert : Verdict::kMalicious) << program;
+  }
+}
+
+TEST(Judge, HooksOfAModuleAreObjectsThatAreMadeForIt) {
+  const auto hooked = [](const std::string& hook) {
+    return worst(judged("ctorch.nn.modules.linear\nIdentity\n)\x81}S'_forward_pre_hooks'\nccollections\nOrderedDict\n)RI0\n" +
+                        hook + "ssb."));
+  };
+  const auto wrapped = [](const std::string& hook) {
+    return "ctorch.nn.modules.module\n_WrappedHook\n)\x81}S'hook'\n" + hook + "sb";
+  };
+  EXPECT_EQ(hooked("ctorch.nn.utils.weight_norm\nWeightNorm\n)\x81}b"), Verdict::kInert);
+  EXPECT_EQ(hooked(wrapped("ctorch.nn.utils.spectral_norm\nSpectralNormLoadStateDictPreHook\n)\x81}b")), Verdict::kInert);
+  EXPECT_EQ(hooked("cbuiltins\nsum\n"), Verdict::kMalicious);
+  EXPECT_EQ(hooked(wrapped("cbuiltins\nsum\n")), Verdict::kMalicious);
+  EXPECT_EQ(hooked("ctorch.nn.modules.linear\nIdentity\n)\x81}b"), Verdict::kMalicious);
 }
 
 TEST(Judge, ManyHarmlessOdditiesHideNoOther) {
-  std::string program = "cargparse\nNamespace\n)R";
+  std::string program = "cstranger\nNet\n)R";
   for (int i = 0; i < 200; ++i) program += "}b";
+  EXPECT_EQ(worst(judged(program + ".")), Verdict::kCode);
   EXPECT_EQ(worst(judged(program + "0cuuid\nUUID\nctorch\nSize\n)RR.")), Verdict::kMalicious);
 }
 

@@ -1,7 +1,10 @@
 #include "holdall/trust/chunks.h"
 
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
@@ -12,6 +15,7 @@ namespace holdall {
 namespace {
 
 constexpr std::string_view kIndex = ".metadata";
+
 struct Chunk {
   std::string file;  // relative to the index
   std::int64_t offset = 0, length = 0;
@@ -19,24 +23,57 @@ struct Chunk {
   auto operator<=>(const Chunk&) const = default;
 };
 
-// Wherever the index holds the three of an _StorageInfo, whatever class has them.
-std::set<Chunk> chunks_of(const Arena& arena) {
+struct Index {
   std::set<Chunk> chunks;
+  std::size_t unknown = 0;  // what torch would take for one and that is none here
+};
+
+std::optional<Chunk> chunk_of(Value file, Value offset, Value length) {
+  if (!file.is(ValueKind::kString) || !offset.is(ValueKind::kInt) || !length.is(ValueKind::kInt)) return std::nullopt;
+  return Chunk{std::string(file.as_string()), offset.as_int(), length.as_int()};
+}
+
+// The three of an _StorageInfo, by its arguments or its attributes, whatever class has them.
+std::optional<Chunk> chunk_of(Value value) {
+  if (!value.is(ValueKind::kObject)) return std::nullopt;
+  const Value args = value.of(value.as_object().args), state = value.of(value.as_object().state);
+  const bool has_state = value.as_object().state != kNoNode;
+  if (has_state && !state.is(ValueKind::kDict)) return std::nullopt;
+  if (has_state) return chunk_of(state.find("relative_path"), state.find("offset"), state.find("length"));
+  return args.is(ValueKind::kTuple) && args.size() >= 3 ? chunk_of(args.item(0), args.item(1), args.item(2)) : std::nullopt;
+}
+
+bool is_storage_info(Value value) {
+  if (!value.is(ValueKind::kObject)) return false;
+  const Value callee = value.of(value.as_object().callee), args = value.of(value.as_object().args);
+  const auto is_named = [](Value global) { return global.is(ValueKind::kGlobal) && global.global_name() == "_StorageInfo"; };
+  return is_named(callee) || (args.is(ValueKind::kTuple) && args.size() > 0 && is_named(args.item(0)));
+}
+
+// What the index says wherever it says it: an _StorageInfo, a dict of its attributes, an entry of the dict "storage_data".
+Index index_of(const Arena& arena) {
+  Index index;
+  const auto add = [&](std::optional<Chunk> chunk) {
+    if (chunk) {
+      index.chunks.insert(std::move(*chunk));
+    } else {
+      ++index.unknown;
+    }
+  };
   for (NodeId node = 0; node < arena.size(); ++node) {
     const Value value = arena.at(node);
-    if (value.is(ValueKind::kDict)) {
-      const auto file = value.find_string("relative_path");
-      const auto offset = value.find_int("offset"), length = value.find_int("length");
-      if (file && offset && length) chunks.insert({std::string(*file), *offset, *length});
-    } else if (value.is(ValueKind::kObject)) {
-      const Value callee = value.of(value.as_object().callee), args = value.of(value.as_object().args);
-      const bool is_made = callee.is(ValueKind::kGlobal) && callee.global_name() == "_StorageInfo" &&
-                           args.is(ValueKind::kTuple) && args.size() >= 3 && args.item(0).is(ValueKind::kString) &&
-                           args.item(1).is(ValueKind::kInt) && args.item(2).is(ValueKind::kInt);
-      if (is_made) chunks.insert({std::string(args.item(0).as_string()), args.item(1).as_int(), args.item(2).as_int()});
+    if (is_storage_info(value)) add(chunk_of(value));
+    if (!value.is(ValueKind::kDict)) continue;
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      const Value key = value.key(i), mapped = value.mapped(i);
+      const std::string_view name = key.is(ValueKind::kString) ? key.as_string() : std::string_view();
+      if (name == "relative_path") add(chunk_of(mapped, value.find("offset"), value.find("length")));
+      if (name != "storage_data" || mapped.is(ValueKind::kNull)) continue;
+      if (!mapped.is(ValueKind::kDict)) ++index.unknown;
+      for (std::size_t j = 0; mapped.is(ValueKind::kDict) && j < mapped.size(); ++j) add(chunk_of(mapped.mapped(j)));
     }
   }
-  return chunks;
+  return index;
 }
 
 void judge_chunk(const Bundle& folder, const std::string& index, const Chunk& chunk, const Context& context,
@@ -83,7 +120,12 @@ void judge_chunks(const Bundle& folder, std::span<const std::string> indexes, co
     if (!source) continue;  // which is said of the file
     Arena arena;
     (void)run_pickle(arena, *source, 0, {.limits = context.limits});  // what it does itself is said of the file, too
-    for (const Chunk& chunk : chunks_of(arena)) judge_chunk(folder, index, chunk, context, policy, findings);
+    const Index found = index_of(arena);
+    if (found.unknown > 0) {
+      findings.push_back({Verdict::kUnreadable, Rule::kShard, text("{}/{}", folder.path(), index),
+                          text("it has {} chunks that are computed", found.unknown)});
+    }
+    for (const Chunk& chunk : found.chunks) judge_chunk(folder, index, chunk, context, policy, findings);
   }
 }
 

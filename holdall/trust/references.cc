@@ -21,10 +21,23 @@ constexpr std::string_view kFrameworks[] = {
     "datasets", "diffusers", "fsspec",      "h5py",    "huggingface_hub", "jax",   "joblib",     "keras",       "numpy",
     "onnx",     "pandas",    "safetensors", "sklearn", "tensorflow",      "torch", "torchaudio", "torchvision", "transformers"};
 
+// Of these, what runs programs or texts.
+constexpr std::string_view kNeverMeant[] = {"numpy.distutils",
+                                            "numpy.f2py",
+                                            "numpy.testing",
+                                            "pandas.core.computation",
+                                            "torch.utils.collect_env",
+                                            "torch.utils.cpp_extension",
+                                            "torch.jit.unsupported_tensor_ops"};
+
 // What a configuration that names "os.system" has called; of Python's own, what is not known to be inert is never meant well.
 Verdict verdict_of_target(std::string_view target) {
   const std::size_t dot = target.rfind('.');
   if (dot == std::string_view::npos || dot == 0) return Verdict::kCode;
+  if (std::any_of(std::begin(kNeverMeant), std::end(kNeverMeant), [&](std::string_view module) {
+        return target.starts_with(module) && target.substr(module.size()).starts_with('.');
+      }))
+    return Verdict::kMalicious;
   const std::string_view first = target.substr(0, target.find('.'));
   if (std::find(std::begin(kFrameworks), std::end(kFrameworks), first) != std::end(kFrameworks)) return Verdict::kCode;
   const Verdict verdict = verdict_of_global(target.substr(0, dot), target.substr(dot + 1));
@@ -183,6 +196,11 @@ constexpr std::string_view kPythonTag = "tag:yaml.org,2002:python/";
 // HyperPyYAML's, which SpeechBrain's files are written in: "!new:package.Class", "!apply:package.function".
 constexpr std::string_view kCallingTags[] = {"!new:", "!name:", "!apply:", "!applyref:", "!module:"};
 
+// PyYAML takes a name without a module for a builtin.
+Verdict verdict_of_tagged(const std::string& target) {
+  return verdict_of_target(target.find('.') == std::string::npos ? "builtins." + target : target);
+}
+
 void judge_tag(std::string_view tag, const std::string& place, Told& told) {
   std::string_view target;
   if (tag.starts_with(kPythonTag)) {
@@ -195,7 +213,7 @@ void judge_tag(std::string_view tag, const std::string& place, Told& told) {
     if (target.empty()) return;
   }
   const bool is_module = tag.find("module:") != std::string_view::npos;
-  const Verdict verdict = verdict_of_target(is_module ? std::string(target) + ".__name__" : std::string(target));
+  const Verdict verdict = verdict_of_tagged(is_module ? std::string(target) + ".__name__" : std::string(target));
   told.add({verdict, Rule::kYamlTag, place, text("yaml.load makes a Python object: {}", cut(tag)), cut(target)});
 }
 

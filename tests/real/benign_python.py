@@ -462,6 +462,7 @@ def composed(name):
         "union": lambda: pipeline.make_union(scale(), preprocessing.PolynomialFeatures()).fit(x), "target": lambda: compose.TransformedTargetRegressor(linear_model.Ridge(), func=numpy.log, inverse_func=numpy.exp).fit(x, numbers_),
         "bag": lambda: ensemble.BaggingClassifier(svm.LinearSVC(), n_estimators=3, oob_score=False).fit(x, classes_), "isolation": lambda: ensemble.IsolationForest(n_estimators=5).fit(x),
         "list": lambda: [scale().fit(x), {"model": line().fit(x, classes_), "version": "1.0", "columns": ["a", "b"]}], "strings": lambda: line().fit(x, numpy.array(["no", "yes"])[classes_]),
+        "functions": lambda: [function(getattr(numpy, one)) for one in "abs argmax array asarray atleast_2d clip concatenate diff dot linspace nan_to_num percentile ravel reshape round sort sqrt squeeze stack transpose where".split()],
         "selector": lambda: compose.make_column_selector(dtype_include=numpy.number), "bunch": lambda: __import__("sklearn.datasets").datasets.load_iris(),
     }[name]()  # fmt: skip
 
@@ -474,7 +475,7 @@ def pandas_joblib(folder, name):
     return path
 
 
-COMPOSED = """identity log1p exp text hashed columns grid random scorer stack vote boost hist select kernel union target bag isolation list strings
+COMPOSED = """functions identity log1p exp text hashed columns grid random scorer stack vote boost hist select kernel union target bag isolation list strings
     selector bunch""".split()
 
 

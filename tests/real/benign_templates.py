@@ -327,6 +327,9 @@ HARMONY = """{%- macro render_typescript_type(param_spec, required_params, is_nu
 {%- endfor -%}
 """
 
+TYPED = """{% macro typed(parameters) %}{% set names = [] %}{% for name, _ in parameters.items() %}{% set _ = names.append(name) %}{{ name }}: {{ parameters[name]['type'] }}
+{% endfor %}{% endmacro %}{% for tool in tools %}{{ typed(tool['parameters']) }}{% endfor %}{% for message in messages %}{% set key = 'content' %}{{ message[key] }}{% endfor %}"""
+
 TEMPLATES = {name.lower(): text for name, text in list(globals().items()) if name.isupper() and isinstance(text, str)}
 
 

@@ -427,6 +427,32 @@ def scripted(folder, name):
     return path
 
 
+def sharded(folder, name):
+    """States whose tensors are one process's part of a mesh."""
+    import torch
+    import torch.distributed
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh
+
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        if name == "tensor":
+            value = {"w": distribute_tensor(torch.ones(4, 2), init_device_mesh("cpu", (1,)), [Shard(0)])}
+        elif name == "data_parallel":
+            value = torch.nn.parallel.DistributedDataParallel(net())
+        else:
+            layers = torch.nn.Sequential(torch.nn.Linear(4, 4))
+            fully_shard(layers)
+            optimizer = torch.optim.AdamW(layers.parameters())
+            layers(torch.ones(1, 4)).sum().backward()
+            optimizer.step()
+            value = {"model": layers.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save(value, folder / "model.pt")
+    finally:
+        torch.distributed.destroy_process_group()
+    return folder / "model.pt"
+
+
 def each(family, names, make):
     return {f"{family}/{name}": functools.partial(make, name=name) for name in names}
 
@@ -445,5 +471,6 @@ def rows():
     found |= each("torch-module", MODULES, store(module)) | each("torch-made", MADE, store(lambda name: MADE[name]()))
     found |= each("lightning", ["plain", "hyper", "weights", "old"], lightning) | each("trainer", ["adamw", "adafactor"], trainer)
     found |= each("torch-distributed", ["one_file", "many_files", "step", "safetensors"], distributed)
+    found |= each("torch-sharded", ["tensor", "fsdp", "data_parallel"], sharded)
     found |= each("accelerate", ["safetensors", "pickled"], accelerate)
     return found | each("torch-export", ["program"], exported) | each("torchscript", ["traced", "scripted"], scripted)

@@ -1,6 +1,8 @@
 #include "holdall/formats/joblib/joblib_arrays.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 #include <utility>
 
 #include "holdall/base/checked.h"
@@ -68,6 +70,13 @@ bool is_array_class(Value global) {
   return global.is(ValueKind::kGlobal) && builder_of(global.global_module(), global.global_name()) == Builder::kNumpyArrayClass;
 }
 
+// What joblib's wrappers have. Any other would stand before a method of theirs, which reads the array.
+bool is_attribute(Value key) {
+  constexpr std::string_view kOwn[] = {"allow_mmap", "dtype", "filename", "init_args", "numpy_array_alignment_bytes",
+                                       "order",      "shape", "state",    "subclass"};
+  return key.is(ValueKind::kString) && std::find(std::begin(kOwn), std::end(kOwn), key.as_string()) != std::end(kOwn);
+}
+
 }  // namespace
 
 bool is_wrapper_class(Value global) noexcept { return wrapper_class(global) != Wrapper::kNone; }
@@ -88,6 +97,8 @@ Result<std::uint64_t> Arrays::behind(NodeId object, std::uint64_t offset) {
   if (kind == Wrapper::kNone) return 0;
   const Value state = made.of(made.as_object().state);
   if (!state.is(ValueKind::kDict)) return corrupt("the state of an array's wrapper is no dict");
+  for (std::size_t i = 0; i < state.size(); ++i)
+    if (!is_attribute(state.key(i))) return corrupt("an array's wrapper has an attribute that joblib gives none");
   if (inline_.size() + objects_.size() + beside_.size() >= limits_.tensors) {
     return over_limit(text("more than {} arrays", limits_.tensors));
   }

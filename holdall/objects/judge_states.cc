@@ -1,0 +1,265 @@
+#include "holdall/objects/judge_states.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include "holdall/base/text.h"
+#include "holdall/core/children.h"
+#include "holdall/objects/interpretation.h"
+#include "holdall/objects/judge_arguments.h"
+
+namespace holdall {
+namespace {
+
+using Offence = StateJudge::Offence;
+
+// The row of the class that an object is made of; nullptr where it is not known to be inert, which its import has told.
+const GlobalRow* inert_row(Value object) {
+  const Value callee = object.is(ValueKind::kObject) ? imported(object.of(object.as_object().callee)) : Value();
+  const Value made = callee ? made_class(object, callee) : Value();
+  const GlobalRow* row = made ? find_global(made.global_module(), made.global_name()) : nullptr;
+  return row != nullptr && row->verdict == Verdict::kInert ? row : nullptr;
+}
+
+const GlobalRow* imported_row(Value value) {
+  const Value global = imported(value);
+  const GlobalRow* row = global ? find_global(global.global_module(), global.global_name()) : nullptr;
+  return row != nullptr && row->verdict == Verdict::kInert ? row : nullptr;
+}
+
+bool is_between(Builder builder, Builder first, Builder last) noexcept { return builder >= first && builder <= last; }
+
+bool is_tensor_or_array(Builder builder) noexcept {
+  return is_between(builder, Builder::kTensor, Builder::kMemoryFormat) ||
+         is_between(builder, Builder::kNumpyReconstruct, Builder::kNumpyRandom);
+}
+
+// What a class with a __setstate__ of its own is given: tensors, arrays and values that have no items by name.
+bool is_plain_state(const GlobalRow& row) noexcept {
+  return is_tensor_or_array(row.builder) || is_between(row.builder, Builder::kLatin1, Builder::kComplex) ||
+         is_between(row.builder, Builder::kSet, Builder::kSlice) || (row.builder == Builder::kType && row.name != "dict");
+}
+
+// Functions that picklers call and never keep: what kept one could call it with anything. So are the classes of arrays, which
+// take bytes for pointers, and of mapped files, which open them.
+bool is_for_picklers(Builder builder) noexcept {
+  switch (builder) {
+    case Builder::kLatin1:
+    case Builder::kReconstructor:
+    case Builder::kNewObject:
+    case Builder::kLoadFromBytes:
+    case Builder::kJagged:
+    case Builder::kNumpyReconstruct:
+    case Builder::kNumpyFromBuffer:
+    case Builder::kNumpyScalar:
+    case Builder::kNumpyArrayClass:
+    case Builder::kNumpyMasked:
+    case Builder::kNumpyMap:
+    case Builder::kJaxArray:
+      return true;
+    default:
+      return is_between(builder, Builder::kTensor, Builder::kDeviceTensor) && builder != Builder::kParameterClass;
+  }
+}
+
+// Methods that __setstate__ and the like of the classes here call on the object itself or on what its attributes hold.
+constexpr std::string_view kMethods[] = {"add",
+                                         "add_module",
+                                         "append",
+                                         "extend",
+                                         "forward",
+                                         "get",
+                                         "items",
+                                         "keys",
+                                         "pop",
+                                         "register_buffer",
+                                         "register_module",
+                                         "register_parameter",
+                                         "set_",
+                                         "setdefault",
+                                         "set_weight_bias",
+                                         "setstate",
+                                         "update",
+                                         "values",
+                                         "_build_f",
+                                         "_call_impl",
+                                         "_ddp_init_helper",
+                                         "_post_setstate",
+                                         "_wrapped_call_impl"};
+// The same by the beginnings and ends of their names.
+constexpr std::string_view kMethodBeginnings[] = {"_build_", "_compiled_call", "_patch_"};
+
+bool is_method(std::string_view name) noexcept {
+  return std::find(std::begin(kMethods), std::end(kMethods), name) != std::end(kMethods) ||
+         std::any_of(std::begin(kMethodBeginnings), std::end(kMethodBeginnings),
+                     [&](std::string_view beginning) { return name.starts_with(beginning); });
+}
+
+bool is_dunder(std::string_view name) noexcept { return name.size() > 4 && name.starts_with("__") && name.ends_with("__"); }
+
+// Something that can be called: a function, a class, or an object. Tensors cannot be.
+Offence callable(Value value) {
+  if (const Value global = imported(value)) {
+    const GlobalRow* row = imported_row(value);
+    return row == nullptr ? Offence() : Offence(text("{}.{}", row->module, row->name));
+  }
+  if (!value.is(ValueKind::kObject)) return {};
+  if (const GlobalRow* row = ArgumentJudge::named_function(value)) return text("{}.{}", row->module, row->name);
+  const GlobalRow* row = inert_row(value);
+  if (row == nullptr || is_tensor_or_array(row->builder)) return {};
+  return text("an object of {}.{}", row->module, row->name);
+}
+
+// What stands for an array, whose class it keeps.
+bool is_joblib_array(Value object) {
+  const Value callee = imported(object.of(object.as_object().callee));
+  return callee && made_class(object, callee).global_module().starts_with("joblib.numpy_pickle");
+}
+
+}  // namespace
+
+Offence StateJudge::build(Value object, NodeId state) {
+  const GlobalRow* row = inert_row(object);
+  if (row == nullptr) return {};
+  if (!built_.insert(object.id()).second) return "a second state";
+  return given_by_call(object, state);
+}
+
+Offence StateJudge::given_by_call(Value object, NodeId state) {
+  const GlobalRow* row = inert_row(object);
+  const Value value = arena_.at(state);
+  if (row == nullptr) return {};
+  if (Offence found = attributes(*row, value)) return found;
+  // The two of a class without a __setstate__: its dict and its slots. What pandas makes is given more, which PandasJudge sees.
+  const bool is_pair = value.is(ValueKind::kTuple) && value.size() == 2;
+  for (std::size_t i = 0; is_pair && i < value.size(); ++i)
+    if (Offence found = attributes(*row, value.item(i))) return found;
+  // What joblib's wrapper of an array was given, in whose place the array stands by now; arrays take no dict.
+  const bool is_array = row->builder == Builder::kNumpyReconstruct || row->builder == Builder::kNumpyArrayClass;
+  return is_array && value.is(ValueKind::kDict) ? Offence() : held(value);
+}
+
+Offence StateJudge::items(Value object, PickleCallKind kind) const {
+  const GlobalRow* row = inert_row(object);
+  if (row == nullptr) return {};
+  if (built_.contains(object.id())) return "items behind its state";
+  switch (row->builder) {
+    case Builder::kObject:
+    case Builder::kType:
+    case Builder::kPandas:  // which says so itself
+    case Builder::kPandasClass:
+      return {};
+    case Builder::kOrderedDict:
+    case Builder::kDefaultDict:
+    case Builder::kCounter:
+    case Builder::kSklearn:
+      if (kind == PickleCallKind::kSetItems) return {};
+      break;
+    case Builder::kDeque:
+    case Builder::kByteArray:
+    case Builder::kSet:
+      if (kind == PickleCallKind::kAppend) return {};
+      break;
+    default:
+      break;
+  }
+  return "items";
+}
+
+Offence StateJudge::attributes(const GlobalRow& row, Value state) {
+  const GlobalRow* made = inert_row(state);
+  const bool is_table = row.builder == Builder::kPandas || row.builder == Builder::kPandasClass;
+  if (made != nullptr && !is_table && !is_plain_state(*made)) {
+    return text("a state that is an object of {}.{}", made->module, made->name);
+  }
+  for (std::size_t i = 0; state.is(ValueKind::kDict) && i < state.size(); ++i)
+    if (Offence found = attribute(row, state.key(i), state.mapped(i))) return found;
+  return {};
+}
+
+Offence StateJudge::attribute(const GlobalRow& row, Value key, Value value) {
+  if (const GlobalRow* made = inert_row(key); made != nullptr && made->builder != Builder::kLatin1)
+    return "an attribute by a name that is computed";
+  if (!key.is(ValueKind::kString)) return {};
+  const std::string_view name = key.as_string();
+  if (is_dunder(name) && value.kind() >= ValueKind::kList) return text("'{}'", name);
+  if (is_method(name))
+    if (Offence found = callable(value)) return text("{} as '{}'", *found, name);
+  // What a booster's __setstate__ has its library parse: bytes or a text, by which nothing is asked of an object.
+  const bool is_handle = row.builder == Builder::kMadeEmpty && (name == "handle" || name == "_handle");
+  const Builder parsed = builder_of(value);
+  if (is_handle && value.kind() >= ValueKind::kList && parsed != Builder::kByteArray && parsed != Builder::kLatin1)
+    return text("what is no bytes as '{}'", name);
+  if (row.builder == Builder::kModule && name.ends_with("hooks"))
+    if (Offence found = hooks(value)) return text("{} as one of '{}'", *found, name);
+  return {};
+}
+
+// What a module calls when it is called: objects of torch's own that are made for it, as WeightNorm is, and strangers', which
+// their imports tell.
+Offence StateJudge::hooks(Value hooks) const {
+  const auto one = [](Value hook) -> Offence {
+    const GlobalRow* row = inert_row(hook);
+    if (row != nullptr && row->name == "_WrappedHook" && hook.of(hook.as_object().state).is(ValueKind::kDict)) {
+      hook = hook.of(hook.as_object().state).find("hook");
+      row = inert_row(hook);
+    }
+    const bool is_made_for_it = row != nullptr && row->module.starts_with("torch.nn.utils.");
+    if (is_made_for_it && ArgumentJudge::named_function(hook) == nullptr) return {};
+    return callable(hook);
+  };
+  if (hooks.is(ValueKind::kDict)) {
+    for (std::size_t i = 0; i < hooks.size(); ++i)
+      if (Offence found = one(hooks.mapped(i))) return found;
+    return {};
+  }
+  const GlobalRow* row = inert_row(hooks);
+  if (row == nullptr) return {};
+  const auto args = arguments(hooks);
+  const bool is_empty = args.empty() || (args.size() == 1 && is_sequence(args[0].kind()) && args[0].size() == 0);
+  if (row->builder != Builder::kOrderedDict || !is_empty) return text("an object of {}.{}", row->module, row->name);
+  const ObjectParts& parts = hooks.as_object();
+  for (std::size_t i = 1; i < parts.pairs.size(); i += 2)
+    if (Offence found = one(hooks.of(parts.pairs[i]))) return found;
+  return {};
+}
+
+// Whatever a value keeps.
+Offence StateJudge::held(Value value) {
+  if (!value || value.kind() < ValueKind::kList) return {};
+  return clean_.walk(value, [](Value part, std::vector<NodeId>& stack) -> Offence {
+    if (imported(part)) {
+      const GlobalRow* row = imported_row(part);
+      return row != nullptr && is_for_picklers(row->builder) ? Offence(text("{}.{} to keep", row->module, row->name))
+                                                             : Offence();
+    }
+    const auto push = [&](Value inner) {
+      if (inner && inner.kind() >= ValueKind::kList) stack.push_back(inner.id());
+    };
+    if (part.is(ValueKind::kObject)) {
+      if (is_joblib_array(part)) return {};
+      const ObjectParts& parts = part.as_object();
+      push(part.of(parts.state));
+      for (const NodeId item : parts.items) push(part.of(item));
+      for (const NodeId pair : parts.pairs) push(part.of(pair));
+      // What a container is made of; what others are given has been judged with their calls.
+      const GlobalRow* row = inert_row(part);
+      const bool keeps = row == nullptr || is_between(row->builder, Builder::kOrderedDict, Builder::kDeque) ||
+                         row->builder == Builder::kSet || row->builder == Builder::kFrozenSet ||
+                         row->builder == Builder::kNamedTuple || row->builder == Builder::kStateTuple;
+      if (keeps)
+        for (const Value argument : arguments(part)) push(argument);
+      return {};
+    }
+    const bool is_dict = part.is(ValueKind::kDict);
+    if (!is_dict && !is_sequence(part.kind())) return {};
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      push(is_dict ? part.key(i) : part.item(i));
+      if (is_dict) push(part.mapped(i));
+    }
+    return {};
+  });
+}
+
+}  // namespace holdall
