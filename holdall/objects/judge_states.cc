@@ -35,10 +35,14 @@ bool is_tensor_or_array(Builder builder) noexcept {
          is_between(builder, Builder::kNumpyReconstruct, Builder::kNumpyRandom);
 }
 
-// What a class with a __setstate__ of its own is given: tensors, arrays and values that have no items by name.
+// What a class with a __setstate__ of its own is given: tensors, arrays and values that have no items by name and are no two
+// of them.
 bool is_plain_state(const GlobalRow& row) noexcept {
+  constexpr std::string_view kPlain[] = {"bool", "bytes", "float", "int", "long", "str", "unicode"};
+  const bool is_type = row.builder == Builder::kType;
   return is_tensor_or_array(row.builder) || is_between(row.builder, Builder::kLatin1, Builder::kComplex) ||
-         is_between(row.builder, Builder::kSet, Builder::kSlice) || (row.builder == Builder::kType && row.name != "dict");
+         is_between(row.builder, Builder::kSet, Builder::kSlice) ||
+         (is_type && std::find(std::begin(kPlain), std::end(kPlain), row.name) != std::end(kPlain));
 }
 
 // Functions that picklers call and never keep: what kept one could call it with anything. So are the classes of arrays, which

@@ -220,7 +220,7 @@ TEST(Judge, AStateIsADictByNamesAndTheLastThatAnObjectIsGiven) {
   for (const std::string& program :
        std::vector<std::string>{text + map + "S'a'\nI1\nsb.",  // a mapping that is an object
                                 text + "(N" + map + "tb.",     // the same for the slots
-                                text + "cbuiltins\ndict\n(tRb.",
+                                text + "cbuiltins\ndict\n(tRb.", text + "cbuiltins\ntuple\n((lNa}atRb.",
                                 text + "}cnumpy\nstr_\n(S'a'\ntRI1\nsb.",  // a name that is computed
                                 space + "}S'__array_interface__'\n}sb.",   // what NumPy asks every object for
                                 space + "}S'f'\n(lcnumpy\nmemmap\nasb.",   // what picklers alone name

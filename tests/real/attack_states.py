@@ -53,6 +53,7 @@ STRING = reduce(global_("collections", "UserString"), unicode("x"))
 
 DATA("unlisted-gadget/setstate_in_an_ordered_dict", proto(2, STRING, ordered(("__setstate__", TOUCH)), b"b", unicode(FIRED), b"b"), fire="pickle")
 DATA("unlisted-gadget/setstate_in_slots", proto(2, STRING, NONE, ordered(("__setstate__", TOUCH)), b"\x86b", unicode(FIRED), b"b"), fire="pickle")
+DATA("unlisted-gadget/setstate_in_a_computed_pair", proto(2, STRING, reduce(global_("builtins", "tuple"), b"](" + NONE + dictionary(("__setstate__", TOUCH)) + b"e"), b"b", unicode(FIRED), b"b"), fire="pickle")
 DATA("unlisted-gadget/setstate_in_a_dict", proto(2, STRING, dictionary(("__setstate__", TOUCH)), b"b", unicode(FIRED), b"b"), fire="pickle")
 DATA("unlisted-gadget/setstate_by_a_name_of_numpy", proto(2, STRING, DICT, b"(", reduce(global_("numpy", "str_"), unicode("__setstate__")), TOUCH, b"ub", unicode(FIRED), b"b"), fire="pickle")
 MAKES = calling(global_("numpy", "memmap"), unicode("w+"), number(0), number(8) + b"\x85")
