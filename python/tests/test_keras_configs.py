@@ -36,7 +36,9 @@ def test_files_of_keras_2_load_and_predict_as_they_did(keras, file):
         model = holdall.keras.load(KERAS_2 / file)
     found = model.predict(inputs(file.partition(".")[0]), verbose=0)
     found = numpy.concatenate([numpy.asarray(part).astype("float32") for part in (found if isinstance(found, list | tuple) else [found])], -1)
-    assert numpy.allclose(found, numpy.array(expected["outputs"], "float32"), rtol=1e-2 if file.startswith(("mixed", "half")) else 1e-5, atol=1e-6)
+    # Sums of bfloat16, of eight bits, differ from processor to processor.
+    rtol, atol = (2**-5, 1e-3) if file.startswith(("mixed", "half")) else (1e-5, 1e-6)
+    assert numpy.allclose(found, numpy.array(expected["outputs"], "float32"), rtol, atol)
     assert type(model.optimizer).__name__ == expected["optimizer"]
     if expected["iterations"]:
         assert int(model.optimizer.iterations) == expected["iterations"]
