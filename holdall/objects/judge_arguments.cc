@@ -228,6 +228,12 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
       return global_or(value, "an argument");
     case Takes::kZone:
       return is_zone_key(value) ? Offence() : global_or(value, "what is no key of a time zone");
+    case Takes::kMadeArray: {
+      const Builder builder = builder_of(value);
+      const bool is_array =
+          value.is(ValueKind::kTensor) || builder == Builder::kNumpyReconstruct || builder == Builder::kNumpyFromBuffer;
+      return is_array ? Offence() : global_or(value, "what is no array");
+    }
     case Takes::kArrayMaker: {
       const GlobalRow* row = row_of(value);
       if (row != nullptr && row->builder == Builder::kNumpyReconstruct) return {};

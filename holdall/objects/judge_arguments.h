@@ -34,6 +34,7 @@ enum class Takes : std::uint8_t {
   kRandom,            // NumPy's generators and their makers
   kNothing,           // no argument
   kZone,              // the key of a time zone, as it stands in a database of them
+  kMadeArray,         // an array that a call has made
   kArrayMaker,        // the function that makes an array of NumPy
   kPandas,            // what tables are put together of: see PandasJudge
   kPandasClass,       // a class of pandas
