@@ -149,8 +149,9 @@ class Judge {
   }
 
   void oddity(const PickleOddity& oddity, const PickleProgram& program) {
+    // What a call was given, an import or a state, is no longer to be seen then.
     const bool calls = !program.calls.empty() || program.forgotten > 0;
-    if (oddity.kind == PickleOddity::Kind::kReplaced && !program.passed.empty() && calls) {
+    if (oddity.kind == PickleOddity::Kind::kReplaced && calls) {
       return add(Verdict::kMalicious, Rule::kPickleOddity, oddity.offset, oddity.what);
     }
     // Opcodes ahead of the declared protocol are what joblib writes; a second state and buffers elsewhere run nothing.

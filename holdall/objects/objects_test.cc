@@ -227,6 +227,8 @@ TEST(Judge, AStateIsADictByNamesAndTheLastThatAnObjectIsGiven) {
                                 space + "}S'f'\n" + map + "I0\ncnumpy\nndarray\nssb.",
                                 map + "}b" + "S'a'\nI1\ns.",  // items behind the state
                                 map + "}b}b.",
+                                // a state that says something else by the end
+                                "}p0\nS'__array_interface__'\n}s0" + space + "g0\nbg0\nS'__array_interface__'\nI1\ns0.",
                                 text + "S'a'\nI1\ns.",  // items of what has none
                                 "cnumpy\nndarray\n((I1\ntS'O'\nS'12345678'\ntR.", "cnumpy\nndarray\n(tR."}) {
     const bool is_empty = program.ends_with("(tR.");

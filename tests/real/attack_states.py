@@ -76,6 +76,12 @@ for kind, made in {
     "string": STRING,
 }.items():
     DATA(f"unlisted-gadget/array_interface_of_an_{kind}", proto(2, reduce(global_("numpy", "poly1d"), made + dictionary(("__array_interface__", INTERFACE)) + b"b")))
+# The state is a dict that says something else by the end.
+DATA(
+    "memo/state_replaced_behind_its_use",
+    proto(2, dictionary(("__array_interface__", INTERFACE)), b"q\x010", reduce(global_("builtins", "Exception")), b"h\x01b", b"q\x02h\x01", items(("__array_interface__", number(1))), b"0", b"0",
+          global_("numpy", "poly1d"), b"h\x02\x85R"),
+)
 for name, spelled in {"called": b"R", "made_empty": b"\x81"}.items():
     DATA(f"unlisted-gadget/pointers_in_an_array_{name}", proto(2, global_("numpy", "ndarray"), b"(" + number(1) + b"\x85" + unicode("O") + bytes_(b"\1" * 8) + b"t" + spelled))
 
