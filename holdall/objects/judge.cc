@@ -195,7 +195,7 @@ class Judge {
 
   void tell_given(const PickleCall& call, Value object, const std::optional<std::string>& found) {
     if (!found) return;
-    const Value of = made_class(object, imported(object.of(object.as_object().callee)));
+    const Value of = made_class(object);
     add(Verdict::kMalicious, Rule::kPickleArgument, call.offset,
         text("gives an object of {}.{} {}, which no pickler does", of.global_module(), of.global_name(), *found));
   }
@@ -231,12 +231,7 @@ class Judge {
   // pandas' own picklers give its objects a state and nothing else.
   void table(const PickleCall& call, Value object) {
     const bool is_state = call.kind == PickleCallKind::kBuild;
-    const std::optional<std::string> found =
-        is_state ? arguments_.pandas_state(call.state) : std::optional<std::string>("items");
-    if (!found) return;
-    const Value of = made_class(object, imported(object.of(object.as_object().callee)));
-    add(Verdict::kMalicious, Rule::kPickleArgument, call.offset,
-        text("gives {} to an object of {}.{}, which is not made for it", *found, of.global_module(), of.global_name()));
+    tell_given(call, object, is_state ? arguments_.pandas_state(call.state) : "items");
   }
 
   void given(const PickleCall& call) {

@@ -108,8 +108,7 @@ bool is_member_name(std::string_view name) noexcept {
 }
 
 // Tensors, storages and arrays, and what makes them.
-bool takes_no_keyword(Value callee) {
-  const GlobalRow* row = row_of(callee);
+bool takes_no_keyword(const GlobalRow* row) noexcept {
   return row != nullptr && row->builder >= Builder::kTensor && row->builder <= Builder::kNumpyRandom;
 }
 
@@ -146,20 +145,23 @@ Value imported(Value value) {
   return id.item(0).as_string() == "module" && id.item(1).is(ValueKind::kGlobal) ? id.item(1) : Value();
 }
 
-Value made_class(Value object, Value callee) {
-  const GlobalRow* row = row_of(callee);
+Value made_class(Value object) {
+  const Value callee = object.is(ValueKind::kObject) ? imported(object.of(object.as_object().callee)) : Value();
+  const GlobalRow* row = callee ? row_of(callee) : nullptr;
   if (row == nullptr || (row->builder != Builder::kReconstructor && row->builder != Builder::kNewObject)) return callee;
   const auto args = arguments(object);
   const Value given = args.empty() ? Value() : imported(args[0]);
   return given ? given : callee;
 }
 
+const GlobalRow* made_row(Value object) {
+  const Value made = made_class(object);
+  return made ? row_of(made) : nullptr;
+}
+
 Value ArgumentJudge::enumeration_of(Value object) {
-  if (!object.is(ValueKind::kObject)) return {};
-  const Value callee = imported(object.of(object.as_object().callee));
-  if (!callee) return {};
-  const Value made = made_class(object, callee);
-  if (is_enumeration(made)) return made;
+  const Value made = made_class(object);
+  if (!made || is_enumeration(made)) return made;
   return names_member(object) ? arguments(object)[0] : Value();
 }
 
@@ -200,15 +202,12 @@ std::optional<std::string> ArgumentJudge::call(Value object) {
   if (row == nullptr || row->verdict != Verdict::kInert) return {};
   auto args = arguments(object);
   const Value keywords = object.of(object.as_object().kwargs);
-  const Value made_of = made_class(object, callee);
-  const GlobalRow* of = row_of(made_of);
-  const bool is_table = of != nullptr && (of->builder == Builder::kPandas || of->builder == Builder::kPandasClass);
-  if (Offence found = is_table ? pandas_.argument(keywords) : data(keywords)) return found;
+  const GlobalRow* made = made_row(object);
+  if (Offence found = PandasJudge::is_made(object) ? pandas_.argument(keywords) : data(keywords)) return found;
   // torch's constructors take addresses by keyword ("cdata", "allocator"), and no pickle has others.
-  if (keywords && keywords.size() > 0 && takes_no_keyword(made_of)) return "arguments by keyword";
+  if (keywords && keywords.size() > 0 && takes_no_keyword(made)) return "arguments by keyword";
   if (row->builder != Builder::kNewObject || args.empty()) return arguments_of(row->builder, args);
   // copyreg.__newobj__(cls, …) calls cls.__new__(cls, …).
-  const GlobalRow* made = row_of(imported(args[0]));
   if (!imported(args[0])) return data(args[0]);
   args.erase(args.begin());
   return made == nullptr ? Offence() : arguments_of(made->builder, args);
@@ -263,8 +262,7 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
     }
     case Takes::kFactory: {
       // What is not inert has been judged by its import.
-      const Value callee = value.is(ValueKind::kObject) ? imported(value.of(value.as_object().callee)) : Value();
-      const GlobalRow* made = callee ? row_of(made_class(value, callee)) : nullptr;
+      const GlobalRow* made = made_row(value);
       if (made != nullptr && made->verdict != Verdict::kInert && made->builder == Builder::kObject) return {};
       const GlobalRow* row = row_of(imported(value));
       return row != nullptr && is_wanted(takes, *row) ? Offence() : data(value);
@@ -296,8 +294,7 @@ ArgumentJudge::Offence ArgumentJudge::offence_of(Value value) {
   }
   if (!value.is(ValueKind::kObject)) return {};
   if (const GlobalRow* row = named_function(value)) return text("{}.{}", row->module, row->name);
-  const Value callee = imported(value.of(value.as_object().callee));
-  const GlobalRow* row = callee ? row_of(made_class(value, callee)) : nullptr;
+  const GlobalRow* row = made_row(value);
   if (row == nullptr || row->verdict != Verdict::kInert || !could_act(row->builder)) return {};
   return text("an object of {}.{}", row->module, row->name);
 }

@@ -12,6 +12,7 @@
 
 #include "holdall/codec/pickle.h"
 #include "holdall/objects/clean_nodes.h"
+#include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_pandas.h"
 
@@ -79,7 +80,9 @@ class ArgumentJudge {
 // The global that a value is: also that of a class that persisted with its source, which torch gives back. Empty: another
 // value.
 Value imported(Value value);
-// The class of an object: the callee, or what copyreg is given.
-Value made_class(Value object, Value callee);
+// The class of an object: the callee, or what copyreg is given. Empty: no object, or one whose callee is computed.
+Value made_class(Value object);
+// The row of that class; nullptr where it has none.
+const GlobalRow* made_row(Value object);
 
 }  // namespace holdall

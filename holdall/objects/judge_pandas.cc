@@ -15,12 +15,6 @@ namespace {
 // dateutil opens the file that follows this in the name of a time zone, and pandas looks for it in types, too.
 constexpr std::string_view kZoneOfFile = "dateutil/";
 
-const GlobalRow* made_row(Value object) {
-  const Value callee = object.is(ValueKind::kObject) ? imported(object.of(object.as_object().callee)) : Value();
-  const Value made = callee ? made_class(object, callee) : Value();
-  return made ? find_global(made.global_module(), made.global_name()) : nullptr;
-}
-
 bool is_pandas(Builder builder) noexcept { return builder == Builder::kPandas || builder == Builder::kPandasClass; }
 
 // Arrays and their types: whatever lies in them, pandas asks for its class alone. Their own calls have been judged.

@@ -16,9 +16,7 @@ using Offence = StateJudge::Offence;
 
 // The row of the class that an object is made of; nullptr where it is not known to be inert, which its import has told.
 const GlobalRow* inert_row(Value object) {
-  const Value callee = object.is(ValueKind::kObject) ? imported(object.of(object.as_object().callee)) : Value();
-  const Value made = callee ? made_class(object, callee) : Value();
-  const GlobalRow* row = made ? find_global(made.global_module(), made.global_name()) : nullptr;
+  const GlobalRow* row = made_row(object);
   return row != nullptr && row->verdict == Verdict::kInert ? row : nullptr;
 }
 
@@ -91,7 +89,7 @@ constexpr std::string_view kMethods[] = {"add",
                                          "_ddp_init_helper",
                                          "_post_setstate",
                                          "_wrapped_call_impl"};
-// The same by the beginnings and ends of their names.
+// The same by the beginnings of their names.
 constexpr std::string_view kMethodBeginnings[] = {"_build_", "_compiled_call", "_patch_"};
 
 bool is_method(std::string_view name) noexcept {
@@ -117,8 +115,8 @@ Offence callable(Value value) {
 
 // What stands for an array, whose class it keeps.
 bool is_joblib_array(Value object) {
-  const Value callee = imported(object.of(object.as_object().callee));
-  return callee && made_class(object, callee).global_module().starts_with("joblib.numpy_pickle");
+  const Value made = made_class(object);
+  return made && made.global_module().starts_with("joblib.numpy_pickle");
 }
 
 }  // namespace
@@ -256,12 +254,7 @@ Offence StateJudge::held(Value value) {
         for (const Value argument : arguments(part)) push(argument);
       return {};
     }
-    const bool is_dict = part.is(ValueKind::kDict);
-    if (!is_dict && !is_sequence(part.kind())) return {};
-    for (std::size_t i = 0; i < part.size(); ++i) {
-      push(is_dict ? part.key(i) : part.item(i));
-      if (is_dict) push(part.mapped(i));
-    }
+    for_each_child(part, push);
     return {};
   });
 }
