@@ -9,6 +9,7 @@
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/objects/judge_arguments.h"
 #include "holdall/trust/contents.h"
 
 namespace holdall {
@@ -25,7 +26,7 @@ struct Chunk {
 
 struct Index {
   std::set<Chunk> chunks;
-  std::size_t unknown = 0;  // what torch would take for one and that is none here
+  bool has_unknown = false;  // what torch would take for one and that is none here
 };
 
 std::optional<Chunk> chunk_of(Value file, Value offset, Value length) {
@@ -44,10 +45,8 @@ std::optional<Chunk> chunk_of(Value value) {
 }
 
 bool is_storage_info(Value value) {
-  if (!value.is(ValueKind::kObject)) return false;
-  const Value callee = value.of(value.as_object().callee), args = value.of(value.as_object().args);
-  const auto is_named = [](Value global) { return global.is(ValueKind::kGlobal) && global.global_name() == "_StorageInfo"; };
-  return is_named(callee) || (args.is(ValueKind::kTuple) && args.size() > 0 && is_named(args.item(0)));
+  const Value made = made_class(value);
+  return made && made.global_name() == "_StorageInfo";
 }
 
 // What the index says wherever it says it: an _StorageInfo, a dict of its attributes, an entry of the dict "storage_data".
@@ -57,7 +56,7 @@ Index index_of(const Arena& arena) {
     if (chunk) {
       index.chunks.insert(std::move(*chunk));
     } else {
-      ++index.unknown;
+      index.has_unknown = true;
     }
   };
   for (NodeId node = 0; node < arena.size(); ++node) {
@@ -69,7 +68,7 @@ Index index_of(const Arena& arena) {
       const std::string_view name = key.is(ValueKind::kString) ? key.as_string() : std::string_view();
       if (name == "relative_path") add(chunk_of(mapped, value.find("offset"), value.find("length")));
       if (name != "storage_data" || mapped.is(ValueKind::kNull)) continue;
-      if (!mapped.is(ValueKind::kDict)) ++index.unknown;
+      if (!mapped.is(ValueKind::kDict)) index.has_unknown = true;
       for (std::size_t j = 0; mapped.is(ValueKind::kDict) && j < mapped.size(); ++j) add(chunk_of(mapped.mapped(j)));
     }
   }
@@ -121,9 +120,9 @@ void judge_chunks(const Bundle& folder, std::span<const std::string> indexes, co
     Arena arena;
     (void)run_pickle(arena, *source, 0, {.limits = context.limits});  // what it does itself is said of the file, too
     const Index found = index_of(arena);
-    if (found.unknown > 0) {
+    if (found.has_unknown) {
       findings.push_back({Verdict::kUnreadable, Rule::kShard, text("{}/{}", folder.path(), index),
-                          text("it has {} chunks that are computed", found.unknown)});
+                          "it says of a chunk where it is in no plain way"});
     }
     for (const Chunk& chunk : found.chunks) judge_chunk(folder, index, chunk, context, policy, findings);
   }
