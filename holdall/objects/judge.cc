@@ -9,6 +9,7 @@
 #include "holdall/objects/globals.h"
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_arguments.h"
+#include "holdall/objects/judge_distributions.h"
 #include "holdall/objects/judge_dtypes.h"
 #include "holdall/objects/judge_states.h"
 #include "holdall/objects/told.h"
@@ -90,7 +91,7 @@ class Judge {
       if (!object.is(ValueKind::kObject) || !imported.contains(object.as_object().callee)) continue;
       called.insert(object.as_object().callee);
       const bool is_known = ArgumentJudge::names_member(object) || ArgumentJudge::names_zones(object) ||
-                            ArgumentJudge::named_function(object) != nullptr;
+                            ArgumentJudge::named_function(object) != nullptr || names_entropy(object);
       if (call.kind != PickleCallKind::kReduce || !is_known) imported.erase(object.as_object().callee);
     }
     for (const NodeId lookup : imported)

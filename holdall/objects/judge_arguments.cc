@@ -92,7 +92,8 @@ bool could_act(Builder builder) noexcept {
   return builder == Builder::kModule || builder == Builder::kNamespace || builder == Builder::kFunction ||
          builder == Builder::kReconstructor || builder == Builder::kNewObject || builder == Builder::kSklearn ||
          builder == Builder::kPandas || builder == Builder::kPandasClass || builder == Builder::kNamedTuple ||
-         builder == Builder::kStateTuple || builder == Builder::kEnum || builder == Builder::kFrameworkEnum;
+         builder == Builder::kPartial || builder == Builder::kDistribution || builder == Builder::kStateTuple ||
+         builder == Builder::kEnum || builder == Builder::kFrameworkEnum;
 }
 
 bool is_enumeration(Value global) {
@@ -190,6 +191,26 @@ const GlobalRow* ArgumentJudge::named_function(Value object) {
   return found != nullptr && found->builder == Builder::kReference ? found : nullptr;
 }
 
+bool ArgumentJudge::is_kept(Value value) {
+  if (named_function(value) != nullptr) return true;
+  const GlobalRow* row = row_of(imported(value));
+  if (row == nullptr || row->verdict != Verdict::kInert) return false;
+  switch (row->builder) {
+    case Builder::kReference:
+    case Builder::kFunction:
+    case Builder::kModule:
+    case Builder::kSklearn:
+    case Builder::kType:
+    case Builder::kOrderedDict:
+    case Builder::kDefaultDict:
+    case Builder::kCounter:
+    case Builder::kDeque:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool ArgumentJudge::is_zone(Value object) {
   if (!object.is(ValueKind::kObject) || !names_zones(object.of(object.as_object().callee))) return false;
   const auto args = arguments(object);
@@ -227,6 +248,8 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
       return global_or(value, "an argument");
     case Takes::kZone:
       return is_zone_key(value) ? Offence() : global_or(value, "what is no key of a time zone");
+    case Takes::kKept:
+      return is_kept(value) ? Offence() : data(value);
     case Takes::kMadeArray: {
       const Builder builder = builder_of(value);
       const bool is_array =
@@ -264,6 +287,7 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
       // What is not inert has been judged by its import.
       const GlobalRow* made = made_row(value);
       if (made != nullptr && made->verdict != Verdict::kInert && made->builder == Builder::kObject) return {};
+      if (made != nullptr && made->builder == Builder::kPartial) return {};
       const GlobalRow* row = row_of(imported(value));
       return row != nullptr && is_wanted(takes, *row) ? Offence() : data(value);
     }

@@ -39,6 +39,7 @@ enum class Takes : std::uint8_t {
   kArrayMaker,        // the function that makes an array of NumPy
   kPandas,            // what tables are put together of: see PandasJudge
   kPandasClass,       // a class of pandas
+  kKept,              // a function or a class that is kept for a user's calls
 };
 
 class ArgumentJudge {
@@ -58,6 +59,8 @@ class ArgumentJudge {
   // The row of the function that a call of getattr names in a listed class ("str.lower"); nullptr for any other value.
   static const GlobalRow* named_function(Value object);
   static bool is_zone(Value object);
+  // A function or a class that may be kept with arguments for a user's calls: one that does nothing but compute.
+  static bool is_kept(Value value);
 
   // What the state of an object of pandas must not hold.
   std::optional<std::string> pandas_state(NodeId state) { return pandas_.state(arena_.at(state)); }

@@ -8,6 +8,7 @@
 #include "holdall/core/children.h"
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_arguments.h"
+#include "holdall/objects/judge_distributions.h"
 
 namespace holdall {
 namespace {
@@ -33,13 +34,13 @@ bool is_tensor_or_array(Builder builder) noexcept {
          is_between(builder, Builder::kNumpyReconstruct, Builder::kNumpyRandom);
 }
 
-// What a class with a __setstate__ of its own is given: tensors, arrays and values that have no items by name and are no two
-// of them.
+// What a class with a __setstate__ of its own is given: tensors, arrays and values that have no items by name and hold no
+// pairs.
 bool is_plain_state(const GlobalRow& row) noexcept {
   constexpr std::string_view kPlain[] = {"bool", "bytes", "float", "int", "long", "str", "unicode"};
   const bool is_type = row.builder == Builder::kType;
   return is_tensor_or_array(row.builder) || is_between(row.builder, Builder::kLatin1, Builder::kComplex) ||
-         is_between(row.builder, Builder::kSet, Builder::kSlice) ||
+         is_between(row.builder, Builder::kRange, Builder::kSlice) ||
          (is_type && std::find(std::begin(kPlain), std::end(kPlain), row.name) != std::end(kPlain));
 }
 
@@ -119,13 +120,52 @@ bool is_joblib_array(Value object) {
   return made && made.global_module().starts_with("joblib.numpy_pickle");
 }
 
+// An array whose elements are Python's objects: NumPy's state of one ends in a list, joblib's names their type.
+bool is_array_of_objects(Value object) {
+  const Value state = object.is(ValueKind::kObject) ? object.of(object.as_object().state) : Value();
+  if (!is_joblib_array(object))
+    return state.is(ValueKind::kTuple) && state.size() > 0 && state.item(state.size() - 1).is(ValueKind::kList);
+  const Value dtype = state.is(ValueKind::kDict) ? state.find("dtype") : Value();
+  const auto args = dtype.is(ValueKind::kObject) ? arguments(dtype) : std::vector<Value>();
+  return args.empty() || !args[0].is(ValueKind::kString) || args[0].as_string().find('O') != std::string_view::npos;
+}
+
+// Containers that a call makes, and arrays of objects: two of anything.
+bool could_be_pair(Value object) {
+  const GlobalRow* row = inert_row(object);
+  if (is_joblib_array(object)) return is_array_of_objects(object);
+  if (row == nullptr) return false;
+  const Builder builder = row->builder;
+  if (is_tensor_or_array(builder)) return is_array_of_objects(object);
+  const ObjectParts& parts = object.as_object();
+  return !parts.items.empty() || !parts.pairs.empty() || is_between(builder, Builder::kOrderedDict, Builder::kDeque) ||
+         builder == Builder::kSet || builder == Builder::kFrozenSet || builder == Builder::kPlainClass ||
+         builder == Builder::kNamedTuple || builder == Builder::kStateTuple ||
+         (builder == Builder::kType && !arguments(object).empty());
+}
+
 }  // namespace
 
 Offence StateJudge::build(Value object, NodeId state) {
   const GlobalRow* row = inert_row(object);
   if (row == nullptr) return {};
   if (!built_.insert(object.id()).second) return "a second state";
+  if (row->builder == Builder::kDistribution) return distribution_offence(arena_.at(state));
+  if (row->builder == Builder::kAttributeDict) return "a state";
+  if (row->builder == Builder::kPartial)
+    if (Offence found = partial(arena_.at(state))) return found;
   return given_by_call(object, state);
+}
+
+// functools.partial: the function, the arguments, those by keyword and attributes of its own.
+Offence StateJudge::partial(Value state) const {
+  constexpr std::size_t kParts = 4;
+  if (!state.is(ValueKind::kTuple) || state.size() != kParts) return "a state that is not four values";
+  const Value function = state.item(0);
+  // What is not known has been judged by its import.
+  const bool is_known = imported_row(function) != nullptr || inert_row(function) != nullptr;
+  if (is_known && !ArgumentJudge::is_kept(function)) return callable(function).value_or("what is no function") + " to call";
+  return {};
 }
 
 Offence StateJudge::given_by_call(Value object, NodeId state) {
@@ -133,10 +173,7 @@ Offence StateJudge::given_by_call(Value object, NodeId state) {
   const Value value = arena_.at(state);
   if (row == nullptr) return {};
   if (Offence found = attributes(*row, value)) return found;
-  // The two of a class without a __setstate__: its dict and its slots. What pandas makes is given more, which PandasJudge sees.
-  const bool is_pair = value.is(ValueKind::kTuple) && value.size() == 2;
-  for (std::size_t i = 0; is_pair && i < value.size(); ++i)
-    if (Offence found = attributes(*row, value.item(i))) return found;
+  if (Offence found = sequence(*row, value)) return found;
   // What joblib's wrapper of an array was given, in whose place the array stands by now; arrays take no dict.
   const bool is_array = row->builder == Builder::kNumpyReconstruct || row->builder == Builder::kNumpyArrayClass;
   return is_array && value.is(ValueKind::kDict) ? Offence() : held(value);
@@ -156,6 +193,7 @@ Offence StateJudge::items(Value object, PickleCallKind kind) const {
     case Builder::kDefaultDict:
     case Builder::kCounter:
     case Builder::kSklearn:
+    case Builder::kAttributeDict:
       if (kind == PickleCallKind::kSetItems) return {};
       break;
     case Builder::kDeque:
@@ -172,11 +210,31 @@ Offence StateJudge::items(Value object, PickleCallKind kind) const {
 Offence StateJudge::attributes(const GlobalRow& row, Value state) {
   const GlobalRow* made = inert_row(state);
   const bool is_table = row.builder == Builder::kPandas || row.builder == Builder::kPandasClass;
-  if (made != nullptr && !is_table && !is_plain_state(*made)) {
+  if (made != nullptr && !is_table &&
+      (!is_plain_state(*made) || (is_tensor_or_array(made->builder) && is_array_of_objects(state)))) {
     return text("a state that is an object of {}.{}", made->module, made->name);
   }
   for (std::size_t i = 0; state.is(ValueKind::kDict) && i < state.size(); ++i)
     if (Offence found = attribute(row, state.key(i), state.mapped(i))) return found;
+  return {};
+}
+
+// A dict and slots, for a class without a __setstate__; and what is no dict is pairs of names and values for one that has it
+// given to dict.update(). What pandas makes is given more, which PandasJudge sees, and arrays of objects are a list of them.
+Offence StateJudge::sequence(const GlobalRow& row, Value state) {
+  const bool is_known =
+      row.builder == Builder::kPandas || row.builder == Builder::kPandasClass || is_tensor_or_array(row.builder);
+  if (is_known || !is_sequence(state.kind())) return {};
+  const bool is_slots = state.is(ValueKind::kTuple) && state.size() == 2;
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    const Value item = state.item(i);
+    if (is_slots || item.is(ValueKind::kDict))
+      if (Offence found = attributes(row, item)) return found;
+    if (is_sequence(item.kind()) && item.size() == 2)
+      if (Offence found = attribute(row, item.item(0), item.item(1))) return found;
+    const bool is_keyed = item.is(ValueKind::kDict) && item.size() == 2 && item.key(1).kind() >= ValueKind::kList;
+    if (is_keyed || (!is_slots && could_be_pair(item))) return "an attribute by a name that is computed";
+  }
   return {};
 }
 
@@ -249,7 +307,8 @@ Offence StateJudge::held(Value value) {
       const GlobalRow* row = inert_row(part);
       const bool keeps = row == nullptr || is_between(row->builder, Builder::kOrderedDict, Builder::kDeque) ||
                          row->builder == Builder::kSet || row->builder == Builder::kFrozenSet ||
-                         row->builder == Builder::kNamedTuple || row->builder == Builder::kStateTuple;
+                         row->builder == Builder::kNamedTuple || row->builder == Builder::kStateTuple ||
+                         row->builder == Builder::kPartial;
       if (keeps)
         for (const Value argument : arguments(part)) push(argument);
       return {};

@@ -33,7 +33,9 @@ class StateJudge {
   Offence items(Value object, PickleCallKind kind) const;
 
  private:
+  Offence partial(Value state) const;
   Offence attributes(const GlobalRow& row, Value state);
+  Offence sequence(const GlobalRow& row, Value state);
   Offence attribute(const GlobalRow& row, Value key, Value value);
   Offence hooks(Value hooks) const;
   Offence held(Value value);

@@ -20,7 +20,7 @@ from .errors import UnsafeError, UnsupportedError
 Description = tuple[Any, ...]
 
 # Builders of what is inert in a file of its own framework and built by nobody here.
-_UNBUILT = frozenset(("framework_enum", "made_empty", "time_zone", "reference", "numpy_map", "jax_array", "state_tuple", "pandas", "pandas_class"))
+_UNBUILT = frozenset(("framework_enum", "made_empty", "time_zone", "reference", "numpy_map", "jax_array", "state_tuple", "pandas", "pandas_class", "partial", "distribution", "attribute_dict"))
 
 
 class _Class(NamedTuple):

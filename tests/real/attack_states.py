@@ -128,3 +128,31 @@ def _(folder):
 TEXT("code-by-reference/yaml_builtin", f"!!python/object/apply:eval ['{EXPRESSION}']\n", "config.yaml", fire="yaml")
 TEXT("code-by-reference/yaml_of_a_framework", f"!!python/object/apply:numpy.f2py.crackfortran.myeval ['{EXPRESSION}']\n", "config.yaml", fire="yaml")
 TEXT("code-by-reference/target_of_a_framework", f"_target_: numpy.f2py.crackfortran.myeval\n_args_: ['{EXPRESSION}']\n", "config.yaml", fire="hydra")
+
+# What is no dict is pairs to dict.update(), by which many classes take their states.
+FORWARD = unicode("forward"), calling(global_("builtins", "sum"))
+LIST, COLLECT, TUPLE = b"]", b"a", b"\x86"
+ARRAY = reduce(global_("numpy._core.multiarray", "_reconstruct"), global_("numpy", "ndarray") + number(0) + b"\x85" + bytes_(b"b"))
+OBJECTS = reduce(global_("numpy", "dtype"), unicode("O8") + FALSE + b"\x88") + b"(" + number(3) + unicode("|") + NONE * 3 + number(-1) * 2 + number(63) + b"tb"
+for name, state in {
+    "list_of_tuples": LIST + b"".join(FORWARD) + TUPLE + COLLECT,
+    "list_of_lists": LIST + LIST + b"(" + b"".join(FORWARD) + b"e" + COLLECT,
+    "set": reduce(global_("builtins", "set"), LIST + b"".join(FORWARD) + TUPLE + COLLECT),
+    "tuple_of_a_dict": DICT + b"(" + FORWARD[0] + NONE + FORWARD[1] + NONE + b"u" + b"\x85",
+    "list_of_deques": LIST + reduce(global_("collections", "deque"), LIST + b"(" + b"".join(FORWARD) + b"e") + COLLECT,
+    "array_of_objects": ARRAY + b"(" + number(1) + number(1) + number(2) + TUPLE + OBJECTS + FALSE + LIST + b"(" + b"".join(FORWARD) + b"e" + b"tb",
+}.items():
+    DATA(f"unlisted-gadget/state_of_pairs_{name}", proto(2, new("torch.nn.modules.module", "Module"), state, b"b"))
+
+# A distribution of SciPy has Python execute a text of its state; an attribute of a result is what an entry of it says.
+TEMPLATE = unicode("_parse_arg_template"), unicode(f"{EXPRESSION}\ndef _parse_args(): pass\n_parse_args_rvs = _parse_args_stats = _parse_args\n")
+LIKE = f"\ndef _parse_args(self, a={EXPRESSION}, loc=0):\n    pass\n_parse_args_rvs = _parse_args_stats = _parse_args\n"
+NORMAL = new("scipy.stats._continuous_distns", "norm_gen")
+DATA("unlisted-gadget/template_of_a_distribution", proto(2, NORMAL, DICT + b"(" + b"".join(TEMPLATE) + b"ub"), fire="pickle")
+DATA("unlisted-gadget/template_of_a_distribution_in_pairs", proto(2, NORMAL, LIST + b"".join(TEMPLATE) + TUPLE + COLLECT + b"b"), fire="pickle")
+DATA("unlisted-gadget/template_of_a_distribution_much_alike", proto(2, NORMAL, dictionary(("_parse_arg_template", unicode(LIKE))), b"b"), fire="pickle")
+DATA("unlisted-gadget/template_of_a_distribution_called", proto(2, reduce(global_("scipy.stats._continuous_distns", "norm_gen"), b"".join(TEMPLATE))))
+DATA("unlisted-gadget/method_of_a_distribution", proto(2, NORMAL, dictionary(("_attach_methods", calling(global_("builtins", "sum")))), b"b"))
+DATA("unlisted-gadget/setstate_of_a_result", proto(2, new("scipy.optimize._optimize", "OptimizeResult"), items(("__setstate__", TOUCH)), unicode(FIRED), b"b"), fire="pickle")
+DATA("unlisted-gadget/partial_of_a_mapped_file", proto(2, reduce(global_("functools", "partial"), global_("numpy", "memmap"))))
+DATA("unlisted-gadget/partial_changed", proto(2, reduce(global_("functools", "partial"), global_("builtins", "sum")), b"(" + global_("numpy", "memmap") + EMPTY + NONE * 2 + b"tb"))

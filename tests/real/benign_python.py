@@ -479,6 +479,41 @@ COMPOSED = """functions identity log1p exp text hashed columns grid random score
     selector bunch""".split()
 
 
+# --- SciPy and functools.partial ----------------------------------------------------------------------------------------------------------
+
+
+def scipy_value(name):
+    import numpy
+    import scipy.integrate
+    import scipy.optimize
+    import scipy.stats
+    from sklearn import ensemble, feature_selection, metrics, model_selection, neighbors, preprocessing, svm
+    from sklearn.metrics import pairwise
+
+    x, classes_, numbers_ = data()
+    partial, stats = functools.partial, scipy.stats
+    rates = {"learning_rate": stats.loguniform(1e-3, 1), "max_depth": stats.randint(1, 4), "subsample": stats.uniform(0.5, 0.5)}
+    return {
+        "distributions": lambda: [stats.norm, stats.norm(1, 2), stats.beta(2, 3, loc=1), stats.poisson(3), stats.binom(5, 0.5), stats.levy_stable],
+        "histogram": lambda: stats.rv_histogram(numpy.histogram(numbers_, bins=4)), "values": lambda: stats.rv_discrete(values=([1, 2], [0.5, 0.5])),
+        "search": lambda: model_selection.RandomizedSearchCV(ensemble.GradientBoostingClassifier(n_estimators=2), rates, n_iter=2, cv=2, random_state=0).fit(x, classes_),
+        "minimum": lambda: [scipy.optimize.minimize(lambda v: (v * v).sum(), numpy.ones(2), method=method) for method in ("BFGS", "Nelder-Mead", "SLSQP")],
+        "root": lambda: scipy.optimize.root_scalar(lambda v: v - 1, bracket=[0, 3]), "solved": lambda: scipy.integrate.solve_ivp(lambda t, v: -v, [0, 1], [1.0]),
+        "categorical": lambda: ensemble.HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(numpy.c_[classes_, x], classes_),
+        "partial_function": lambda: preprocessing.FunctionTransformer(partial(numpy.round, decimals=1)).fit(x),
+        "partial_scores": lambda: feature_selection.SelectKBest(partial(feature_selection.mutual_info_classif, random_state=0), k=1).fit(x, classes_),
+        "partial_classes": lambda: [partial(dict, a=1), partial(int, base=2), partial(preprocessing.StandardScaler, with_mean=False), collections.defaultdict(partial(float, "nan"))],
+        "partial_lower": lambda: partial(str.lower), "distance": lambda: neighbors.KNeighborsClassifier(metric=scipy.spatial.distance.cosine).fit(x, classes_),
+        "kernel": lambda: svm.SVC(kernel=pairwise.rbf_kernel).fit(x, classes_), "norm": lambda: preprocessing.FunctionTransformer(numpy.linalg.norm).fit(x),
+        "scorers": lambda: {name: metrics.get_scorer(name) for name in metrics.get_scorer_names()},
+        "display": lambda: metrics.ConfusionMatrixDisplay(metrics.confusion_matrix(classes_, classes_)),
+    }[name]()  # fmt: skip
+
+
+SCIPY = """distributions histogram values search minimum root solved categorical partial_function partial_scores partial_classes partial_lower
+    distance kernel norm scorers display""".split()
+
+
 # --- Boosters ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -490,6 +525,7 @@ def xgboost_model(name):
         "XGBClassifier": lambda: xgboost.XGBClassifier(n_estimators=3).fit(x, classes_), "XGBRegressor": lambda: xgboost.XGBRegressor(n_estimators=3).fit(x, numbers_),
         "XGBRanker": lambda: xgboost.XGBRanker(n_estimators=3).fit(x, classes_, qid=sorted(range(40), key=lambda i: 0)), "XGBRFRegressor": lambda: xgboost.XGBRFRegressor(3).fit(x, numbers_),
         "Booster": lambda: xgboost.train({}, xgboost.DMatrix(x, numbers_), 3), "early": lambda: xgboost.XGBClassifier(n_estimators=3, early_stopping_rounds=2).fit(x, classes_, eval_set=[(x, classes_)], verbose=False),
+        "callback": lambda: xgboost.XGBClassifier(n_estimators=3, callbacks=[xgboost.callback.EarlyStopping(2)]).fit(x, classes_, eval_set=[(x, classes_)], verbose=False),
     }  # fmt: skip
     return of[name]()
 
@@ -501,6 +537,7 @@ def lightgbm_model(name):
     return {
         "LGBMClassifier": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(x, classes_), "LGBMRegressor": lambda: lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(x, numbers_),
         "Booster": lambda: lightgbm.train({"verbose": -1}, lightgbm.Dataset(x, numbers_), 3), "LGBMRanker": lambda: lightgbm.LGBMRanker(n_estimators=3, verbose=-1).fit(x, classes_, group=[20, 20]),
+        "folds": lambda: lightgbm.cv({"verbose": -1}, lightgbm.Dataset(x, numbers_), num_boost_round=2, nfold=2, stratified=False, return_cvbooster=True)["cvbooster"],
     }[name]()  # fmt: skip
 
 
@@ -541,12 +578,13 @@ def rows():
     found |= each("joblib", [f"{value}-{compression}" for value in JOBLIB for compression in COMPRESSIONS], joblib_dumped)
     found |= each("joblib-protocol", ["2", "3", "4", "5"], joblib_protocol)
     found |= each("sklearn", ESTIMATORS, store(quiet(estimator))) | each("sklearn-composed", COMPOSED, store(quiet(composed)))
+    found |= each("scipy", SCIPY, store(quiet(scipy_value))) | each("scipy-2", SCIPY, store(quiet(scipy_value), protocol=2))
     found |= each("sklearn-composed-2", COMPOSED, store(quiet(composed), protocol=2)) | each("sklearn-gzip", ["Ridge", "KMeans"], gzipped)
     found |= each("jax", JAX, store(lambda name: jax_values()[name])) | each("jax-2", JAX, store(lambda name: jax_values()[name], protocol=2))
     for protocol in range(2, 6):
         found |= each(f"pandas-{protocol}", PANDAS, store(lambda name: pandas_values()[name], protocol=protocol))
         found |= each(f"pandas-sklearn-{protocol}", WITH_PANDAS, store(quiet(with_pandas), protocol=protocol))
     found |= each("pandas-joblib", WITH_PANDAS, pandas_joblib)
-    found |= each("xgboost", ["XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFRegressor", "Booster", "early"], store(quiet(xgboost_model)))
-    found |= each("xgboost-file", ["json", "ubj"], xgboost_file) | each("lightgbm", ["LGBMClassifier", "LGBMRegressor", "Booster", "LGBMRanker"], store(quiet(lightgbm_model)))
+    found |= each("xgboost", ["XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFRegressor", "Booster", "early", "callback"], store(quiet(xgboost_model)))
+    found |= each("xgboost-file", ["json", "ubj"], xgboost_file) | each("lightgbm", ["LGBMClassifier", "LGBMRegressor", "Booster", "LGBMRanker", "folds"], store(quiet(lightgbm_model)))
     return found | each("lightgbm-file", ["txt"], lightgbm_file)

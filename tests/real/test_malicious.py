@@ -267,7 +267,7 @@ def test_what_ordinary_files_hold_beside_tensors_is_not_malicious(holdall, tmp_p
         torch.save({"w": torch.ones(2), "value": value}, tmp_path / "o.pt")
         assert verdict(holdall, tmp_path / "o.pt") == "inert", value
     quantized = torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(torch.nn.Linear(3, 4)), {torch.nn.Linear}, dtype=torch.qint8)
-    for value in (quantized, torch.nn.LazyLinear(3), operator.itemgetter(1), torch.finfo, functools.partial(dict)):
+    for value in (quantized, torch.nn.LazyLinear(3), operator.itemgetter(1), torch.finfo, functools.partial(operator.itemgetter, 1)):
         torch.save({"w": torch.ones(2), "value": value}, tmp_path / "o.pt")
         assert verdict(holdall, tmp_path / "o.pt") == "code", value
     torch.jit.save(torch.jit.script(WithLists()), tmp_path / "s.pt")

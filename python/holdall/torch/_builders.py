@@ -220,4 +220,4 @@ NAMES: dict[str, Callable[[str, str], Any]] = {
 }
 # What the library itself makes tensors of before anybody builds, or what nobody builds without being told to: a test holds these
 # and the tables above to be all builders.
-NOT_BUILT = frozenset("object tensor tensor_v2 tensor_v3 quantized_tensor wrapper_subclass load_from_bytes framework_enum made_empty getattr time_zone reference numpy_map jax_array state_tuple pandas pandas_class".split())
+NOT_BUILT = frozenset("object tensor tensor_v2 tensor_v3 quantized_tensor wrapper_subclass load_from_bytes framework_enum made_empty getattr time_zone reference numpy_map jax_array state_tuple pandas pandas_class partial distribution attribute_dict".split())
