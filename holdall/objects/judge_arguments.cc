@@ -137,6 +137,41 @@ bool is_zone_key(Value value) {
          });
 }
 
+// Estimators keep functions and name classes, which are called to be made; of scikit-learn's, NumPy's and SciPy's functions no
+// pickler calls one, and their kernels believe that arrays fit together.
+bool is_sklearn_function(const GlobalRow& row) noexcept {
+  if (row.builder != Builder::kSklearn || row.name == "make_column_selector" || row.module.starts_with("scipy.sparse"))
+    return false;
+  const std::size_t first = row.name.find_first_not_of('_');
+  return first != std::string_view::npos && row.name[first] >= 'a' && row.name[first] <= 'z';
+}
+
+// The shape of an array as its pickle spells it; empty where it does not.
+std::optional<std::vector<std::int64_t>> spelled_shape(Value array) {
+  const Value state = array.is(ValueKind::kObject) ? array.of(array.as_object().state) : Value();
+  if (state.is(ValueKind::kDict) && state.find("shape")) return integers(state.find("shape"));
+  return state.is(ValueKind::kTuple) && state.size() > 1 ? integers(state.item(1)) : std::nullopt;
+}
+
+// Numbers that reach into memory: a new array of NumPy is empty until it has its state, a scalar is made of its bytes, and
+// scikit-learn's criteria read as many numbers of classes as there are outputs.
+std::optional<std::string> sizes_offence(const GlobalRow& row, const std::vector<Value>& args) {
+  if (row.builder == Builder::kNumpyReconstruct && args.size() > 1) {
+    const auto shape = integers(args[1]);
+    const bool is_empty = shape && std::find(shape->begin(), shape->end(), 0) != shape->end();
+    return is_empty ? std::optional<std::string>() : "a shape that is not empty";
+  }
+  if (row.builder == Builder::kNumpyScalar && args.size() > 1 && builder_of(args[1]) == Builder::kNumpyReconstruct) {
+    return "an array for its bytes";
+  }
+  const bool is_criterion = row.module.ends_with("tree._criterion") &&
+                            (row.name == "Gini" || row.name == "Entropy" || row.name == "ClassificationCriterion");
+  if (!is_criterion || args.size() < 2) return {};
+  const auto shape = spelled_shape(args[1]);
+  const bool fits = args[0].is(ValueKind::kInt) && shape && shape->size() == 1 && args[0].as_int() == shape->front();
+  return fits ? std::optional<std::string>() : "another number of outputs than of their classes";
+}
+
 }  // namespace
 
 Value imported(Value value) {
@@ -158,6 +193,17 @@ Value made_class(Value object) {
 const GlobalRow* made_row(Value object) {
   const Value made = made_class(object);
   return made ? row_of(made) : nullptr;
+}
+
+const GlobalRow* inert_row(Value object) {
+  const GlobalRow* row = made_row(object);
+  return row != nullptr && row->verdict == Verdict::kInert ? row : nullptr;
+}
+
+const GlobalRow* imported_row(Value value) {
+  const Value global = imported(value);
+  const GlobalRow* row = global ? row_of(global) : nullptr;
+  return row != nullptr && row->verdict == Verdict::kInert ? row : nullptr;
 }
 
 Value ArgumentJudge::enumeration_of(Value object) {
@@ -227,11 +273,15 @@ std::optional<std::string> ArgumentJudge::call(Value object) {
   if (Offence found = PandasJudge::is_made(object) ? pandas_.argument(keywords) : data(keywords)) return found;
   // torch's constructors take addresses by keyword ("cdata", "allocator"), and no pickle has others.
   if (keywords && keywords.size() > 0 && takes_no_keyword(made)) return "arguments by keyword";
+  if (is_sklearn_function(*row) && !args.empty()) return argument(Takes::kNothing, args[0], args);
+  if (Offence found = sizes_offence(*row, args)) return found;
   if (row->builder != Builder::kNewObject || args.empty()) return arguments_of(row->builder, args);
   // copyreg.__newobj__(cls, …) calls cls.__new__(cls, …).
   if (!imported(args[0])) return data(args[0]);
   args.erase(args.begin());
-  return made == nullptr ? Offence() : arguments_of(made->builder, args);
+  if (made == nullptr) return {};
+  if (Offence found = sizes_offence(*made, args)) return found;
+  return arguments_of(made->builder, args);
 }
 
 ArgumentJudge::Offence ArgumentJudge::arguments_of(Builder builder, const std::vector<Value>& args) {

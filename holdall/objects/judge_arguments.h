@@ -87,5 +87,9 @@ Value imported(Value value);
 Value made_class(Value object);
 // The row of that class; nullptr where it has none.
 const GlobalRow* made_row(Value object);
+// The same of what is known to be inert; nullptr where it is not, which its import has told.
+const GlobalRow* inert_row(Value object);
+// The row of a global that is known to be inert; nullptr for any other value.
+const GlobalRow* imported_row(Value value);
 
 }  // namespace holdall

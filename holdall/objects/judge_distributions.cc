@@ -69,7 +69,7 @@ bool is_data(Value value, int depth = 0) {
 bool is_entropy(Value value) {
   if (names_entropy(value)) return true;
   const GlobalRow* row = made_row(value);
-  if (row == nullptr || row->module != "numpy" || row->name != "vectorize") return false;
+  if (row == nullptr || row->name != "vectorize") return false;
   const Value state = value.of(value.as_object().state);
   return state.is(ValueKind::kDict) && state.find("pyfunc") && names_entropy(state.find("pyfunc"));
 }

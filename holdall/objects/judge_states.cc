@@ -9,22 +9,16 @@
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_arguments.h"
 #include "holdall/objects/judge_distributions.h"
+#include "holdall/objects/judge_members.h"
 
 namespace holdall {
 namespace {
 
 using Offence = StateJudge::Offence;
 
-// The row of the class that an object is made of; nullptr where it is not known to be inert, which its import has told.
-const GlobalRow* inert_row(Value object) {
-  const GlobalRow* row = made_row(object);
-  return row != nullptr && row->verdict == Verdict::kInert ? row : nullptr;
-}
-
-const GlobalRow* imported_row(Value value) {
-  const Value global = imported(value);
-  const GlobalRow* row = global ? find_global(global.global_module(), global.global_name()) : nullptr;
-  return row != nullptr && row->verdict == Verdict::kInert ? row : nullptr;
+template <std::size_t n>
+bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
 bool is_between(Builder builder, Builder first, Builder last) noexcept { return builder >= first && builder <= last; }
@@ -40,12 +34,12 @@ bool is_plain_state(const GlobalRow& row) noexcept {
   constexpr std::string_view kPlain[] = {"bool", "bytes", "float", "int", "long", "str", "unicode"};
   const bool is_type = row.builder == Builder::kType;
   return is_tensor_or_array(row.builder) || is_between(row.builder, Builder::kLatin1, Builder::kComplex) ||
-         is_between(row.builder, Builder::kRange, Builder::kSlice) ||
-         (is_type && std::find(std::begin(kPlain), std::end(kPlain), row.name) != std::end(kPlain));
+         is_between(row.builder, Builder::kRange, Builder::kSlice) || (is_type && is_one_of(kPlain, row.name));
 }
 
 // Functions that picklers call and never keep: what kept one could call it with anything. So are the classes of arrays, which
-// take bytes for pointers, and of mapped files, which open them.
+// take bytes for pointers, of mapped files, which open them, and those whose constructors do more than keep what they are
+// given.
 bool is_for_picklers(Builder builder) noexcept {
   switch (builder) {
     case Builder::kLatin1:
@@ -60,6 +54,8 @@ bool is_for_picklers(Builder builder) noexcept {
     case Builder::kNumpyMasked:
     case Builder::kNumpyMap:
     case Builder::kJaxArray:
+    case Builder::kMadeEmpty:
+    case Builder::kStorageClass:
       return true;
     default:
       return is_between(builder, Builder::kTensor, Builder::kDeviceTensor) && builder != Builder::kParameterClass;
@@ -94,9 +90,8 @@ constexpr std::string_view kMethods[] = {"add",
 constexpr std::string_view kMethodBeginnings[] = {"_build_", "_compiled_call", "_patch_"};
 
 bool is_method(std::string_view name) noexcept {
-  return std::find(std::begin(kMethods), std::end(kMethods), name) != std::end(kMethods) ||
-         std::any_of(std::begin(kMethodBeginnings), std::end(kMethodBeginnings),
-                     [&](std::string_view beginning) { return name.starts_with(beginning); });
+  return is_one_of(kMethods, name) || std::any_of(std::begin(kMethodBeginnings), std::end(kMethodBeginnings),
+                                                  [&](std::string_view beginning) { return name.starts_with(beginning); });
 }
 
 bool is_dunder(std::string_view name) noexcept { return name.size() > 4 && name.starts_with("__") && name.ends_with("__"); }
@@ -144,14 +139,30 @@ bool could_be_pair(Value object) {
          (builder == Builder::kType && !arguments(object).empty());
 }
 
+// Whether the position in a state of MT19937, which NumPy believes, is among its numbers: {"state": {"key", "pos"}, …}, the
+// same before a seed, or ("MT19937", key, pos, …).
+bool is_generator_state(Value state) {
+  constexpr std::int64_t kNumbers = 624;
+  const bool is_tuple = state.is(ValueKind::kTuple) && state.size() > 0;
+  const bool is_old = is_tuple && state.item(0).is(ValueKind::kString);
+  const Value dict = is_tuple && !is_old ? state.item(0) : state;
+  const Value inner = dict.is(ValueKind::kDict) ? dict.find("state") : Value();
+  Value position = inner.is(ValueKind::kDict) ? inner.find("pos") : Value();
+  if (is_old && state.size() > 2) position = state.item(2);
+  return !position || (position.is(ValueKind::kInt) && position.as_int() >= 0 && position.as_int() <= kNumbers);
+}
+
 }  // namespace
 
 Offence StateJudge::build(Value object, NodeId state) {
   const GlobalRow* row = inert_row(object);
   if (row == nullptr) return {};
+  // It gives back what it is given, which has a state of its own.
+  if (row->name == "restore_type_tag") return "a state";
   if (!built_.insert(object.id()).second) return "a second state";
   if (row->builder == Builder::kDistribution) return distribution_offence(arena_.at(state));
   if (row->builder == Builder::kAttributeDict) return "a state";
+  if (row->builder == Builder::kNumpyRandom && !is_generator_state(arena_.at(state))) return "a position beyond its numbers";
   if (row->builder == Builder::kPartial)
     if (Offence found = partial(arena_.at(state))) return found;
   return given_by_call(object, state);
@@ -179,9 +190,10 @@ Offence StateJudge::given_by_call(Value object, NodeId state) {
   return is_array && value.is(ValueKind::kDict) ? Offence() : held(value);
 }
 
-Offence StateJudge::items(Value object, PickleCallKind kind) const {
+Offence StateJudge::items(Value object, PickleCallKind kind) {
   const GlobalRow* row = inert_row(object);
   if (row == nullptr) return {};
+  if (row->name == "restore_type_tag") return "items";
   if (built_.contains(object.id())) return "items behind its state";
   switch (row->builder) {
     case Builder::kObject:
@@ -192,9 +204,11 @@ Offence StateJudge::items(Value object, PickleCallKind kind) const {
     case Builder::kOrderedDict:
     case Builder::kDefaultDict:
     case Builder::kCounter:
+      if (kind == PickleCallKind::kSetItems) return {};
+      break;
     case Builder::kSklearn:
     case Builder::kAttributeDict:
-      if (kind == PickleCallKind::kSetItems) return {};
+      if (kind == PickleCallKind::kSetItems) return entries(*row, object);
       break;
     case Builder::kDeque:
     case Builder::kByteArray:
@@ -205,6 +219,15 @@ Offence StateJudge::items(Value object, PickleCallKind kind) const {
       break;
   }
   return "items";
+}
+
+// Entries that are attributes, as those of sklearn.utils.Bunch; each is looked at once.
+Offence StateJudge::entries(const GlobalRow& row, Value object) {
+  const ObjectParts& parts = object.as_object();
+  std::size_t& next = looked_[object.id()];
+  for (; next + 1 < parts.pairs.size(); next += 2)
+    if (Offence found = attribute(row, object.of(parts.pairs[next]), object.of(parts.pairs[next + 1]))) return found;
+  return {};
 }
 
 Offence StateJudge::attributes(const GlobalRow& row, Value state) {
@@ -222,14 +245,15 @@ Offence StateJudge::attributes(const GlobalRow& row, Value state) {
 // A dict and slots, for a class without a __setstate__; and what is no dict is pairs of names and values for one that has it
 // given to dict.update(). What pandas makes is given more, which PandasJudge sees, and arrays of objects are a list of them.
 Offence StateJudge::sequence(const GlobalRow& row, Value state) {
+  if (!is_sequence(state.kind())) return {};
+  const bool is_slots = state.is(ValueKind::kTuple) && state.size() == 2;
   const bool is_known =
       row.builder == Builder::kPandas || row.builder == Builder::kPandasClass || is_tensor_or_array(row.builder);
-  if (is_known || !is_sequence(state.kind())) return {};
-  const bool is_slots = state.is(ValueKind::kTuple) && state.size() == 2;
-  for (std::size_t i = 0; i < state.size(); ++i) {
+  for (std::size_t i = 0; i < state.size() && (is_slots || !is_known); ++i) {
     const Value item = state.item(i);
     if (is_slots || item.is(ValueKind::kDict))
       if (Offence found = attributes(row, item)) return found;
+    if (is_known) continue;
     if (is_sequence(item.kind()) && item.size() == 2)
       if (Offence found = attribute(row, item.item(0), item.item(1))) return found;
     const bool is_keyed = item.is(ValueKind::kDict) && item.size() == 2 && item.key(1).kind() >= ValueKind::kList;
@@ -246,6 +270,7 @@ Offence StateJudge::attribute(const GlobalRow& row, Value key, Value value) {
   if (is_dunder(name) && value.kind() >= ValueKind::kList) return text("'{}'", name);
   if (is_method(name))
     if (Offence found = callable(value)) return text("{} as '{}'", *found, name);
+  if (Offence found = member_offence(row, name, value)) return found;
   // What a booster's __setstate__ has its library parse: bytes or a text, by which nothing is asked of an object.
   const bool is_handle = row.builder == Builder::kMadeEmpty && (name == "handle" || name == "_handle");
   const Builder parsed = builder_of(value);

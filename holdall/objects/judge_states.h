@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -30,10 +31,11 @@ class StateJudge {
   Offence build(Value object, NodeId state);
   Offence given_by_call(Value object, NodeId state);
   // SETITEM(S) or APPEND(S) on an object.
-  Offence items(Value object, PickleCallKind kind) const;
+  Offence items(Value object, PickleCallKind kind);
 
  private:
   Offence partial(Value state) const;
+  Offence entries(const GlobalRow& row, Value object);
   Offence attributes(const GlobalRow& row, Value state);
   Offence sequence(const GlobalRow& row, Value state);
   Offence attribute(const GlobalRow& row, Value key, Value value);
@@ -43,6 +45,7 @@ class StateJudge {
   const Arena& arena_;
   CleanNodes clean_;  // nodes that hold no function that only picklers call
   std::unordered_set<NodeId> built_;
+  std::unordered_map<NodeId, std::size_t> looked_;  // how many of an object's keys and values entries() has seen
 };
 
 }  // namespace holdall

@@ -156,3 +156,7 @@ DATA("unlisted-gadget/method_of_a_distribution", proto(2, NORMAL, dictionary(("_
 DATA("unlisted-gadget/setstate_of_a_result", proto(2, new("scipy.optimize._optimize", "OptimizeResult"), items(("__setstate__", TOUCH)), unicode(FIRED), b"b"), fire="pickle")
 DATA("unlisted-gadget/partial_of_a_mapped_file", proto(2, reduce(global_("functools", "partial"), global_("numpy", "memmap"))))
 DATA("unlisted-gadget/partial_changed", proto(2, reduce(global_("functools", "partial"), global_("builtins", "sum")), b"(" + global_("numpy", "memmap") + EMPTY + NONE * 2 + b"tb"))
+DATA(
+    "unlisted-gadget/array_interface_in_slots_of_a_parameter",
+    proto(2, reduce(global_("torch._utils", "_rebuild_parameter_with_state"), NONE + FALSE + ordered() + NONE + dictionary(("__array_interface__", INTERFACE)) + TUPLE)),
+)

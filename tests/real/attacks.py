@@ -3,6 +3,7 @@
 ATTACKS maps "class/name" to an Attack. Nothing heavy is imported until a vector is made.
 """
 
+import attack_chains
 import attack_documents
 import attack_files
 import attack_formats
@@ -15,7 +16,7 @@ CLASSES = (
     "unlisted-gadget", "dotted-name", "memo", "vanishing-call", "extension-code", "broken-off", "frame", "several-pickles", "content-mismatch",
     "zip-differential", "compression", "nested-loader", "submodule", "expansion", "nested-config", "code-by-reference",
 )
-MODULES = (attack_pickles, attack_files, attack_formats, attack_documents, attack_torch, attack_states)
+MODULES = (attack_pickles, attack_files, attack_formats, attack_documents, attack_torch, attack_states, attack_chains)
 ATTACKS: dict[str, Attack] = {name: vector for module in MODULES for name, vector in module.ATTACKS.items()}
 
 __all__ = ["ATTACKS", "CLASSES", "LOADERS", "Attack", "fire"]

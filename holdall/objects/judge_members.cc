@@ -1,0 +1,120 @@
+#include "holdall/objects/judge_members.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "holdall/base/text.h"
+#include "holdall/core/children.h"
+#include "holdall/objects/interpretation.h"
+#include "holdall/objects/judge_arguments.h"
+
+namespace holdall {
+namespace {
+
+using Offence = std::optional<std::string>;
+
+// Attributes of scikit-learn's estimators by which they call a method of another object by its name, whatever it is, and the
+// methods that are meant.
+constexpr std::string_view kNamesOfMethods[] = {"_response_method", "chain_method", "chain_method_",
+                                                "response_method",  "stack_method", "stack_method_"};
+constexpr std::string_view kPredictions[] = {"auto",          "decision_function", "predict", "predict_log_proba",
+                                             "predict_proba", "score_samples"};
+// Attributes of DataLoader that it calls for each batch.
+constexpr std::string_view kCalledForBatches[] = {"collate_fn", "worker_init_fn"};
+// Where torch.nn.Module looks for what is no attribute of its own.
+constexpr std::string_view kRegistries[] = {"_buffers", "_modules", "_parameters"};
+
+template <std::size_t n>
+bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+bool names_predictions(Value value) {
+  if (value.is(ValueKind::kString)) return is_one_of(kPredictions, value.as_string());
+  if (!is_sequence(value.kind())) return value.is_null();
+  for (std::size_t i = 0; i < value.size(); ++i)
+    if (is_sequence(value.item(i).kind()) || !names_predictions(value.item(i))) return false;
+  return true;
+}
+
+std::string spelled(const GlobalRow& row) { return text("{}.{}", row.module, row.name); }
+
+// A dict, or one that collections makes.
+bool is_dict(Value value) {
+  if (value.is(ValueKind::kDict)) return true;
+  const GlobalRow* row = inert_row(value);
+  return row != nullptr && (row->builder == Builder::kOrderedDict || row->builder == Builder::kDefaultDict);
+}
+
+// torch.optim.Optimizer.__setstate__ goes through these.
+Offence of_optimizer(std::string_view name, Value value) {
+  if (name == "state" || name == "defaults") return is_dict(value) ? Offence() : text("what is no dict as '{}'", name);
+  if (name != "param_groups") return {};
+  if (!value.is(ValueKind::kList)) return "what is no list as 'param_groups'";
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const Value group = value.item(i);
+    if (!group.is(ValueKind::kDict)) return "what is no dict in 'param_groups'";
+    const Value parameters = group.find("params");
+    if (parameters && !is_sequence(parameters.kind())) return "what is no list as 'params'";
+  }
+  return {};
+}
+
+// A module, a tensor, or what a stranger's class makes, which its import tells.
+Offence registered(std::string_view key, Value value) {
+  if (key.starts_with("__") && key.ends_with("__")) return text("'{}' among its modules", key);
+  if (value.is_null() || value.is(ValueKind::kTensor)) return {};
+  if (const GlobalRow* row = imported_row(value)) return text("{} among its modules", spelled(*row));
+  const GlobalRow* row = inert_row(value);
+  const bool is_kept = row == nullptr || row->builder == Builder::kModule || row->builder == Builder::kObject ||
+                       (row->builder >= Builder::kTensor && row->builder <= Builder::kMemoryFormat);
+  return is_kept ? Offence() : text("an object of {} among its modules", spelled(*row));
+}
+
+Offence of_registry(Value value) {
+  if (value.is(ValueKind::kDict)) {
+    for (std::size_t i = 0; i < value.size(); ++i)
+      if (value.key(i).is(ValueKind::kString))
+        if (Offence found = registered(value.key(i).as_string(), value.mapped(i))) return found;
+    return {};
+  }
+  if (!value.is(ValueKind::kObject) || !is_dict(value)) return {};
+  const ObjectParts& parts = value.as_object();
+  for (std::size_t i = 0; i + 1 < parts.pairs.size(); i += 2) {
+    const Value key = value.of(parts.pairs[i]);
+    if (key.is(ValueKind::kString))
+      if (Offence found = registered(key.as_string(), value.of(parts.pairs[i + 1]))) return found;
+  }
+  return {};
+}
+
+Offence of_loader(std::string_view name, Value value) {
+  if (!is_one_of(kCalledForBatches, name)) return {};
+  if (const GlobalRow* row = inert_row(value)) return text("an object of {} as '{}'", spelled(*row), name);
+  const GlobalRow* row = imported_row(value);
+  return row == nullptr || row->builder == Builder::kFunction ? Offence() : text("{} as '{}'", spelled(*row), name);
+}
+
+// scipy.interpolate.interp1d calls this with itself: a function of its class.
+Offence of_interpolation(std::string_view name, Value value) {
+  if (name != "_call") return {};
+  const GlobalRow* row = ArgumentJudge::named_function(value);
+  if (row == nullptr) row = imported_row(value);
+  const bool is_own = row != nullptr && row->builder == Builder::kReference && row->name.starts_with("interp1d._call_");
+  return is_own ? Offence() : text("what is no function of its own as '{}'", name);
+}
+
+}  // namespace
+
+std::optional<std::string> member_offence(const GlobalRow& row, std::string_view name, Value value) {
+  if (row.builder == Builder::kSklearn && is_one_of(kNamesOfMethods, name) && !names_predictions(value))
+    return text("what names no prediction as '{}'", name);
+  if (row.name == "interp1d") return of_interpolation(name, value);
+  if (row.builder != Builder::kModule) return {};
+  if (row.name == "DataLoader") return of_loader(name, value);
+  if (row.module.starts_with("torch.optim") && !row.module.starts_with("torch.optim.lr_scheduler"))
+    return of_optimizer(name, value);
+  return is_one_of(kRegistries, name) ? of_registry(value) : Offence();
+}
+
+}  // namespace holdall
