@@ -160,3 +160,4 @@ DATA(
     "unlisted-gadget/array_interface_in_slots_of_a_parameter",
     proto(2, reduce(global_("torch._utils", "_rebuild_parameter_with_state"), NONE + FALSE + ordered() + NONE + dictionary(("__array_interface__", INTERFACE)) + TUPLE)),
 )
+DATA("unlisted-gadget/array_interface_of_a_namespace_called", proto(2, reduce(global_("types", "SimpleNamespace"), dictionary(("__array_interface__", INTERFACE)))))
