@@ -2,12 +2,15 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/fault_findings.h"
 #include "holdall/formats/lightgbm/lightgbm.h"
 
 namespace holdall::lightgbm {
 namespace {
 
-constexpr int kCategorical = 1;  // bit of decision_type (include/LightGBM/tree.h)
+constexpr int kCategorical = 1;         // bit of decision_type (include/LightGBM/tree.h)
+constexpr std::size_t kMostLines = 22;  // of a tree: LightGBM reads no more of them (src/io/tree.cpp)
+constexpr std::string_view kClassesOfObjective = "num_class";
 
 class Checker {
  public:
@@ -31,6 +34,7 @@ class Checker {
     if (a_round < 1 || static_cast<std::int64_t>(trees.size()) % a_round != 0) {
       fault("header", text("{} trees are no rounds of {}", trees.size(), a_round), std::nullopt);
     }
+    check_classes(root, a_round);
     check_sizes();
     for (std::size_t i = 0; i < trees.size(); ++i) HOLDALL_TRY(check_tree(trees.item(i), i));
     return {};
@@ -38,7 +42,21 @@ class Checker {
 
  private:
   void fault(std::string where, std::string what, std::optional<std::uint64_t> offset) {
-    faults_.list.push_back({std::move(where), offset, std::move(what)});
+    if (faults_.list.size() < kMostFaults) faults_.list.push_back({std::move(where), offset, std::move(what)});
+  }
+
+  // Predictions have num_class places a row; rounds and the objective fill as many as they say themselves.
+  void check_classes(Value root, std::int64_t a_round) {
+    const std::int64_t classes = root.find_int("num_class").value_or(1);
+    if (a_round > classes) fault("header", text("rounds of {} trees for {} classes", a_round, classes), std::nullopt);
+    const std::string_view objective = root.find_string("objective").value_or("");
+    const std::size_t at = objective.find(kClassesOfObjective);
+    if (at == std::string_view::npos) return;
+    const std::string_view rest = objective.substr(at);
+    if (rest.substr(0, rest.find(' ')) != text("{}:{}", kClassesOfObjective, classes) ||
+        rest.find(kClassesOfObjective, 1) != std::string_view::npos) {
+      fault("header", text("the objective is '{}', there are {} classes", objective, classes), std::nullopt);
+    }
   }
 
   // LightGBM finds the trees by these sizes and reads nothing between.
@@ -78,12 +96,33 @@ class Checker {
       for (const char* needed : {"left_child", "right_child", "split_feature", "threshold"})
         if (!tree.find(needed)) fault(where_, text("'{}' is missing", needed), offset_);
     }
+    if (tree.size() > kMostLines) fault(where_, text("it has {} lines, {} are read", tree.size(), kMostLines), offset_);
     if (left.size() == right.size()) check_links(left, right, leaves);
     for (std::size_t i = 0; i < features.size(); ++i) {
       if (features[i] >= 0 && features[i] < features_) continue;
       fault(where_, text("split {} is by feature {}, there are {}", i, features[i], features_), offset_);
     }
+    HOLDALL_TRY(check_linear(tree));
     return check_categories(tree);
+  }
+
+  // Linear leaves: as many coefficients as features, which are columns of the data.
+  Status check_linear(Value tree) {
+    HOLDALL_ASSIGN(const auto counts, values<std::int32_t>(tree, "num_features"));
+    HOLDALL_ASSIGN(const auto features, values<std::int32_t>(tree, "leaf_features"));
+    HOLDALL_ASSIGN(const auto factors, values<double>(tree, "leaf_coeff"));
+    std::uint64_t total = 0;
+    for (const std::int32_t each : counts) total += static_cast<std::uint64_t>(each);
+    if (features.size() != total || factors.size() != total) {
+      fault(where_,
+            text("{} features and {} factors of linear leaves, 'num_features' says {}", features.size(), factors.size(), total),
+            offset_);
+    }
+    for (const std::int32_t each : features) {
+      if (each < 0 || each >= features_)
+        fault(where_, text("a leaf is linear in feature {}, there are {}", each, features_), offset_);
+    }
+    return {};
   }
 
   // A child is a split, or the complement of a leaf's number; each but the root is the child of one.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/fault_findings.h"
 
 namespace holdall {
 namespace lightgbm {
@@ -55,10 +56,13 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   return check(opened.model, opened.contents, faults);
 }
 
-// LightGBM reads numbers and texts; objectives are looked up among its own.
-Status acts(const Bundle& bundle, const Context& context, Findings&) {
-  const auto opened = open(bundle, context);
-  return opened ? Status() : Status(opened.error());
+// LightGBM reads numbers and texts; objectives are looked up among its own. Its predictor follows children and features
+// wherever they lead.
+Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
+  Faults faults;
+  HOLDALL_TRY(verify(bundle, context, faults));
+  tell_faults(faults, bundle.main()->name(), findings);
+  return {};
 }
 
 }  // namespace

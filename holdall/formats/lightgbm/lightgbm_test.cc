@@ -176,6 +176,26 @@ TEST(Lightgbm, WhatDoesNotFitTogetherIsAFault) {
   EXPECT_THAT(with("left_child=1 ", "left_child=-1 "), HasSubstr("is that of two"));
   EXPECT_THAT(with("cat_boundaries=0 ", "cat_boundaries=1 "), HasSubstr("do not rise"));
   EXPECT_THAT(with("split_feature=", "split_feature=7"), HasSubstr("is by feature 7"));
+  EXPECT_THAT(with("num_tree_per_iteration=1", "num_tree_per_iteration=3"), HasSubstr("rounds of 3 trees for 1 classes"));
+  EXPECT_THAT(with("objective=", "objective=multiclass num_class::9 "), HasSubstr("there are 1 classes"));
+  EXPECT_THAT(with("num_leaves=", "a=\nb=\nc=\nd=\ne=\nf=\ng=\nnum_leaves="), HasSubstr("22 are read"));
+}
+
+TEST(Lightgbm, LinearLeavesHaveFeaturesThatThereAre) {
+  std::string whole = slurp(golden("linear.txt"));
+  const std::size_t at = whole.find_first_of("0123456789", whole.rfind("leaf_features="));
+  whole.insert(at, "1900");
+  EXPECT_THAT(faults_of(of_bytes(whole)), HasSubstr("a leaf is linear in feature 1900"));
+}
+
+TEST(Lightgbm, WhatIsAFaultIsToldByScan) {
+  std::string changed = slurp(golden("trees.txt"));
+  changed.replace(changed.find("left_child=1 "), 13, "left_child=9 ");
+  Findings findings;
+  EXPECT_TRUE(k_lightgbm_format.acts(of_bytes(changed), {}, findings));
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].severity, Verdict::kUnreadable);
+  EXPECT_THAT(findings[0].what, HasSubstr("has the child 9"));
 }
 
 TEST(Lightgbm, TextThatLightgbmWouldRefuseIsCorrupt) {

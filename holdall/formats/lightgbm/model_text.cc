@@ -53,6 +53,7 @@ class Parser {
       : text_(text), lines_(text), name_(name), file_(file), limits_(limits), builder_(builder), arena_(*builder.arena) {}
 
   Result<Contents> run() {
+    HOLDALL_TRY(check_lines());
     root_ = made_.root = arena_.dict();
     const auto name = lines_.next();
     if (!name || name->text != "tree") return fault("the first line is not 'tree'", 0);
@@ -67,6 +68,15 @@ class Parser {
 
  private:
   Error fault(std::string what, std::uint64_t offset) const { return corrupt(std::move(what)).at(offset).in(name_); }
+
+  // LightGBM ends a line at a carriage return too, and never where it meets a zero.
+  Status check_lines() const {
+    if (const std::size_t at = text_.find('\0'); at != std::string_view::npos) return fault("a zero byte in a text", at);
+    for (std::size_t at = text_.find('\r'); at != std::string_view::npos; at = text_.find('\r', at + 1)) {
+      if (text_.substr(at + 1, 1) != "\n") return fault("a carriage return within a line", at);
+    }
+    return {};
+  }
 
   void put(NodeId dict, std::string_view key, NodeId value) { arena_.set_item(dict, key, value); }
 
@@ -121,6 +131,7 @@ class Parser {
         HOLDALL_TRY(read_tree_sizes(value, *line));
         continue;
       }
+      if (key.empty()) return fault("a line begins with '='", line->offset);  // LightGBM takes what follows for the key
       if (key == "version") made_.version = value;
       HOLDALL_ASSIGN(const NodeId node, head_value(key, value, *line));
       HOLDALL_TRY(put_once(root_, key, node, *line));
@@ -186,7 +197,10 @@ class Parser {
       (key == "num_leaves" ? leaves_ : category_splits_) = *number;
       return arena_.integer(*number);
     }
-    if (key == "is_linear") return arena_.boolean(value == "1");
+    if (key == "is_linear") {
+      if (value != "0" && value != "1") return fault("'is_linear' is neither 0 nor 1", line.offset);
+      return arena_.boolean(value == "1");
+    }
     if (key == "shrinkage") {
       const auto number = quick_real(value);
       if (!number) return fault("'shrinkage' is no number", line.offset);
@@ -342,6 +356,8 @@ class Parser {
 
   Status read_parser(const Line& first) {
     while (const auto line = lines_.next()) {
+      // LightGBM looks for the first tree here too where there was none before.
+      if (line->text.starts_with(kTree)) return fault("a tree stands in the parser's configuration", line->offset);
       if (line->text != "end of parser") continue;
       const std::uint64_t begin = first.offset + first.text.size() + 1;
       const std::string_view config =

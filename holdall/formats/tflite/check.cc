@@ -4,10 +4,31 @@
 #include <span>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/fault_findings.h"
 #include "holdall/formats/tflite/tflite.h"
 
 namespace holdall::tflite {
 namespace {
+
+// Where an operator's inputs that may be left out (-1) begin: at `first`. Others have none.
+struct Optional {
+  Builtin op;
+  std::size_t first;
+};
+constexpr Optional kOptional[] = {{Builtin::CONV_2D, 2},
+                                  {Builtin::DEPTHWISE_CONV_2D, 2},
+                                  {Builtin::FULLY_CONNECTED, 2},
+                                  {Builtin::CONV_3D, 2},
+                                  {Builtin::CONV_3D_TRANSPOSE, 3},
+                                  {Builtin::TRANSPOSE_CONV, 3},
+                                  {Builtin::SVDF, 3},
+                                  {Builtin::LSTM, 1},
+                                  {Builtin::UNIDIRECTIONAL_SEQUENCE_LSTM, 1},
+                                  {Builtin::BIDIRECTIONAL_SEQUENCE_LSTM, 1},
+                                  {Builtin::UNIDIRECTIONAL_SEQUENCE_RNN, 1},
+                                  {Builtin::BIDIRECTIONAL_SEQUENCE_RNN, 1},
+                                  {Builtin::STABLEHLO_COMPOSITE, 0},
+                                  {Builtin::CUSTOM, 0}};
 
 class Check {
  public:
@@ -19,8 +40,11 @@ class Check {
     if (!graph_.buffers.empty() && graph_.buffers.front().data)
       add(graph_.buffers.front().place, "buffer 0, which means none, has data");
     check_beyond();
-    for (const SubgraphRecord& subgraph : graph_.subgraphs)
+    for (const SubgraphRecord& subgraph : graph_.subgraphs) {
       for (const TensorRecord& tensor : subgraph.tensors) check_tensor(subgraph, tensor);
+      check_inputs(subgraph);
+      for (const OperatorRecord& op : subgraph.operators) check_operator(subgraph, op);
+    }
     for (const NamedBuffer& each : graph_.metadata)
       if (each.buffer >= graph_.buffers.size())
         add(std::nullopt, text("the metadata '{}' are in buffer {} of {}", each.name, each.buffer, graph_.buffers.size()));
@@ -32,7 +56,7 @@ class Check {
 
  private:
   void add(std::optional<std::uint64_t> offset, std::string what) {
-    faults_.list.push_back({graph_.file.name(), offset, std::move(what)});
+    if (faults_.list.size() < kMostFaults) faults_.list.push_back({graph_.file.name(), offset, std::move(what)});
   }
 
   // Buffers behind the flatbuffer: one may be told of twice, two may not lie in one another.
@@ -64,6 +88,35 @@ class Check {
     if (tensor.quantization) check_quantization_of(subgraph, tensor);
   }
 
+  // The caller writes where an input's bytes are.
+  void check_inputs(const SubgraphRecord& subgraph) {
+    for (const std::int32_t each : subgraph.inputs) {
+      if (each < 0 || has_data(graph_, subgraph.tensors[static_cast<std::size_t>(each)]))
+        add(std::nullopt,
+            text("tensor {}, an input of subgraph '{}', is {}", each, subgraph.name, each < 0 ? "none" : "constant"));
+    }
+  }
+
+  // Operators use their inputs without asking whether they are there.
+  void check_operator(const SubgraphRecord& subgraph, const OperatorRecord& op) {
+    const OperatorCode& code = graph_.codes[op.code];
+    const auto known =
+        std::find_if(std::begin(kOptional), std::end(kOptional), [&](const Optional& row) { return code.is(row.op); });
+    const auto end =
+        op.inputs.begin() +
+        static_cast<std::ptrdiff_t>(known == std::end(kOptional) ? op.inputs.size() : std::min(known->first, op.inputs.size()));
+    if (std::find(op.inputs.begin(), end, -1) != end) add(op.place, text("an operator {} lacks an input", code.name()));
+    for (const std::int32_t each : op.outputs)
+      if (each >= 0 && has_data(graph_, subgraph.tensors[static_cast<std::size_t>(each)]))
+        add(op.place, text("an operator {} writes to tensor {}, which is constant", code.name(), each));
+    if (!code.is(Builtin::DEQUANTIZE) || op.inputs.empty() || op.outputs.empty() || op.inputs[0] < 0 || op.outputs[0] < 0)
+      return;
+    const TensorRecord& from = subgraph.tensors[static_cast<std::size_t>(op.inputs[0])];
+    const TensorRecord& to = subgraph.tensors[static_cast<std::size_t>(op.outputs[0])];
+    if (has_data(graph_, from) && from.shape != to.shape)
+      add(op.place, text("tensor '{}' is dequantised to another shape", from.name));
+  }
+
   void check_quantization_of(const SubgraphRecord& subgraph, const TensorRecord& tensor) {
     const QuantizationRecord& record = *tensor.quantization;
     const auto fault = [&](std::string what) { add(tensor.place, text("tensor '{}' {}", tensor.name, what)); };
@@ -84,6 +137,12 @@ class Check {
       fault(text("has {} scales along a dimension of {}", record.scale.size(), tensor.shape[axis]));
     if (std::any_of(record.scale.begin(), record.scale.end(), [](float each) { return !std::isfinite(each) || each < 0; }))
       fault("has a scale that is negative or not finite");
+    // XNNPACK takes no others and the interpreter does not survive that; of 16 bits the converter writes them for what is all
+    // 0.
+    const TensorType* const type = tensor_type(tensor.type);
+    const bool is_byte = type != nullptr && (type->dtype == DType::kInt8 || type->dtype == DType::kUInt8);
+    if (is_one && is_byte && !has_data(graph_, tensor) && !std::isnormal(record.scale.front()))
+      fault(text("has the scale {}, by which nothing can be divided", record.scale.front()));
   }
 
   void check_signature(const SignatureRecord& signature) {

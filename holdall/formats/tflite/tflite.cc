@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/fault_findings.h"
 #include "holdall/formats/tflite/about.h"
 #include "holdall/formats/zip_check.h"
 
@@ -85,6 +86,28 @@ Result<Model> read(const Bundle& bundle, const Context& context) {
   return std::move(builder).named(std::move(names));
 }
 
+// Tensors whose values are said by lists, which reading the model does not go through.
+Status verify_tensors(const Graph& graph, const Constants& constants, const Context& context, Faults& faults) {
+  for (const Constant& each : constants.all) {
+    const TensorRecord& record = graph.subgraphs[each.subgraph].tensors[each.place];
+    if (!record.sparsity && record.type != kStringType) continue;
+    const auto bytes = each.tensor.read_bytes();
+    if (!bytes) faults.add(Error(bytes.error()).with(text("tensor '{}'", each.name)));
+    HOLDALL_TRY(context.advance(each.tensor.bytes()));
+  }
+  for (const std::string& warning : constants.warnings) faults.list.push_back({graph.file.name(), std::nullopt, warning});
+  return {};
+}
+
+// What the interpreter takes on trust: it goes where these lead.
+Status check_model(const Graph& graph, const Bundle& bundle, const Context& context, Faults& faults) {
+  check_graph(graph, faults);
+  const auto constants = constants_of(graph, bundle, context.limits);
+  if (constants) return verify_tensors(graph, *constants, context, faults);
+  faults.add(constants.error());
+  return {};
+}
+
 // The archive's members, and that it has what the metadata name.
 Status verify_files(const Graph& graph, const SourceRef& file, const Context& context, Faults& faults) {
   const auto archive = associated_files(file, context.limits);
@@ -106,28 +129,9 @@ Status verify_files(const Graph& graph, const SourceRef& file, const Context& co
   return {};
 }
 
-// Tensors whose values are said by lists, which reading the model does not go through.
-Status verify_tensors(const Graph& graph, const Constants& constants, const Context& context, Faults& faults) {
-  for (const Constant& each : constants.all) {
-    const TensorRecord& record = graph.subgraphs[each.subgraph].tensors[each.place];
-    if (!record.sparsity && record.type != kStringType) continue;
-    const auto bytes = each.tensor.read_bytes();
-    if (!bytes) faults.add(Error(bytes.error()).with(text("tensor '{}'", each.name)));
-    HOLDALL_TRY(context.advance(each.tensor.bytes()));
-  }
-  for (const std::string& warning : constants.warnings) faults.list.push_back({graph.file.name(), std::nullopt, warning});
-  return {};
-}
-
 Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   HOLDALL_ASSIGN(const auto graph, opened(bundle, context.limits));
-  check_graph(*graph, faults);
-  const auto constants = constants_of(*graph, bundle, context.limits);
-  if (constants) {
-    HOLDALL_TRY(verify_tensors(*graph, *constants, context, faults));
-  } else {
-    faults.add(constants.error());
-  }
+  HOLDALL_TRY(check_model(*graph, bundle, context, faults));
   return verify_files(*graph, bundle.main(), context, faults);
 }
 
@@ -139,8 +143,10 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
     findings.push_back({Verdict::kMalicious, Rule::kTfliteExternal, graph->file.name(),
                         text("tensors lie in '{}', a file outside the folder", name)});
   }
-  const auto constants = constants_of(*graph, bundle, context.limits);
-  return constants ? Status() : Status(Error(constants.error()));
+  Faults faults;
+  HOLDALL_TRY(check_model(*graph, bundle, context, faults));
+  tell_faults(faults, graph->file.name(), findings);
+  return {};
 }
 
 }  // namespace

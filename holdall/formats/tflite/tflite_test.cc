@@ -269,6 +269,30 @@ TEST(Tflite, SoundFilesHaveNoFaults) {
   }
 }
 
+TEST(Tflite, WhatTheInterpreterWouldNotSurviveIsToldByScan) {
+  const auto told = [](const std::string& bytes) {
+    Findings findings;
+    EXPECT_TRUE(k_tflite_format.acts(bundle_of(bytes), {}, findings));
+    std::vector<std::string> all;
+    for (const Finding& each : findings) {
+      EXPECT_EQ(each.severity, Verdict::kUnreadable);
+      all.push_back(each.what);
+    }
+    return all;
+  };
+  std::string without = slurp(kData + "full.tflite");
+  without[16] = without[18] = 0;  // in the vtable of the model
+  EXPECT_THAT(told(without), Contains(HasSubstr("there is no subgraph")));
+  const auto put = [](const std::string& name, std::size_t at, std::uint32_t value) {
+    std::string file = slurp(kData + name);
+    store_le(file.data() + at, value);
+    return file;
+  };
+  EXPECT_THAT(told(put("beyond.tflite", 248, 0xFFFFFFFF)), Contains(HasSubstr("an operator ADD lacks an input")));
+  EXPECT_THAT(told(put("blockwise.tflite", 424, 1)), Contains(HasSubstr("is constant")));
+  EXPECT_THAT(told(put("full.tflite", 4000, 8)), Contains(HasSubstr("by which nothing can be divided")));
+}
+
 TEST(Tflite, DamageIsFound) {
   const std::string labelled = slurp(kData + "labelled.tflite");
   std::string damaged = labelled;

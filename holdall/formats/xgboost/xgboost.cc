@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/fault_findings.h"
 
 namespace holdall {
 namespace xgboost {
@@ -89,9 +90,12 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
 }
 
 // XGBoost reads numbers and texts; objectives and boosters are looked up among its own.
-Status acts(const Bundle& bundle, const Context& context, Findings&) {
-  const auto model = read(bundle, context);
-  return model ? Status() : Status(model.error());
+// Its predictor follows children, features and groups wherever they lead.
+Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
+  Faults faults;
+  HOLDALL_TRY(verify(bundle, context, faults));
+  tell_faults(faults, bundle.main()->name(), findings);
+  return {};
 }
 
 }  // namespace

@@ -163,6 +163,23 @@ TEST(Xgboost, WhatDoesNotFitTogetherIsAFault) {
   EXPECT_THAT(with("\"categories_segments\":[0", "\"categories_segments\":[90"), HasSubstr("from 90 on"));
   EXPECT_THAT(with("\"categories_sizes\":[", "\"categories_sizes\":[1,"), HasSubstr("nodes with categories"));
   EXPECT_THAT(with("\"id\":1", "\"id\":7"), HasSubstr("its id is 7"));
+  EXPECT_THAT(with("\"tree_info\":[0,0]", "\"tree_info\":[0,1]"), HasSubstr("of output 1 of 1"));
+  EXPECT_THAT(with("\"categories\":[0,", "\"categories\":[-4,"), HasSubstr("a category -4"));
+  EXPECT_THAT(with("\"num_feature\":\"4\",\"num_target\"", "\"num_feature\":\"4 \",\"num_target\""),
+              HasSubstr("no whole number"));
+  EXPECT_THAT(with("\"left_children\":[1,3,5", "\"left_children\":[1,1,5"), HasSubstr("the child of two"));
+  EXPECT_THAT(with("{\"learner\"", "{\"Model\":{\"learner\":{\"gradient_booster\":{\"model\":{\"trees\":[{}]}}}},\"learner\""),
+              HasSubstr("no 'num_nodes'"));
+}
+
+TEST(Xgboost, WhatIsAFaultIsToldByScan) {
+  std::string changed = slurp(golden("trees.json"));
+  changed.replace(changed.find("\"left_children\":[1,"), 19, "\"left_children\":[99,");
+  Findings findings;
+  EXPECT_TRUE(k_xgboost_format.acts(of_bytes(changed), {}, findings));
+  ASSERT_FALSE(findings.empty());
+  EXPECT_EQ(findings[0].severity, Verdict::kUnreadable);
+  EXPECT_THAT(findings[0].what, HasSubstr("has the child 99"));
 }
 
 TEST(Xgboost, CutFilesAreCorrupt) {
