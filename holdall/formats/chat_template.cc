@@ -9,6 +9,7 @@
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/jinja_code.h"
+#include "holdall/formats/jinja_names.h"
 
 namespace holdall {
 namespace {
@@ -23,8 +24,6 @@ bool is_in(const List& list, std::string_view name) noexcept {
 }
 
 constexpr std::array<std::string_view, 4> kLoading = {"include", "import", "from", "extends"};
-// What makes one text of others.
-constexpr std::array<std::string_view, 6> kJoining = {"join", "format", "format_map", "replace", "reverse", "concat"};
 // Filters that take the name of an attribute.
 constexpr std::array<std::string_view, 9> kByAttribute = {"map",    "groupby",    "sort", "sum", "unique",
                                                           "select", "selectattr", "max",  "min"};
@@ -73,19 +72,40 @@ bool has_reaching_field(std::string_view text_) noexcept {
   return false;
 }
 
-// What follows a value: `[` behind it names an item, `(` calls it.
-bool ends_value(const JinjaToken& token) noexcept {
-  if (token.kind != JinjaToken::Kind::kName) return token.is_text() || token.is_mark(']') || token.is_mark(')');
-  constexpr std::array<std::string_view, 9> kWords = {"in", "not", "and", "or", "if", "else", "elif", "is", "set"};
-  return !is_in(kWords, token.value);
+// A conversion that makes a character of a number, whatever the character: "%c", "%(a)-2c", "{:c}".
+bool has_character_field(std::string_view text_) noexcept {
+  for (std::size_t at = text_.find('%'); at != std::string_view::npos; at = text_.find('%', at + 1)) {
+    std::size_t end = at + 1;
+    if (text_.substr(end).starts_with('(')) end = std::min(text_.find_first_of("%)", end), text_.size() - 1) + 1;
+    end = text_.find_first_not_of("-+#*.0123456789", end);
+    if (end < text_.size() && text_[end] == 'c') return true;
+  }
+  for (std::size_t at = text_.find("c}"); at != std::string_view::npos; at = text_.find("c}", at + 2)) {
+    std::size_t begin = at;
+    while (begin > 0 && text_.substr(begin - 1, 1).find_first_of("<>=^+-#0123456789") == 0) --begin;
+    if (begin > 0 && text_[begin - 1] == ':') return true;
+  }
+  return false;
+}
+
+// "x__init__x": a name of internals within a text, of which it may be cut.
+bool holds_internal(std::string_view text_) noexcept {
+  for (std::size_t at = text_.find("__"); at != std::string_view::npos; at = text_.find("__", at)) {
+    at = text_.find_first_not_of('_', at);
+    const std::size_t end = std::min(text_.find_first_not_of("abcdefghijklmnopqrstuvwxyz", at), text_.size());
+    if (at < end && text_.substr(end).starts_with("__")) return true;
+  }
+  return false;
 }
 
 class Judge {
  public:
-  Judge(std::string_view where, Findings& findings) : where_(where), findings_(findings) {}
+  Judge(const std::vector<JinjaCode>& codes, std::string_view where, Findings& findings)
+      : where_(where), findings_(findings), names_(codes) {}
 
   void judge(const std::vector<JinjaCode>& codes) {
     for (const JinjaCode& code : codes) learn(code);
+    if (names_.is_too_deep()) add(Verdict::kCode, "the template hands texts on through more names than are followed");
     for (const JinjaCode& code : codes) {
       if (code.is_statement) judge_statement(code.tokens);
       judge_tokens(code.tokens);
@@ -96,35 +116,30 @@ class Judge {
   // The names that the template makes, and whether it holds pieces of the names of internals.
   void learn(const JinjaCode& code) {
     const Tokens& tokens = code.tokens;
+    const std::size_t thrown = end_of_targets(code);
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       if (tokens[i].kind == JinjaToken::Kind::kMark || tokens[i].kind == JinjaToken::Kind::kNumber) continue;
-      has_pieces_ = has_pieces_ || (is_piece(tokens[i].value) && !is_thrown_away(code, i));
-      if (tokens[i].is_text()) continue;
+      const bool is_target = i > 0 && i < thrown && tokens[i].kind == JinjaToken::Kind::kName;
+      has_pieces_ = has_pieces_ || (is_piece(tokens[i].value) && !is_target);
+      if (tokens[i].is_text()) {
+        has_pieces_ = has_pieces_ || has_character_field(tokens[i].value) || holds_internal(tokens[i].value);
+        continue;
+      }
       const bool is_given = i + 1 < tokens.size() && tokens[i + 1].is_mark('=');
       const bool is_walked =
           i > 0 && (tokens[i - 1].is_name("for") || tokens[i - 1].is_name("macro") || tokens[i - 1].is_mark(','));
       if (code.is_statement && (is_given || is_walked)) made_.insert(tokens[i].value);
     }
-    // `{% set x %}…{% endset %}`: a text that stands outside of all code.
-    const bool sets = code.is_statement && tokens.size() > 1 && tokens[0].is_name("set");
-    if (sets && (tokens.size() == 2 || is_composed(tokens))) composed_.insert(tokens[1].value);
   }
 
-  // `{% set _ = list.append(x) %}`, `{% for _ in x %}`: a variable, whose name is no text.
-  static bool is_thrown_away(const JinjaCode& code, std::size_t i) {
+  // `{% set _ = list.append(x) %}`, `{% for _ in x %}`: variables, whose names are no texts.
+  static std::size_t end_of_targets(const JinjaCode& code) {
     const Tokens& tokens = code.tokens;
-    if (!code.is_statement || i == 0 || tokens[i].kind != JinjaToken::Kind::kName) return false;
-    const bool is_set = i == 1 && tokens[0].is_name("set") && tokens.size() > 2 && tokens[2].is_mark('=');
+    if (!code.is_statement || tokens.size() < 3) return 0;
+    if (tokens[0].is_name("set")) return tokens[2].is_mark('=') ? 2 : 0;
+    if (!tokens[0].is_name("for")) return 0;
     const auto in = std::find_if(tokens.begin(), tokens.end(), [](const JinjaToken& token) { return token.is_name("in"); });
-    return is_set || (tokens[0].is_name("for") && static_cast<std::size_t>(in - tokens.begin()) > i);
-  }
-
-  // A text that is put together.
-  static bool is_composed(const Tokens& tokens) {
-    const auto any = [&](const auto& is) { return std::any_of(tokens.begin(), tokens.end(), is); };
-    const bool adds = any([](const JinjaToken& t) { return t.is_mark('+') || t.is_mark('*') || t.is_mark('%'); });
-    const bool joins = any([](const JinjaToken& t) { return t.is_mark('~') || is_in(kJoining, t.value); });
-    return joins || (adds && any([](const JinjaToken& t) { return t.is_text(); }));
+    return static_cast<std::size_t>(in - tokens.begin());
   }
 
   void judge_tokens(const Tokens& tokens) {
@@ -197,7 +212,7 @@ class Judge {
       if (token.is_mark('[') || token.is_mark('(') || token.is_mark('{')) {
         const bool is_item = token.is_mark('[') && ends_value(tokens[i - 1]) && !tokens[i - 1].is_text();
         const bool is_call = token.is_mark('(') && ends_value(tokens[i - 1]);
-        const bool joins = is_in(kJoining, tokens[i - 1].value);
+        const bool joins = is_joining(tokens[i - 1].value);
         counts.push_back(takes_part && !is_item && (!is_call || joins));
         has_operator = has_operator || (takes_part && is_call && joins) || (takes_part && tokens[i - 1].is_text());
       } else if (token.is_mark(']') || token.is_mark(')') || token.is_mark('}')) {
@@ -208,10 +223,10 @@ class Judge {
         has_text = has_text || token.is_text();
         has_name = has_name || (token.kind == JinjaToken::Kind::kName && !tokens[i - 1].is_mark('.'));
         has_number = has_number || token.kind == JinjaToken::Kind::kNumber;
-        is_computed = is_computed || token.is_mark('~') ||
-                      (token.kind == JinjaToken::Kind::kName && composed_.contains(token.value) && !tokens[i - 1].is_mark('.'));
         for (const char mark : {'+', '*', '%', '|'}) has_operator = has_operator || token.is_mark(mark);
       }
+      // Also in what a call is given, which it may give back.
+      is_computed = is_computed || is_composed_name(tokens, i) || (takes_part ? token.is_mark('~') : joins_at(tokens, i));
     }
     if (is_range) return;
     is_computed = is_computed || (has_operator && (has_text || (has_pieces_ && !has_number)));
@@ -220,6 +235,10 @@ class Judge {
     const bool may_be_pieces = has_name && has_pieces_ && !has_number && !is_computed;
     if (may_be_pieces)
       add(Verdict::kCode, "the template takes an item by a variable, and holds pieces of the names of internals");
+  }
+
+  bool is_composed_name(const Tokens& tokens, std::size_t i) const {
+    return tokens[i].kind == JinjaToken::Kind::kName && !tokens[i - 1].is_mark('.') && names_.is_composed(tokens, i);
   }
 
   void judge_statement(const Tokens& tokens) {
@@ -232,7 +251,9 @@ class Judge {
 
   // Each kind of thing once: a template may be made of nothing else.
   void add(Verdict severity, std::string what) {
-    const bool known = std::any_of(findings_.begin(), findings_.end(),
+    // Those before are other templates', of which a document may hold very many.
+    const std::size_t begin = findings_.size() - std::min<std::size_t>(findings_.size(), kMost);
+    const bool known = std::any_of(findings_.begin() + static_cast<std::ptrdiff_t>(begin), findings_.end(),
                                    [&](const Finding& finding) { return finding.where == where_ && finding.what == what; });
     if (!known && added_ < kMost) {
       findings_.push_back({severity, Rule::kChatTemplate, std::string(where_), std::move(what)});
@@ -244,8 +265,8 @@ class Judge {
   static constexpr std::size_t kDeepest = 64;
   std::string_view where_;
   Findings& findings_;
+  JinjaNames names_;
   std::set<std::string> made_;
-  std::set<std::string> composed_;
   bool has_pieces_ = false;
   int added_ = 0;
 };
@@ -259,7 +280,8 @@ void judge_chat_template(std::string_view jinja, std::string_view where, Finding
          text("the template has {} bytes, more than the {} that one is looked at with", jinja.size(), kLongest)});
     return;
   }
-  Judge(where, findings).judge(jinja_code(jinja));
+  const std::vector<JinjaCode> codes = jinja_code(jinja);
+  Judge(codes, where, findings).judge(codes);
 }
 
 }  // namespace holdall

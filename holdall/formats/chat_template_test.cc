@@ -54,7 +54,9 @@ TEST(ChatTemplate, WhatChatsNeedIsInert) {
            "{% set roles = {'a': 'b'} %}{{ roles[message['role']] }}{% macro m(x, y='a') %}{{ x.name + y }}{% endmacro %}",
            "{% set ns = namespace(text='') %}{% set ns.text = ns.text ~ m.content %}{{ ns.text }}",
            "{{ messages | map(attribute='content') | join('') }}{{ messages | selectattr('role', 'equalto', 'system') }}",
-           "{{ '{{ a.__class__ }}' }}{{ tool['function']['parameters'][name] }}{{ '{\"name\": \"__x\"}' }}",
+           "{{ '{{ a.__class__ }}' }}{{ tool['function']['parameters']['name'] }}",
+           "{{ tool['function']['parameters'][name] }}{{ '{\"name\": \"__x\"}' }}",
+           "{% set d = {'a': 'c' ~ 'd', 'b': 1} %}{{ x[d.b] }}{% for m in messages|reverse %}{{ roles[m.role] }}{% endfor %}",
            "{% for os in systems %}{{ os.name }}{% endfor %}{% for token in tokens %}{{ token.strip() }}{% endfor %}",
        })
     EXPECT_EQ(judged(jinja), "inert") << jinja;
@@ -78,6 +80,7 @@ TEST(ChatTemplate, NamesOfInternalsAreMaliciousHoweverTheyArePutTogether) {
            "{{ [x]|map('attr', y) }}",
            "{{ x|attr(y) }}",
            "{{ '{0.__class__}'.format(x) }}",
+           "{{ x['%c%cclass' % (95, 95)] }}",
        })
     EXPECT_EQ(judged(jinja), "malicious") << jinja;
 }
@@ -97,8 +100,9 @@ TEST(ChatTemplate, AVariableThatIsThrownAwayIsNoPieceOfAName) {
 
 TEST(ChatTemplate, NamesThatAreComputedAndCallsOfThemAreCode) {
   for (const char* jinja : {
-           "{{ x['%c%cclass' % (95, 95)] }}",
            "{% set a %}__class__{% endset %}{{ x[a] }}",
+           "{% macro f(a) %}{{ x[a] }}{% endmacro %}{{ f('c' ~ 'd') }}",
+           "{% set d = {'a': 'c' ~ 'd', 'b': 1} %}{{ x[d.a] }}",
            "{% set u = (lipsum|string|list)[18] %}{% set c = u*2 + 'class' + u*2 %}{{ x[c] }}",
            "{{ self._TemplateReference__context }}",
            "{{ x['a']('b') }}",
@@ -109,7 +113,7 @@ TEST(ChatTemplate, NamesThatAreComputedAndCallsOfThemAreCode) {
 
 // Neither brackets that are never closed nor texts and raw blocks without an end are searched again and again.
 TEST(ChatTemplate, WhatIsNeverClosedIsReadOnce) {
-  for (const std::string_view piece : {"{% raw %}", "{{ x[", "{{ '\\", "{{ a[b[", "{#"}) {
+  for (const std::string_view piece : {"{% raw %}", "{{ x[", "{{ '\\", "{{ a[b[", "{#", "{% for _, _"}) {
     std::string jinja;
     for (int i = 0; i < 100'000; ++i) jinja += piece;
     EXPECT_NE(judged(jinja), "malicious") << piece;

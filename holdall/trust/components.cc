@@ -14,10 +14,15 @@ void judge_index(const Bundle& folder, const std::string& name, Value index, Fin
   for (std::size_t i = 0; index.is(ValueKind::kDict) && i < index.size(); ++i) {
     const Value part = index.mapped(i);
     if (!part.is(ValueKind::kList) || part.size() < 1 || !part.item(0).is(ValueKind::kString)) continue;
-    const std::string file = text("{}{}/{}.py", place, index.key(i).as_string(), part.item(0).as_string());
-    if (!folder.has(file)) continue;
-    findings.push_back({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
-                        text("with trust_remote_code the pipeline runs '{}'", printable(file)), file});
+    const std::string_view library = part.item(0).as_string();
+    const std::string beside = text("{}{}/{}.py", place, index.key(i).as_string(), library);
+    const std::string above = text("{}{}.py", place, library);
+    if (folder.has(beside))
+      findings.push_back({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
+                          text("with trust_remote_code the pipeline runs '{}'", printable(beside)), beside});
+    if (folder.has(above))
+      findings.push_back({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
+                          text("a pipeline that is loaded in this folder imports '{}'", printable(above)), above});
   }
 }
 

@@ -91,7 +91,9 @@ void judge_document(Value document, std::string_view where, Findings& findings) 
   if (is_keras_config(document)) judge_keras_config(document, where, findings);
   if (document.is(ValueKind::kDict) && where.ends_with("MANIFEST.json"))
     judge_manifest(document.find("model"), where, findings);
-  if (document.is(ValueKind::kDict) && document.find("_diffusers_version")) judge_pipeline(document, where, findings);
+  const bool is_pipeline =
+      document.is(ValueKind::kDict) && (document.find("_diffusers_version") || document.find("_class_name"));
+  if (is_pipeline) judge_pipeline(document, where, findings);
   std::vector<Visit> stack;
   if (document.is(ValueKind::kDict) || document.is(ValueKind::kList)) stack.push_back({document, {}});
   while (!stack.empty()) {

@@ -12,6 +12,7 @@
 #include "holdall/formats/chat_template.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/told.h"
+#include "holdall/trust/yaml_mappings.h"
 
 namespace holdall {
 namespace {
@@ -61,6 +62,15 @@ constexpr std::string_view kTargets[] = {"target", "class_path"};
 
 constexpr std::string_view kKernels[] = {"attn_implementation", "_attn_implementation", "experts_implementation",
                                          "_experts_implementation"};
+
+// Arguments of tokenizers that today's transformers opens where they are texts. What older versions wrote there of the files
+// they had opened ("vocab_file", "tokenizer_file") it replaces by those of the folder.
+constexpr std::string_view kVocabularies[] = {"vocab", "merges"};
+
+bool leads_out(std::string_view path) {
+  const bool has_drive = path.size() > 2 && path[1] == ':' && (path[2] == '/' || path[2] == '\\');
+  return path.starts_with('/') || path.starts_with('\\') || has_drive || path.find("..") != path.npos;
+}
 
 template <std::size_t n>
 bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
@@ -124,6 +134,8 @@ class References {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (is_one_of(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
       report(Verdict::kMalicious, Rule::kHydraTarget, kCalls, said);
+    } else if (is_one_of(kVocabularies, key) && where_.ends_with("tokenizer_config.json") && leads_out(said)) {
+      report(Verdict::kMalicious, Rule::kHydraTarget, "the tokenizer is made of a file outside of its folder,", said);
     }
   }
 
@@ -237,17 +249,47 @@ class YamlJudge {
       window.pop_front();
     });
     for (; !window.empty(); window.pop_front()) look_at(window);
+    // `<<: *a` puts them beside each other from anywhere; `? name` has no place of its own.
+    merges_ = merges_ || text_.find("? ") != text_.npos || text_.find("?\n") != text_.npos;
+    if (!merges_ || !has_parameters_) return;
+    for (const Finding& finding : alone_) told_.add(finding);
   }
 
  private:
   // The first of the window.
   void look_at(const Window& tokens) {
     const YamlToken& token = tokens.front();
+    mappings_.look_at(token);
     if (token.kind == YamlKind::kTag) judge_tag(token.text, place_of(token), told_);
     if (token.kind == YamlKind::kAnchor) anchor(tokens);
-    if (token.kind == YamlKind::kValue) entry(key_, tokens, 1);
+    if (token.kind == YamlKind::kValue) {
+      entry(key_, tokens, 1);
+      named(tokens);
+    }
     if (token.kind == YamlKind::kScalar) key_ = token.text;
     if (token.kind == YamlKind::kAlias) key_ = anchors_[token.text];
+  }
+
+  // What pyannote.audio has called: {"name": "package.Class", "params": {…}}. Much else is named, too, so that only what
+  // nothing means well is told.
+  void named(const Window& tokens) {
+    if (key_ != "name" && key_ != "params" && key_ != "<<") return;
+    YamlMapping& mapping = mappings_.at_key();
+    merges_ = merges_ || key_ == "<<";
+    has_parameters_ = has_parameters_ || key_ == "params";
+    mapping.has_parameters = mapping.has_parameters || key_ == "params";
+    if (key_ == "name") {
+      const std::size_t next = scalar_at(tokens, 1);
+      const bool is_alias = tokens.size() > 1 && tokens[1].kind == YamlKind::kAlias;
+      const std::string target = is_alias ? anchors_[tokens[1].text] : next < tokens.size() ? tokens[next].text : std::string();
+      if (!is_dotted_name(target) || verdict_of_target(target) != Verdict::kMalicious) return;
+      mapping.named = Finding{Verdict::kMalicious, Rule::kHydraTarget, place_of(tokens.front()),
+                              text("{} '{}'", kCalls, cut(target)), cut(target)};
+      if (alone_.size() < kMostAlone) alone_.push_back(*mapping.named);
+    }
+    if (!mapping.named || !mapping.has_parameters) return;
+    told_.add(*mapping.named);
+    mapping.named.reset();
   }
 
   std::string place_of(const YamlToken& token) const { return text("{} line {}", where_, token.line); }
@@ -308,6 +350,10 @@ class YamlJudge {
   Told told_;
   std::string key_;
   std::map<std::string, std::string> anchors_;
+  static constexpr std::size_t kMostAlone = 20;
+  YamlMappings mappings_;
+  std::vector<Finding> alone_;  // names, wherever their parameters are
+  bool merges_ = false, has_parameters_ = false;
 };
 
 }  // namespace

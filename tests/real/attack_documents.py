@@ -109,3 +109,50 @@ for _name, _cut in {"slice": "'__init__x'[:8]", "strip": "'__init__x'.strip('x')
     TEXT(f"nested-config/jinja_{_name}", _made, "chat_template.jinja", CODE, "" if _name == "trim" else "jinja")
 TEXT("nested-config/jinja_walked", f"{{% for k in ['__init__x'] %}}{{{{ cycler[k[:8]]['__globals__'] }}}}{{% endfor %}}", "chat_template.jinja", CODE)
 TEXT("nested-config/jinja_by_variable", f"{{% set a = '__init__x' %}}{{% set b = '__globals__x' %}}{{% set k = a[:8] %}}{{% set g = b[:11] %}}{{{{ cycler[k][g]['os'].system('{COMMAND}') }}}}", "chat_template.jinja", CODE, "jinja")
+
+# Names that are put together, on their ways to where they are used.
+_UNDER, _REST = "'a_b'[1]", f"['os'].popen('{COMMAND}').read() }}}}"
+_INIT, _GLOBALS = (f"'%c%c{_name}%c%c'|format(95,95,95,95)" for _name in ("init", "globals"))
+_JOINED = f"({_UNDER} ~ {_UNDER} ~ 'init' ~ {_UNDER} ~ {_UNDER})"
+JINJA = {
+    "with": f"{{% with a = {_INIT}, b = {_GLOBALS} %}}{{{{ cycler[a][b]{_REST}{{% endwith %}}",
+    "with_of_two": f"{{% with a, b = ({_INIT}, {_GLOBALS}) %}}{{{{ cycler[a][b]{_REST}{{% endwith %}}",
+    "loops": f"{{% for a in [({_INIT})] %}}{{% for b in [({_GLOBALS})] %}}{{{{ cycler[a][b]{_REST}{{% endfor %}}{{% endfor %}}",
+    "keys_and_values": f"{{% for a, b in {{{_INIT}: {_GLOBALS}}}.items() %}}{{{{ cycler[a][b]{_REST}{{% endfor %}}",
+    "arguments": f"{{% macro f(a, b) %}}{{{{ cycler[a][b]{_REST}{{% endmacro %}}{{{{ f({_INIT}, {_GLOBALS}) }}}}",
+    "arguments_of_another_name": f"{{% macro f(a, b) %}}{{{{ cycler[a][b]{_REST}{{% endmacro %}}{{% set g = f %}}{{{{ g({_INIT}, {_GLOBALS}) }}}}",
+    "defaults": f"{{% macro f(a={_INIT}, b={_GLOBALS}) %}}{{{{ cycler[a][b]{_REST}{{% endmacro %}}{{{{ f() }}}}",
+    "results_of_macros": f"{{% macro u(n) %}}{{{{ '%c%c'|format(95,95) }}}}{{{{ n }}}}{{{{ '%c%c'|format(95,95) }}}}{{% endmacro %}}{{{{ cycler[u('init')][u('globals')]{_REST}",
+    "caller": f"{{% macro f() %}}{{{{ cycler[caller()]['__globals__'] }}}}{{% endmacro %}}{{% call f() %}}__init__{{% endcall %}}",
+    "namespace": f"{{% set n = namespace(a={_INIT}, b={_GLOBALS}) %}}{{{{ cycler[n.a][n.b]{_REST}",
+    "block_of_a_namespace": "{% set n = namespace() %}{% set n.a %}__init__{% endset %}{{ cycler[n.a] }}",
+    "block_through_a_filter": "{% set a|trim %}__init__{% endset %}{{ cycler[a] }}",
+    "appended": f"{{% set l = [] %}}{{% set _ = l.append({_JOINED}) %}}{{% for a in l %}}{{{{ cycler[a] }}}}{{% endfor %}}",
+    "handed_on": f"{{% set a = {_JOINED} %}}{{% set b = a %}}{{% set c = b %}}{{{{ cycler[c] }}}}",
+    "entry": f"{{% set d = {{'a': {{'b': {_JOINED}}}}} %}}{{{{ cycler[d.a.b] }}}}",
+    "entry_by_another_way": f"{{% set d = {{'a': {_JOINED}}} %}}{{{{ cycler[d.values()|first] }}}}",
+    "item_before": f"{{% for a in [{_JOINED}, 1] %}}{{{{ cycler[loop.previtem] }}}}{{% endfor %}}",
+    "recursive": f"{{% for a in ['x'] recursive %}}{{{{ cycler[a] }}}}{{{{ loop([{_JOINED}]) }}}}{{% endfor %}}",
+    "cut_from_its_middle": f"{{% set a = 'x__init__x'[1:-1] %}}{{% set b = 'x__globals__x'[1:-1] %}}{{{{ cycler[a][b]{_REST}",
+    "fields_of_characters": f"{{% for a in ['{{:c}}{{:c}}init__'.format(95, 95)] %}}{{{{ cycler[a] }}}}{{% endfor %}}",
+}
+_JINJA_FIRES = {"with", "with_of_two", "loops", "keys_and_values", "arguments", "arguments_of_another_name", "defaults", "results_of_macros", "namespace", "cut_from_its_middle"}
+for _name, _made in JINJA.items():
+    TEXT(f"nested-config/jinja_by_{_name}", _made, "chat_template.jinja", CODE, "jinja" if _name in _JINJA_FIRES else "")
+
+# pyannote.audio calls what a mapping names beside its parameters.
+for _name, _yaml in {
+    "pyannote": "pipeline:\n  name: collections.OrderedDict\npreprocessors:\n  audio:\n    name: subprocess.Popen\n    params:\n      args: id\n      shell: true\n",
+    "pyannote_in_brackets": "preprocessors: {audio: {params: {args: id}, name: subprocess.Popen}}\n",
+    "pyannote_by_anchors": "x: &n os.system\npreprocessors:\n  audio:\n    &a name: *n\n    params:\n      command: id\n",
+    "pyannote_by_questions": "preprocessors:\n  audio:\n    ? name\n    : os.system\n    ? params\n    : {command: id}\n",
+    "pyannote_merged": "base: &b\n  name: os.system\npreprocessors:\n  audio:\n    <<: *b\n    params:\n      command: id\n",
+}.items():
+    TEXT(f"code-by-reference/{_name}", _yaml, "config.yaml")
+
+# Arguments of tokenizers that transformers 5 opens as files.
+for _name, _argument in {"vocab": {"vocab": "/etc/passwd"}, "merges": {"vocab": {"a": 0}, "merges": "../../../etc/passwd"}}.items():
+    TEXT(f"code-by-reference/tokenizer_{_name}_elsewhere", json.dumps({"tokenizer_class": "GPT2Tokenizer", **_argument}), "tokenizer_config.json")
+_UNVERSIONED = {"_class_name": "DDPMPipeline", "scheduler": ["diffusers", "DDPMScheduler"]}
+TEXT("code-by-reference/diffusers_without_a_version", json.dumps({**_UNVERSIONED, "unet": ["antigravity", "fly"]}), "model_index.json")
+repository("folder_diffusers_module", {"model_index.json": json.dumps({**_UNVERSIONED, "unet": ["evilmod", "Model"]}), "evilmod.py": PYTHON, "unet/config.json": "{}"})

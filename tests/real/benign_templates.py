@@ -330,7 +330,14 @@ HARMONY = """{%- macro render_typescript_type(param_spec, required_params, is_nu
 TYPED = """{% macro typed(parameters) %}{% set names = [] %}{% for name, _ in parameters.items() %}{% set _ = names.append(name) %}{{ name }}: {{ parameters[name]['type'] }}
 {% endfor %}{% endmacro %}{% for tool in tools %}{{ typed(tool['parameters']) }}{% endfor %}{% for message in messages %}{% set key = 'content' %}{{ message[key] }}{% endfor %}"""
 
+# Texts that are put together beside items that are taken by name.
+ROLES = """{% set roles = {'user': 'USER', 'assistant': 'MODEL', 'system': 'SYSTEM'} %}{% set ns = namespace(index=0, text='', keys=[]) %}{% macro turn(role, content, suffix='<eot>\\n') %}{{ '<' + roles[role] + '>' + content + suffix }}{% endmacro %}{% if messages[0].role != 'system' %}{% set messages = [{'role': 'system', 'content': 'You are ' ~ (name or 'an assistant') ~ '.'}] + messages %}{% endif %}{% for message in messages|reverse %}{% set ns.text = ns.text ~ message.content ~ '\\n' %}{% set ns.index = ns.index + 1 %}{{ roles[message['role']] }}{{ turn(message.role, '> ' + message.content) }}{% set start = 1 if ns.text else 0 %}{{ messages[start].content }}{{ messages[messages|length - ns.index].content }}{% endfor %}{% with first = messages[0] %}{{ roles[first.role] }}{% endwith %}{% for tool in tools %}{% for key in ['type', 'format'] %}{% if tool[key] %}{{ key + ': ' ~ tool[key] }}{% endif %}{% endfor %}{% endfor %}{{ 'at 100% cost {:>3}'.format(1) }}"""
+
 TEMPLATES = {name.lower(): text for name, text in list(globals().items()) if name.isupper() and isinstance(text, str)}
+
+
+# Where older versions of transformers wrote down the files that they had opened.
+OF_AN_AUTHOR = {"vocab_file": "/mnt/models/vocab.json", "merges_file": "../model/merges.txt", "tokenizer_file": "/opt/cache/huggingface/tokenizer.json", "name_or_path": "/data/model"}
 
 
 def jinja(folder, name):
@@ -342,7 +349,7 @@ def jinja(folder, name):
 def config(folder, name):
     path = folder / "tokenizer_config.json"
     named = [{"name": "default", "template": TEMPLATES[name]}, {"name": "tool_use", "template": TEMPLATES["llama3"]}]
-    path.write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "chat_template": named if name == "command_r" else TEMPLATES[name]}))
+    path.write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", **OF_AN_AUTHOR, "chat_template": named if name == "command_r" else TEMPLATES[name]}))
     return path
 
 
