@@ -1,5 +1,5 @@
-// Operators of torch that use files, and the libraries of operators that torch brings along: torch_operators.inc is the one
-// table.
+// Operators of torch that use files or any memory, and the libraries of operators that torch brings along: torch_operators.inc
+// is the one table.
 //
 // Thread-safety: pure functions over a constant table.
 #pragma once
@@ -13,6 +13,9 @@ enum class FileUse : std::uint8_t { kNone, kReads, kWrites };
 
 // What an operator of aten does to files, by its name ("save").
 FileUse file_use(std::string_view op) noexcept;
+
+// Whether an operator of aten reaches any memory by its arguments ("_reshape_alias").
+bool is_unchecked(std::string_view op) noexcept;
 
 // Whether torch itself has the operators and classes of this namespace ("quantized").
 bool is_torch_library(std::string_view name) noexcept;

@@ -13,33 +13,64 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Lists regular files below `folder`, links followed; a folder met again through a link is not entered twice in one branch.
-struct Listing {
-  std::vector<std::string> names, links, folder_links;
-};
-Status list_files(const fs::path& folder, const std::string& prefix, unsigned depth, const Limits& limits, Listing& found) {
-  if (depth > 32) return over_limit(text("folders are nested deeper than {}", 32)).in(folder.string());
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; it != end && !error; it.increment(error)) {
-    const std::string name = prefix + it->path().filename().string();
-    std::error_code kind_error;
-    if (it->is_directory(kind_error)) {
-      if (it->is_symlink(kind_error)) {
-        found.folder_links.push_back(name);  // a link to a folder is not part of the model
-        continue;
-      }
-      HOLDALL_TRY(list_files(it->path(), name + "/", depth + 1, limits, found));
-    } else if (it->is_regular_file(kind_error) || it->is_symlink(kind_error)) {
-      if (it->is_symlink(kind_error)) found.links.push_back(name);
-      found.names.push_back(name);
-      if (found.names.size() > limits.members) {
-        return over_limit(text("the folder holds more than {} files", limits.members)).in(folder.string());
+// Lists regular files below a folder, links followed. A link to a folder of the same model gives its files once more, by the
+// path under which a loader finds them there; one that leads elsewhere is not part of the model.
+class Listing {
+ public:
+  Listing(const std::string& root, const Limits& limits) : root_(root), limits_(limits) {
+    std::error_code error;
+    real_root_ = fs::canonical(root_, error);
+  }
+
+  Status add(const std::string& prefix, unsigned depth) {
+    const fs::path folder = root_ / prefix;
+    if (depth > 32) return over_limit(text("folders are nested deeper than {}", 32)).in(folder.string());
+    std::error_code error;
+    for (fs::directory_iterator it(folder, error), end; it != end && !error; it.increment(error)) {
+      const std::string name = prefix + it->path().filename().string();
+      std::error_code kind_error;
+      const bool is_link = it->is_symlink(kind_error);
+      if (it->is_directory(kind_error)) {
+        HOLDALL_TRY(is_link ? add_linked(name, depth) : add(name + "/", depth + 1));
+      } else if (it->is_regular_file(kind_error) || is_link) {
+        if (is_link) links.push_back(name);
+        names.push_back(name);
+        if (names.size() > limits_.members) {
+          return over_limit(text("the folder holds more than {} files", limits_.members)).in(folder.string());
+        }
       }
     }
+    if (error) return io_error("the folder cannot be listed", error.value()).in(folder.string());
+    return {};
   }
-  if (error) return io_error("the folder cannot be listed", error.value()).in(folder.string());
-  return {};
-}
+
+  std::vector<std::string> names, links, folder_links;
+
+ private:
+  // A folder is not entered twice through links in one branch.
+  Status add_linked(const std::string& name, unsigned depth) {
+    folder_links.push_back(name);
+    std::error_code error;
+    const fs::path target = fs::canonical(root_ / name, error);
+    const bool is_within =
+        std::mismatch(real_root_.begin(), real_root_.end(), target.begin(), target.end()).first == real_root_.end();
+    if (!is_within || std::find(entered_.begin(), entered_.end(), target) != entered_.end()) return {};
+    if (++entries_ > kMostEntries) {
+      return over_limit(text("links to folders are followed more than {} times", kMostEntries)).in(root_.string());
+    }
+    entered_.push_back(target);
+    HOLDALL_TRY(add(name + "/", depth + 1));
+    entered_.pop_back();
+    return {};
+  }
+
+  static constexpr std::uint64_t kMostEntries = 1000;
+  const fs::path root_;
+  const Limits& limits_;
+  fs::path real_root_;
+  std::vector<fs::path> entered_;
+  std::uint64_t entries_ = 0;
+};
 
 std::string file_name(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
@@ -85,8 +116,8 @@ Result<Bundle> Bundle::open(const std::string& path, const Limits& limits) {
   }
   bundle.kind_ = Kind::kFolder;
   bundle.folder_ = path;
-  Listing found;
-  HOLDALL_TRY(list_files(path, "", 0, limits, found));
+  Listing found(path, limits);
+  HOLDALL_TRY(found.add("", 0));
   for (auto* names : {&found.names, &found.links, &found.folder_links}) std::sort(names->begin(), names->end());
   bundle.names_ = std::move(found.names);
   bundle.links_ = std::move(found.links);

@@ -38,7 +38,8 @@ void judge_leading_program(const Bundle& file, const Context& context, Findings&
   const bool calls = std::any_of(program.calls.begin(), program.calls.end(), [](const PickleCall& call) {
     return call.kind != PickleCallKind::kPersistent && call.kind != PickleCallKind::kExtension;
   });
-  if (program.imports.empty() || !calls) return;
+  // To import is to run a module; prose may begin like an import, but does not come to an end.
+  if (program.imports.empty() || (!calls && program.error)) return;
   Findings own;
   judge_program(arena, program, source, context, own);
   // That it is no whole pickle is as it should be: it is another format's file.

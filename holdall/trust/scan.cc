@@ -180,13 +180,20 @@ void refuse_links(const Bundle& folder, const std::string& base, Findings& findi
       findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, base + link, "it links to a folder elsewhere"});
 }
 
-// The files that links of the folder lead to. They are judged under the link's name, which says what they are, as in a cache of
-// the hub
-// ("snapshots/…/model.safetensors" to "blobs/6a…").
+// The files that links of the folder lead to.
 std::set<std::string> linked_files(const Bundle& folder, const std::string& base) {
   std::set<std::string> files;
   for (const std::string& link : folder.links()) files.insert(real_path(base + link));
   return files;
+}
+
+// "blobs/6a…": what a cache of the hub keeps under its hash. A link's name ("snapshots/…/model.safetensors") says what it is.
+bool is_of_cache(std::string_view name) {
+  constexpr std::size_t kShortest = 40;
+  const std::filesystem::path path(name);
+  const std::string hash = path.filename();
+  return path.parent_path().filename() == "blobs" && hash.size() >= kShortest &&
+         hash.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 // The files behind a path: itself, or all of a folder. What cannot be opened is said in the report.
@@ -206,7 +213,7 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
     bool is_empty = report.findings.empty();
     for (const std::string& name : bundle->names()) {
       const bool is_link = std::binary_search(bundle->links().begin(), bundle->links().end(), name);
-      if (!linked.empty() && !is_link && linked.contains(real_path(base + name))) continue;
+      if (!is_link && is_of_cache(name) && linked.contains(real_path(base + name))) continue;
       items.push_back({index, base + name, name, false});
       is_empty = is_empty && is_of_git(name);
     }

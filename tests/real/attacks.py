@@ -7,6 +7,8 @@ import attack_chains
 import attack_documents
 import attack_files
 import attack_formats
+import attack_links
+import attack_native
 import attack_pickles
 import attack_states
 import attack_torch
@@ -16,7 +18,7 @@ CLASSES = (
     "unlisted-gadget", "dotted-name", "memo", "vanishing-call", "extension-code", "broken-off", "frame", "several-pickles", "content-mismatch",
     "zip-differential", "compression", "nested-loader", "submodule", "expansion", "nested-config", "code-by-reference",
 )
-MODULES = (attack_pickles, attack_files, attack_formats, attack_documents, attack_torch, attack_states, attack_chains)
+MODULES = (attack_pickles, attack_files, attack_formats, attack_documents, attack_torch, attack_states, attack_chains, attack_native, attack_links)
 ATTACKS: dict[str, Attack] = {name: vector for module in MODULES for name, vector in module.ATTACKS.items()}
 
 __all__ = ["ATTACKS", "CLASSES", "LOADERS", "Attack", "fire"]

@@ -85,6 +85,18 @@ def cached(folder, name):
     return folder / "hub"
 
 
+def linked(folder, name):
+    """A folder of which a part has a second name: `wandb` has one for its last run, trainers for their last checkpoint."""
+    root = plain(folder, name)
+    shutil.move(root, folder / "checkpoint-10")
+    root.mkdir()
+    shutil.move(folder / "checkpoint-10", root)
+    (root / "latest").symlink_to("checkpoint-10")
+    (root / "notes.txt").write_text("cat\ndog\nbird\n")
+    (root / "NOTES.txt").symlink_to("notes.txt")
+    return root
+
+
 def empty(folder, name):
     (folder / name).touch()
     return folder / name
@@ -94,6 +106,6 @@ def rows():
     def each(family, names, make):
         return {f"{family}/{name}": functools.partial(make, name=name) for name in names}
 
-    found = each("folder", MAKERS, plain) | each("hub-cache", ["shards", "onnx_data"], cached)
+    found = each("folder", MAKERS, plain) | each("hub-cache", ["shards", "onnx_data"], cached) | each("linked", ["shards", "onnx_data"], linked)
     found |= each("packed", [f"{name}-{form}" for name in ("saved_model", "shards", "onnx_data") for form in ("zip", "tar.gz")], packed)
     return found | each("empty", [".gitkeep", "__init__.py", "py.typed"], empty)

@@ -224,6 +224,26 @@ def saved_model(folder, name):
     return path
 
 
+def first_version(folder, name):
+    """As TensorFlow 1 saved: a saver's placeholder has a default, a table is filled from an asset as the model is loaded."""
+    _, tf = frameworks()
+    v1 = tf.compat.v1
+    (folder / "vocab.txt").write_text("a\nb\n")
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.string, [None], name="x")
+        rate = v1.placeholder_with_default(tf.constant(0.5), [], name="rate")
+        whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+        table = v1.lookup.StaticHashTable(tf.lookup.TextFileInitializer(str(folder / "vocab.txt"), tf.string, whole, tf.int64, number), -1)
+        y = tf.identity(tf.cast(table.lookup(x), tf.float32) * v1.get_variable("w", [], use_resource=name == "resource") * rate, "y")
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        builder = v1.saved_model.Builder(str(folder / name))
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        assets, saver = v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS), v1.train.Saver(sharded=name == "sharded")
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature}, assets, main_op=v1.tables_initializer(), saver=saver)
+        builder.save()
+    return folder / name
+
+
 def asset(folder, name):
     """A SavedModel whose table is read from a file of its own assets."""
     _, tf = frameworks()
@@ -310,4 +330,5 @@ def rows():
     found |= each("keras-nested", KINDS, nested_file) | each("keras-config", ["json"], config_json) | each("keras-golden", GOLDEN, golden)
     found |= each("keras-own", OWN, functools.partial(own_layer, "keras")) | each("keras-own-h5", OWN, functools.partial(own_layer, "h5")) | each("keras-features", ["keras"], features)
     found |= each("savedmodel", ["module", "plain", "exported", "vectorized", "compiled"], saved_model) | each("savedmodel-asset", ["table"], asset)
+    found |= each("savedmodel-v1", ["resource", "reference", "sharded"], first_version)
     return found | each("tf-checkpoint", ["objects", "v1", "v2"], checkpoint) | each("tf-frozen", ["graph"], frozen) | each("tflite", TFLITE, tflite)

@@ -124,8 +124,9 @@ bool names_file(const Node& node, std::string_view text) {
   return !text.empty() && !text.starts_with("local://") && !text.starts_with("bytes://");
 }
 
-// What is asked of a path: all that it is made of, or what it begins with.
-enum class Part : std::uint8_t { kAll, kHead };
+// What is asked of a path: all that it is made of, what it begins with, or what it begins with where the graph is given
+// nothing.
+enum class Part : std::uint8_t { kAll, kHead, kDefault };
 
 // A place that a path flows into: an argument of a function.
 struct Sink {
@@ -153,6 +154,7 @@ class Judge {
     }
     for (const Asset& asset : graph.assets) assets_.insert(node_of(asset.tensor));
     find_variables();
+    find_unfed();
   }
 
   void run() {
@@ -202,6 +204,34 @@ class Judge {
           variables_.erase(found);
         }
       }
+    }
+  }
+
+  // What runs by itself, as the graph is loaded, or for the results of a signature.
+  void find_unfed() {
+    constexpr std::string_view kInitial = "__saved_model_init_op";
+    std::set<std::string_view> inputs;
+    std::vector<std::string_view> initial(graph_.initial.begin(), graph_.initial.end()), outputs;
+    for (const Signature& signature : graph_.signatures) {
+      for (const TensorInfo& input : signature.inputs) inputs.insert(node_of(input.name));
+      for (const TensorInfo& output : signature.outputs)
+        (signature.name == kInitial ? initial : outputs).push_back(output.name);
+    }
+    add_unfed(std::move(initial), {});
+    add_unfed({graph_.restore}, {node_of(graph_.variables)});
+    add_unfed(std::move(outputs), inputs);
+  }
+
+  // The nodes that those of `waiting` are made of and wait for, where others give those of `fed`.
+  void add_unfed(std::vector<std::string_view> waiting, std::set<std::string_view> fed) {
+    while (!waiting.empty()) {
+      std::string_view name = node_of(waiting.back());
+      waiting.pop_back();
+      name.remove_prefix(name.starts_with('^') ? 1 : 0);
+      const auto found = nodes_[0].find(name);
+      if (found == nodes_[0].end() || !fed.insert(name).second) continue;
+      unfed_.insert(name);
+      waiting.insert(waiting.end(), found->second->inputs.begin(), found->second->inputs.end());
     }
   }
 
@@ -280,6 +310,7 @@ class Judge {
   void follow(std::size_t scope, const Node& node, std::string_view input, const Op& op, Part part) {
     const Origins all = trace(scope, node_of(input), op, Part::kAll);
     const Origins head = part == Part::kHead ? trace(scope, node_of(input), op, Part::kHead) : Origins();
+    const Origins unfed = head.is_given ? trace(scope, node_of(input), op, Part::kDefault) : Origins();
     for (const std::size_t argument : all.arguments) {
       const Sink sink{scope, argument, &op, head.arguments.contains(argument) ? Part::kHead : Part::kAll};
       if (seen_.insert(sink).second) waiting_.push_back(sink);
@@ -291,8 +322,10 @@ class Judge {
     std::string_view worst;
     for (const std::string_view text : all.constants)
       if ((is_chosen && text.size() > worst.size()) || climbs(text)) worst = text;
-    const auto out = std::find_if(head.constants.begin(), head.constants.end(), leads_out);
-    if (out != head.constants.end()) worst = *out;
+    for (const Origins* const origins : {&unfed, &head}) {
+      const auto out = std::find_if(origins->constants.begin(), origins->constants.end(), leads_out);
+      if (out != origins->constants.end()) worst = *out;
+    }
     if (is_chosen || !worst.empty()) {
       add(Verdict::kMalicious, scope, node,
           text("the operator {} {} a file that the graph chooses: '{}'", op.name, what, worst));
@@ -345,7 +378,7 @@ class Judge {
   void pass(std::size_t scope, const Node& node, Part part, Origins& origins, std::vector<Place>& waiting) {
     if (node.constant && is_text(*node.constant)) take_texts(node, origins);
     for (const auto& [key, value] : node.texts) {
-      if (!is_among(kParts, key) || (part == Part::kHead && key == "separator")) continue;
+      if (!is_among(kParts, key) || (part != Part::kAll && key == "separator")) continue;
       origins.constants.emplace_back(value);
       if (value.size() == kLongestText || value.ends_with('.')) origins.is_unknown = true;
     }
@@ -361,13 +394,14 @@ class Judge {
       for (const std::string& value : graph_.scopes[called].returns) waiting.emplace_back(called, node_of(value));
     });
     // A placeholder's default is for whoever gives it nothing: nobody gives a function's anything.
-    if (is_placeholder(node) && scope == 0) {
+    const bool is_default = node.op == "PlaceholderWithDefault" && (part == Part::kDefault || unfed_.contains(node.name));
+    if (is_placeholder(node) && scope == 0 && !is_default) {
       origins.is_given = true;
-      if (part == Part::kHead) return;
+      if (part != Part::kAll) return;
     } else if (!is_call && !is_placeholder(node) && !is_among(kCarriers, node.op)) {
       origins.is_unknown = true;
     }
-    for (const std::string& input : part == Part::kHead ? leading(node) : std::span<const std::string>(node.inputs))
+    for (const std::string& input : part == Part::kAll ? std::span<const std::string>(node.inputs) : leading(node))
       waiting.emplace_back(scope, node_of(input));
   }
 
@@ -419,6 +453,7 @@ class Judge {
   std::map<std::string_view, std::size_t> by_name_;                      // scopes
   std::map<std::string_view, std::vector<std::string_view>> variables_;  // by node: what is assigned
   std::set<std::string_view> assets_;                                    // nodes of the graph itself
+  std::set<std::string_view> unfed_;                                     // nodes of it that run with nothing but their inputs
   std::map<std::size_t, std::vector<std::pair<std::size_t, const Node*>>> callers_;
   std::map<std::pair<std::size_t, std::size_t>, std::vector<const Node*>> captured_;  // by function and argument
   std::map<const Node*, std::optional<std::vector<std::string>>> texts_;

@@ -1,6 +1,7 @@
 #include "holdall/formats/tf_savedmodel/saved_graph.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <utility>
 
@@ -99,8 +100,9 @@ class GraphReader {
     HOLDALL_TRY(each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
       if (number == 1) return meta_info(part, graph);
       if (number == 2) return graph_def(part, graph);
+      if (number == 3) return saver(part, graph);
+      if (number == 4) return collection(part, graph, collected);
       if (number == 5) return signature(part, graph);
-      if (number == 4) return collection(part, collected);
       if (number == 6) return asset(part, graph.assets);
       return number == 7 ? object_graph(part, graph) : Status();
     }));
@@ -115,20 +117,30 @@ class GraphReader {
     });
   }
 
-  // Where TensorFlow 1 listed assets; its loaders take these where the meta graph has no list of its own.
-  Status collection(ProtoReader& message, std::vector<Asset>& assets) {
+  Status saver(ProtoReader& message, MetaGraph& graph) {
+    return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
+      if (number == 1) return take(graph.variables, part);
+      return number == 3 ? take(graph.restore, part) : Status();
+    });
+  }
+
+  // Where TensorFlow 1 listed assets; its loaders take these where the meta graph has no list of its own. And what it runs when
+  // it has loaded a graph.
+  Status collection(ProtoReader& message, MetaGraph& graph, std::vector<Asset>& assets) {
     std::string key;
     ProtoReader ahead = message;
     HOLDALL_TRY(take_from(ahead, 1, key));
-    if (key != "saved_model_assets") return {};
+    const bool is_of_assets = key == "saved_model_assets";
+    if (!is_of_assets && key != "saved_model_main_op" && key != "legacy_init_op") return {};
     return each_part(message, [&](std::uint32_t of_entry, ProtoReader& value) -> Status {
       if (of_entry != 2) return {};
       return each_part(value, [&](std::uint32_t kind, ProtoReader& list) -> Status {
-        if (kind != 5) return {};
-        return each_part(list, [&](std::uint32_t of_list, ProtoReader& any) -> Status {
+        if (kind != (is_of_assets ? 5u : 1u)) return {};
+        return each_part(list, [&](std::uint32_t of_list, ProtoReader& item) -> Status {
           if (of_list != 1) return {};
+          if (!is_of_assets) return take_one(graph.initial, item);
           return each_part(
-              any, [&](std::uint32_t of_any, ProtoReader& packed) { return of_any == 2 ? asset(packed, assets) : Status(); });
+              item, [&](std::uint32_t of_any, ProtoReader& packed) { return of_any == 2 ? asset(packed, assets) : Status(); });
         });
       });
     });
@@ -323,6 +335,27 @@ bool is_op(std::string_view name) {
                                       [&](char c) { return is_letter(c) || c == '_' || c == '>' || c == '.' || c == '-'; });
 }
 
+// Of protobuf's text: what stands behind blanks and comments.
+std::string_view behind_comments(std::string_view text) noexcept {
+  while (true) {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
+    if (!text.starts_with('#')) return text;
+    text.remove_prefix(std::min(text.find('\n'), text.size()));
+  }
+}
+
+// Whether the value of a field of protobuf's text has one of an operator: op: "Const".
+bool has_op(std::string_view text) noexcept {
+  for (std::size_t at = text.find("op"); at != text.npos; at = text.find("op", at + 1)) {
+    if (is_op(text.substr(at - 1, 1))) continue;
+    std::string_view rest = behind_comments(text.substr(at + 2));
+    if (!rest.starts_with(':')) continue;
+    rest = behind_comments(rest.substr(1));
+    if (rest.starts_with('"') || rest.starts_with('\'')) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 // Field 1 of a GraphDef is a node, whose field 2 is the name of an operator; that of a MetaGraphDef has a list of messages
@@ -355,9 +388,17 @@ std::string saved_model_head(Root root, std::uint64_t size) {
 }
 
 bool is_text_of_graph(std::span<const std::byte> head) noexcept {
-  const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
-  const bool is_model = text.starts_with("saved_model_schema_version:") || text.starts_with("meta_graphs {");
-  return is_model || (text.starts_with("node {") && text.substr(0, 4096).find("\n  op: \"") != text.npos);
+  constexpr std::array kOfModel = std::to_array<std::string_view>({"meta_graphs", "meta_info_def", "graph_def"});
+  constexpr std::array kOfGraph = std::to_array<std::string_view>({"node", "library", "versions"});
+  const std::string_view text = behind_comments({reinterpret_cast<const char*>(head.data()), head.size()});
+  const std::string_view field = text.substr(0, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"));
+  std::string_view value = behind_comments(text.substr(field.size()));
+  const bool has_colon = value.starts_with(':');
+  if (has_colon) value = behind_comments(value.substr(1));
+  if (field == "saved_model_schema_version") return has_colon;
+  if (!value.starts_with('{') && !value.starts_with('<') && !value.starts_with('[')) return false;
+  const bool is_model = std::find(kOfModel.begin(), kOfModel.end(), field) != kOfModel.end();
+  return is_model || (std::find(kOfGraph.begin(), kOfGraph.end(), field) != kOfGraph.end() && has_op(value.substr(0, 4096)));
 }
 
 bool begins_with_node(std::span<const std::byte> head) noexcept {

@@ -3,7 +3,9 @@
 //   SavedModel { meta_graphs = 2 { meta_info_def = 1 { tags = 4, tensorflow_version = 5 }, graph_def = 2 GraphDef,
 //                                  signature_def = 5 { key = 1, value = 2 { inputs = 1, outputs = 2 { key = 1, value = 2
 //                                      TensorInfo { name = 1, dtype = 2, tensor_shape = 3 } }, method_name = 3 } },
-//                                  collection_def = 4 { key = 1, value = 2 { any_list = 5 { value = 1 { value = 2 } } } },
+//                                  collection_def = 4 { key = 1, value = 2 { node_list = 1 { value = 1 },
+//                                      any_list = 5 { value = 1 { value = 2 } } } },
+//                                  saver_def = 3 { filename_tensor_name = 1, restore_op_name = 3 },
 //                                  asset_file_def = 6 { tensor_info = 1, filename = 2 },
 //                                  object_graph_def = 7 { nodes = 1 { constant = 9 { operation = 1 } },
 //                                      concrete_functions = 2 { key = 1, value = 2 { bound_inputs = 2 } } } } }
@@ -76,6 +78,8 @@ struct MetaGraph {
   std::string version;
   std::vector<Scope> scopes;
   std::vector<Signature> signatures;
+  std::vector<std::string> initial = {};     // nodes of the graph that loaders run when they have loaded it
+  std::string restore = {}, variables = {};  // and what they run before, and feed the path of the variables
 };
 
 // What a file's bytes are: a SavedModel, a MetaGraphDef by itself (`.meta`), a GraphDef by itself (a frozen graph).

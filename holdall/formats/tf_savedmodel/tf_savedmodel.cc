@@ -43,7 +43,8 @@ Result<std::shared_ptr<const Opened>> opened(const Bundle& bundle, const Limits&
   HOLDALL_ASSIGN(SourceRef graph,
                  bundle.kind() == Bundle::Kind::kFile ? Result<SourceRef>(bundle.main()) : bundle.open_part(kGraphFile));
   HOLDALL_ASSIGN(const Bytes head, head_of(graph));
-  if (is_text_of_graph(head.span())) return refused(bundle.names().front()).in(graph->name());
+  const std::string& name = bundle.names().front();
+  if ((!is_folder && name == kTextFile) || is_text_of_graph(head.span())) return refused(name).in(graph->name());
   HOLDALL_ASSIGN(auto graphs, read_saved_graph(Blob(graph), limits));
   if (graphs.empty()) return corrupt("the file holds no meta graph").in(graph->name());
   auto made = std::make_shared<const Opened>(Opened{std::move(graph), std::move(graphs)});
@@ -57,9 +58,9 @@ Match match(Peek& peek) {
     return bundle.has(kGraphFile) || bundle.has(kTextFile) || bundle.has(kCutFile) ? Match::kCertain : Match::kNo;
   }
   const auto head = peek.head();
-  if (is_text_of_graph(head)) return Match::kCertain;
-  const bool begins = head.size() > 3 && head[0] == std::byte{0x08} && head[1] == std::byte{0x01} && head[2] == std::byte{0x12};
   const std::string& name = peek.bundle().names().front();
+  if (name == kTextFile || is_text_of_graph(head)) return Match::kCertain;
+  const bool begins = head.size() > 3 && head[0] == std::byte{0x08} && head[1] == std::byte{0x01} && head[2] == std::byte{0x12};
   // TensorFlow 1's graph beside a checkpoint: a MetaGraphDef, which begins with its meta_info_def.
   const bool is_meta = !head.empty() && head[0] == std::byte{0x0a} && name.ends_with(".meta");
   if (is_meta || begins_with_node(head)) return Match::kLikely;

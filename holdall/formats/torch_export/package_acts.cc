@@ -80,7 +80,11 @@ class Judging {
       return add(Verdict::kCode, Rule::kScriptLibrary, text("calls torch.ops.{}, native code of another library", name),
                  std::string(name));
     }
-    if (library == "aten" && file_use(rest.substr(0, rest.find('.'))) != FileUse::kNone) {
+    const std::string_view called = rest.substr(0, rest.find('.'));
+    if (library == "aten" && is_unchecked(called)) {
+      add(Verdict::kMalicious, Rule::kScriptLibrary,
+          text("calls torch.ops.{}, which reads and writes memory that it is not given", name), std::string(name));
+    } else if (library == "aten" && file_use(called) != FileUse::kNone) {
       add(Verdict::kCode, Rule::kScriptFile, text("calls torch.ops.{}, which uses files", name));
     }
   }
