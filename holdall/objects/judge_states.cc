@@ -133,6 +133,11 @@ bool could_be_pair(Value object) {
   const Builder builder = row->builder;
   if (is_tensor_or_array(builder)) return is_array_of_objects(object);
   const ObjectParts& parts = object.as_object();
+  const bool is_dict = is_between(builder, Builder::kOrderedDict, Builder::kCounter);
+  const auto args = arguments(object);
+  const bool is_empty = args.empty() || (args.size() == 1 && is_sequence(args[0].kind()) && args[0].size() == 0);
+  // Of a dict, two keys: hooks are kept by their numbers.
+  if (is_dict && is_empty) return parts.pairs.size() == 4 && object.of(parts.pairs[2]).kind() >= ValueKind::kList;
   return !parts.items.empty() || !parts.pairs.empty() || is_between(builder, Builder::kOrderedDict, Builder::kDeque) ||
          builder == Builder::kSet || builder == Builder::kFrozenSet || builder == Builder::kPlainClass ||
          builder == Builder::kNamedTuple || builder == Builder::kStateTuple ||
