@@ -113,7 +113,7 @@ std::optional<std::string> member_offence(const GlobalRow& row, std::string_view
   if (row.builder != Builder::kModule) return {};
   if (row.name == "DataLoader") return of_loader(name, value);
   if (row.module.starts_with("torch.optim") && !row.module.starts_with("torch.optim.lr_scheduler"))
-    return of_optimizer(name, value);
+    if (Offence found = of_optimizer(name, value)) return found;
   return is_one_of(kRegistries, name) ? of_registry(value) : Offence();
 }
 

@@ -77,6 +77,15 @@ def _(folder):
     return written(folder, optimizer([group]))
 
 
+@ATTACKS.made("unlisted-gadget/module_of_averages_with_a_class")
+def _(folder):
+    import torch
+
+    averages = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(1, 1))
+    averages._modules["module"] = len
+    return written(folder, averages)
+
+
 @ATTACKS.made("unlisted-gadget/method_by_its_name")
 def _(folder):
     import numpy
