@@ -16,6 +16,7 @@ FileUse file_use(std::string_view op) noexcept;
 
 // Whether an operator of aten reaches any memory by its arguments ("_reshape_alias").
 bool is_unchecked(std::string_view op) noexcept;
+inline constexpr std::string_view kUnchecked = "which reads and writes memory that it is not given";
 
 // Whether torch itself has the operators and classes of this namespace ("quantized").
 bool is_torch_library(std::string_view name) noexcept;

@@ -82,8 +82,7 @@ class Judging {
     }
     const std::string_view called = rest.substr(0, rest.find('.'));
     if (library == "aten" && is_unchecked(called)) {
-      add(Verdict::kMalicious, Rule::kScriptLibrary,
-          text("calls torch.ops.{}, which reads and writes memory that it is not given", name), std::string(name));
+      add(Verdict::kMalicious, Rule::kScriptLibrary, text("calls torch.ops.{}, {}", name, kUnchecked), std::string(name));
     } else if (library == "aten" && file_use(called) != FileUse::kNone) {
       add(Verdict::kCode, Rule::kScriptFile, text("calls torch.ops.{}, which uses files", name));
     }

@@ -78,7 +78,6 @@ class Lexer {
 // Enough to know what the code is; and tokens of a call that are looked at, so that calls within calls cost no square.
 constexpr std::size_t kMostFindings = 100;
 constexpr std::size_t kLongestCall = 1000;
-constexpr std::string_view kAnyMemory = "which reads and writes memory that it is not given";
 
 class Scan {
  public:
@@ -116,7 +115,7 @@ class Scan {
 
   // A member by this name: an operator of aten, whatever it is a member of, for a value's methods are its operators too.
   void use(std::string_view name, std::size_t i) {
-    if (is_unchecked(name)) add(Verdict::kMalicious, Rule::kScriptLibrary, i, text("calls {}, {}", name, kAnyMemory));
+    if (is_unchecked(name)) add(Verdict::kMalicious, Rule::kScriptLibrary, i, text("calls {}, {}", name, kUnchecked));
     const FileUse use = file_use(name);
     if (use == FileUse::kNone) return;
     const std::string_view does = use == FileUse::kWrites ? "writes" : "reads";
@@ -171,7 +170,7 @@ class Scan {
       if (tokens_[j].text.find('\\') != std::string_view::npos) {
         add(Verdict::kCode, Rule::kScriptComputedOperator, i, "spells an attribute's name with escapes");
       } else if (is_unchecked(tokens_[j].text)) {
-        add(Verdict::kMalicious, Rule::kScriptLibrary, i, text("takes {}, {}, as a value", tokens_[j].text, kAnyMemory));
+        add(Verdict::kMalicious, Rule::kScriptLibrary, i, text("takes {}, {}, as a value", tokens_[j].text, kUnchecked));
       } else if (file_use(tokens_[j].text) != FileUse::kNone) {
         add(Verdict::kCode, Rule::kScriptFile, i, text("takes the operator {}, which uses files, as a value", tokens_[j].text));
       }
@@ -203,7 +202,7 @@ void scan_operator(std::string_view name, std::string_view where, Findings& find
                         text("calls {}, native code of another library", name),
                         text("{}.{}", library, name.substr(colon + 2))});
   } else if (library == "aten" && is_unchecked(name.substr(colon + 2))) {
-    findings.push_back({Verdict::kMalicious, Rule::kScriptLibrary, std::string(where), text("calls {}, {}", name, kAnyMemory)});
+    findings.push_back({Verdict::kMalicious, Rule::kScriptLibrary, std::string(where), text("calls {}, {}", name, kUnchecked)});
   } else if (library == "aten" && file_use(name.substr(colon + 2)) != FileUse::kNone) {
     findings.push_back({Verdict::kCode, Rule::kScriptFile, std::string(where), text("calls {}, which uses files", name)});
   }
