@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "holdall/base/among.h"
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/jinja_code.h"
@@ -17,11 +18,6 @@ namespace {
 using Tokens = std::vector<JinjaToken>;
 // Templates of models have some kilobytes; their tokens are in memory all at once.
 constexpr std::size_t kLongest = 1u << 20;
-
-template <class List>
-bool is_in(const List& list, std::string_view name) noexcept {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
 
 constexpr std::array<std::string_view, 4> kLoading = {"include", "import", "from", "extends"};
 // Filters that take the name of an attribute.
@@ -183,7 +179,7 @@ class Judge {
     const bool has_arguments = at + 2 < tokens.size() && tokens[at + 1].is_mark('(');
     if (filter == "attr") {
       if (!has_arguments || !is_plain(at + 2, ')')) add(Verdict::kMalicious, "the template computes the name of an attribute");
-    } else if (has_arguments && is_in(kByAttribute, filter)) {
+    } else if (has_arguments && is_among(kByAttribute, filter)) {
       const JinjaToken& first = tokens[at + 2];
       const bool is_attr = first.is_text() && first.value == "attr";
       if (is_attr && !is_plain(at + 4, ')')) add(Verdict::kMalicious, "the template computes the name of an attribute");
@@ -197,8 +193,8 @@ class Judge {
   void judge_python(const Tokens& tokens, std::size_t at) {
     const std::string& name = tokens[at].value;
     if (at + 1 >= tokens.size() || made_.contains(name)) return;
-    const bool calls = tokens[at + 1].is_mark('(') && is_in(kPython, name);
-    const bool takes = tokens[at + 1].is_mark('.') && is_in(kModules, name);
+    const bool calls = tokens[at + 1].is_mark('(') && is_among(kPython, name);
+    const bool takes = tokens[at + 1].is_mark('.') && is_among(kModules, name);
     if (calls || takes) add(Verdict::kMalicious, text("the template reaches for Python's {}", name));
   }
 
@@ -242,7 +238,7 @@ class Judge {
   }
 
   void judge_statement(const Tokens& tokens) {
-    if (!tokens.empty() && is_in(kLoading, tokens.front().value)) {
+    if (!tokens.empty() && is_among(kLoading, tokens.front().value)) {
       add(Verdict::kCode, text("the template loads another one ({})", tokens.front().value));
     }
   }

@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "holdall/base/among.h"
+
 namespace holdall {
 namespace {
 
 using Tokens = std::vector<JinjaToken>;
 using Level = JinjaNames::Level;
-
-template <class List>
-bool is_in(const List& list, std::string_view name) noexcept {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
 
 constexpr std::array<std::string_view, 6> kJoining = {"join", "format", "format_map", "replace", "reverse", "concat"};
 // What a macro or a block is handed without a name of its own.
@@ -35,9 +32,9 @@ bool is_asked(const Tokens& tokens, std::size_t at) noexcept {
   if (at > 0 && tokens[at - 1].is_name("not")) return true;
   if (at + 1 >= tokens.size()) return false;
   const JinjaToken& next = tokens[at + 1];
-  if (next.is_mark('|')) return at + 2 < tokens.size() && is_in(kNumbers, tokens[at + 2].value);
+  if (next.is_mark('|')) return at + 2 < tokens.size() && is_among(kNumbers, tokens[at + 2].value);
   const bool is_compared = next.is_mark('<') || next.is_mark('>') || next.is_mark('!') || next.is_mark('=');
-  return is_compared || (next.kind == JinjaToken::Kind::kName && is_in(kBehind, next.value));
+  return is_compared || (next.kind == JinjaToken::Kind::kName && is_among(kBehind, next.value));
 }
 
 // Where the last token that `is` outside of all brackets stands; past the end where there is none.
@@ -57,10 +54,10 @@ std::size_t last_outside(const Tokens& tokens, Is is) {
 bool ends_value(const JinjaToken& token) noexcept {
   if (token.kind != JinjaToken::Kind::kName) return token.is_text() || token.is_mark(']') || token.is_mark(')');
   constexpr std::array<std::string_view, 9> kWords = {"in", "not", "and", "or", "if", "else", "elif", "is", "set"};
-  return !is_in(kWords, token.value);
+  return !is_among(kWords, token.value);
 }
 
-bool is_joining(std::string_view name) noexcept { return is_in(kJoining, name); }
+bool is_joining(std::string_view name) noexcept { return is_among(kJoining, name); }
 
 bool joins_at(const Tokens& tokens, std::size_t at) noexcept {
   const JinjaToken& token = tokens[at];
@@ -171,7 +168,7 @@ class JinjaFlow {
     Frame call{Kind::kCall};
     const bool is_method = i > 2 && tokens_[i - 2].is_mark('.');
     if (!is_method) call.callee = tokens_[i - 1].value;
-    if (is_method && is_in(kPutting, tokens_[i - 1].value)) call.put_into = tokens_[i - 3].value;
+    if (is_method && is_among(kPutting, tokens_[i - 1].value)) call.put_into = tokens_[i - 3].value;
     frames_.push_back(call);
   }
 

@@ -5,6 +5,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/core/children.h"
+#include "holdall/objects/judge_sizes.h"
 
 namespace holdall {
 
@@ -146,32 +147,6 @@ bool is_sklearn_function(const GlobalRow& row) noexcept {
   return first != std::string_view::npos && row.name[first] >= 'a' && row.name[first] <= 'z';
 }
 
-// The shape of an array as its pickle spells it; empty where it does not.
-std::optional<std::vector<std::int64_t>> spelled_shape(Value array) {
-  const Value state = array.is(ValueKind::kObject) ? array.of(array.as_object().state) : Value();
-  if (state.is(ValueKind::kDict) && state.find("shape")) return integers(state.find("shape"));
-  return state.is(ValueKind::kTuple) && state.size() > 1 ? integers(state.item(1)) : std::nullopt;
-}
-
-// Numbers that reach into memory: a new array of NumPy is empty until it has its state, a scalar is made of its bytes, and
-// scikit-learn's criteria read as many numbers of classes as there are outputs.
-std::optional<std::string> sizes_offence(const GlobalRow& row, const std::vector<Value>& args) {
-  if (row.builder == Builder::kNumpyReconstruct && args.size() > 1) {
-    const auto shape = integers(args[1]);
-    const bool is_empty = shape && std::find(shape->begin(), shape->end(), 0) != shape->end();
-    return is_empty ? std::optional<std::string>() : "a shape that is not empty";
-  }
-  if (row.builder == Builder::kNumpyScalar && args.size() > 1 && builder_of(args[1]) == Builder::kNumpyReconstruct) {
-    return "an array for its bytes";
-  }
-  const bool is_criterion = row.module.ends_with("tree._criterion") &&
-                            (row.name == "Gini" || row.name == "Entropy" || row.name == "ClassificationCriterion");
-  if (!is_criterion || args.size() < 2) return {};
-  const auto shape = spelled_shape(args[1]);
-  const bool fits = args[0].is(ValueKind::kInt) && shape && shape->size() == 1 && args[0].as_int() == shape->front();
-  return fits ? std::optional<std::string>() : "another number of outputs than of their classes";
-}
-
 }  // namespace
 
 Value imported(Value value) {
@@ -201,9 +176,19 @@ const GlobalRow* inert_row(Value object) {
 }
 
 const GlobalRow* imported_row(Value value) {
-  const Value global = imported(value);
-  const GlobalRow* row = global ? row_of(global) : nullptr;
+  const GlobalRow* row = row_of(imported(value));
   return row != nullptr && row->verdict == Verdict::kInert ? row : nullptr;
+}
+
+std::vector<std::pair<Value, Value>> entries_of(Value value) {
+  std::vector<std::pair<Value, Value>> found;
+  for (std::size_t i = 0; value.is(ValueKind::kDict) && i < value.size(); ++i)
+    found.emplace_back(value.key(i), value.mapped(i));
+  if (!value.is(ValueKind::kObject)) return found;
+  const ObjectParts& parts = value.as_object();
+  for (std::size_t i = 0; i + 1 < parts.pairs.size(); i += 2)
+    found.emplace_back(value.of(parts.pairs[i]), value.of(parts.pairs[i + 1]));
+  return found;
 }
 
 Value ArgumentJudge::enumeration_of(Value object) {
@@ -239,8 +224,8 @@ const GlobalRow* ArgumentJudge::named_function(Value object) {
 
 bool ArgumentJudge::is_kept(Value value) {
   if (named_function(value) != nullptr) return true;
-  const GlobalRow* row = row_of(imported(value));
-  if (row == nullptr || row->verdict != Verdict::kInert) return false;
+  const GlobalRow* row = imported_row(value);
+  if (row == nullptr) return false;
   switch (row->builder) {
     case Builder::kReference:
     case Builder::kFunction:

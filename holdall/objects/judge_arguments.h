@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "holdall/codec/pickle.h"
@@ -91,5 +92,7 @@ const GlobalRow* made_row(Value object);
 const GlobalRow* inert_row(Value object);
 // The row of a global that is known to be inert; nullptr for any other value.
 const GlobalRow* imported_row(Value value);
+// The keys and values of a dict, or those that a dict of collections was given item by item; none of any other value.
+std::vector<std::pair<Value, Value>> entries_of(Value value);
 
 }  // namespace holdall

@@ -1,8 +1,6 @@
 #include "holdall/objects/judge_members.h"
 
-#include <algorithm>
-#include <iterator>
-
+#include "holdall/base/among.h"
 #include "holdall/base/text.h"
 #include "holdall/core/children.h"
 #include "holdall/objects/interpretation.h"
@@ -24,13 +22,8 @@ constexpr std::string_view kCalledForBatches[] = {"collate_fn", "worker_init_fn"
 // Where torch.nn.Module looks for what is no attribute of its own.
 constexpr std::string_view kRegistries[] = {"_buffers", "_modules", "_parameters"};
 
-template <std::size_t n>
-bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
 bool names_predictions(Value value) {
-  if (value.is(ValueKind::kString)) return is_one_of(kPredictions, value.as_string());
+  if (value.is(ValueKind::kString)) return is_among(kPredictions, value.as_string());
   if (!is_sequence(value.kind())) return value.is_null();
   for (std::size_t i = 0; i < value.size(); ++i)
     if (is_sequence(value.item(i).kind()) || !names_predictions(value.item(i))) return false;
@@ -72,24 +65,16 @@ Offence registered(std::string_view key, Value value) {
 }
 
 Offence of_registry(Value value) {
-  if (value.is(ValueKind::kDict)) {
-    for (std::size_t i = 0; i < value.size(); ++i)
-      if (value.key(i).is(ValueKind::kString))
-        if (Offence found = registered(value.key(i).as_string(), value.mapped(i))) return found;
-    return {};
-  }
-  if (!value.is(ValueKind::kObject) || !is_dict(value)) return {};
-  const ObjectParts& parts = value.as_object();
-  for (std::size_t i = 0; i + 1 < parts.pairs.size(); i += 2) {
-    const Value key = value.of(parts.pairs[i]);
-    if (key.is(ValueKind::kString))
-      if (Offence found = registered(key.as_string(), value.of(parts.pairs[i + 1]))) return found;
+  if (!is_dict(value)) return {};
+  for (const auto& [key, entry] : entries_of(value)) {
+    if (!key.is(ValueKind::kString)) continue;
+    if (Offence found = registered(key.as_string(), entry)) return found;
   }
   return {};
 }
 
 Offence of_loader(std::string_view name, Value value) {
-  if (!is_one_of(kCalledForBatches, name)) return {};
+  if (!is_among(kCalledForBatches, name)) return {};
   if (const GlobalRow* row = inert_row(value)) return text("an object of {} as '{}'", spelled(*row), name);
   const GlobalRow* row = imported_row(value);
   return row == nullptr || row->builder == Builder::kFunction ? Offence() : text("{} as '{}'", spelled(*row), name);
@@ -107,14 +92,14 @@ Offence of_interpolation(std::string_view name, Value value) {
 }  // namespace
 
 std::optional<std::string> member_offence(const GlobalRow& row, std::string_view name, Value value) {
-  if (row.builder == Builder::kSklearn && is_one_of(kNamesOfMethods, name) && !names_predictions(value))
+  if (row.builder == Builder::kSklearn && is_among(kNamesOfMethods, name) && !names_predictions(value))
     return text("what names no prediction as '{}'", name);
   if (row.name == "interp1d") return of_interpolation(name, value);
   if (row.builder != Builder::kModule) return {};
   if (row.name == "DataLoader") return of_loader(name, value);
   if (row.module.starts_with("torch.optim") && !row.module.starts_with("torch.optim.lr_scheduler"))
     if (Offence found = of_optimizer(name, value)) return found;
-  return is_one_of(kRegistries, name) ? of_registry(value) : Offence();
+  return is_among(kRegistries, name) ? of_registry(value) : Offence();
 }
 
 }  // namespace holdall

@@ -4,22 +4,19 @@
 #include <iterator>
 #include <string_view>
 
+#include "holdall/base/among.h"
 #include "holdall/base/text.h"
 #include "holdall/core/children.h"
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/judge_arguments.h"
 #include "holdall/objects/judge_distributions.h"
 #include "holdall/objects/judge_members.h"
+#include "holdall/objects/judge_sizes.h"
 
 namespace holdall {
 namespace {
 
 using Offence = StateJudge::Offence;
-
-template <std::size_t n>
-bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
 
 bool is_between(Builder builder, Builder first, Builder last) noexcept { return builder >= first && builder <= last; }
 
@@ -34,7 +31,7 @@ bool is_plain_state(const GlobalRow& row) noexcept {
   constexpr std::string_view kPlain[] = {"bool", "bytes", "float", "int", "long", "str", "unicode"};
   const bool is_type = row.builder == Builder::kType;
   return is_tensor_or_array(row.builder) || is_between(row.builder, Builder::kLatin1, Builder::kComplex) ||
-         is_between(row.builder, Builder::kRange, Builder::kSlice) || (is_type && is_one_of(kPlain, row.name));
+         is_between(row.builder, Builder::kRange, Builder::kSlice) || (is_type && is_among(kPlain, row.name));
 }
 
 // Functions that picklers call and never keep: what kept one could call it with anything. So are the classes of arrays, which
@@ -90,8 +87,8 @@ constexpr std::string_view kMethods[] = {"add",
 constexpr std::string_view kMethodBeginnings[] = {"_build_", "_compiled_call", "_patch_"};
 
 bool is_method(std::string_view name) noexcept {
-  return is_one_of(kMethods, name) || std::any_of(std::begin(kMethodBeginnings), std::end(kMethodBeginnings),
-                                                  [&](std::string_view beginning) { return name.starts_with(beginning); });
+  return is_among(kMethods, name) || std::any_of(std::begin(kMethodBeginnings), std::end(kMethodBeginnings),
+                                                 [&](std::string_view beginning) { return name.starts_with(beginning); });
 }
 
 bool is_dunder(std::string_view name) noexcept { return name.size() > 4 && name.starts_with("__") && name.ends_with("__"); }
@@ -144,19 +141,6 @@ bool could_be_pair(Value object) {
          (builder == Builder::kType && !arguments(object).empty());
 }
 
-// Whether the position in a state of MT19937, which NumPy believes, is among its numbers: {"state": {"key", "pos"}, …}, the
-// same before a seed, or ("MT19937", key, pos, …).
-bool is_generator_state(Value state) {
-  constexpr std::int64_t kNumbers = 624;
-  const bool is_tuple = state.is(ValueKind::kTuple) && state.size() > 0;
-  const bool is_old = is_tuple && state.item(0).is(ValueKind::kString);
-  const Value dict = is_tuple && !is_old ? state.item(0) : state;
-  const Value inner = dict.is(ValueKind::kDict) ? dict.find("state") : Value();
-  Value position = inner.is(ValueKind::kDict) ? inner.find("pos") : Value();
-  if (is_old && state.size() > 2) position = state.item(2);
-  return !position || (position.is(ValueKind::kInt) && position.as_int() >= 0 && position.as_int() <= kNumbers);
-}
-
 }  // namespace
 
 Offence StateJudge::build(Value object, NodeId state) {
@@ -167,7 +151,8 @@ Offence StateJudge::build(Value object, NodeId state) {
   if (!built_.insert(object.id()).second) return "a second state";
   if (row->builder == Builder::kDistribution) return distribution_offence(arena_.at(state));
   if (row->builder == Builder::kAttributeDict) return "a state";
-  if (row->builder == Builder::kNumpyRandom && !is_generator_state(arena_.at(state))) return "a position beyond its numbers";
+  if (row->builder == Builder::kNumpyRandom)
+    if (Offence found = generator_offence(arena_.at(state))) return found;
   if (row->builder == Builder::kPartial)
     if (Offence found = partial(arena_.at(state))) return found;
   return given_by_call(object, state);
@@ -299,19 +284,15 @@ Offence StateJudge::hooks(Value hooks) const {
     if (is_made_for_it && ArgumentJudge::named_function(hook) == nullptr) return {};
     return callable(hook);
   };
-  if (hooks.is(ValueKind::kDict)) {
-    for (std::size_t i = 0; i < hooks.size(); ++i)
-      if (Offence found = one(hooks.mapped(i))) return found;
-    return {};
+  if (hooks.is(ValueKind::kObject)) {
+    const GlobalRow* row = inert_row(hooks);
+    if (row == nullptr) return {};
+    const auto args = arguments(hooks);
+    const bool is_empty = args.empty() || (args.size() == 1 && is_sequence(args[0].kind()) && args[0].size() == 0);
+    if (row->builder != Builder::kOrderedDict || !is_empty) return text("an object of {}.{}", row->module, row->name);
   }
-  const GlobalRow* row = inert_row(hooks);
-  if (row == nullptr) return {};
-  const auto args = arguments(hooks);
-  const bool is_empty = args.empty() || (args.size() == 1 && is_sequence(args[0].kind()) && args[0].size() == 0);
-  if (row->builder != Builder::kOrderedDict || !is_empty) return text("an object of {}.{}", row->module, row->name);
-  const ObjectParts& parts = hooks.as_object();
-  for (std::size_t i = 1; i < parts.pairs.size(); i += 2)
-    if (Offence found = one(hooks.of(parts.pairs[i]))) return found;
+  for (const auto& [key, hook] : entries_of(hooks))
+    if (Offence found = one(hook)) return found;
   return {};
 }
 

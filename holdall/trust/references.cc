@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "holdall/base/among.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/yaml.h"
 #include "holdall/formats/chat_template.h"
@@ -72,11 +73,6 @@ bool leads_out(std::string_view path) {
   return path.starts_with('/') || path.starts_with('\\') || has_drive || path.find("..") != path.npos;
 }
 
-template <std::size_t n>
-bool is_one_of(const std::string_view (&names)[n], std::string_view name) noexcept {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
 std::string cut(std::string_view shown) { return std::string(shown.substr(0, 120)); }
 
 constexpr std::string_view kCalls = "instantiating this configuration calls";
@@ -126,15 +122,15 @@ class References {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (key == "auto_mapping" && mapped.is(ValueKind::kDict)) {
       base_model(mapped);
-    } else if (is_one_of(kKernels, key)) {
+    } else if (is_among(kKernels, key)) {
       kernel(said);
       for (std::size_t i = 0; mapped.is(ValueKind::kDict) && i < mapped.size(); ++i)  // for each part of the model
         if (mapped.mapped(i).is(ValueKind::kString)) kernel(mapped.mapped(i).as_string());
-    } else if (is_one_of(kActivations, key) && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
+    } else if (is_among(kActivations, key) && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
-    } else if (is_one_of(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
+    } else if (is_among(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
       report(Verdict::kMalicious, Rule::kHydraTarget, kCalls, said);
-    } else if (is_one_of(kVocabularies, key) && where_.ends_with("tokenizer_config.json") && leads_out(said)) {
+    } else if (is_among(kVocabularies, key) && where_.ends_with("tokenizer_config.json") && leads_out(said)) {
       report(Verdict::kMalicious, Rule::kHydraTarget, "the tokenizer is made of a file outside of its folder,", said);
     }
   }
@@ -311,7 +307,7 @@ class YamlJudge {
       const YamlToken& jinja = tokens[scalar_at(tokens, at)];
       return judge_chat_template(jinja.text, place_of(jinja), findings_);
     }
-    const bool is_target = is_one_of(kTargets, key);
+    const bool is_target = is_among(kTargets, key);
     if (key != "_target_" && !is_import && !is_target) return references(key, tokens, at);
     const std::size_t next = scalar_at(tokens, at);
     const bool is_alias = at < tokens.size() && tokens[at].kind == YamlKind::kAlias;

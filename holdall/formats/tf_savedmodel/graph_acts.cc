@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "holdall/base/among.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/tensorflow_tensor.h"
 
@@ -80,11 +81,6 @@ constexpr std::array kParts = std::to_array<std::string_view>({"template", "rewr
 // Operators that call a function; how many inputs stand before its arguments.
 constexpr std::array kCalls = std::to_array<std::pair<std::string_view, std::size_t>>(
     {{"PartitionedCall", 0}, {"StatefulPartitionedCall", 0}, {"If", 1}, {"StatelessIf", 1}, {"Case", 1}, {"StatelessCase", 1}});
-
-template <typename Names>
-bool is_among(const Names& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 bool is_placeholder(const Node& node) { return node.op.starts_with("Placeholder"); }
 
