@@ -7,7 +7,7 @@ given by its path to each program's command line, and only exit statuses count: 
 clean", a crash or a hang too; 0, and modelscan's 3 (no file that it supports), are clean. --write puts the table between the
 `<!-- catches -->` marks of docs/benchmarks.md and its last lines between those of README.md and docs/from/picklescan.md. The vectors that
 somebody takes for what they are not are listed in FOLDER/missed.txt. What another program said of the same bytes under the same name is kept
-in FOLDER.json and not asked again: they take half an hour.
+in FOLDER.jsonl and not asked again, also where this one was stopped: they take more than an hour.
 """
 
 import argparse
@@ -90,17 +90,18 @@ def statuses(program, paths, options):
     if program == "Holdall":
         command = str(pathlib.Path(options.build).resolve() / "holdall")
         return {path: own_status(command, path) for path in paths}
-    kept = options.folder.with_suffix(".json")
-    known = json.loads(kept.read_text()) if kept.exists() else {}
+    kept = options.folder.with_suffix(".jsonl")
+    known = dict(map(json.loads, kept.read_text().splitlines())) if kept.exists() else {}
     keys = {path: f"{program} {scanners.environment().name} {digest(options.folder, path)}" for path in paths}
     frameworks = next(path for path in sys.path if path.endswith("site-packages"))
     home = options.folder / "home"
     home.mkdir(exist_ok=True)
     asked = [path for path in paths if keys[path] not in known]
     print(f"{program}: {len(paths) - len(asked)} of them are known", file=sys.stderr)
-    for path, status in scanners.statuses(program, asked, frameworks, home).items():
+    for path, status in scanners.statuses(program, asked, frameworks, home):
         known[keys[path]] = status
-    kept.write_text(json.dumps(known))
+        with kept.open("a") as rows:
+            rows.write(json.dumps([keys[path], status]) + "\n")
     return {path: known[keys[path]] for path in paths}
 
 

@@ -66,11 +66,16 @@ def command(name, path):
 
 
 def statuses(name, paths, frameworks, home):
-    """{path: exit status} of the scanner over each of the paths, which hold no line breaks."""
-    done = subprocess.run([environment() / "bin" / "python", __file__, "each", name, frameworks], check=True, text=True, cwd=home,
-                          input="".join(f"{path}\n" for path in paths), stdout=subprocess.PIPE, env=os.environ | variables(home))
-    given = [line.split(" ", 1) for line in done.stdout.splitlines()]
-    return {path: int(status) for status, path in given}
+    """Yields (path, exit status) of the scanner for each of the paths, which hold no line breaks, as soon as it is known."""
+    asked = home / "paths"
+    asked.write_text("".join(f"{path}\n" for path in paths))
+    command = [environment() / "bin" / "python", __file__, "each", name, frameworks]
+    with asked.open() as lines, subprocess.Popen(command, text=True, cwd=home, stdin=lines, stdout=subprocess.PIPE, env=os.environ | variables(home)) as running:
+        for line in running.stdout:
+            status, path = line.rstrip("\n").split(" ", 1)
+            yield path, int(status)
+    if running.returncode:
+        raise subprocess.CalledProcessError(running.returncode, command)
 
 
 def versions():
