@@ -132,6 +132,8 @@ class Hdf5Opener {
     HOLDALL_ASSIGN(object.attributes, hdf5::read_attributes(metadata_, headers_, header));
     HOLDALL_ASSIGN(auto links, hdf5::read_links(metadata_, header));
     if (header.find(MessageType::kLayout) != nullptr) {
+      // The library would take it for a group.
+      if (links) return corrupt("an object is a group and a data set").at(metadata_.base() + header.address);
       object.kind = Hdf5Object::Kind::kDataset;
       HOLDALL_ASSIGN(object.dataset, read_dataset(header));
     } else if (links) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -76,9 +77,11 @@ class Hdf5File : public std::enable_shared_from_this<Hdf5File> {
 
  private:
   friend class Hdf5Opener;
+  friend class Hdf5Rows;
   friend class Hdf5Values;
   Hdf5File(SourceRef source, const Limits& limits) : source_(std::move(source)), limits_(limits) {}
   hdf5::Metadata metadata() const;
+  Result<Blob> references(const Hdf5Dataset& dataset, std::string_view name) const;
   Result<Blob> texts(const Hdf5Dataset& dataset, std::string_view name) const;
 
   SourceRef source_;
@@ -103,6 +106,29 @@ class Hdf5Values {
   // Numbers, booleans, texts (bytes where they are no UTF-8), lists of them by dimension; a compound is a dict, a null space is
   // null. Errors: corrupt, limit (Limits::value_bytes in the whole arena).
   Result<NodeId> of(const hdf5::Attribute& attribute);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The bytes in a file's heaps that texts and rows of variable length are. Thread-safety: one thread. Ownership: refers to the
+// file.
+class Hdf5Rows {
+ public:
+  using Use = std::function<Status(const Bytes& row)>;
+  explicit Hdf5Rows(const Hdf5File& file);
+  ~Hdf5Rows();
+  Hdf5Rows(const Hdf5Rows&) = delete;
+  Hdf5Rows& operator=(const Hdf5Rows&) = delete;
+
+  // Calls `use` with all of each object in the heaps that an element refers to and none did before; elements may be shorter.
+  // Precondition: the elements' type is of variable length. Errors: corrupt, unsupported, limit, those of `use`.
+  Status each(const hdf5::Attribute& attribute, const Use& use);
+  Status each(const Hdf5Dataset& dataset, std::string_view name, const Use& use);
+  // The same with every object of every heap that lies in the file, whoever refers to it: for elements whose filters are not
+  // known. Cost: one pass over the file, the first time alone.
+  Status each_anywhere(const Use& use);
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 // Hdf5File: data of data sets as blobs, attributes as values.
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "holdall/base/checked.h"
@@ -16,6 +17,10 @@ namespace {
 using hdf5::Class;
 using hdf5::Fields;
 using hdf5::Type;
+
+// How a global heap begins, and what is searched for it at once.
+constexpr std::string_view kHeapMark("GCOL\1", 5);
+constexpr std::size_t kTile = 1u << 20;
 
 // A reference into the global heap: elements, address, number.
 struct Reference {
@@ -218,14 +223,19 @@ Result<Blob> Hdf5File::data(const Hdf5Dataset& dataset, std::string_view name) c
   return Blob(*std::move(source));
 }
 
-// Texts of variable length: read now, for their sizes have to be known.
-Result<Blob> Hdf5File::texts(const Hdf5Dataset& dataset, std::string_view name) const {
-  Hdf5Dataset references = {dataset.type, dataset.space, dataset.layout, dataset.filters, dataset.fill, false, dataset.bytes};
+// References into the global heap as bytes.
+Result<Blob> Hdf5File::references(const Hdf5Dataset& dataset, std::string_view name) const {
+  Hdf5Dataset stored = {dataset.type, dataset.space, dataset.layout, dataset.filters, dataset.fill, false, dataset.bytes};
   auto plain = std::make_shared<Type>(*dataset.type);
   plain->kind = Class::kOpaque;
   plain->is_text = false;
-  references.type = std::move(plain);
-  HOLDALL_ASSIGN(const Blob stored, data(references, name));
+  stored.type = std::move(plain);
+  return data(stored, name);
+}
+
+// Texts of variable length: read now, for their sizes have to be known.
+Result<Blob> Hdf5File::texts(const Hdf5Dataset& dataset, std::string_view name) const {
+  HOLDALL_ASSIGN(const Blob stored, references(dataset, name));
   HOLDALL_ASSIGN(Bytes bytes, stored.read(limits_.header_bytes));
   hdf5::Metadata reading = metadata();
   hdf5::GlobalHeap heap(reading);
@@ -243,6 +253,66 @@ Result<Blob> Hdf5File::texts(const Hdf5Dataset& dataset, std::string_view name) 
     out.append(length.data(), length.size()).append(said);
   }
   return Blob::memory(Bytes::adopt(std::move(out)), text("{}!{}", source_->name(), name));
+}
+
+struct Hdf5Rows::State {
+  explicit State(const Hdf5File& of) : file(of), metadata(of.metadata()), heap(metadata) {}
+
+  Status each(Bytes references, const Use& use) {
+    Fields fields = metadata.fields({std::move(references), 0});
+    while (!fields.at_end()) {
+      HOLDALL_ASSIGN(const Reference reference, read_reference(fields));
+      if (reference.length == 0 || reference.address == 0 || reference.address == hdf5::kUndefined) continue;
+      if (!seen.emplace(reference.address, reference.number).second) continue;
+      HOLDALL_ASSIGN(const hdf5::Block object, heap.object(reference.address, reference.number));
+      HOLDALL_TRY(use(object.bytes));
+    }
+    return {};
+  }
+
+  // Heaps that begin in the tile, which lies at `at`.
+  Status each_heap(std::string_view tile, std::uint64_t at, const Use& use) {
+    for (std::size_t i = tile.find(kHeapMark); i != std::string_view::npos; i = tile.find(kHeapMark, i + 1)) {
+      if (at + i < file.base_) continue;
+      const std::uint64_t address = at + i - file.base_;
+      HOLDALL_ASSIGN(const hdf5::Block head, metadata.read_at_most(address, 8 + metadata.widths.length));
+      Fields fields = metadata.fields(head);
+      const Status skipped = fields.skip(8);
+      const auto size = fields.length();
+      // What passes the end of the file is no heap.
+      if (skipped && size && metadata.holds(address, *size)) HOLDALL_TRY(heap.for_each(address, use));
+    }
+    return {};
+  }
+
+  const Hdf5File& file;
+  hdf5::Metadata metadata;
+  hdf5::GlobalHeap heap;
+  bool all_seen = false;
+  std::set<std::pair<std::uint64_t, std::uint32_t>> seen;
+};
+
+Status Hdf5Rows::each_anywhere(const Use& use) {
+  if (std::exchange(state_->all_seen, true)) return {};
+  const Source& source = *state_->file.source_;
+  std::vector<std::byte> tile(kTile + kHeapMark.size() - 1);
+  for (std::uint64_t at = 0; at < source.size(); at += kTile) {
+    const auto some = std::span(tile).first(static_cast<std::size_t>(std::min<std::uint64_t>(tile.size(), source.size() - at)));
+    HOLDALL_TRY(source.read_at(at, some));
+    HOLDALL_TRY(state_->each_heap(as_text(some), at, use));
+  }
+  return {};
+}
+
+Hdf5Rows::Hdf5Rows(const Hdf5File& file) : state_(std::make_unique<State>(file)) {}
+Hdf5Rows::~Hdf5Rows() = default;
+
+Status Hdf5Rows::each(const hdf5::Attribute& attribute, const Use& use) { return state_->each(attribute.data, use); }
+
+Status Hdf5Rows::each(const Hdf5Dataset& dataset, std::string_view name, const Use& use) {
+  HOLDALL_ASSIGN(const Blob stored, state_->file.references(dataset, name));
+  HOLDALL_ASSIGN(Bytes bytes, stored.read(state_->file.limits_.header_bytes));
+  return state_->each(std::move(bytes), use);
 }
 
 }  // namespace holdall

@@ -84,6 +84,34 @@ class SymbolTable {
   LocalHeap heap_;
 };
 
+// The one place where the library looks for an object's links or attributes: whoever finds those of another sees what it does
+// not, under the same names.
+class Storage {
+ public:
+  enum class Place : std::uint8_t { kHeader, kTable, kHeap };
+
+  Storage(std::string_view what, const Metadata& metadata, const ObjectHeader& header)
+      : what_(what), at_(metadata.base() + header.address) {}
+
+  Status add(Place place) {
+    const bool is_second = place_ && (place != Place::kHeader || *place_ != place);
+    place_ = place;
+    return is_second ? corrupt(text("the {} of an object lie in two places", what_)).at(at_) : Status();
+  }
+
+  // What a message says of the heap; a second one is passed over by the library.
+  Status add(const Dense& dense) {
+    if (std::exchange(has_info_, true)) return corrupt(text("two messages say where the {} of an object lie", what_)).at(at_);
+    return dense.heap == kUndefined ? Status() : add(Place::kHeap);
+  }
+
+ private:
+  std::string_view what_;
+  std::uint64_t at_;
+  std::optional<Place> place_;
+  bool has_info_ = false;
+};
+
 Status read_dense_links(Metadata& metadata, const Dense& dense, std::vector<Link>& links) {
   if (dense.heap == kUndefined || dense.by_name == kUndefined) return {};
   HOLDALL_ASSIGN(FractalHeap heap, FractalHeap::open(metadata, dense.heap));
@@ -168,6 +196,37 @@ Result<Attribute> parse_attribute(Metadata& metadata, Headers& headers, Block bl
   return attribute;
 }
 
+Status read_dense_attributes(Metadata& metadata, Headers& headers, const Dense& dense, std::vector<Attribute>& attributes) {
+  if (dense.heap == kUndefined || dense.by_name == kUndefined) return {};
+  HOLDALL_ASSIGN(FractalHeap heap, FractalHeap::open(metadata, dense.heap));
+  HOLDALL_TRY(for_each_record(metadata, dense.by_name, kAttributesByName, [&](Fields record) -> Status {
+    HOLDALL_ASSIGN(const Block id, record.take(heap.id_bytes()));
+    HOLDALL_ASSIGN(const std::uint8_t flags, record.byte());
+    Block object;
+    if ((flags & 2) != 0) {
+      // The attribute itself is shared: its id is one of the file's heap of attributes.
+      const std::string reference = std::string("\x03\x01", 2) + std::string(id.bytes.text());
+      HOLDALL_ASSIGN(object, headers.shared(MessageType::kAttribute, {Bytes::copy(reference), id.at}));
+    } else {
+      HOLDALL_ASSIGN(object, heap.object(id.bytes));
+    }
+    HOLDALL_ASSIGN(Attribute attribute, parse_attribute(metadata, headers, std::move(object)));
+    if (attributes.size() >= metadata.limits().members) return over_limit("an object has too many attributes");
+    attributes.push_back(std::move(attribute));
+    return {};
+  }));
+  std::sort(attributes.begin(), attributes.end(), [](const Attribute& a, const Attribute& b) { return a.name < b.name; });
+  return {};
+}
+
+Status check_names(const std::vector<Attribute>& attributes, std::uint64_t at) {
+  std::vector<std::string_view> names;
+  for (const Attribute& attribute : attributes) names.push_back(attribute.name);
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  return twice == names.end() ? Status() : corrupt(text("two attributes of the name '{}'", *twice)).at(at);
+}
+
 }  // namespace
 
 Result<std::uint64_t> elements_of(const Space& space) {
@@ -177,17 +236,21 @@ Result<std::uint64_t> elements_of(const Space& space) {
 
 Result<std::optional<std::vector<Link>>> read_links(Metadata& metadata, const ObjectHeader& header) {
   std::vector<Link> links;
+  Storage storage("links", metadata, header);
   bool is_group = false;
   for (const Message& message : header.messages) {
     if (message.type == MessageType::kSymbolTable) {
       is_group = true;
+      HOLDALL_TRY(storage.add(Storage::Place::kTable));
       HOLDALL_TRY(SymbolTable(metadata, links).read(message));
     } else if (message.type == MessageType::kLinkInfo) {
       is_group = true;
       HOLDALL_ASSIGN(const Dense dense, parse_link_info(metadata.fields(message.data)));
+      HOLDALL_TRY(storage.add(dense));
       HOLDALL_TRY(read_dense_links(metadata, dense, links));
     } else if (message.type == MessageType::kLink) {
       is_group = true;
+      HOLDALL_TRY(storage.add(Storage::Place::kHeader));
       HOLDALL_ASSIGN(Link link, parse_link(metadata.fields(message.data)));
       links.push_back(std::move(link));
     } else if (message.type == MessageType::kGroupInfo) {
@@ -201,33 +264,19 @@ Result<std::optional<std::vector<Link>>> read_links(Metadata& metadata, const Ob
 
 Result<std::vector<Attribute>> read_attributes(Metadata& metadata, Headers& headers, const ObjectHeader& header) {
   std::vector<Attribute> attributes;
+  Storage storage("attributes", metadata, header);
   for (const Message& message : header.messages) {
     if (message.type == MessageType::kAttribute) {
+      HOLDALL_TRY(storage.add(Storage::Place::kHeader));
       HOLDALL_ASSIGN(Attribute attribute, parse_attribute(metadata, headers, message.data));
       attributes.push_back(std::move(attribute));
+    } else if (message.type == MessageType::kAttributeInfo) {
+      HOLDALL_ASSIGN(const Dense dense, parse_attribute_info(metadata.fields(message.data)));
+      HOLDALL_TRY(storage.add(dense));
+      HOLDALL_TRY(read_dense_attributes(metadata, headers, dense, attributes));
     }
-    if (message.type != MessageType::kAttributeInfo) continue;
-    HOLDALL_ASSIGN(const Dense dense, parse_attribute_info(metadata.fields(message.data)));
-    if (dense.heap == kUndefined || dense.by_name == kUndefined) continue;
-    HOLDALL_ASSIGN(FractalHeap heap, FractalHeap::open(metadata, dense.heap));
-    HOLDALL_TRY(for_each_record(metadata, dense.by_name, kAttributesByName, [&](Fields record) -> Status {
-      HOLDALL_ASSIGN(const Block id, record.take(heap.id_bytes()));
-      HOLDALL_ASSIGN(const std::uint8_t flags, record.byte());
-      Block object;
-      if ((flags & 2) != 0) {
-        // The attribute itself is shared: its id is one of the file's heap of attributes.
-        const std::string reference = std::string("\x03\x01", 2) + std::string(id.bytes.text());
-        HOLDALL_ASSIGN(object, headers.shared(MessageType::kAttribute, {Bytes::copy(reference), id.at}));
-      } else {
-        HOLDALL_ASSIGN(object, heap.object(id.bytes));
-      }
-      HOLDALL_ASSIGN(Attribute attribute, parse_attribute(metadata, headers, std::move(object)));
-      if (attributes.size() >= metadata.limits().members) return over_limit("an object has too many attributes");
-      attributes.push_back(std::move(attribute));
-      return {};
-    }));
-    std::sort(attributes.begin(), attributes.end(), [](const Attribute& a, const Attribute& b) { return a.name < b.name; });
   }
+  HOLDALL_TRY(check_names(attributes, metadata.base() + header.address));
   return attributes;
 }
 

@@ -11,7 +11,8 @@
 namespace holdall::hdf5 {
 
 // The links of a group, in the order of their making where the file keeps it, else by name (numbers counted); empty where the
-// object is no group. Errors: corrupt (two links of one name), unsupported, limit (Limits::members).
+// object is no group. Errors: corrupt (two links of one name; links in two kinds of storage, of which the library reads one
+// alone), unsupported, limit (Limits::members).
 Result<std::optional<std::vector<Link>>> read_links(Metadata& metadata, const ObjectHeader& header);
 
 struct Attribute {
@@ -20,7 +21,7 @@ struct Attribute {
   Space space;
   Bytes data;  // elements as they are stored
 };
-// Errors: corrupt, unsupported, limit.
+// Errors: corrupt (as read_links()), unsupported, limit.
 Result<std::vector<Attribute>> read_attributes(Metadata& metadata, Headers& headers, const ObjectHeader& header);
 
 // Elements of a space. Errors: corrupt on overflow.

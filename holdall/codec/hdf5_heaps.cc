@@ -237,4 +237,10 @@ Result<Block> GlobalHeap::object(std::uint64_t address, std::uint32_t index) {
   return found->block.slice(object->second.first, object->second.second);
 }
 
+Status GlobalHeap::for_each(std::uint64_t address, const std::function<Status(const Bytes&)>& use) {
+  HOLDALL_ASSIGN(const Collection* const found, collection(address));
+  for (const auto& [number, place] : found->objects) HOLDALL_TRY(use(found->block.slice(place.first, place.second).bytes));
+  return {};
+}
+
 }  // namespace holdall::hdf5

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -66,6 +67,8 @@ class GlobalHeap {
  public:
   explicit GlobalHeap(Metadata& metadata) : metadata_(metadata) {}
   Result<Block> object(std::uint64_t address, std::uint32_t index);
+  // Every object of a collection.
+  Status for_each(std::uint64_t address, const std::function<Status(const Bytes& object)>& use);
 
  private:
   struct Collection {

@@ -9,6 +9,7 @@
 
 #include "holdall/codec/document.h"
 #include "holdall/codec/hdf5_header.h"
+#include "holdall/codec/hdf5_writer.h"
 
 namespace holdall {
 namespace {
@@ -230,6 +231,41 @@ TEST(Hdf5, AFlippedBitOfCheckedMetadataIsCorrupt) {
     const auto file = open_bytes(damaged);
     ASSERT_FALSE(file) << at;
   }
+}
+
+TEST(Hdf5, TwoAttributesOfOneNameAreCorrupt) {
+  std::string bytes = golden("earliest.h5");
+  const std::size_t name = bytes.find(std::string("a12\0", 4));
+  ASSERT_NE(name, std::string::npos);
+  bytes[name + 2] = '1';
+  const auto file = open_bytes(std::move(bytes));
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code(), Code::kCorrupt);
+  EXPECT_NE(file.error().to_string().find("two attributes of the name 'a11'"), std::string::npos) << file.error().to_string();
+}
+
+TEST(Hdf5, RowsAreGivenOnceEachAndTheirHeapsFoundWithoutReferences) {
+  Hdf5Planner planner;
+  ASSERT_TRUE(planner.attribute(Hdf5Planner::kRoot, "a", Hdf5Value::text("first")));
+  ASSERT_TRUE(planner.attribute(Hdf5Planner::kRoot, "b", Hdf5Value::text("second")));
+  const auto blob = std::move(planner).finish("file.h5");
+  ASSERT_TRUE(blob);
+  const auto bytes = blob->read();
+  ASSERT_TRUE(bytes);
+  const auto file = open_bytes(std::string(bytes->text()));
+  ASSERT_TRUE(file) << file.error().to_string();
+  std::string found;
+  const auto use = [&](const Bytes& row) -> Status {
+    found += std::string(row.text().substr(0, row.text().find('\0'))) + ";";
+    return {};
+  };
+  Hdf5Rows rows(**file);
+  for (const char* name : {"a", "b", "a"}) ASSERT_TRUE(rows.each(*(*file)->root().attribute(name), use));
+  EXPECT_EQ(found, "first;second;");
+  found.clear();
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(rows.each_anywhere(use));
+  EXPECT_NE(found.find("first;"), std::string::npos);
+  EXPECT_EQ(found.size(), std::string("first;second;").size());
 }
 
 TEST(Hdf5, MoreObjectsThanAllowedAreOverTheLimit) {

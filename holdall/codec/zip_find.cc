@@ -42,7 +42,7 @@ std::optional<std::uint64_t> end_by_record(const Source& source, std::uint64_t b
 
 std::optional<std::uint64_t> end_of_archive(const Source& source, std::uint64_t begin) {
   std::vector<std::byte> tile(kTile);
-  for (std::uint64_t from = begin; source.size() - from >= zip::kEndBytes;) {
+  for (std::uint64_t from = begin; from < source.size() && source.size() - from >= zip::kEndBytes;) {
     const auto some = std::span(tile).first(static_cast<std::size_t>(std::min<std::uint64_t>(kTile, source.size() - from)));
     if (!source.read_at(from, some)) return std::nullopt;
     const std::string_view text = as_text(some);

@@ -1,5 +1,6 @@
 #include "holdall/formats/program_check.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "holdall/objects/judge.h"
@@ -27,6 +28,14 @@ void judge_program(const Arena& arena, const PickleProgram& program, const Sourc
   };
   judge(arena, program, source->name(), findings, nested);
   if (program.error && !program.cut_short) judge_stray(source, program.end, context.limits, findings);
+}
+
+bool is_no_import(const Finding& finding) {
+  const auto is_part = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
+           c == ':' || static_cast<unsigned char>(c) >= 0x80;
+  };
+  return finding.rule == Rule::kPickleGlobal && !std::all_of(finding.subject.begin(), finding.subject.end(), is_part);
 }
 
 bool begins_program(const SourceRef& source, const Limits& limits) {

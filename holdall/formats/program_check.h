@@ -17,6 +17,9 @@ void judge_program(const Arena& arena, const PickleProgram& program, const Sourc
 // Whether the first bytes of a container are a pickle as well, to whoever takes it for one: it ends, or it imports something.
 bool begins_program(const SourceRef& source, const Limits& limits);
 
+// Whether a finding is about a name that no program imports: lines of prose that an opcode takes for a module and its function.
+bool is_no_import(const Finding& finding);
+
 // What a part of a container does that its own loader passes over; a part that is no format's is searched for stray programs.
 // Errors: those of Context::acts(), except unsupported.
 Status judge_part(const SourceRef& part, const Context& context, Findings& findings);

@@ -21,14 +21,6 @@ Guises guises_of(const Format& format) noexcept {
           .tar = std::find(std::begin(kTarred), std::end(kTarred), format.id) != std::end(kTarred)};
 }
 
-bool is_no_import(const Finding& finding) {
-  const auto is_part = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
-           static_cast<unsigned char>(c) >= 0x80;
-  };
-  return finding.rule == Rule::kPickleGlobal && !std::all_of(finding.subject.begin(), finding.subject.end(), is_part);
-}
-
 void judge_leading_program(const Bundle& file, const Context& context, Findings& findings) {
   const SourceRef& source = file.main();
   Limits limits = context.limits;

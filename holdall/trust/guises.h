@@ -15,9 +15,6 @@ struct Guises {
 };
 Guises guises_of(const Format& format) noexcept;
 
-// Whether a finding is about a name that no program imports: lines of prose that an opcode takes for a module and its function.
-bool is_no_import(const Finding& finding);
-
 // Appends what the pickle does that the file begins with, where it calls or, coming to its end, imports anything that is not
 // inert.
 void judge_leading_program(const Bundle& file, const Context& context, Findings& findings);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/hdf5_pickles.h"
 #include "holdall/formats/keras_config.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/formats/zip_check.h"
@@ -228,6 +229,7 @@ Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   for (const SourceRef& source : sources) {
     HOLDALL_ASSIGN(const auto file, Hdf5File::open(source, context.limits));
     judge_hdf5(*file, findings);
+    judge_hdf5_pickles(*file, context, findings);
   }
   if (kind_of(bundle, context.limits) != Kind::kModel) return {};
   HOLDALL_ASSIGN(const Parts parts, Parts::open(bundle, context.limits));

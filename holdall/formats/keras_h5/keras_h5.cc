@@ -7,6 +7,7 @@
 #include "holdall/base/keyed_hash.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/hdf5_model.h"
+#include "holdall/formats/hdf5_pickles.h"
 #include "holdall/formats/keras_config.h"
 
 namespace holdall {
@@ -148,10 +149,11 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   return {};
 }
 
-// Keras builds a model of the two configs; all else is data.
+// Keras builds a model of the two configs; other readers of HDF5 unpickle.
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const auto file, Hdf5File::open(bundle, context.limits));
   judge_hdf5(*file, findings);
+  judge_hdf5_pickles(*file, context, findings);
   Arena arena;
   Hdf5Values values(*file, arena);
   const NodeId attributes = arena.dict();

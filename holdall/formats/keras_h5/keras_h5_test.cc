@@ -4,6 +4,7 @@
 #include <fstream>
 #include <map>
 
+#include "holdall/codec/hdf5_writer.h"
 #include "holdall/formats/format.h"
 #include "holdall/formats/format_test_files.h"
 
@@ -144,6 +145,41 @@ TEST(KerasH5, WhatBuildingAModelWouldRunIsTold) {
   EXPECT_EQ(worst_of(acts_of(golden("lambda.h5"))), Verdict::kCode);
   EXPECT_EQ(worst_of(acts_of(golden("custom.h5"))), Verdict::kCode);
   EXPECT_EQ(worst_of(acts_of(golden("import.h5"))), Verdict::kMalicious);
+}
+
+Verdict verdict_with(std::string_view name, const std::string& text) {
+  Hdf5Planner planner;
+  const std::vector<std::string> texts = {text};
+  EXPECT_TRUE(planner.attribute(Hdf5Planner::kRoot, name, Hdf5Value::fixed_texts(texts)));
+  EXPECT_TRUE(planner.dataset("words", Hdf5Value::fixed_texts(texts)));
+  const auto blob = std::move(planner).finish("file.h5");
+  EXPECT_TRUE(blob);
+  const auto bytes = blob->read();
+  EXPECT_TRUE(bytes);
+  Findings findings;
+  EXPECT_TRUE(k_keras_h5_format.acts(Bundle::of(memory_source(*bytes, "file.h5")), {}, findings));
+  return worst_of(findings);
+}
+
+TEST(KerasH5, PicklesInAttributesAndBytesAreJudged) {
+  EXPECT_EQ(verdict_with("TITLE", "cos\nsystem\n(Vecho\ntR."), Verdict::kMalicious);
+  EXPECT_EQ(verdict_with("TITLE", "cos\nsystem\n(Vecho\ntRQ."), Verdict::kMalicious);
+  EXPECT_EQ(verdict_with("TITLE", "cantigravity\nfly\n0."), Verdict::kMalicious);
+  EXPECT_EQ(verdict_with("TITLE", "cmine\nClass\n."), Verdict::kCode);
+  for (const char* text : {"(lp0\nVvalues\np1\na.", "N.", "Temperature in K.", "created by\nsomebody\n.", "cat\ndog\nfish."})
+    EXPECT_EQ(verdict_with("TITLE", text), Verdict::kInert) << text;
+}
+
+TEST(KerasH5, WhatPyTablesMakesOfItsFirstFiltersIsJudged) {
+  const std::string first = "(ctables.Leaf\n0U\x05";
+  const std::string second = "cos\nsystem\n(Vecho\ntR.";
+  std::string text;
+  for (const std::string& part : {first, second}) {
+    text += 'X' + std::string(1, static_cast<char>(part.size())) + std::string(3, '\0');
+    text += part;
+  }
+  EXPECT_EQ(verdict_with("FILTERS", text + "."), Verdict::kMalicious);
+  EXPECT_EQ(verdict_with("TITLE", text + "."), Verdict::kInert);
 }
 
 TEST(KerasH5, VerifyFindsAFlippedBitInAChunk) {
