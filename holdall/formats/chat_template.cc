@@ -86,9 +86,10 @@ bool has_character_field(std::string_view text_) noexcept {
 
 // "x__init__x": a name of internals within a text, of which it may be cut.
 bool holds_internal(std::string_view text_) noexcept {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   for (std::size_t at = text_.find("__"); at != std::string_view::npos; at = text_.find("__", at)) {
     at = text_.find_first_not_of('_', at);
-    const std::size_t end = std::min(text_.find_first_not_of("abcdefghijklmnopqrstuvwxyz", at), text_.size());
+    const std::size_t end = std::min(text_.find_first_not_of(kLetters, at), text_.size());
     if (at < end && text_.substr(end).starts_with("__")) return true;
   }
   return false;
@@ -139,6 +140,8 @@ class Judge {
   }
 
   void judge_tokens(const Tokens& tokens) {
+    is_composed_.resize(tokens.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) is_composed_[i] = composes_at(tokens, i);
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const JinjaToken& token = tokens[i];
       const bool follows_dot = i > 0 && tokens[i - 1].is_mark('.');
@@ -184,9 +187,33 @@ class Judge {
       const bool is_attr = first.is_text() && first.value == "attr";
       if (is_attr && !is_plain(at + 4, ')')) add(Verdict::kMalicious, "the template computes the name of an attribute");
       const bool is_named = first.is_name("attribute") && at + 4 < tokens.size() && tokens[at + 3].is_mark('=');
-      const bool is_computed = is_named && !is_plain(at + 4, ',') && tokens[at + 4].kind != JinjaToken::Kind::kNumber;
-      if (is_computed) add(computed(), "the template computes the name of an attribute");
+      bool is_computed = is_named && !is_plain(at + 4, ',') && tokens[at + 4].kind != JinjaToken::Kind::kNumber;
+      is_computed =
+          is_computed || first.is_mark('*') || (filter == "map" && !first.is_text() && !is_mark_at(tokens, at + 3, '='));
+      // `map('groupby', name)`: what the other filter is given.
+      const bool hands_on = filter == "map" && first.is_text() && is_among(kByAttribute, first.value);
+      if (is_computed || composes_argument(tokens, at + 2, hands_on))
+        add(computed(), "the template computes the name of an attribute");
     }
+  }
+
+  static bool is_mark_at(const Tokens& tokens, std::size_t at, char mark) noexcept {
+    return at < tokens.size() && tokens[at].is_mark(mark);
+  }
+
+  // Whether the first of the arguments that begin at `at`, or any of `all`, is put together.
+  bool composes_argument(const Tokens& tokens, std::size_t at, bool all) const {
+    std::size_t depth = 0;
+    for (; at < tokens.size() && depth < kDeepest; ++at) {
+      const JinjaToken& token = tokens[at];
+      if (token.is_mark('(') || token.is_mark('[') || token.is_mark('{')) ++depth;
+      if ((token.is_mark(')') || token.is_mark(']') || token.is_mark('}')) && depth-- == 0) return false;
+      if (token.is_mark(',') && depth == 0 && !all) return false;
+      // Its own name is the filter that `map` takes.
+      const bool is_filter = token.is_text() && tokens[at - 1].is_mark('(') && tokens[at - 2].is_name("map");
+      if (!is_filter && is_composed_[at]) return true;
+    }
+    return depth == kDeepest;
   }
 
   // Python's own functions and modules, where no name of the template's stands for them.
@@ -201,7 +228,9 @@ class Judge {
   // The brackets that open at `at`: a text or a name as it stands, a number, a range; or a name that is put together.
   void judge_item(const Tokens& tokens, std::size_t at) {
     bool has_text = false, has_name = false, has_operator = false, has_number = false, is_range = false, is_computed = false;
+    bool chooses = false;      // between values, of which only some may be numbers
     std::vector<bool> counts;  // for each open bracket, whether texts within take part in the name
+    JinjaSum sum;
     for (std::size_t i = at + 1; i < tokens.size() && counts.size() < kDeepest; ++i) {
       const JinjaToken& token = tokens[i];
       const bool takes_part = counts.empty() || counts.back();
@@ -219,12 +248,16 @@ class Judge {
         has_text = has_text || token.is_text();
         has_name = has_name || (token.kind == JinjaToken::Kind::kName && !tokens[i - 1].is_mark('.'));
         has_number = has_number || token.kind == JinjaToken::Kind::kNumber;
+        chooses = chooses || token.is_mark(',') || token.is_name("if") || token.is_name("or") || token.is_name("and");
         for (const char mark : {'+', '*', '%', '|'}) has_operator = has_operator || token.is_mark(mark);
+        sum.step(tokens, i);
       }
       // Also in what a call is given, which it may give back.
-      is_computed = is_computed || is_composed_name(tokens, i) || (takes_part ? token.is_mark('~') : joins_at(tokens, i));
+      is_computed = is_computed || is_composed_[i];
     }
     if (is_range) return;
+    has_number = has_number && !chooses;
+    is_computed = is_computed || counts.size() == kDeepest || sum.may_be_text();
     is_computed = is_computed || (has_operator && (has_text || (has_pieces_ && !has_number)));
     if (is_computed) add(computed(), "the template computes the name of an item");
     // What a variable holds is not followed; where there are pieces of such names, it may be put together of them.
@@ -233,8 +266,10 @@ class Judge {
       add(Verdict::kCode, "the template takes an item by a variable, and holds pieces of the names of internals");
   }
 
-  bool is_composed_name(const Tokens& tokens, std::size_t i) const {
-    return tokens[i].kind == JinjaToken::Kind::kName && !tokens[i - 1].is_mark('.') && names_.is_composed(tokens, i);
+  // A name that holds what is put together, or where that is done.
+  bool composes_at(const Tokens& tokens, std::size_t i) const {
+    const bool is_name = tokens[i].kind == JinjaToken::Kind::kName && (i == 0 || !tokens[i - 1].is_mark('.'));
+    return (is_name && names_.is_composed(tokens, i)) || joins_at(tokens, i) || names_.reshapes_at(tokens, i);
   }
 
   void judge_statement(const Tokens& tokens) {
@@ -258,11 +293,12 @@ class Judge {
   }
 
   static constexpr int kMost = 20;
-  static constexpr std::size_t kDeepest = 64;
+  static constexpr std::size_t kDeepest = 24;
   std::string_view where_;
   Findings& findings_;
   JinjaNames names_;
   std::set<std::string> made_;
+  std::vector<bool> is_composed_;  // of the tokens that are judged
   bool has_pieces_ = false;
   int added_ = 0;
 };

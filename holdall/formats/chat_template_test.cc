@@ -56,6 +56,10 @@ TEST(ChatTemplate, WhatChatsNeedIsInert) {
            "{{ messages | map(attribute='content') | join('') }}{{ messages | selectattr('role', 'equalto', 'system') }}",
            "{{ '{{ a.__class__ }}' }}{{ tool['function']['parameters']['name'] }}",
            "{{ tool['function']['parameters'][name] }}{{ '{\"name\": \"__x\"}' }}",
+           "{% set start = 1 %}{{ messages[loop.index0 + start].content }}{{ messages[(messages|length) - n + 1].content }}",
+           "{% set all = [{'role': 'system'}] + messages %}{% for m in all %}{{ roles[m.role] }}{% endfor %}{{ "
+           "roles[m.role|lower] }}",
+           "{% set text = content|indent(2)|striptags %}{{ text }}{{ messages|map('upper')|list }}{{ x|sum(attribute='n') }}",
            "{% set d = {'a': 'c' ~ 'd', 'b': 1} %}{{ x[d.b] }}{% for m in messages|reverse %}{{ roles[m.role] }}{% endfor %}",
            "{% for os in systems %}{{ os.name }}{% endfor %}{% for token in tokens %}{{ token.strip() }}{% endfor %}",
        })
@@ -81,6 +85,9 @@ TEST(ChatTemplate, NamesOfInternalsAreMaliciousHoweverTheyArePutTogether) {
            "{{ x|attr(y) }}",
            "{{ '{0.__class__}'.format(x) }}",
            "{{ x['%c%cclass' % (95, 95)] }}",
+           "{{ x['x__class__x'.strip('x')] }}",
+           "{% set n = 'X__CLASS__X'|lower %}{{ x[n.strip('x')] }}",
+           "{{ [x]|map(f, '__cla') }}",
        })
     EXPECT_EQ(judged(jinja), "malicious") << jinja;
 }
@@ -104,6 +111,16 @@ TEST(ChatTemplate, NamesThatAreComputedAndCallsOfThemAreCode) {
            "{% macro f(a) %}{{ x[a] }}{% endmacro %}{{ f('c' ~ 'd') }}",
            "{% set d = {'a': 'c' ~ 'd', 'b': 1} %}{{ x[d.a] }}",
            "{% set u = (lipsum|string|list)[18] %}{% set c = u*2 + 'class' + u*2 %}{{ x[c] }}",
+           "{{ x['x'.encode().fromhex('5f5f636c6173735f5f').decode()] }}",
+           "{% set n = '&#95;&#95;class&#95;&#95;'|striptags %}{% set f = x[n] %}{{ f('a') }}",
+           "{% set n = '..class..'.translate({46: 95}) %}{{ x[n] }}",
+           "{% set n = ('&#95;'|safe).unescape() %}{% for m in [n] %}{{ x[m] }}{% endfor %}",
+           "{% set u = (lipsum|string|list)[18] %}{% set c = dict(class=1)|first %}{{ x[u+u+c+u+u] }}",
+           "{% set l = ['%s%s', 'a_b'] %}{% set n = l[0] % (u, u) %}{{ x[n] }}",
+           "{% set e = '' %}{% set n = e[j] %}{% set m = n([u, u]) %}{{ x[m] }}",
+           "{% set n = a.decode() %}{{ [x]|groupby(n) }}",
+           "{{ [x]|map(*a) }}",
+           "{{ [x]|map('groupby', a ~ b) }}",
            "{{ self._TemplateReference__context }}",
            "{{ x['a']('b') }}",
            "{% import 'a' as b %}",

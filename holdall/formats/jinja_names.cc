@@ -11,7 +11,19 @@ namespace {
 using Tokens = std::vector<JinjaToken>;
 using Level = JinjaNames::Level;
 
-constexpr std::array<std::string_view, 6> kJoining = {"join", "format", "format_map", "replace", "reverse", "concat"};
+// Filters and methods that make one text of others, of bytes, of numbers, or of a text in which it is spelled otherwise.
+constexpr std::array<std::string_view, 22> kJoining = {
+    "join",    "format",   "format_map", "replace",   "reverse",  "concat",    "encode", "decode",
+    "fromhex", "to_bytes", "translate",  "maketrans", "unescape", "striptags", "center", "ljust",
+    "rjust",   "indent",   "truncate",   "wordwrap",  "urlize",   "xmlattr"};
+// Those that give parts of one text, or the same in other cases.
+constexpr std::array<std::string_view, 20> kReshaping = {"lower",    "upper", "capitalize", "title",        "swapcase",
+                                                         "casefold", "strip", "lstrip",     "rstrip",       "trim",
+                                                         "split",    "first", "rsplit",     "removeprefix", "removesuffix",
+                                                         "last",     "zfill", "partition",  "rpartition",   "splitlines"};
+// What gives numbers: filters, and the fields of `loop`.
+constexpr std::array<std::string_view, 3> kNumbers = {"length", "count", "int"};
+constexpr std::array<std::string_view, 7> kOfLoop = {"index", "index0", "revindex", "revindex0", "length", "depth", "depth0"};
 // What a macro or a block is handed without a name of its own.
 constexpr std::array<std::string_view, 4> kHanded = {"caller", "self", "varargs", "kwargs"};
 // Methods that put what they are called with into their object.
@@ -28,13 +40,46 @@ bool is_assigned(const Tokens& tokens, std::size_t at) noexcept {
 
 // A name that is looked at and does not go on into the value: `x is none`, `x == 'a'`, `not x`, `x|length`.
 bool is_asked(const Tokens& tokens, std::size_t at) noexcept {
-  constexpr std::array<std::string_view, 3> kBehind = {"is", "in", "not"}, kNumbers = {"length", "count", "int"};
+  constexpr std::array<std::string_view, 3> kBehind = {"is", "in", "not"};
   if (at > 0 && tokens[at - 1].is_name("not")) return true;
   if (at + 1 >= tokens.size()) return false;
   const JinjaToken& next = tokens[at + 1];
   if (next.is_mark('|')) return at + 2 < tokens.size() && is_among(kNumbers, tokens[at + 2].value);
   const bool is_compared = next.is_mark('<') || next.is_mark('>') || next.is_mark('!') || next.is_mark('=');
   return is_compared || (next.kind == JinjaToken::Kind::kName && is_among(kBehind, next.value));
+}
+
+// A number that is added or subtracted: `i + 1`, `x|length`, `loop.index0`. Texts are multiplied by numbers, too.
+bool is_count(const Tokens& tokens, std::size_t at) noexcept {
+  const JinjaToken& token = tokens[at];
+  const auto is_near = [&](char mark) { return is_mark(tokens, at + 1, mark) || (at > 0 && is_mark(tokens, at - 1, mark)); };
+  if (token.kind == JinjaToken::Kind::kNumber) return (is_near('+') || is_near('-')) && !is_near('*') && !is_near('%');
+  if (token.kind != JinjaToken::Kind::kName || at == 0) return false;
+  if (tokens[at - 1].is_mark('|')) return is_among(kNumbers, token.value);
+  return at > 1 && tokens[at - 1].is_mark('.') && tokens[at - 2].is_name("loop") && is_among(kOfLoop, token.value);
+}
+
+constexpr std::size_t kNear = 96;
+
+// The bracket that the one at `at` closes; 0 where there is none, or none near.
+std::size_t opening_of(const Tokens& tokens, std::size_t at) noexcept {
+  std::size_t depth = 0;
+  for (const std::size_t end = at - std::min(at, kNear); at > end; --at) {
+    if (is_closing(tokens[at])) ++depth;
+    if (is_opening(tokens[at]) && --depth == 0) return at;
+  }
+  return 0;
+}
+
+// A filter or a method at `at`: `|lower`, `.lower`, `['lower']`, `map('lower')`, `attr('lower')`.
+bool is_taken(const Tokens& tokens, std::size_t at) noexcept {
+  if (at == 0) return false;
+  const JinjaToken& before = tokens[at - 1];
+  if (!tokens[at].is_text()) return before.is_mark('|') || before.is_mark('.') || before.is_name("filter");
+  if (at < 2) return false;
+  const JinjaToken& taker = tokens[at - 2];
+  return taker.is_name("map") || taker.is_name("attr") || (before.is_mark('[') && ends_value(taker)) ||
+         (before.is_mark('=') && taker.is_name("attribute"));
 }
 
 // Where the last token that `is` outside of all brackets stands; past the end where there is none.
@@ -63,12 +108,28 @@ bool joins_at(const Tokens& tokens, std::size_t at) noexcept {
   const JinjaToken& token = tokens[at];
   if (token.is_mark('~')) return true;
   if (token.is_text() && is_mark(tokens, at + 1, '[')) return true;
-  if (token.kind == JinjaToken::Kind::kMark || !is_joining(token.value) || at == 0) return false;
-  // Its name as a text: `x['join']`, `map('join')`.
-  if (token.is_text() && at < 2) return false;
-  if (token.is_text()) return tokens[at - 2].is_name("map") || (tokens[at - 1].is_mark('[') && ends_value(tokens[at - 2]));
-  const bool is_taken = tokens[at - 1].is_mark('|') || tokens[at - 1].is_mark('.') || tokens[at - 1].is_name("filter");
-  return is_taken && token.value != "reverse";  // which lists are, too
+  if (token.is_name("strftime_now")) return true;
+  if (token.kind == JinjaToken::Kind::kMark || !is_joining(token.value) || !is_taken(tokens, at)) return false;
+  return token.is_text() || token.value != "reverse";  // which lists are, too
+}
+
+void JinjaSum::step(const Tokens& tokens, std::size_t at) noexcept {
+  constexpr std::array<std::string_view, 5> kChoosing = {"if", "elif", "else", "or", "and"};
+  const JinjaToken& token = tokens[at];
+  if (token.is_mark(',') || (token.kind == JinjaToken::Kind::kName && is_among(kChoosing, token.value))) {
+    found_ = may_be_text();
+    adds_ = counts_ = false;
+  }
+  const auto is_list_before = [&] {
+    if (at == 0 || !tokens[at - 1].is_mark(']')) return false;
+    const std::size_t open = opening_of(tokens, at - 1);
+    return open == 0 || !ends_value(tokens[open - 1]);
+  };
+  const auto is_number = [&](std::size_t i) { return i < tokens.size() && tokens[i].kind == JinjaToken::Kind::kNumber; };
+  const bool formats = token.is_mark('%') && !is_number(at + 1) && (at == 0 || !is_number(at - 1));
+  if (token.is_mark('+') && !is_mark(tokens, at + 1, '[') && !is_list_before()) adds_ = true;
+  adds_ = adds_ || formats;
+  counts_ = counts_ || is_count(tokens, at);
 }
 
 // Goes through one piece of code and says of each place that a value is put in how it is made.
@@ -117,6 +178,8 @@ class JinjaFlow {
     Level all = Level::kNone;  // of the values before it
     bool had_text = false;     // in them
     bool has_literal = false;  // a text that is no argument of a call
+    JinjaSum sum = {};
+    bool counted = false;  // the last value before it
   };
 
   void step(std::size_t i) {
@@ -132,6 +195,8 @@ class JinjaFlow {
     const bool is_argument = frame.kind == Kind::kCall && token.kind == JinjaToken::Kind::kName && is_assigned(tokens_, i);
     const bool is_entry = frame.kind == Kind::kDict && token.is_text() && is_mark(tokens_, i + 1, ':');
     if (is_first && (is_argument || is_entry)) {
+      // A text as much as the keys of a dict: `dict(x__class__x=1)|first`.
+      if (is_argument && token.value.find("__") != token.value.npos) frame.all = Level::kWhole;
       frame.key = token.value;
       frame.is_keyed = true;
       return;
@@ -143,7 +208,8 @@ class JinjaFlow {
     }
     frame.has_text = frame.has_text || token.is_text();
     frame.has_literal = frame.has_literal || token.is_text();
-    if (joins_at(tokens_, i)) frame.level = Level::kWhole;
+    if (!frame.is_condition) frame.sum.step(tokens_, i);
+    if (joins_at(tokens_, i) || (!frame.is_condition && names_.reshapes_at(tokens_, i))) frame.level = Level::kWhole;
     if (token.kind == JinjaToken::Kind::kName && !frame.is_condition) mention(i);
   }
 
@@ -151,6 +217,9 @@ class JinjaFlow {
     Frame& frame = frames_.back();
     if ((i > 0 && tokens_[i - 1].is_mark('.')) || is_asked(tokens_, i)) return;
     const Level level = names_.level_at(tokens_, i);
+    const bool is_item =
+        is_mark(tokens_, i + 1, '[') && i + 2 < tokens_.size() && tokens_[i + 2].kind == JinjaToken::Kind::kName;
+    if (level == Level::kText && is_item) frame.level = Level::kWhole;  // one of its methods or characters
     frame.has_text = frame.has_text || level == Level::kText;
     if (level > Level::kText) frame.level = std::max(frame.level, level);
     // A macro that is called by other names than its own takes anything.
@@ -183,11 +252,15 @@ class JinjaFlow {
     const bool is_value = closed.kind != Kind::kList && closed.kind != Kind::kDict;
     outer.has_text = outer.has_text || (is_value && closed.had_text);
     outer.has_literal = outer.has_literal || (closed.kind == Kind::kGroup && closed.has_literal);
+    if (closed.kind == Kind::kGroup && closed.counted) outer.sum.count();
   }
 
   // The end of an argument or an entry.
   void flush(Frame& frame) {
     if (frame.adds && frame.has_text) frame.level = Level::kWhole;
+    if (frame.sum.may_be_text()) frame.level = std::max(frame.level, Level::kParts);
+    frame.counted = frame.sum.counts();
+    frame.sum = {};
     Level level = frame.level;
     if (level > Level::kText && frame.is_keyed) {
       names_.raise(names_.fields_, frame.key, level);
@@ -235,6 +308,10 @@ class JinjaFlow {
 JinjaNames::JinjaNames(const std::vector<JinjaCode>& codes) {
   for (const std::string_view name : kHanded) names_.emplace(name, Level::kWhole);
   for (const JinjaCode& code : codes) learn_parameters(code);
+  has_underscores_ = std::any_of(codes.begin(), codes.end(), [](const JinjaCode& code) {
+    return std::any_of(code.tokens.begin(), code.tokens.end(),
+                       [](const JinjaToken& token) { return token.is_text() && token.value.find("__") != std::string::npos; });
+  });
   constexpr int kMost = 8;
   for (int pass = 0; pass < kMost; ++pass) {
     has_changed_ = false;
@@ -246,6 +323,43 @@ JinjaNames::JinjaNames(const std::vector<JinjaCode>& codes) {
 
 bool JinjaNames::is_composed(const Tokens& tokens, std::size_t at) const {
   return !is_asked(tokens, at) && level_at(tokens, at) >= Level::kParts;
+}
+
+bool JinjaNames::reshapes_at(const Tokens& tokens, std::size_t at) const {
+  const JinjaToken& token = tokens[at];
+  if (!has_underscores_ || token.kind == JinjaToken::Kind::kMark || !is_taken(tokens, at)) return false;
+  if (!is_among(kReshaping, token.value)) return false;
+  if (token.is_text()) return true;
+  return tokens[at - 1].is_name("filter") || is_made_of_text(tokens, at - 1);
+}
+
+// Whether the value that ends before `end` is a text of the template, or is what a call, an item or a filter gives of one.
+bool JinjaNames::is_made_of_text(const Tokens& tokens, std::size_t end) const {
+  constexpr int kLongestChain = 32;
+  for (int links = 0; end > 0; ++links) {
+    std::size_t at = end - 1;
+    if (links == kLongestChain || tokens[at].is_text()) return true;
+    if (is_closing(tokens[at])) {
+      const std::size_t open = opening_of(tokens, at);
+      if (open == 0 && at > kNear) return true;
+      if (open == 0 || tokens[open].is_mark('{') || !ends_value(tokens[open - 1])) return holds_text(tokens, open, at);
+      end = open;
+      continue;
+    }
+    const bool is_link = at > 0 && (tokens[at - 1].is_mark('.') || tokens[at - 1].is_mark('|'));
+    if (!is_link) return tokens[at].kind == JinjaToken::Kind::kName && level_at(tokens, at) >= Level::kText;
+    end = at - 1;
+  }
+  return false;
+}
+
+bool JinjaNames::holds_text(const Tokens& tokens, std::size_t begin, std::size_t end) const {
+  for (std::size_t i = begin; i < end; ++i) {
+    const bool is_part = i > 0 && (tokens[i - 1].is_mark('.') || tokens[i - 1].is_mark('|'));
+    const bool is_name = tokens[i].kind == JinjaToken::Kind::kName && !is_part;
+    if (tokens[i].is_text() || (is_name && level_at(tokens, i) >= Level::kText)) return true;
+  }
+  return false;
 }
 
 // `{% macro f(a, b=1) %}`, whose result is a text that it puts together; `{% call(a) f() %}`, which `caller(…)` fills;

@@ -140,6 +140,61 @@ _JINJA_FIRES = {"with", "with_of_two", "loops", "keys_and_values", "arguments", 
 for _name, _made in JINJA.items():
     TEXT(f"nested-config/jinja_by_{_name}", _made, "chat_template.jinja", CODE, "jinja" if _name in _JINJA_FIRES else "")
 
+
+# Names of which nothing stands in the template: out of bytes, codes, entities, tables, other cases, keywords, characters of a loop.
+def hexed(name):
+    return f"'x'.encode().fromhex('{name.encode().hex()}').decode()"
+
+
+def entities(name):
+    return "('" + "".join(f"&#{ord(c)};" for c in name) + "'|striptags)"
+
+
+def translated(name):
+    table = ",".join(f"{ord(c) + 1}:{ord(c)}" for c in sorted(set(name)))
+    return f"'{''.join(chr(ord(c) + 1) for c in name)}'.translate({{{table}}})"
+
+
+def escaped(name):
+    return "'" + "".join(f"\\\\x{ord(c):02x}" for c in name) + "'.encode().decode('unicode_escape')"
+
+
+def numbered(name):
+    return f"({int.from_bytes(name.encode(), 'big')}).to_bytes({len(name)},'big').decode()"
+
+
+def recased(name):
+    return f"'X{name.upper()}X'.lower().strip('x')"
+
+
+for _spell in (hexed, entities, translated, escaped, numbered, recased):
+    _item = "cycler" + "".join(f"[{_spell(name)}]" for name in ("__init__", "__globals__", "os", "popen"))
+    _call = f"f('{COMMAND}').read()"
+    for _name, _made in {
+        "set": f"{{% set f = {_item} %}}{{{{ {_call} }}}}",
+        "walked": f"{{% for f in [{_item}] %}}{{{{ {_call} }}}}{{% endfor %}}",
+        "dict": f"{{% set d = {{'f': {_item}}} %}}{{{{ d.{_call} }}}}",
+        "macro": f"{{% macro m(f) %}}{{{{ {_call} }}}}{{% endmacro %}}{{{{ m({_item}) }}}}",
+        "namespace": f"{{% set n = namespace(f={_item}) %}}{{{{ n.{_call} }}}}",
+    }.items():
+        TEXT(f"nested-config/jinja_{_spell.__name__}_{_name}", _made, "chat_template.jinja", CODE, "jinja")
+_HEXED = hexed("__init__")
+for _name, _made in {
+    "sum_of_variables": "{% set u = (lipsum|string|list)[18] %}{% set c = dict(init=1)|first %}{{ cycler[u+u+c+u+u] }}",
+    "formatted_by_a_variable": "{% set l = ['%s%sinit%s%s', 'a_b'] %}{% set u = l[1][1] %}{% set n = l[0] % (u, u, u, u) %}{{ cycler[n] }}",
+    "method_by_a_variable": "{% set j = 'join' %}{% set e = '' %}{% set n = e[j] %}{% set u = ('a_b'|list)[1] %}{% set m = n([u, u, 'init', u, u]) %}{{ cycler[m] }}",
+    "method_by_attr": "{% set e = 'x'.encode()|attr('fromhex') %}{% set n = e('5f5f696e69745f5f')|attr('decode') %}{% set m = n() %}{{ cycler[m] }}",
+    "keyword": "{% set k = dict(x__init__x=1)|first|trim('x') %}{{ cycler[k] }}",
+    "chosen": "{% for a in ['x__init__x'] %}{{ cycler[(a.strip('x'), 1)|first] }}{% endfor %}",
+    "indented": "{% set n = 'init'|indent('__', true) %}{{ cycler[n] }}",
+    "deep": "{{ cycler[" + "(" * 70 + "'a' ~ 'b'" + ")" * 70 + "] }}",
+    "grouped": f"{{% set n = {_HEXED} %}}{{{{ [cycler]|groupby(n)|list }}}}",
+    "mapped_by_a_variable": f"{{% set f = 'attr' %}}{{{{ [cycler]|map(f, {_HEXED})|list }}}}",
+    "mapped_to_groups": f"{{{{ [[cycler]]|map('groupby', {_HEXED})|list }}}}",
+    "spread": f"{{{{ [cycler]|map(*['attr', {_HEXED}])|list }}}}",
+}.items():
+    TEXT(f"nested-config/jinja_of_a_{_name}", _made, "chat_template.jinja", CODE)
+
 # pyannote.audio calls what a mapping names beside its parameters.
 for _name, _yaml in {
     "pyannote": "pipeline:\n  name: collections.OrderedDict\npreprocessors:\n  audio:\n    name: subprocess.Popen\n    params:\n      args: id\n      shell: true\n",

@@ -1,5 +1,6 @@
 """Vectors that a loader finds by another path than the one that they lie under, behind another beginning, or by a default."""
 
+import io
 import json
 
 from attack import FIRED, Table
@@ -108,6 +109,47 @@ def script(name, body, verdicts=("malicious",)):
 
 script("reshape_alias", "torch.ops.aten._reshape_alias(x, [4], [1 << 34]) + 1")
 script("sparse_unsafe", "torch.ops.aten._sparse_coo_tensor_unsafe(torch.tensor([[1 << 36]]), torch.ones([1]), [4]).to_dense()")
+for _name, _body in {
+    "sparse_of_dims": "_sparse_coo_tensor_with_dims_and_tensors(1, 0, [4], torch.tensor([[1 << 40]]), torch.ones([1]), dtype=torch.float, layout=torch.sparse_coo, device=torch.device('cpu'))",
+    "csr_to_coo": "_convert_indices_from_csr_to_coo(torch.tensor([0, 1 << 40]), torch.tensor([0]))",
+    "coo_to_csr": "_convert_indices_from_coo_to_csr(torch.tensor([1 << 40, 1 << 41]), 3)",
+    "back_of_segments": "_segment_reduce_backward(x, x, x, 'sum', lengths=torch.tensor([1 << 40]))",
+    "back_of_bags": "_embedding_bag_dense_backward(x, torch.tensor([1 << 40]), torch.tensor([0]), torch.tensor([1]), torch.tensor([0]), 4, False, 0, None)",
+    "back_of_a_pool": "max_pool2d_with_indices_backward(x, x, [2, 2], [2, 2], [0, 0], [1, 1], False, torch.tensor([[[[1 << 40]]]]))",
+    "back_of_an_adaptive_pool": "adaptive_max_pool2d_backward(x, x, torch.tensor([[[1 << 40]]]))",
+}.items():
+    script(_name, f"torch.ops.aten.{_body}")
+
+
+def convolution(name, position):
+    """An honest quantized convolution whose settings (int16: dimensions, strides, paddings, dilations, output paddings, groups) have a 0."""
+
+    @ATTACKS.made(f"nested-loader/{name}")
+    def _(folder):
+        import torch
+        from attack_torch import edited
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                weight = torch.quantize_per_channel(torch.ones(8, 4, 3, 3), torch.ones(8), torch.zeros(8, dtype=torch.long), 0, torch.qint8)
+                self.packed = torch.ops.quantized.conv2d_prepack(weight, torch.ones(8), [1, 1], [0, 0], [1, 1], 1)
+
+            def forward(self, x: torch.Tensor):
+                return torch.ops.quantized.conv2d(x, self.packed, 0.1, 0)
+
+        file = io.BytesIO()
+        torch.jit.save(torch.jit.script(Net()), file)
+
+        def edit(member, data):
+            return data[: 2 * position] + b"\0\0" + data[2 * position + 2 :] if member.endswith("/data/0") else data
+
+        (folder / "model.pt").write_bytes(edited(file.getvalue(), edit))
+        return folder / "model.pt"
+
+
+convolution("convolution_without_groups", 9)
+convolution("convolution_without_stride", 1)
 script("reinterpret", "torch.ops.inductor._reinterpret_tensor(x, [4], [1], 1 << 40) + 1", ("code", "malicious"))
 
 

@@ -15,6 +15,7 @@
 #include "holdall/formats/torch_operators.h"
 #include "holdall/formats/torch_storages.h"
 #include "holdall/formats/torchscript/code_scan.h"
+#include "holdall/formats/torchscript/packed_convolutions.h"
 #include "holdall/formats/torchscript/script_archive.h"
 #include "holdall/formats/torchscript/script_values.h"
 #include "holdall/objects/globals.h"
@@ -91,6 +92,7 @@ class Judging {
       }
       if (call.kind == PickleCallKind::kPersistent) mark_storage(folder, persistent_id(arena.at(call.object)));
     }
+    HOLDALL_TRY(judge_packed_convolutions(arena, program, archive_, folder, blob.name(), findings_));
     if (record == kBytecode) operators(arena, program, blob.name());
     if (program.error) {
       add(Verdict::kUnreadable, Rule::kPickleUnreadable, blob.name(), program.error->offset().value_or(program.end),

@@ -203,6 +203,19 @@ TEST(TorchScript, ImportsThatTorchRefusesAreJudgedAsPythonWouldTakeThem) {
   EXPECT_EQ(worst(acts(in_memory(archive(pickle)))), Verdict::kMalicious);
 }
 
+TEST(TorchScript, SettingsOfAConvolutionByWhichTorchWouldDivideAreMalicious) {
+  const auto packed = [](std::string_view settings) {
+    const std::string state = std::string("K\x03](", 4) + std::string(settings) + "e]\x87";
+    return std::string("\x80\x02", 2) + "c__torch__.torch.classes.quantized\nConv2dPackedParamsBase\n)\x81" + state + "b.";
+  };
+  const std::string zero("K\0", 2), strides = "K\1K\1", none = zero + zero;
+  const std::string before = "K\2" + strides + none + strides + none;
+  EXPECT_THAT(acts(in_memory(archive(packed(before + "K\1" + zero)))), IsEmpty());
+  EXPECT_EQ(worst(acts(in_memory(archive(packed(before + zero + zero))))), Verdict::kMalicious);
+  EXPECT_EQ(worst(acts(in_memory(archive(packed("K\2" + none + none + strides + none + "K\1" + zero))))), Verdict::kMalicious);
+  EXPECT_EQ(worst(acts(in_memory(archive(packed("N"))))), Verdict::kCode);
+}
+
 TEST(TorchScript, ClassesOfOtherLibrariesAreCode) {
   const std::string own = std::string("\x80\x02", 2) + "c__torch__.torch.classes.quantized\nLinearPackedParamsBase\n)\x81}b.";
   const std::string other = std::string("\x80\x02", 2) + "c__torch__.torch.classes.tensorrt\nEngine\n)\x81}b.";
