@@ -8,7 +8,6 @@
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/objects/globals.h"
-#include "holdall/objects/told.h"
 
 namespace holdall {
 namespace {
@@ -290,7 +289,7 @@ bool only_computes(std::string_view function) noexcept {
 
 class Judge {
  public:
-  Judge(std::string_view where, Findings& findings) : where_(where), findings_(findings) {}
+  Judge(std::string_view where, Told& told) : where_(where), told_(told) {}
 
   void value(Value value, const std::string& path) {
     if (value.is(ValueKind::kDict)) {
@@ -310,18 +309,21 @@ class Judge {
   }
 
  private:
-  void tell(Verdict verdict, Rule rule, const std::string& path, std::string what, std::string subject = {}) {
-    findings_.push_back(
-        {verdict, rule, path.empty() ? where_ : text("{} ({})", where_, printable(path)), std::move(what), std::move(subject)});
+  // `what` makes the sentence, where it is still wanted.
+  template <class What>
+  void tell(Verdict verdict, Rule rule, const std::string& path, const What& what, std::string_view subject = {}) {
+    if (told_.is_full(verdict, rule)) return;
+    told_.add({verdict, rule, path.empty() ? where_ : text("{} ({})", where_, printable(path)), what(), std::string(subject)});
   }
 
   // A text that Keras would open as a file or an address.
   void said(std::string_view key, std::string_view text_said, const std::string& path) {
     const auto begins = [&](std::string_view scheme) { return text_said.starts_with(scheme); };
     const bool is_address = std::any_of(std::begin(kSchemes), std::end(kSchemes), begins);
-    if (is_address) tell(Verdict::kCode, Rule::kKerasAddress, path, text("it names the address {}", printable(text_said)));
+    if (is_address)
+      tell(Verdict::kCode, Rule::kKerasAddress, path, [&] { return text("it names the address {}", printable(text_said)); });
     if (!is_address && is_in(kFileKeys, key) && !text_said.empty())
-      tell(Verdict::kCode, Rule::kKerasFile, path, text("it has Keras read the file {}", printable(text_said)));
+      tell(Verdict::kCode, Rule::kKerasFile, path, [&] { return text("it has Keras read the file {}", printable(text_said)); });
   }
 
   void named(Value dict, const std::string& path) {
@@ -334,7 +336,8 @@ class Judge {
                     dict.find_string("spec_name").value_or(""), registered, path);
     if (is_in(kSpelled, *name)) return;
     if (*name == "__lambda__" || *name == "Lambda") {
-      return tell(Verdict::kCode, Rule::kKerasLambda, path, "it runs Python code that the file holds (Lambda)");
+      return tell(Verdict::kCode, Rule::kKerasLambda, path,
+                  [] { return std::string("it runs Python code that the file holds (Lambda)"); });
     }
     if (*name == "function") return function(dict, module, path);
     if (*name == "TensorFlowOpLayer") return op_layer(dict.find("config").find("node_def").find_string("op"), path);
@@ -342,7 +345,7 @@ class Judge {
       const auto called = dict.find("config").find_string("function");
       if (called && only_computes(*called)) return;
       return tell(Verdict::kCode, Rule::kKerasClass, path,
-                  text("it calls TensorFlow's {}", printable(called.value_or("operators"))));
+                  [&] { return text("it calls TensorFlow's {}", printable(called.value_or("operators"))); });
     }
     class_named(*name, module, registered, path);
   }
@@ -350,7 +353,8 @@ class Judge {
   // A layer around a node of a graph.
   void op_layer(std::optional<std::string_view> op, const std::string& path) {
     if (op && std::binary_search(std::begin(kOperators), std::end(kOperators), *op)) return;
-    tell(Verdict::kCode, Rule::kKerasClass, path, text("it runs TensorFlow's operator {}", op ? printable(*op) : "of no name"));
+    tell(Verdict::kCode, Rule::kKerasClass, path,
+         [&] { return text("it runs TensorFlow's operator {}", op ? printable(*op) : "of no name"); });
   }
 
   void class_named(std::string_view name, std::string_view module, std::string_view registered, const std::string& path) {
@@ -361,16 +365,18 @@ class Judge {
     const auto known = verdict_of_class(name);
     if (part && known) {
       if (*known != Verdict::kInert)
-        tell(*known, Rule::kKerasClass, path, text("its class {} runs what the file names", name), std::string(name));
+        tell(*known, Rule::kKerasClass, path, [&] { return text("its class {} runs what the file names", name); }, name);
       return;
     }
     const std::string full = module.empty() ? std::string(name) : text("{}.{}", module, name);
     // Python's own, unless Keras means one of its functions by it.
     if (module == "builtins") return import(full, module, name, registered, path);
     if (part && (part->empty() || is_in(kComputingParts, *part))) {
-      return tell(Verdict::kCode, Rule::kKerasCustom, path, text("its class {} is not one of Keras's", printable(full)), full);
+      return tell(
+          Verdict::kCode, Rule::kKerasCustom, path, [&] { return text("its class {} is not one of Keras's", printable(full)); },
+          full);
     }
-    if (part) return tell(Verdict::kMalicious, Rule::kKerasImport, path, text("it has Keras call {}", printable(full)));
+    if (part) return call(full, path);
     import(full, module, name, registered, path);
   }
 
@@ -382,30 +388,46 @@ class Judge {
     const std::string full = module.empty() ? std::string(*name) : text("{}.{}", module, *name);
     const std::string_view registered = dict.find_string("registered_name").value_or("");
     if (module == "builtins") return import(full, module, *name, registered, path);
-    if (part && !part->empty() && !is_in(kComputingParts, *part)) {
-      return tell(Verdict::kMalicious, Rule::kKerasImport, path, text("it has Keras call {}", printable(full)));
-    }
+    if (part && !part->empty() && !is_in(kComputingParts, *part)) return call(full, path);
     if (part)
-      return tell(Verdict::kCode, Rule::kKerasCustom, path, text("its function {} is not one of Keras's", printable(full)),
-                  full);
+      return tell(
+          Verdict::kCode, Rule::kKerasCustom, path,
+          [&] { return text("its function {} is not one of Keras's", printable(full)); }, full);
     import(full, module, *name, registered, path);
+  }
+
+  void call(const std::string& full, const std::string& path) {
+    tell(Verdict::kMalicious, Rule::kKerasImport, path, [&] { return text("it has Keras call {}", printable(full)); });
   }
 
   // Keras imports a module to find a class that nobody registered.
   void import(const std::string& full, std::string_view module, std::string_view name, std::string_view registered,
               const std::string& path) {
     const Verdict verdict = verdict_of_global(module, name);
-    const std::string known = registered.empty() ? "" : text(" (registered as {})", printable(registered));
-    tell(verdict == Verdict::kMalicious ? verdict : Verdict::kCode, Rule::kKerasImport, path,
-         text("it has Keras import {}{}", printable(full), known), full);
+    const auto what = [&] {
+      const std::string known = registered.empty() ? "" : text(" (registered as {})", printable(registered));
+      return text("it has Keras import {}{}", printable(full), known);
+    };
+    tell(verdict == Verdict::kMalicious ? verdict : Verdict::kCode, Rule::kKerasImport, path, what, full);
   }
 
   std::string where_;
-  Findings& findings_;
+  Told& told_;
 };
 
 }  // namespace
 
-void judge_keras_config(Value config, std::string_view where, Findings& findings) { Judge(where, findings).value(config, ""); }
+void judge_keras_config(Value config, std::string_view where, Told& told) { Judge(where, told).value(config, ""); }
+
+void judge_keras_config(Value config, std::string_view where, Findings& findings) {
+  Told told(findings);
+  judge_keras_config(config, where, told);
+}
+
+bool is_known_to_keras(Value config) {
+  const auto name = config.find_string("class_name");
+  return name && (is_in(kSpelled, *name) || *name == "function" || *name == "__lambda__" || verdict_of_class(*name) ||
+                  config.find_string("module"));
+}
 
 }  // namespace holdall

@@ -2,6 +2,7 @@
 
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
+#include "holdall/objects/told.h"
 #include "holdall/trust/json_readings.h"
 
 namespace holdall {
@@ -9,33 +10,35 @@ namespace {
 
 constexpr std::string_view kIndex = "model_index.json";
 
-void judge_index(const Bundle& folder, const std::string& name, Value index, Findings& findings) {
+void judge_index(const Bundle& folder, const std::string& name, Value index, Told& told) {
   const std::string place = name.substr(0, name.size() - kIndex.size());
-  for (std::size_t i = 0; index.is(ValueKind::kDict) && i < index.size(); ++i) {
+  if (!index.is(ValueKind::kDict)) return;
+  for (std::size_t i = 0; i < index.size() && !told.is_full(Verdict::kCode, Rule::kCustomPipeline); ++i) {
     const Value part = index.mapped(i);
     if (!part.is(ValueKind::kList) || part.size() < 1 || !part.item(0).is(ValueKind::kString)) continue;
     const std::string_view library = part.item(0).as_string();
     const std::string beside = text("{}{}/{}.py", place, index.key(i).as_string(), library);
     const std::string above = text("{}{}.py", place, library);
     if (folder.has(beside))
-      findings.push_back({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
-                          text("with trust_remote_code the pipeline runs '{}'", printable(beside)), beside});
+      told.add({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
+                text("with trust_remote_code the pipeline runs '{}'", printable(beside)), beside});
     if (folder.has(above))
-      findings.push_back({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
-                          text("a pipeline that is loaded in this folder imports '{}'", printable(above)), above});
+      told.add({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
+                text("a pipeline that is loaded in this folder imports '{}'", printable(above)), above});
   }
 }
 
 }  // namespace
 
 void judge_components(const Bundle& folder, const Limits& limits, Findings& findings) {
+  Told told(findings);
   for (const std::string& name : folder.names()) {
     if (name != kIndex && !name.ends_with("/model_index.json")) continue;
     const auto source = folder.open_part(name);
     const Result<Bytes> bytes = source ? read_all(**source, limits.header_bytes) : Result<Bytes>(source.error());
     if (!bytes) continue;  // which is said of the file
     // That it is no JSON is said of the file, too.
-    (void)each_reading(bytes->text(), limits, [&](Value document) { judge_index(folder, name, document, findings); });
+    (void)each_reading(bytes->text(), limits, [&](Value document) { judge_index(folder, name, document, told); });
   }
 }
 

@@ -10,8 +10,8 @@
 
 namespace holdall {
 
-// Keras's description of a model, a schema of skops, an index of diffusers, TorchServe's manifest, and at any depth texts under
-// keys that end in "template", which loaders render with Jinja.
+// A schema of skops, an index of diffusers, TorchServe's manifest, and at any depth Keras's descriptions of models and texts
+// under keys that end in "template", which loaders render with Jinja.
 void judge_document(Value document, std::string_view where, Findings& findings);
 
 }  // namespace holdall

@@ -89,6 +89,42 @@ TEST(Documents, KerasDescriptionsAreJudgedWhereverTheyStand) {
   EXPECT_EQ(of("null", "Feature"), Verdict::kCode);
 }
 
+TEST(Documents, KerasDescriptionsAreJudgedAtAnyDepth) {
+  const std::string lambda = R"({"class_name":"Lambda","config":{}})";
+  for (const std::string& json :
+       {R"({"a":)" + lambda + "}", "[" + lambda + "]", R"({"class_name":"Sequential","config":[)" + lambda + "]}",
+        R"({"modelTopology":{"model_config":{"class_name":"Model","config":{"layers":[)" + lambda + "]}}}}",
+        R"({"a":{"class_name":"Mine","config":{"layer":)" + lambda + "}}}",
+        R"({"a":{"class_name":"Mine","module":"mine","config":null}})"s,
+        R"({"a":{"class_name":"StringLookup","config":{"vocabulary":"/etc/passwd"}}})"s}) {
+    const ScanReport report = scanned("config.json", json);
+    ASSERT_EQ(report.findings.size(), 1u) << json;
+    EXPECT_EQ(report.verdict, Verdict::kCode) << json;
+  }
+  EXPECT_EQ(verdict("config.json", R"([{"module":"os","class_name":"function","config":"system"}])"), Verdict::kMalicious);
+  // Other people's classes, which have such keys, too.
+  for (const char* json : {R"({"a":{"class_name":"Mine","config":{"vocabulary":"v.txt","url":"https://example.org"}}})",
+                           R"({"class_name":"Mine","config":"mine.yaml"})", R"({"a":{"class_name":"Lambda"}})",
+                           R"([{"class_name":3,"config":{}}])"})
+    EXPECT_EQ(verdict("config.json", json), Verdict::kInert) << json;
+}
+
+TEST(Documents, FindingsHaveAnEnd) {
+  for (const auto& [item, rule] : {std::pair(R"({"class_name":"Lambda","config":0})", Rule::kKerasLambda),
+                                   std::pair(R"({"module_path":"os","function":"system"})", Rule::kSkopsType),
+                                   std::pair(R"({"chat_template":"{{ a.__init__ }}"})", Rule::kChatTemplate)}) {
+    std::string json = "[";
+    for (int i = 0; i < 3'000; ++i) json += std::string(item) + ",";
+    const ScanReport report = scanned("schema.json", json + "0]");
+    ASSERT_EQ(report.findings.size(), 1'001u) << item;
+    EXPECT_EQ(report.findings.back().rule, rule);
+    EXPECT_EQ(report.findings.back().what, "there are more than 1000 such findings");
+  }
+  std::string index = R"({"_class_name":"x")";
+  for (int i = 0; i < 3'000; ++i) index += ",\"a" + std::to_string(i) + R"(":["os","system"])";
+  EXPECT_EQ(scanned("model_index.json", index + "}").findings.size(), 1'001u);
+}
+
 TEST(Documents, NodesOfSkopsAreJudgedByWhatTheyMake) {
   const auto node = [](const char* loader, const char* module, const char* name) {
     return R"({"__class__":"dict","__module__":"builtins","__loader__":"DictNode","content":{"a":{"__loader__":")"s + loader +

@@ -8,6 +8,7 @@
 #include "holdall/base/text.h"
 #include "holdall/formats/git_lfs.h"
 #include "holdall/formats/onnx/proto_walk.h"
+#include "holdall/objects/told.h"
 
 namespace holdall {
 namespace onnx {
@@ -267,15 +268,17 @@ Status verify(const Bundle& given, const Context& context, Faults& faults) {
 
 // Locations that lead out of the folder, by text or by links.
 Status judge_external(const Opened& file, const Limits& limits, Findings& findings) {
-  std::set<std::string> told;
+  std::set<std::string> outside;  // locations
+  Told told(findings);
   ExternalFiles files(file.bundle);
   const OpenExternal external = [&](const TensorMessage& message, std::uint64_t bytes) -> Result<Blob> {
     HOLDALL_ASSIGN(const ExternalPlace place, external_place(message));
     auto data = files.open(message, bytes);
     const bool leads_out = !is_contained(place.location) || (!data && data.error().code() == Code::kUnsafe);
-    if (leads_out && told.insert(place.location).second) {
-      findings.push_back({Verdict::kMalicious, Rule::kOnnxExternalData, file.file().name(),
-                          text("the data of '{}' is a file outside the model's folder: '{}'", message.name, place.location)});
+    const bool is_new = leads_out && outside.insert(place.location).second;
+    if (is_new && !told.is_full(Verdict::kMalicious, Rule::kOnnxExternalData)) {
+      told.add({Verdict::kMalicious, Rule::kOnnxExternalData, file.file().name(),
+                text("the data of '{}' is a file outside the model's folder: '{}'", message.name, place.location)});
     }
     return data;
   };
@@ -284,7 +287,7 @@ Status judge_external(const Opened& file, const Limits& limits, Findings& findin
     auto tensor = tensor_of_weight(file.file(), file.model(), weight, external, limits);
     if (!tensor && !failure) failure = std::move(tensor).error().with(text("tensor '{}'", weight.name));
   }
-  return failure && told.empty() ? Status(std::move(*failure)) : Status();
+  return failure && outside.empty() ? Status(std::move(*failure)) : Status();
 }
 
 Status acts(const Bundle& given, const Context& context, Findings& findings) {

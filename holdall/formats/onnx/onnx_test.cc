@@ -238,6 +238,14 @@ TEST(Onnx, OperatorsOfOthersAreCodeAndTheModelsOwnFunctionsAreNot) {
   EXPECT_THAT(findings_of(own), IsEmpty());
 }
 
+TEST(Onnx, FindingsHaveAnEnd) {
+  P graph;
+  for (int i = 0; i < 2'000; ++i) graph.message(1, node("x", "y", "Secret" + std::to_string(i), "my.company"));
+  const Findings findings = findings_of(model_of(graph));
+  ASSERT_EQ(findings.size(), 1'001u);
+  EXPECT_EQ(findings.back().what, "there are more than 1000 such findings");
+}
+
 TEST(Onnx, AConstantThatItsFunctionsCallerGivesIsNoTensor) {
   const P given = P().bytes(1, "value_float").varint(20, 1).bytes(21, "alpha");
   const P function = P().bytes(1, "F").message(7, node("", "a", "Constant").message(5, given));

@@ -3,6 +3,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/formats/onnx/onnx.h"
+#include "holdall/objects/told.h"
 
 namespace holdall::onnx {
 namespace {
@@ -30,23 +31,26 @@ const Op* known(const OperatorName& name) {
 
 void judge_operators(const ModelFile& model, std::string_view where, Findings& findings) {
   const std::set<OperatorName> own(model.functions.begin(), model.functions.end());
+  Told told(findings);
   for (const auto& [name, op] : model.operators) {
     const Op* const row = known(name);
     const bool is_inert = row != nullptr && row->verdict == Verdict::kInert;
     if (is_inert || own.contains(name)) continue;
-    const std::string at = text("{}: {}", where, op.first);
+    const Verdict severity = row != nullptr ? row->verdict : Verdict::kCode;
+    const Rule rule = row != nullptr ? Rule::kOnnxOperator : Rule::kOnnxCustomOperator;
+    if (told.is_full(severity, rule)) continue;
+    const std::string at = text("{}: {}", where, op.first.substr(0, kLongestPlace));
     if (row != nullptr) {
-      findings.push_back({row->verdict, Rule::kOnnxOperator, at, text("{} {}", name.second, row->what)});
+      told.add({severity, rule, at, text("{} {}", name.second, row->what)});
     } else {
-      findings.push_back({Verdict::kCode, Rule::kOnnxCustomOperator, at,
-                          text("{}:{} comes from a library that must be loaded for it", name.first, name.second),
-                          text("{}.{}", name.first, name.second)});
+      told.add({severity, rule, at, text("{}:{} comes from a library that must be loaded for it", name.first, name.second),
+                text("{}.{}", name.first, name.second)});
     }
   }
   for (const ContextFile& file : model.context_files) {
-    if (is_contained(file.path)) continue;
-    findings.push_back({Verdict::kMalicious, Rule::kOnnxOperator, text("{}: {}", where, file.node),
-                        text("EPContext loads native code from outside the model's folder: '{}'", file.path)});
+    if (is_contained(file.path) || told.is_full(Verdict::kMalicious, Rule::kOnnxOperator)) continue;
+    told.add({Verdict::kMalicious, Rule::kOnnxOperator, text("{}: {}", where, file.node.substr(0, kLongestPlace)),
+              text("EPContext loads native code from outside the model's folder: '{}'", file.path)});
   }
 }
 

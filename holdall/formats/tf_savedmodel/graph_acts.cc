@@ -12,6 +12,7 @@
 #include "holdall/base/among.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/tensorflow_tensor.h"
+#include "holdall/objects/told.h"
 
 namespace holdall::tf_savedmodel {
 namespace {
@@ -142,8 +143,8 @@ struct Origins {
 
 class Judge {
  public:
-  Judge(const MetaGraph& graph, std::string_view where, const Limits& limits, Findings& findings)
-      : graph_(graph), where_(where), limits_(limits), findings_(findings), nodes_(graph.scopes.size()) {
+  Judge(const MetaGraph& graph, std::string_view where, const Limits& limits, Told& told)
+      : graph_(graph), where_(where), limits_(limits), told_(told), nodes_(graph.scopes.size()) {
     for (std::size_t scope = 0; scope < graph.scopes.size(); ++scope) {
       by_name_.emplace(graph.scopes[scope].name, scope);
       for (const Node& node : graph.scopes[scope].nodes) nodes_[scope].emplace(node.name, &node);
@@ -171,8 +172,7 @@ class Judge {
         follow(0, *constant, constant->name, *sink.op, sink.part);
     }
     if (steps_ <= kMostSteps) return;
-    findings_.push_back(
-        {Verdict::kCode, Rule::kTensorflowOperator, std::string(where_), "the graph has more paths than are followed"});
+    told_.add({Verdict::kCode, Rule::kTensorflowOperator, std::string(where_), "the graph has more paths than are followed"});
   }
 
  private:
@@ -271,18 +271,18 @@ class Judge {
 
   void judge(std::size_t scope, const Node& node, const Op& op) {
     if (op.effect == Effect::kForeign) {
-      add(Verdict::kCode, scope, node, text("the operator {} runs code that is not in the graph", op.name));
+      add(Verdict::kCode, scope, node, "the operator {} runs code that is not in the graph", op.name);
       return;
     }
     for (const auto& [key, value] : node.texts) {
       if (op.attribute.empty() || key != op.attribute || !names_file(node, value)) continue;
-      add(Verdict::kMalicious, scope, node, text("the operator {} uses the file '{}'", op.name, value));
+      add(Verdict::kMalicious, scope, node, "the operator {} uses the file '{}'", op.name, shortened(value));
     }
     if (!op.attribute.empty() && is_among(node.open, op.attribute))
-      add(Verdict::kCode, scope, node, text("the operator {} uses a file that is named where its function is called", op.name));
+      add(Verdict::kCode, scope, node, "the operator {} uses a file that is named where its function is called", op.name);
     const auto path = static_cast<std::size_t>(op.path);
     if (op.path >= 0 && path < node.inputs.size()) follow(scope, node, node.inputs[path], op, Part::kHead);
-    if (op.path < 0 && op.attribute.empty()) add(Verdict::kCode, scope, node, text("the operator {} reads files", op.name));
+    if (op.path < 0 && op.attribute.empty()) add(Verdict::kCode, scope, node, "the operator {} reads files", op.name);
   }
 
   void follow_call(std::size_t scope, const Node& node, const Sink& sink) {
@@ -297,8 +297,8 @@ class Judge {
       const std::size_t input = sink.argument + (is_by_name ? 0 : call->second);
       if (input < node.inputs.size()) follow(scope, node, node.inputs[input], *sink.op, sink.part);
     } else {
-      add(Verdict::kCode, scope, node,
-          text("the operator {} is reached through {}, whose paths are not followed", sink.op->name, node.op));
+      add(Verdict::kCode, scope, node, "the operator {} is reached through {}, whose paths are not followed", sink.op->name,
+          shortened(node.op));
     }
   }
 
@@ -323,13 +323,13 @@ class Judge {
       if (out != origins->constants.end()) worst = *out;
     }
     if (is_chosen || !worst.empty()) {
-      add(Verdict::kMalicious, scope, node,
-          text("the operator {} {} a file that the graph chooses: '{}'", op.name, what, worst));
+      add(Verdict::kMalicious, scope, node, "the operator {} {} a file that the graph chooses: '{}'", op.name, what,
+          shortened(worst));
     } else if (op.effect != Effect::kOwnPath && node.op == op.name) {
-      add(Verdict::kCode, scope, node, text("the operator {} {} a file that is named when the graph runs", op.name, what));
+      add(Verdict::kCode, scope, node, "the operator {} {} a file that is named when the graph runs", op.name, what);
     } else if (op.effect == Effect::kOwnPath &&
                (all.is_unknown || !head.constants.empty() || (part == Part::kHead && !is_given))) {
-      add(Verdict::kCode, scope, node, text("the operator {} {} a file whose name the graph works out", op.name, what));
+      add(Verdict::kCode, scope, node, "the operator {} {} a file whose name the graph works out", op.name, what);
     }
   }
 
@@ -376,6 +376,7 @@ class Judge {
     for (const auto& [key, value] : node.texts) {
       if (!is_among(kParts, key) || (part != Part::kAll && key == "separator")) continue;
       origins.constants.emplace_back(value);
+      steps_ += value.size() / 64;
       if (value.size() == kLongestText || value.ends_with('.')) origins.is_unknown = true;
     }
     for (const std::string& key : node.open)
@@ -413,7 +414,7 @@ class Judge {
     origins.constants.insert(origins.constants.end(), texts.begin(), texts.end());
     if (std::any_of(texts.begin(), texts.end(), [](const std::string& text) { return text.ends_with('.'); }))
       origins.is_unknown = true;
-    steps_ += texts.size();
+    for (const std::string& text : texts) steps_ += 1 + text.size() / 64;
   }
 
   // The texts of a constant, each once where it is repeated.
@@ -434,17 +435,21 @@ class Judge {
     return texts;
   }
 
-  void add(Verdict severity, std::size_t scope, const Node& node, std::string what) {
-    const std::string& function = graph_.scopes[scope].name;
-    std::string place = text("{}: {}{}{}", where_, function, function.empty() ? "" : "/", node.name);
-    findings_.push_back({severity, Rule::kTensorflowOperator, std::move(place), std::move(what)});
+  static std::string_view shortened(std::string_view text) { return text.substr(0, kLongestPlace); }
+
+  template <class... Args>
+  void add(Verdict severity, std::size_t scope, const Node& node, fmt::format_string<Args...> what, Args&&... args) {
+    if (told_.is_full(severity, Rule::kTensorflowOperator)) return;
+    const std::string_view function = shortened(graph_.scopes[scope].name);
+    std::string place = text("{}: {}{}{}", where_, function, function.empty() ? "" : "/", shortened(node.name));
+    told_.add({severity, Rule::kTensorflowOperator, std::move(place), text(what, std::forward<Args>(args)...)});
   }
 
   static constexpr std::uint64_t kMostSteps = 20'000'000;
   const MetaGraph& graph_;
   std::string_view where_;
   const Limits& limits_;
-  Findings& findings_;
+  Told& told_;
   std::vector<std::map<std::string_view, const Node*>> nodes_;           // by scope and name
   std::map<std::string_view, std::size_t> by_name_;                      // scopes
   std::map<std::string_view, std::vector<std::string_view>> variables_;  // by node: what is assigned
@@ -460,8 +465,8 @@ class Judge {
 
 }  // namespace
 
-void judge_graph(const MetaGraph& graph, std::string_view where, const Limits& limits, Findings& findings) {
-  Judge(graph, where, limits, findings).run();
+void judge_graph(const MetaGraph& graph, std::string_view where, const Limits& limits, Told& told) {
+  Judge(graph, where, limits, told).run();
 }
 
 }  // namespace holdall::tf_savedmodel

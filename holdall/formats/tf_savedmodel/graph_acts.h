@@ -5,10 +5,10 @@
 #pragma once
 
 #include "holdall/formats/tf_savedmodel/saved_graph.h"
-#include "holdall/objects/verdict.h"
+#include "holdall/objects/told.h"
 
 namespace holdall::tf_savedmodel {
 
-void judge_graph(const MetaGraph& graph, std::string_view where, const Limits& limits, Findings& findings);
+void judge_graph(const MetaGraph& graph, std::string_view where, const Limits& limits, Told& told);
 
 }  // namespace holdall::tf_savedmodel

@@ -58,10 +58,11 @@ Result<std::vector<KerasNode>> read_keras_nodes(Blob file, const Limits& limits)
     while (true) {
       HOLDALL_ASSIGN(const auto value, part.next());
       if (!value) break;
-      std::string* const into = value->is_bytes(2)   ? &node.path
-                                : value->is_bytes(4) ? &node.identifier
-                                : value->is_bytes(5) ? &node.metadata
-                                                     : nullptr;
+      if (value->is_bytes(5)) {
+        HOLDALL_ASSIGN(node.metadata, part.blob(*value));
+        continue;
+      }
+      std::string* const into = value->is_bytes(2) ? &node.path : value->is_bytes(4) ? &node.identifier : nullptr;
       if (into == nullptr) continue;
       HOLDALL_ASSIGN(*into, part.text(*value, limits.header_bytes));
     }

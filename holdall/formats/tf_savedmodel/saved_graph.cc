@@ -156,18 +156,35 @@ class GraphReader {
 
   Status object_graph(ProtoReader& message, MetaGraph& graph) {
     return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
-      if (number == 1) {
-        HOLDALL_ASSIGN(std::string* const constant, add(graph.object_constants));
-        return each_part(part, [&](std::uint32_t kind, ProtoReader& value) -> Status {
-          return kind == 9 ? take_from(value, 1, *constant) : Status();
-        });
-      }
+      if (number == 1) return object(part, graph);
       if (number != 2) return {};
       HOLDALL_ASSIGN(Captures* const captures, add(graph.captures));
       return each_part(part, [&](std::uint32_t kind, ProtoReader& value) -> Status {
         if (kind == 1) return take(captures->function, value);
         return kind == 2 ? each(value, [&](const ProtoField& field) { return captured(value, field, *captures); }) : Status();
       });
+    });
+  }
+
+  Status object(ProtoReader& message, MetaGraph& graph) {
+    HOLDALL_ASSIGN(std::string* const constant, add(graph.object_constants));
+    KerasNode made;
+    HOLDALL_TRY(each_part(message, [&](std::uint32_t kind, ProtoReader& value) -> Status {
+      if (kind == 9) return take_from(value, 1, *constant);
+      return kind == 4 ? user_object(value, made) : Status();
+    }));
+    if (made.metadata.size() == 0) return {};
+    made.path = text("object {}", graph.object_constants.size() - 1);
+    HOLDALL_ASSIGN(KerasNode* const node, add(graph.keras));
+    *node = std::move(made);
+    return {};
+  }
+
+  Status user_object(ProtoReader& message, KerasNode& node) {
+    return each_part(message, [&](std::uint32_t number, ProtoReader& part) -> Status {
+      if (number == 1) return take(node.identifier, part);
+      if (number == 3) node.metadata = part.whole();
+      return {};
     });
   }
 

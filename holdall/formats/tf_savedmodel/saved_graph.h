@@ -7,7 +7,8 @@
 //                                      any_list = 5 { value = 1 { value = 2 } } } },
 //                                  saver_def = 3 { filename_tensor_name = 1, restore_op_name = 3 },
 //                                  asset_file_def = 6 { tensor_info = 1, filename = 2 },
-//                                  object_graph_def = 7 { nodes = 1 { constant = 9 { operation = 1 } },
+//                                  object_graph_def = 7 { nodes = 1 { user_object = 4 { identifier = 1, metadata = 3 },
+//                                                 constant = 9 { operation = 1 } },
 //                                      concrete_functions = 2 { key = 1, value = 2 { bound_inputs = 2 } } } } }
 //   GraphDef { node = 1 NodeDef, library = 2 { function = 1 { signature = 1 { name = 1, input_arg = 2 { name = 1,
 //                                      number_attr = 5, type_list_attr = 6 } }, node_def = 3, ret = 4 { value = 2 } } } }
@@ -70,11 +71,18 @@ struct Captures {
   std::vector<std::uint64_t> objects;
 };
 
+// A layer or a model of Keras: its description as JSON.
+struct KerasNode {
+  std::string path, identifier;
+  Blob metadata;
+};
+
 struct MetaGraph {
   std::vector<std::string> tags;
   std::vector<Asset> assets;
   std::vector<Captures> captures;
   std::vector<std::string> object_constants;  // by object: the node of the constant that it is, empty where it is none
+  std::vector<KerasNode> keras;               // objects with metadata: TensorFlow 2.0 to 2.4 kept Keras's there
   std::string version;
   std::vector<Scope> scopes;
   std::vector<Signature> signatures;

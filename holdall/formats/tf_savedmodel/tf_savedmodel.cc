@@ -265,23 +265,36 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
 
 // What Keras wrote of its layers. Classes that it does not have come back from the graph; what it would import, and what is
 // code in the file, is told.
-Status judge_keras(const Bundle& bundle, const Context& context, Findings& findings) {
-  if (!bundle.has(kKerasFile)) return {};
-  HOLDALL_ASSIGN(SourceRef source, bundle.open_part(kKerasFile));
-  HOLDALL_ASSIGN(const std::vector<KerasNode> nodes, read_keras_nodes(Blob(std::move(source)), context.limits));
+Status judge_keras_node(const KerasNode& node, std::string_view file, const Limits& limits, Told& told) {
+  HOLDALL_ASSIGN(const Bytes bytes, node.metadata.read(limits.header_bytes));
+  Arena arena;
+  JsonOptions options;
+  options.depth = limits.depth;
+  options.value_bytes = limits.value_bytes;
+  const auto json = parse_json(arena, bytes.text(), options);
+  const std::string where = text("{}: {}", file, node.path.substr(0, kLongestPlace));
+  if (json) {
+    judge_keras_config(arena.at(*json), where, told);
+  } else {
+    told.add({Verdict::kUnreadable, Rule::kKerasMetadata, where, "what Keras wrote of a layer is no sound JSON"});
+  }
+  return {};
+}
+
+// Each place is judged whatever the other holds: which of them is read depends on who reads.
+Status judge_keras(const Bundle& bundle, const Opened& opened, const Limits& limits, Findings& findings) {
+  constexpr std::string_view kKeras = "_tf_keras_";
   Findings found;
-  for (const KerasNode& node : nodes) {
-    Arena arena;
-    JsonOptions options;
-    options.depth = context.limits.depth;
-    options.value_bytes = context.limits.value_bytes;
-    const auto json = parse_json(arena, node.metadata, options);
-    const std::string where = text("{}/{}: {}", bundle.path(), kKerasFile, node.path);
-    if (json) {
-      judge_keras_config(arena.at(*json), where, found);
-    } else {
-      found.push_back({Verdict::kUnreadable, Rule::kKerasMetadata, where, "what Keras wrote of a layer is no sound JSON"});
-    }
+  Told told(found);
+  for (const MetaGraph& graph : opened.graphs) {
+    for (const KerasNode& node : graph.keras)
+      if (node.identifier.starts_with(kKeras)) HOLDALL_TRY(judge_keras_node(node, opened.graph->name(), limits, told));
+  }
+  if (bundle.has(kKerasFile)) {
+    HOLDALL_ASSIGN(SourceRef source, bundle.open_part(kKerasFile));
+    HOLDALL_ASSIGN(const std::vector<KerasNode> nodes, read_keras_nodes(Blob(std::move(source)), limits));
+    const std::string file = text("{}/{}", bundle.path(), kKerasFile);
+    for (const KerasNode& node : nodes) HOLDALL_TRY(judge_keras_node(node, file, limits, told));
   }
   for (Finding& finding : found)
     if (finding.rule != Rule::kKerasCustom) findings.push_back(std::move(finding));
@@ -290,15 +303,16 @@ Status judge_keras(const Bundle& bundle, const Context& context, Findings& findi
 
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const auto file, opened(bundle, context.limits));
+  Told told(findings);
   for (const MetaGraph& graph : file->graphs) {
-    judge_graph(graph, file->graph->name(), context.limits, findings);
+    judge_graph(graph, file->graph->name(), context.limits, told);
     for (const Asset& asset : graph.assets) {
-      if (is_contained(asset.file)) continue;
-      findings.push_back({Verdict::kMalicious, Rule::kTensorflowAsset, file->graph->name(),
-                          text("the asset '{}' is a file outside the folder", asset.file)});
+      if (is_contained(asset.file) || told.is_full(Verdict::kMalicious, Rule::kTensorflowAsset)) continue;
+      told.add({Verdict::kMalicious, Rule::kTensorflowAsset, file->graph->name(),
+                text("the asset '{}' is a file outside the folder", asset.file)});
     }
   }
-  HOLDALL_TRY(judge_keras(bundle, context, findings));
+  HOLDALL_TRY(judge_keras(bundle, *file, context.limits, findings));
   auto model = FolderReader(bundle, context).run(*file);
   return model ? Status() : Status(std::move(model).error());
 }

@@ -36,9 +36,6 @@ Result<std::vector<Constant>> constants_of(const std::vector<MetaGraph>& graphs,
 
 // The models of Keras that stand in keras_metadata.pb: SavedMetadata { nodes = 1 { node_path = 2, identifier = 4,
 // metadata = 5 (JSON) } }.
-struct KerasNode {
-  std::string path, identifier, metadata;
-};
 Result<std::vector<KerasNode>> read_keras_nodes(Blob file, const Limits& limits);
 
 // The text of kMetadataFile: what the model's metadata has beside what a SavedModel tells of itself; empty where that is all.

@@ -105,7 +105,8 @@ TEST(TfSavedModel, APathIsFollowedThroughTheFunctionsThatItIsGivenTo) {
                            {.name = "bad", .op = "StatefulPartitionedCall", .inputs = {"path:0"}, .functions = {"save"}}};
   graph.scopes.push_back({"save", {"prefix"}, {{.name = "s", .op = "SaveV2", .inputs = {"prefix", "names", "slices", "x"}}}});
   Findings findings;
-  judge_graph(graph, "m", {}, findings);
+  Told told(findings);
+  judge_graph(graph, "m", {}, told);
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].where, "m: bad");
   EXPECT_EQ(findings[0].severity, Verdict::kMalicious);
@@ -127,7 +128,8 @@ MetaGraph graph_of(std::vector<Node> nodes) {
 
 Findings judged(const MetaGraph& graph) {
   Findings findings;
-  tf_savedmodel::judge_graph(graph, "m", {}, findings);
+  Told told(findings);
+  tf_savedmodel::judge_graph(graph, "m", {}, told);
   return findings;
 }
 
@@ -475,6 +477,40 @@ TEST(TfSavedModel, WhatKerasWouldImportForALayerIsTold) {
       EXPECT_EQ(name(findings[0].rule), rule) << json;
     }
   }
+}
+
+// Of TensorFlow 2.0 to 2.4, with and without the file that later ones write.
+TEST(TfSavedModel, WhatKerasWroteIntoTheObjectGraphIsTold) {
+  const Scratch scratch;
+  fs::create_directory(scratch / "m");
+  const auto judged_as = [&](const char* identifier, const char* json) {
+    const auto object = ProtoWriter().message(4, ProtoWriter().bytes(1, identifier).bytes(3, json));
+    const auto objects = ProtoWriter().message(1, ProtoWriter()).message(1, object);
+    std::ofstream(scratch / "m/saved_model.pb", std::ios::binary)
+        << ProtoWriter().varint(1, 1).message(2, ProtoWriter().message(7, objects)).take();
+    return acts(scratch / "m");
+  };
+  constexpr const char* kLambda = R"({"class_name":"Lambda","config":{}})";
+  for (const bool is_later : {false, true}) {
+    if (is_later) std::ofstream(scratch / "m/keras_metadata.pb", std::ios::binary) << "";
+    const Findings findings = judged_as("_tf_keras_layer", kLambda);
+    ASSERT_EQ(findings.size(), 1u);
+    EXPECT_EQ(findings[0].rule, Rule::kKerasLambda);
+    EXPECT_THAT(findings[0].where, HasSubstr("saved_model.pb: object 1"));
+    EXPECT_THAT(judged_as("_tf_keras_layer", "{"), ElementsAre(::testing::Field(&Finding::severity, Verdict::kUnreadable)));
+    EXPECT_THAT(judged_as("_tf_keras_layer", R"({"class_name":"Dense","config":{"units":3}})"), IsEmpty());
+    EXPECT_THAT(judged_as("_tf_keras_layer", ""), IsEmpty());
+    EXPECT_THAT(judged_as("_generic_user_object", kLambda), IsEmpty());
+  }
+}
+
+TEST(TfSavedModel, FindingsHaveAnEnd) {
+  std::vector<Node> nodes = {constant("path", "/" + std::string(100'000, 'x'))};
+  for (int i = 0; i < 2'000; ++i) nodes.push_back({.name = std::to_string(i), .op = "ReadFile", .inputs = {"path"}});
+  const Findings findings = judged(graph_of(std::move(nodes)));
+  ASSERT_EQ(findings.size(), 1'001u);
+  EXPECT_LT(findings[0].what.size(), 1'000u);
+  EXPECT_EQ(findings.back().what, "there are more than 1000 such findings");
 }
 
 TEST(TfSavedModel, ATreeFromElsewhereHasNoGraphToBeWrittenWith) {
