@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "holdall/base/among.h"
 #include "holdall/objects/interpretation.h"
 
 namespace holdall {
@@ -25,16 +26,12 @@ std::optional<std::string> latin1(std::string_view text) {
   return bytes;
 }
 
-// The text that a call of _codecs.encode is to encode in Latin-1; false for any other object.
+// The text that a call of _codecs.encode is to encode in Latin-1; empty for any other object, and where no encoding is named,
+// which would be UTF-8.
 Value text_to_encode(Value object) {
   const auto args = arguments(object);
-  if (builder_of(object) != Builder::kLatin1 || args.empty() || args.size() > 2 || !args[0].is(ValueKind::kString)) return {};
-  if (args.size() == 2) {
-    if (!args[1].is(ValueKind::kString)) return {};
-    const std::string_view encoding = args[1].as_string();
-    if (encoding != "latin1" && encoding != "latin-1" && encoding != "iso-8859-1") return {};
-  }
-  return args[0];
+  const bool is_encoding = builder_of(object) == Builder::kLatin1 && args.size() == 2 && args[0].is(ValueKind::kString);
+  return is_encoding && is_latin1(args[1]) ? args[0] : Value();
 }
 
 bool is_empty_bytes(Value object) {
@@ -156,6 +153,11 @@ Status interpret_python(const Interpretation& context, NodeId object, Builder bu
       break;
   }
   return {};
+}
+
+bool is_latin1(Value encoding) noexcept {
+  constexpr std::string_view kNames[] = {"latin1", "latin-1", "iso-8859-1"};
+  return encoding.is(ValueKind::kString) && is_among(kNames, encoding.as_string());
 }
 
 std::optional<std::string> short_text(Value value) {

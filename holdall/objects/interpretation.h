@@ -48,6 +48,8 @@ std::vector<Value> arguments(Value object);
 std::optional<Blob> bytes_of(Value value);
 // The same in memory, for names and codes.
 std::optional<std::string> short_text(Value value);
+// Whether this names Latin-1 as picklers name it for _codecs.encode.
+bool is_latin1(Value encoding) noexcept;
 // A list or tuple of integers, or a torch.Size of one; empty for anything else.
 std::optional<std::vector<std::int64_t>> integers(Value value);
 // Sets `key` in the attributes of a tensor node.

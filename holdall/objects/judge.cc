@@ -206,9 +206,16 @@ class Judge {
     constexpr std::size_t kState = 3;
     const Value object = arena_.at(call.object);
     const Builder builder = builder_of(object);
+    if (builder == Builder::kReconstructor) return entries_within(call, object);
     if (builder != Builder::kParameterWithState && builder != Builder::kFromType && builder != Builder::kFromTypeV2) return;
     const auto args = arguments(object);
     if (args.size() > kState) tell_given(call, object, states_.given_by_call(object, args[kState].id()));
+  }
+
+  // Protocols 0 and 1 make what derives from a dict of its entries.
+  void entries_within(const PickleCall& call, Value object) {
+    const auto args = arguments(object);
+    if (args.size() > 2) tell_given(call, object, states_.entries_of_call(object, args[2]));
   }
 
   // NumPy writes one state for each type; a second would change what has been judged.

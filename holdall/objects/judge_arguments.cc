@@ -5,6 +5,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/core/children.h"
+#include "holdall/objects/judge_plain.h"
 #include "holdall/objects/judge_sizes.h"
 
 namespace holdall {
@@ -94,7 +95,7 @@ bool could_act(Builder builder) noexcept {
          builder == Builder::kReconstructor || builder == Builder::kNewObject || builder == Builder::kSklearn ||
          builder == Builder::kPandas || builder == Builder::kPandasClass || builder == Builder::kNamedTuple ||
          builder == Builder::kPartial || builder == Builder::kDistribution || builder == Builder::kStateTuple ||
-         builder == Builder::kEnum || builder == Builder::kFrameworkEnum;
+         builder == Builder::kEnum || builder == Builder::kFrameworkEnum || builder == Builder::kAttributeDict;
 }
 
 bool is_enumeration(Value global) {
@@ -145,6 +146,13 @@ bool is_sklearn_function(const GlobalRow& row) noexcept {
     return false;
   const std::size_t first = row.name.find_first_not_of('_');
   return first != std::string_view::npos && row.name[first] >= 'a' && row.name[first] <= 'z';
+}
+
+// What is wrong with the arguments of a call beyond what HOLDALL_TAKES says.
+std::optional<std::string> values_offence(const GlobalRow& row, const std::vector<Value>& args) {
+  if (ArgumentJudge::is_scorer(row) && !args.empty()) return "an argument";
+  if (auto found = plain_offence(row, args)) return found;
+  return sizes_offence(row, args);
 }
 
 }  // namespace
@@ -222,10 +230,19 @@ const GlobalRow* ArgumentJudge::named_function(Value object) {
   return found != nullptr && found->builder == Builder::kReference ? found : nullptr;
 }
 
+bool ArgumentJudge::is_scorer(const GlobalRow& row) noexcept {
+  const bool is_module = row.module == "sklearn.metrics._scorer" || row.module == "sklearn.metrics.scorer";
+  return is_module && row.name.size() > 1 && row.name[1] >= 'A' && row.name[1] <= 'Z';
+}
+
+bool ArgumentJudge::is_library_function(const GlobalRow& row) noexcept {
+  return row.builder == Builder::kReference || row.builder == Builder::kFunction || is_sklearn_function(row);
+}
+
 bool ArgumentJudge::is_kept(Value value) {
   if (named_function(value) != nullptr) return true;
   const GlobalRow* row = imported_row(value);
-  if (row == nullptr) return false;
+  if (row == nullptr || is_scorer(*row)) return false;
   switch (row->builder) {
     case Builder::kReference:
     case Builder::kFunction:
@@ -259,13 +276,13 @@ std::optional<std::string> ArgumentJudge::call(Value object) {
   // torch's constructors take addresses by keyword ("cdata", "allocator"), and no pickle has others.
   if (keywords && keywords.size() > 0 && takes_no_keyword(made)) return "arguments by keyword";
   if (is_sklearn_function(*row) && !args.empty()) return argument(Takes::kNothing, args[0], args);
-  if (Offence found = sizes_offence(*row, args)) return found;
+  if (Offence found = values_offence(*row, args)) return found;
   if (row->builder != Builder::kNewObject || args.empty()) return arguments_of(row->builder, args);
   // copyreg.__newobj__(cls, …) calls cls.__new__(cls, …).
   if (!imported(args[0])) return data(args[0]);
   args.erase(args.begin());
   if (made == nullptr) return {};
-  if (Offence found = sizes_offence(*made, args)) return found;
+  if (Offence found = values_offence(*made, args)) return found;
   return arguments_of(made->builder, args);
 }
 
@@ -306,6 +323,8 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
       return is_singleton(value) ? Offence() : global_or(value, "what is none of None, Ellipsis and NotImplemented");
     case Takes::kEntries:
       return entries(value);
+    case Takes::kContent:
+      return content(args[1], value);
     case Takes::kRebuild: {
       const GlobalRow* row = row_of(value);
       if (row != nullptr && is_rebuild(row->builder)) return {};
@@ -336,6 +355,11 @@ ArgumentJudge::Offence ArgumentJudge::argument(Takes takes, Value value, const s
 
 ArgumentJudge::Offence ArgumentJudge::entries(Value value) { return has_entries(value) ? Offence() : data(value); }
 
+ArgumentJudge::Offence ArgumentJudge::content(Value base, Value value) {
+  const GlobalRow* row = row_of(base);
+  return row != nullptr && !is_container_type(*row) ? base_offence(value) : entries(value);
+}
+
 // Everything in a value.
 ArgumentJudge::Offence ArgumentJudge::data(Value value) {
   if (!value || value.kind() < ValueKind::kList) return {};
@@ -358,8 +382,19 @@ ArgumentJudge::Offence ArgumentJudge::offence_of(Value value) {
   return text("an object of {}.{}", row->module, row->name);
 }
 
-// The arguments of an object have been judged with its own call.
-void ArgumentJudge::push_parts(Value value, std::vector<NodeId>& stack) const {
+void ArgumentJudge::push_entries(Value object, std::vector<NodeId>& stack) {
+  const Value callee = imported(object.of(object.as_object().callee));
+  const GlobalRow* row = callee ? row_of(callee) : nullptr;
+  const auto args = arguments(object);
+  for (std::size_t i = 0; row != nullptr && i < args.size(); ++i) {
+    const Takes takes = takes_of(row->builder, i);
+    if ((takes == Takes::kEntries || takes == Takes::kContent) && args[i].kind() >= ValueKind::kList)
+      stack.push_back(args[i].id());
+  }
+}
+
+// The arguments of an object have been judged with its own call, but for entries of a container, which may be anything there.
+void ArgumentJudge::push_parts(Value value, std::vector<NodeId>& stack) {
   const auto push = [&](Value part) {
     if (part && part.kind() >= ValueKind::kList) stack.push_back(part.id());
   };
@@ -368,6 +403,7 @@ void ArgumentJudge::push_parts(Value value, std::vector<NodeId>& stack) const {
     push(value.of(parts.state));
     for (const NodeId part : parts.items) push(value.of(part));
     for (const NodeId part : parts.pairs) push(value.of(part));
+    push_entries(value, stack);
     return;
   }
   if (!has_entries(value)) return;

@@ -24,6 +24,7 @@ enum class Takes : std::uint8_t {
   kData,
   kSingleton,   // None, Ellipsis or NotImplemented
   kEntries,     // a list, tuple, set or dict of anything
+  kContent,     // what copyreg gives the built-in type at position 1: entries for a container, else a plain value
   kState,       // anything: it becomes attributes, as BUILD's does
   kClass,       // the class whose object is made
   kBase,        // a built-in type
@@ -63,6 +64,14 @@ class ArgumentJudge {
   // A function or a class that may be kept with arguments for a user's calls: one that does nothing but compute.
   static bool is_kept(Value value);
 
+  // A class of scorers, which call a method by a name that they are made with; pickle makes them empty and keeps none.
+  static bool is_scorer(const GlobalRow& row) noexcept;
+  // A function of NumPy, SciPy, scikit-learn or torch, which may call what it is given, or ask it for an array.
+  static bool is_library_function(const GlobalRow& row) noexcept;
+  // Why a value alone is no data; nothing for data. push_parts() finds what it holds.
+  static std::optional<std::string> offence_of(Value value);
+  static void push_parts(Value value, std::vector<NodeId>& stack);
+
   // What the state of an object of pandas must not hold.
   std::optional<std::string> pandas_state(NodeId state) { return pandas_.state(arena_.at(state)); }
 
@@ -72,9 +81,9 @@ class ArgumentJudge {
   Offence arguments_of(Builder builder, const std::vector<Value>& args);
   Offence argument(Takes takes, Value value, const std::vector<Value>& args);
   Offence entries(Value value);
+  Offence content(Value base, Value value);
   Offence data(Value value);
-  Offence offence_of(Value value);
-  void push_parts(Value value, std::vector<NodeId>& stack) const;
+  static void push_entries(Value object, std::vector<NodeId>& stack);
 
   const Arena& arena_;
   CleanNodes clean_;  // nodes whose whole content is data

@@ -73,11 +73,33 @@ Offence of_registry(Value value) {
   return {};
 }
 
+// What makes a batch of a list of examples and does no more.
+bool is_for_batches(const GlobalRow& row) noexcept {
+  constexpr std::string_view kOthers[] = {"list", "tuple", "_VariableFunctionsClass.cat", "_VariableFunctionsClass.stack"};
+  const bool is_other = row.builder == Builder::kType || row.module == "torch._C";
+  return row.builder == Builder::kFunction || (is_other && is_among(kOthers, row.name));
+}
+
 Offence of_loader(std::string_view name, Value value) {
   if (!is_among(kCalledForBatches, name)) return {};
-  if (const GlobalRow* row = inert_row(value)) return text("an object of {} as '{}'", spelled(*row), name);
+  const GlobalRow* made = inert_row(value);
+  if (made != nullptr && made->builder == Builder::kPartial) {
+    const Value state = value.of(value.as_object().state);
+    if (state.is(ValueKind::kTuple) && state.size() > 0) value = state.item(0);
+  }
   const GlobalRow* row = imported_row(value);
-  return row == nullptr || row->builder == Builder::kFunction ? Offence() : text("{} as '{}'", spelled(*row), name);
+  if (row == nullptr) row = ArgumentJudge::named_function(value);
+  if (row != nullptr) return is_for_batches(*row) ? Offence() : text("{} as '{}'", spelled(*row), name);
+  made = inert_row(value);
+  return made == nullptr ? Offence() : text("an object of {} as '{}'", spelled(*made), name);
+}
+
+// Of scikit-learn's objects. What makes values of pandas is kept by nobody, and opens files as time zones.
+Offence of_estimator(std::string_view name, Value value) {
+  if (is_among(kNamesOfMethods, name) && !names_predictions(value)) return text("what names no prediction as '{}'", name);
+  const GlobalRow* kept = imported_row(value);
+  const bool makes = kept != nullptr && kept->builder == Builder::kPandas && kept->name != "NA";
+  return makes ? text("{} as '{}'", spelled(*kept), name) : Offence();
 }
 
 // scipy.interpolate.interp1d calls this with itself: a function of its class.
@@ -92,8 +114,10 @@ Offence of_interpolation(std::string_view name, Value value) {
 }  // namespace
 
 std::optional<std::string> member_offence(const GlobalRow& row, std::string_view name, Value value) {
-  if (row.builder == Builder::kSklearn && is_among(kNamesOfMethods, name) && !names_predictions(value))
-    return text("what names no prediction as '{}'", name);
+  // scikit-learn writes it into a warning: an object would be asked for its text.
+  if (name == "_sklearn_version" && value.kind() >= ValueKind::kList) return text("what is no text as '{}'", name);
+  if (row.builder == Builder::kSklearn)
+    if (Offence found = of_estimator(name, value)) return found;
   if (row.name == "interp1d") return of_interpolation(name, value);
   if (row.builder != Builder::kModule) return {};
   if (row.name == "DataLoader") return of_loader(name, value);

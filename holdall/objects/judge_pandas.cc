@@ -61,6 +61,8 @@ bool PandasJudge::is_made(Value object) {
   return row != nullptr && is_pandas(row->builder);
 }
 
+bool PandasJudge::is_zone_of_file(std::string_view text) noexcept { return text.find(kZoneOfFile) != std::string_view::npos; }
+
 std::optional<std::string> PandasJudge::argument(Value value) {
   if (!value) return {};
   return clean_.walk(value, [&](Value part, std::vector<NodeId>& stack) { return offence_of(part, stack); });
@@ -79,8 +81,7 @@ std::optional<std::string> PandasJudge::state(Value value) {
 
 PandasJudge::Offence PandasJudge::offence_of(Value value, std::vector<NodeId>& stack) const {
   if (value.is(ValueKind::kString)) {
-    const bool is_file = value.as_string().find(kZoneOfFile) != std::string_view::npos;
-    return is_file ? Offence("a time zone of a file") : Offence();
+    return is_zone_of_file(value.as_string()) ? Offence("a time zone of a file") : Offence();
   }
   if (const Value global = imported(value)) {
     const GlobalRow* row = find_global(global.global_module(), global.global_name());

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "holdall/core/value.h"
@@ -18,6 +19,8 @@ class PandasJudge {
   // Whether a call made an object of pandas.
   static bool is_made(Value object);
 
+  // Whether a text could name a time zone that is a file, which dateutil opens.
+  static bool is_zone_of_file(std::string_view text) noexcept;
   // What an argument holds that is neither data nor pandas' own; nothing for a good one.
   std::optional<std::string> argument(Value value);
   // The same of a state. What a user keeps in a table's attrs is set and not asked for anything.

@@ -11,6 +11,8 @@
 #include "holdall/objects/judge_arguments.h"
 #include "holdall/objects/judge_distributions.h"
 #include "holdall/objects/judge_members.h"
+#include "holdall/objects/judge_methods.h"
+#include "holdall/objects/judge_pandas.h"
 #include "holdall/objects/judge_sizes.h"
 
 namespace holdall {
@@ -59,38 +61,6 @@ bool is_for_picklers(Builder builder) noexcept {
   }
 }
 
-// Methods that __setstate__ and the like of the classes here call on the object itself or on what its attributes hold.
-constexpr std::string_view kMethods[] = {"add",
-                                         "add_module",
-                                         "append",
-                                         "extend",
-                                         "forward",
-                                         "get",
-                                         "items",
-                                         "keys",
-                                         "pop",
-                                         "register_buffer",
-                                         "register_module",
-                                         "register_parameter",
-                                         "set_",
-                                         "setdefault",
-                                         "set_weight_bias",
-                                         "setstate",
-                                         "update",
-                                         "values",
-                                         "_build_f",
-                                         "_call_impl",
-                                         "_ddp_init_helper",
-                                         "_post_setstate",
-                                         "_wrapped_call_impl"};
-// The same by the beginnings of their names.
-constexpr std::string_view kMethodBeginnings[] = {"_build_", "_compiled_call", "_patch_"};
-
-bool is_method(std::string_view name) noexcept {
-  return is_among(kMethods, name) || std::any_of(std::begin(kMethodBeginnings), std::end(kMethodBeginnings),
-                                                 [&](std::string_view beginning) { return name.starts_with(beginning); });
-}
-
 bool is_dunder(std::string_view name) noexcept { return name.size() > 4 && name.starts_with("__") && name.ends_with("__"); }
 
 // Something that can be called: a function, a class, or an object. Tensors cannot be.
@@ -104,6 +74,19 @@ Offence callable(Value value) {
   const GlobalRow* row = inert_row(value);
   if (row == nullptr || is_tensor_or_array(row->builder)) return {};
   return text("an object of {}.{}", row->module, row->name);
+}
+
+// A function that is known, alone or with arguments.
+bool is_function(Value value) {
+  const GlobalRow* row = imported_row(value);
+  if (row == nullptr) row = ArgumentJudge::named_function(value);
+  if (row != nullptr) return row->builder == Builder::kReference || row->builder == Builder::kFunction;
+  row = inert_row(value);
+  if (row == nullptr || row->builder != Builder::kPartial) return false;
+  const Value state = value.of(value.as_object().state);
+  const Value function = state.is(ValueKind::kTuple) && state.size() > 0 ? state.item(0) : Value();
+  row = function ? imported_row(function) : nullptr;
+  return row != nullptr && ArgumentJudge::is_library_function(*row);
 }
 
 // What stands for an array, whose class it keeps.
@@ -150,7 +133,8 @@ Offence StateJudge::build(Value object, NodeId state) {
   if (row->name == "restore_type_tag") return "a state";
   if (!built_.insert(object.id()).second) return "a second state";
   if (row->builder == Builder::kDistribution) return distribution_offence(arena_.at(state));
-  if (row->builder == Builder::kAttributeDict) return "a state";
+  if (row->builder == Builder::kAttributeDict || row->module == "multiprocessing.context") return "a state";
+  if (Offence found = convolution_offence(*row, arena_.at(state))) return found;
   if (row->builder == Builder::kNumpyRandom)
     if (Offence found = generator_offence(arena_.at(state))) return found;
   if (row->builder == Builder::kPartial)
@@ -159,14 +143,39 @@ Offence StateJudge::build(Value object, NodeId state) {
 }
 
 // functools.partial: the function, the arguments, those by keyword and attributes of its own.
-Offence StateJudge::partial(Value state) const {
+Offence StateJudge::partial(Value state) {
   constexpr std::size_t kParts = 4;
   if (!state.is(ValueKind::kTuple) || state.size() != kParts) return "a state that is not four values";
   const Value function = state.item(0);
   // What is not known has been judged by its import.
   const bool is_known = imported_row(function) != nullptr || inert_row(function) != nullptr;
   if (is_known && !ArgumentJudge::is_kept(function)) return callable(function).value_or("what is no function") + " to call";
+  const GlobalRow* row = imported_row(function);
+  if (row == nullptr) row = ArgumentJudge::named_function(function);
+  if (row == nullptr || !ArgumentJudge::is_library_function(*row)) return {};
+  for (const std::size_t arguments : {1, 2})
+    if (Offence found = for_function(state.item(arguments))) return text("{} for {}.{}", *found, row->module, row->name);
   return {};
+}
+
+// Data, and what names a type or a function that computes.
+StateJudge::Offence StateJudge::for_function(Value value) {
+  if (!value || value.kind() < ValueKind::kList) return {};
+  return data_.walk(value, [](Value part, std::vector<NodeId>& stack) -> Offence {
+    const GlobalRow* row = imported_row(part);
+    const bool is_type = row != nullptr && (row->builder == Builder::kType || row->builder == Builder::kNumpyScalarClass);
+    if (is_type || is_function(part)) return {};
+    Offence found = ArgumentJudge::offence_of(part);
+    if (!found) ArgumentJudge::push_parts(part, stack);
+    return found;
+  });
+}
+
+StateJudge::Offence StateJudge::entries_of_call(Value object, Value value) {
+  const GlobalRow* row = inert_row(object);
+  const bool is_attributes = row != nullptr && (row->builder == Builder::kSklearn || row->builder == Builder::kAttributeDict);
+  if (!is_attributes || value.is_null()) return {};
+  return value.is(ValueKind::kDict) ? attributes(*row, value) : "entries that are computed";
 }
 
 Offence StateJudge::given_by_call(Value object, NodeId state) {
@@ -257,10 +266,14 @@ Offence StateJudge::attribute(const GlobalRow& row, Value key, Value value) {
     return "an attribute by a name that is computed";
   if (!key.is(ValueKind::kString)) return {};
   const std::string_view name = key.as_string();
+  if (is_tensor_or_array(row.builder) && is_function(value)) return text("a function as '{}'", name);
   if (is_dunder(name) && value.kind() >= ValueKind::kList) return text("'{}'", name);
-  if (is_method(name))
+  if (is_method(row, name))
     if (Offence found = callable(value)) return text("{} as '{}'", *found, name);
   if (Offence found = member_offence(row, name, value)) return found;
+  const bool is_arguments = row.builder == Builder::kSklearn && (name.ends_with("args") || name.ends_with("params"));
+  if (is_arguments)
+    if (Offence found = zones(value)) return text("{} in '{}'", *found, name);
   // What a booster's __setstate__ has its library parse: bytes or a text, by which nothing is asked of an object.
   const bool is_handle = row.builder == Builder::kMadeEmpty && (name == "handle" || name == "_handle");
   const Builder parsed = builder_of(value);
@@ -269,6 +282,15 @@ Offence StateJudge::attribute(const GlobalRow& row, Value key, Value value) {
   if (row.builder == Builder::kModule && name.ends_with("hooks"))
     if (Offence found = hooks(value)) return text("{} as one of '{}'", *found, name);
   return {};
+}
+
+// What estimators call functions of pandas with, which open files as time zones.
+Offence StateJudge::zones(Value value) {
+  return zones_.walk(value, [](Value part, std::vector<NodeId>& stack) -> Offence {
+    if (part.is(ValueKind::kString) && PandasJudge::is_zone_of_file(part.as_string())) return "a time zone of a file";
+    for_each_child(part, [&](Value child) { stack.push_back(child.id()); });
+    return {};
+  });
 }
 
 // What a module calls when it is called: objects of torch's own that are made for it, as WeightNorm is, and strangers', which
@@ -302,8 +324,8 @@ Offence StateJudge::held(Value value) {
   return clean_.walk(value, [](Value part, std::vector<NodeId>& stack) -> Offence {
     if (imported(part)) {
       const GlobalRow* row = imported_row(part);
-      return row != nullptr && is_for_picklers(row->builder) ? Offence(text("{}.{} to keep", row->module, row->name))
-                                                             : Offence();
+      const bool is_kept = row == nullptr || (!is_for_picklers(row->builder) && !ArgumentJudge::is_scorer(*row));
+      return is_kept ? Offence() : Offence(text("{}.{} to keep", row->module, row->name));
     }
     const auto push = [&](Value inner) {
       if (inner && inner.kind() >= ValueKind::kList) stack.push_back(inner.id());

@@ -30,20 +30,26 @@ class StateJudge {
   // one.
   Offence build(Value object, NodeId state);
   Offence given_by_call(Value object, NodeId state);
+  // What copyreg makes an object of, where that becomes attributes.
+  Offence entries_of_call(Value object, Value value);
   // SETITEM(S) or APPEND(S) on an object.
   Offence items(Value object, PickleCallKind kind);
 
  private:
-  Offence partial(Value state) const;
+  Offence partial(Value state);
+  Offence for_function(Value value);
   Offence entries(const GlobalRow& row, Value object);
   Offence attributes(const GlobalRow& row, Value state);
   Offence sequence(const GlobalRow& row, Value state);
   Offence attribute(const GlobalRow& row, Value key, Value value);
+  Offence zones(Value value);
   Offence hooks(Value hooks) const;
   Offence held(Value value);
 
   const Arena& arena_;
   CleanNodes clean_;  // nodes that hold no function that only picklers call
+  CleanNodes zones_;  // nodes that name no file
+  CleanNodes data_;   // nodes that hold data and what computes
   std::unordered_set<NodeId> built_;
   std::unordered_map<NodeId, std::size_t> looked_;  // how many of an object's keys and values entries() has seen
 };

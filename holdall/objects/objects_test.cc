@@ -251,6 +251,53 @@ TEST(Judge, HooksOfAModuleAreObjectsThatAreMadeForIt) {
   EXPECT_EQ(hooked("ctorch.nn.modules.linear\nIdentity\n)\x81}b"), Verdict::kMalicious);
 }
 
+TEST(Judge, WhatLoadingAsksForATextHidesNoMethod) {
+  const std::string spoken = "ctorch.nn.modules.linear\nIdentity\n)\x81}S'extra_repr'\ncbuiltins\nsum\nsb";
+  EXPECT_EQ(worst(judged(spoken + ".")), Verdict::kMalicious);
+  const std::string module = "ctorch.nn.modules.linear\nIdentity\n)\x81}b";
+  const std::string scaler = "csklearn.preprocessing._data\nStandardScaler\n)\x81}S'_sklearn_version'\n";
+  EXPECT_EQ(worst(judged(scaler + module + "sb.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged(scaler + "S'1.5.0'\nsb.")), Verdict::kInert);
+  const std::string made = "ccopyreg\n_reconstructor\n(cbuiltins\n";
+  EXPECT_EQ(worst(judged(made + "str\ncbuiltins\nstr\n(l" + module + "atR.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged(made + "list\ncbuiltins\nlist\n(l" + module + "atR.")), Verdict::kInert);
+}
+
+TEST(Judge, EntriesOfWhatKeepsThemAsAttributesAreJudgedHoweverTheyAreGiven) {
+  const std::string result = "ccopyreg\n_reconstructor\n(cscipy.optimize._optimize\nOptimizeResult\ncbuiltins\ndict\n";
+  EXPECT_EQ(worst(judged(result + "}S'x'\nI1\nstR.")), Verdict::kInert);
+  EXPECT_EQ(worst(judged(result + "}S'__array_interface__'\n}stR.")), Verdict::kMalicious);
+  EXPECT_EQ(worst(judged(result + "(l(S'x'\nI1\ntatR.")), Verdict::kMalicious);
+}
+
+TEST(Judge, ScorersAndWhatFunctionsAreKeptWithCallNothing) {
+  EXPECT_EQ(worst(judged("csklearn.metrics._scorer\n_Scorer\n(NI1\n}S'__setstate__'\ntR.")), Verdict::kMalicious);
+  const auto kept = [](const std::string& metric) {
+    const std::string function = "csklearn.metrics.pairwise\npairwise_distances\n";
+    return worst(judged("cfunctools\npartial\n(" + function + "tR(" + function + ")}S'metric'\n" + metric + "sNtb."));
+  };
+  EXPECT_EQ(kept("csklearn.metrics.pairwise\ncosine_distances\n"), Verdict::kInert);
+  EXPECT_EQ(kept("S'cosine'\n"), Verdict::kInert);
+  EXPECT_EQ(kept("csklearn.metrics._scorer\n_Scorer\n)\x81}b"), Verdict::kMalicious);
+}
+
+TEST(Judge, PythonsTypesAreCalledWithWhatPicklersWrite) {
+  const std::string range = "cbuiltins\nrange\n(I1000000000\ntR";
+  for (const std::string& program : std::vector<std::string>{
+           "c_codecs\nencode\n(S'nop'\nS'rot13'\ntR.", "c_codecs\nencode\n(S'a'\ntR.", "cbuiltins\nset\n(" + range + "tR.",
+           "ccollections\ndeque\n(" + range + "I0\ntR.", "cbuiltins\ndict\n((l" + range + "atR.",
+           "cbuiltins\nbytearray\n(I100000000\ntR.", "cfractions\nFraction\n(S'1e1000000000'\ntR.",
+           "cdecimal\nDecimal\n(S'1e999999999'\ntR.", "cbuiltins\nint\n(cdecimal\nDecimal\n(S'1'\ntRtR."}) {
+    EXPECT_EQ(worst(judged(program)), Verdict::kMalicious) << program;
+  }
+  for (const std::string& program :
+       std::vector<std::string>{"c_codecs\nencode\n(S'a'\nS'latin1'\ntR.", "cbuiltins\nset\n((l" + range + "atR.",
+                                "cfractions\nFraction\n(S'1/3'\ntR.", "cdecimal\nDecimal\n(S'-1.5E-10'\ntR.",
+                                "cdecimal\nDecimal\n(S'Infinity'\ntR."}) {
+    EXPECT_EQ(worst(judged(program)), Verdict::kInert) << program;
+  }
+}
+
 TEST(Judge, ManyHarmlessOdditiesHideNoOther) {
   std::string program = "cstranger\nNet\n)R";
   for (int i = 0; i < 200; ++i) program += "}b";
@@ -362,7 +409,7 @@ TEST(TorchTypes, EveryDTypeOfTorchIsFoundBothWays) {
 
 TEST(Interpret, CallsThatEncodeOneTextShareItsBytes) {
   std::string pickle = "V" + std::string(100'000, 'a') + "\np0\n0c_codecs\nencode\np1\n0(l";
-  for (int i = 0; i < 1000; ++i) pickle += "g1\n(g0\ntRa";
+  for (int i = 0; i < 1000; ++i) pickle += "g1\n(g0\nS'latin1'\ntRa";
   Arena arena;
   const auto program = run_pickle(arena, memory_source(Bytes::adopt(pickle + "."), "p"), 0);
   ASSERT_FALSE(program.error) << program.error->to_string();

@@ -85,12 +85,13 @@ class Search {
     all_opcodes_ = std::min(kAllOpcodes, (end - from) * kOpcodesAByte + kFewOpcodes);
     all_bytes_ = std::min(kAllBytes, (end - from) * kBytesAByte + kFewBytes);
     all_steps_ = std::min(kAllSteps, (end - from) * kStepsAByte + kFewSteps);
-    for (std::uint64_t at = from; at < end && !done(); at += kTile) {
+    // A stream shows its end as it is read: its size shrinks between two windows.
+    for (std::uint64_t at = from; at < std::min(end, source_->size()) && !done(); at += kTile) {
       const std::uint64_t base = at - std::min(at - from, kBehind);
       if (!move_window(base, std::min(at + kTile + kAhead, source_->size()))) return;
       const std::string_view data = window_.text();
       const auto first = static_cast<std::size_t>(at - base_);
-      const auto last = static_cast<std::size_t>(std::min(at + kTile, end) - base_);
+      const auto last = std::min(static_cast<std::size_t>(std::min(at + kTile, end) - base_), data.size());
       for (std::size_t i = first; i < last && !done(); ++i) consider(data, i);
     }
   }

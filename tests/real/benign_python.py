@@ -485,6 +485,7 @@ COMPOSED = """functions identity log1p exp text hashed columns grid random score
 def scipy_value(name):
     import numpy
     import scipy.integrate
+    import scipy.interpolate
     import scipy.optimize
     import scipy.stats
     from sklearn import ensemble, feature_selection, metrics, model_selection, neighbors, preprocessing, svm
@@ -498,6 +499,10 @@ def scipy_value(name):
         "histogram": lambda: stats.rv_histogram(numpy.histogram(numbers_, bins=4)), "values": lambda: stats.rv_discrete(values=([1, 2], [0.5, 0.5])),
         "search": lambda: model_selection.RandomizedSearchCV(ensemble.GradientBoostingClassifier(n_estimators=2), rates, n_iter=2, cv=2, random_state=0).fit(x, classes_),
         "minimum": lambda: [scipy.optimize.minimize(lambda v: (v * v).sum(), numpy.ones(2), method=method) for method in ("BFGS", "Nelder-Mead", "SLSQP")],
+        "tests": lambda: stats.describe(numbers_),
+        "bounds": lambda: [scipy.optimize.Bounds(0, 1), scipy.optimize.LinearConstraint(numpy.eye(2), 0, 1)], "normal": lambda: stats.multivariate_normal([0, 0]),
+        "surface": lambda: scipy.interpolate.RectBivariateSpline(range(6), range(6), numpy.ones((6, 6))),
+        "radial": lambda: scipy.interpolate.RBFInterpolator(numpy.random.default_rng(0).random((20, 2)), numpy.arange(20.0)), "text": lambda: numpy.char.array(["a", "b"]),
         "root": lambda: scipy.optimize.root_scalar(lambda v: v - 1, bracket=[0, 3]), "solved": lambda: scipy.integrate.solve_ivp(lambda t, v: -v, [0, 1], [1.0]),
         "categorical": lambda: ensemble.HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(numpy.c_[classes_, x], classes_),
         "partial_function": lambda: preprocessing.FunctionTransformer(partial(numpy.round, decimals=1)).fit(x),
@@ -505,13 +510,15 @@ def scipy_value(name):
         "partial_classes": lambda: [partial(dict, a=1), partial(int, base=2), partial(preprocessing.StandardScaler, with_mean=False), collections.defaultdict(partial(float, "nan"))],
         "partial_lower": lambda: partial(str.lower), "distance": lambda: neighbors.KNeighborsClassifier(metric=scipy.spatial.distance.cosine).fit(x, classes_),
         "kernel": lambda: svm.SVC(kernel=pairwise.rbf_kernel).fit(x, classes_), "norm": lambda: preprocessing.FunctionTransformer(numpy.linalg.norm).fit(x),
+        "partial_distance": lambda: neighbors.KNeighborsClassifier(metric=partial(pairwise.paired_distances, metric=pairwise.cosine_distances)),
+        "results": lambda: [numpy.linalg.svd(x[:2]), numpy.linalg.eig(x[:2, :2]), numpy.linalg.eigh(numpy.eye(2)), numpy.linalg.qr(x[:2]), numpy.linalg.slogdet(numpy.eye(2)), numpy.unique_all(classes_)],
         "scorers": lambda: {name: metrics.get_scorer(name) for name in metrics.get_scorer_names()},
         "display": lambda: metrics.ConfusionMatrixDisplay(metrics.confusion_matrix(classes_, classes_)),
     }[name]()  # fmt: skip
 
 
-SCIPY = """distributions histogram values search minimum root solved categorical partial_function partial_scores partial_classes partial_lower
-    distance kernel norm scorers display""".split()
+SCIPY = """distributions histogram values search minimum tests bounds normal surface radial text root solved categorical partial_function partial_scores partial_classes partial_lower
+    distance kernel norm partial_distance results scorers display""".split()
 
 
 # --- Boosters ----------------------------------------------------------------------------------------------------------------------------

@@ -239,6 +239,22 @@ def loader_state():
     return {"loader": loader.state_dict(), "sampler": torch.utils.data.RandomSampler(range(3)).generator}
 
 
+def loaders():
+    """With what puts their batches together."""
+    import torch
+
+    padded = torch.nn.utils.rnn.pad_sequence
+    collates = [None, list, tuple, torch.stack, padded, functools.partial(padded, batch_first=True, padding_value=-1.0)]
+    found = [torch.utils.data.DataLoader([torch.ones(2)], collate_fn=collate) for collate in collates]
+    return [*found, *(torch.utils.data.DataLoader([1], num_workers=1, multiprocessing_context=name) for name in ("fork", "spawn", "forkserver"))]
+
+
+def quantized_convolutions():
+    import torch.ao.nn.quantized as quantized
+
+    return [quantized.Conv1d(2, 4, 3), quantized.Conv2d(4, 8, (3, 1), stride=2, groups=2), quantized.ConvTranspose2d(2, 4, 3)]
+
+
 def numbers_of_numpy():
     import numpy
 
@@ -304,7 +320,7 @@ MADE = {
     made.__name__: made
     for made in (
         sequential, transformer, module_lists, weight_normed, old_weight_normed, pruned, averaged, ema, dynamic_quantized, grad_scaler, random_states,
-        loader_state, numbers_of_numpy, return_types, packed_sequence, nested_tensors, gradients, devices, dataset, distributions,
+        loader_state, loaders, quantized_convolutions, numbers_of_numpy, return_types, packed_sequence, nested_tensors, gradients, devices, dataset, distributions,
     )
 }  # fmt: skip
 
