@@ -13,4 +13,7 @@ namespace holdall {
 // empty; what the pointer does not say soundly is left out. Errors: those of reading at most 1 KiB.
 Result<std::string> lfs_pointer(const Source& source);
 
+// Whether it is one to its last byte: what only begins like one may be YAML or a template to others.
+bool is_lfs_pointer(const Source& source);
+
 }  // namespace holdall

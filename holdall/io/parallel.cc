@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -15,12 +16,14 @@ namespace holdall {
 
 namespace {
 
-// Memory that runs out in a thread must not end the process.
+// Memory that runs out in a thread must not end the process, nor a fault of ours the work on everything else.
 Status attempt(const std::function<Status(unsigned, std::uint64_t)>& work, unsigned worker, std::uint64_t i) {
   try {
     return work(worker, i);
   } catch (const std::bad_alloc&) {
     return Error(Code::kOutOfMemory, "no memory left in a thread");
+  } catch (const std::exception& fault) {
+    return Error(Code::kInternal, fault.what());
   }
 }
 

@@ -80,6 +80,25 @@ void judge_package(const ZipArchive& archive, Findings& findings) {
                         "torch.package runs the Python that the archive holds"});
 }
 
+// What a format leaves alone in its archive another loader goes by: skops its schema, torch.package its modules, TorchServe its
+// manifest. TorchScript's own Python is not Python's.
+void judge_texts_within(const Bundle& file, const Context& context, Findings& findings) {
+  Peek peek(file, context.limits);
+  if (peek.zip_members().empty() || peek.failure()) return;
+  const auto archive = ZipArchive::open(file, context.limits);
+  if (!archive) return;
+  judge_package(**archive, findings);
+  for (const ZipMember& member : (*archive)->members()) {
+    const bool is_script = member.name.find("/code/__torch__") != std::string::npos && member.name.ends_with(".py");
+    if (is_folder(member) || is_script) continue;
+    const Result<SourceRef> source = member_source(**archive, member);
+    if (!source) continue;  // which the format tells
+    if (Status spent = context.unfold((*source)->size()); !spent) return add_not_understood(spent.error(), findings);
+    if (const auto found = text_file(**source, (*source)->name(), context.limits))
+      findings.insert(findings.end(), found->findings.begin(), found->findings.end());
+  }
+}
+
 std::string judge_archive(const ZipArchive& archive, const Context& context, const Policy& policy, Findings& findings) {
   judge_package(archive, findings);
   judge_members(
@@ -196,6 +215,15 @@ bool judge_row(const Bundle& file, const Context& context, const Policy& policy,
   return !archives.empty();
 }
 
+// A file that a format takes for its own by name alone, as one with the data of an ONNX model, may be anything besides.
+void judge_named(const Format& format, const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
+  Peek peek(file, context.limits);
+  if (format.match(peek) != Match::kMaybe) return;
+  if (const auto side = text_file(*file.main(), file.main()->name(), context.limits))
+    findings.insert(findings.end(), side->findings.begin(), side->findings.end());
+  judge_container(file, context, policy, findings);
+}
+
 std::string judge_from_start(const Bundle& file, const Context& context, const Policy& policy, Findings& findings) {
   const Source& source = *file.main();
   if (judge_row(file, context, policy, findings)) return "archives";
@@ -208,6 +236,8 @@ std::string judge_from_start(const Bundle& file, const Context& context, const P
     }
     if (!is_doubtful(**format, file, context.limits, own)) {
       judge_format(**format, source.name(), policy, own);
+      judge_texts_within(file, context, own);
+      judge_named(**format, file, context, policy, own);
       findings.insert(findings.end(), own.begin(), own.end());
       judge_guises(file, guises_of(**format), context, policy, findings);
       return std::string((*format)->id);

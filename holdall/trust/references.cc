@@ -61,6 +61,9 @@ constexpr std::string_view kActivations[] = {"activation_function", "activation_
 // classes of the reader's own, most often, so that only what no configuration means well is told.
 constexpr std::string_view kTargets[] = {"target", "class_path"};
 
+// Codecs of numcodecs that unpickle.
+constexpr std::string_view kFiltersOfZarr[] = {"pickle"};
+
 constexpr std::string_view kKernels[] = {"attn_implementation", "_attn_implementation", "experts_implementation",
                                          "_experts_implementation"};
 
@@ -120,6 +123,10 @@ class References {
       report_strings(mapped, Rule::kCustomPipeline, "the loader runs Python from the repository:");
     } else if (key == "_target_" && mapped.is(ValueKind::kString)) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
+    } else if (key == "object_constructor" && mapped.is(ValueKind::kString) && !said.starts_with("llama_index.")) {
+      report(verdict_of_target(said), Rule::kHydraTarget, "MLflow calls", said);
+    } else if (key == "id" && is_among(kFiltersOfZarr, said) && is_of_zarr()) {
+      report(Verdict::kCode, Rule::kPickleComputedBytes, "zarr decodes its chunks by the filter", said);
     } else if (key == "auto_mapping" && mapped.is(ValueKind::kDict)) {
       base_model(mapped);
     } else if (is_among(kKernels, key)) {
@@ -133,6 +140,10 @@ class References {
     } else if (is_among(kVocabularies, key) && where_.ends_with("tokenizer_config.json") && leads_out(said)) {
       report(Verdict::kMalicious, Rule::kHydraTarget, "the tokenizer is made of a file outside of its folder,", said);
     }
+  }
+
+  bool is_of_zarr() const {
+    return where_.ends_with(".zarray") || where_.ends_with(".zmetadata") || where_.ends_with("zarr.json");
   }
 
   // transformers fetches such a kernel, which is native code, from the hub.
@@ -231,6 +242,18 @@ using Window = std::deque<YamlToken>;
 
 bool is_null(std::string_view scalar) noexcept { return scalar.empty() || scalar == "null" || scalar == "~"; }
 
+// What else MLflow imports by its file of a model, and the libraries that it means.
+constexpr std::string_view kImportsOfMlflow[] = {"keras_module", "model_class"};
+constexpr std::string_view kKerasModules[] = {"keras", "tensorflow.keras", "tf_keras"};
+constexpr std::string_view kModelLibraries[] = {"catboost.", "lightgbm.", "pyspark.ml.", "sklearn.", "xgboost."};
+
+bool is_meant_by_mlflow(std::string_view key, std::string_view target) {
+  if (key == "keras_module" && is_among(kKerasModules, target)) return true;
+  const bool is_own = std::any_of(std::begin(kModelLibraries), std::end(kModelLibraries),
+                                  [&](std::string_view library) { return target.starts_with(library); });
+  return is_null(target) || (key == "model_class" && is_own) || (key == "loader_module" && target.starts_with("mlflow."));
+}
+
 // Reads keys and their values off the tokens; what an alias stands for where that is a scalar.
 class YamlJudge {
  public:
@@ -302,7 +325,7 @@ class YamlJudge {
   }
 
   void entry(const std::string& key, const Window& tokens, std::size_t at) {
-    const bool is_import = key == "loader_module";
+    const bool is_import = key == "loader_module" || (where_.ends_with("MLmodel") && is_among(kImportsOfMlflow, key));
     if (key.ends_with("template") && scalar_at(tokens, at) < tokens.size()) {
       const YamlToken& jinja = tokens[scalar_at(tokens, at)];
       return judge_chat_template(jinja.text, place_of(jinja), findings_);
@@ -319,7 +342,7 @@ class YamlJudge {
       return told_.add(
           {verdict_of_target(target), Rule::kHydraTarget, place, text("{} '{}'", kCalls, cut(target)), cut(target)});
     // MLflow's own ones import what is pickled beside them, which is judged by itself.
-    if (target.starts_with("mlflow.")) return;
+    if (is_meant_by_mlflow(key, target)) return;
     told_.add({verdict_of_target(target + ".x"), Rule::kHydraTarget, place, text("mlflow imports the module '{}'", cut(target)),
                cut(target)});
   }

@@ -4,9 +4,11 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <set>
 
 #include "holdall/base/text.h"
@@ -153,7 +155,7 @@ struct Judged {
   Findings findings;
 };
 
-Judged judge_path(const Item& item, const ScanOptions& options) {
+Judged judge_path_within(const Item& item, const ScanOptions& options) {
   Judged judged{{item.shown, {}, Verdict::kInert}, {}};
   const Result<Bundle> bundle = Bundle::open(item.path, options.limits);
   if (bundle) {
@@ -166,6 +168,20 @@ Judged judge_path(const Item& item, const ScanOptions& options) {
   for (Finding& finding : judged.findings) finding.file = item.path;
   judged.file.verdict = verdict_under(options.policy, judged.findings);
   return judged;
+}
+
+// One file that is too much for this machine, or for us, costs the others nothing.
+Judged judge_path(const Item& item, const ScanOptions& options) {
+  const auto failed = [&](Code code, const char* what) {
+    return Judged{{item.shown, {}, Verdict::kUnreadable}, {not_understood(Error(code, what), item.path)}};
+  };
+  try {
+    return judge_path_within(item, options);
+  } catch (const std::bad_alloc&) {
+    return failed(Code::kOutOfMemory, "no memory left to judge it");
+  } catch (const std::exception& fault) {
+    return failed(Code::kInternal, fault.what());
+  }
 }
 
 std::string real_path(const std::filesystem::path& path) {

@@ -10,6 +10,7 @@
 #include "holdall/codec/protobuf.h"
 #include "holdall/formats/chat_template.h"
 #include "holdall/formats/format.h"
+#include "holdall/formats/git_lfs.h"
 #include "holdall/io/blob.h"
 #include "holdall/trust/code_pages.h"
 #include "holdall/trust/documents.h"
@@ -74,8 +75,8 @@ class TextCheck {
 
 bool is_text(const Source& source) {
   TextCheck check;
-  std::vector<std::byte> tile(1u << 18);
-  for (std::uint64_t at = 0; at < source.size();) {
+  std::vector<std::byte> tile(64);  // most are told by their first bytes
+  for (std::uint64_t at = 0; at < source.size(); tile.resize(std::min<std::size_t>(tile.size() * 4, 1u << 18))) {
     const auto some = std::span(tile).first(static_cast<std::size_t>(std::min<std::uint64_t>(tile.size(), source.size() - at)));
     if (!source.read_at(at, some) || !check.add(some)) return false;
     at += some.size();
@@ -180,10 +181,32 @@ std::optional<SideFile> judge_xml(const Source& source, std::string_view name, c
   return file;
 }
 
+// Texts of MLflow's folders that name a module, which it imports: its own, Keras and those that pickle.
+constexpr std::string_view kModulesOf[][2] = {
+    {"pickle_module_info.txt", "mlflow.pytorch.pickle_module pickle cloudpickle dill"},
+    {"keras_module.txt", "keras tensorflow.keras tf_keras"}};
+
+std::optional<SideFile> judge_module_name(const Source& source, std::string_view name, std::string_view base) {
+  for (const auto& [file, allowed] : kModulesOf) {
+    if (base != file) continue;
+    const std::string head = beginning(source);
+    const std::string named = head.substr(0, head.find_last_not_of(" \r\n") + 1);
+    SideFile found{"text", {}};
+    if (named.empty() || (" " + std::string(allowed) + " ").find(" " + named + " ") == std::string::npos)
+      found.findings.push_back({Verdict::kCode, Rule::kHydraTarget, std::string(name),
+                                text("mlflow imports the module '{}'", named.substr(0, 120)), named.substr(0, 120)});
+    return found;
+  }
+  return std::nullopt;
+}
+
 std::optional<SideFile> judge_text(const Source& source, std::string_view name, const Limits& limits) {
+  if (is_lfs_pointer(source)) return SideFile{"git-lfs pointer", {}};
   const std::string lower = lower_case(base_name(name));
   const std::string_view base = lower;
-  if (ends_with(base, ".json")) return judge_json(source, name, limits);
+  if (auto module = judge_module_name(source, name, base)) return module;
+  // zarr's metadata have no ending before its third version.
+  if (ends_with(base, ".json") || base == ".zarray" || base == ".zmetadata") return judge_json(source, name, limits);
   // MLflow's file of a model is YAML without an extension.
   const bool is_yaml = ends_with(base, ".yaml") || ends_with(base, ".yml") || base == "mlmodel";
   const bool is_template = std::any_of(kTemplates.begin(), kTemplates.end(), [&](auto tail) { return ends_with(base, tail); });
@@ -213,6 +236,8 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
   } else if (base == "handler.py") {
     file.findings.push_back(
         {Verdict::kCode, Rule::kEndpointHandler, std::string(name), "an inference endpoint runs this file"});
+  } else if (ends_with(name, "!code/inference.py")) {
+    file.findings.push_back({Verdict::kCode, Rule::kEndpointHandler, std::string(name), "SageMaker runs this file of a model"});
   }
   return file;
 }
@@ -347,6 +372,10 @@ std::optional<SideFile> loose_file(const Source& source, std::span<const std::by
 
 }  // namespace
 
+std::optional<SideFile> text_file(const Source& source, std::string_view name, const Limits& limits) {
+  return source.size() > 0 && is_text(source) ? judge_text(source, name, limits) : std::nullopt;
+}
+
 std::optional<SideFile> side_file(const Source& source, std::string_view name, const Limits& limits) {
   if (source.size() == 0) {
     SideFile file{"empty", {}};
@@ -358,10 +387,7 @@ std::optional<SideFile> side_file(const Source& source, std::string_view name, c
   }
   std::vector<std::byte> head(static_cast<std::size_t>(std::min<std::uint64_t>(source.size(), 64)));
   if (!source.read_at(0, head)) return std::nullopt;
-  if (is_text(source)) {
-    if (starts_with(head, "version https://git-lfs.github.com/spec/")) return SideFile{"git-lfs pointer", {}};
-    return judge_text(source, name, limits);
-  }
+  if (is_text(source)) return judge_text(source, name, limits);
   if (auto program = native_code(head, name)) return program;
   if (is_beside_graph(source, name, limits)) return SideFile{"protobuf", {}};
   if (is_onnx_value(source, name, limits)) return SideFile{"protobuf", {}};

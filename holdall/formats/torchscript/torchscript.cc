@@ -25,10 +25,10 @@ Match match(Peek& peek) {
   if (prefix.empty()) return Match::kNo;
   bool has_module = false, has_constants = false, has_json = false, has_version = false;
   const std::string constants = prefix + "/constants.pkl", module = prefix + "/data.pkl", json = prefix + "/model.json",
-                    version = prefix + "/version";
+                    version = prefix + "/version", own_version = prefix + "/.data/version";
   for (const std::string_view member : members) {
     has_json = has_json || member == json;
-    has_version = has_version || member == version;
+    has_version = has_version || member == version || member == own_version;
     has_module = has_module || member == module;
     has_constants = has_constants || member == constants;
   }
