@@ -227,6 +227,7 @@ class Judge {
 
   // The brackets that open at `at`: a text or a name as it stands, a number, a range; or a name that is put together.
   void judge_item(const Tokens& tokens, std::size_t at) {
+    if (at + 2 < tokens.size() && tokens[at + 1].is_text() && tokens[at + 2].is_mark(']')) return;
     bool has_text = false, has_name = false, has_operator = false, has_number = false, is_range = false, is_computed = false;
     bool chooses = false;      // between values, of which only some may be numbers
     std::vector<bool> counts;  // for each open bracket, whether texts within take part in the name

@@ -61,6 +61,7 @@ TEST(ChatTemplate, WhatChatsNeedIsInert) {
            "roles[m.role|lower] }}",
            "{% set text = content|indent(2)|striptags %}{{ text }}{{ messages|map('upper')|list }}{{ x|sum(attribute='n') }}",
            "{% set d = {'a': 'c' ~ 'd', 'b': 1} %}{{ x[d.b] }}{% for m in messages|reverse %}{{ roles[m.role] }}{% endfor %}",
+           "{{ param['format'] + param['oneOf'][-1]['indent'] }}{{ weekdays[strftime_now('%A')] }}{{ strftime_now('%d %b') }}",
            "{% for os in systems %}{{ os.name }}{% endfor %}{% for token in tokens %}{{ token.strip() }}{% endfor %}",
        })
     EXPECT_EQ(judged(jinja), "inert") << jinja;

@@ -82,6 +82,18 @@ bool is_taken(const Tokens& tokens, std::size_t at) noexcept {
          (before.is_mark('=') && taker.is_name("attribute"));
 }
 
+// `strftime_now('%d %b %Y')`: of directives alone, which give what the time is.
+bool is_date(const Tokens& tokens, std::size_t at) noexcept {
+  if (!is_mark(tokens, at + 1, '(') || !is_mark(tokens, at + 3, ')') || !tokens[at + 2].is_text()) return false;
+  bool is_directive = false;
+  for (const char c : tokens[at + 2].value) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if ((is_letter && !is_directive) || c == '_' || (c == '%' && is_directive)) return false;
+    is_directive = c == '%';
+  }
+  return true;
+}
+
 // Where the last token that `is` outside of all brackets stands; past the end where there is none.
 template <class Is>
 std::size_t last_outside(const Tokens& tokens, Is is) {
@@ -108,7 +120,7 @@ bool joins_at(const Tokens& tokens, std::size_t at) noexcept {
   const JinjaToken& token = tokens[at];
   if (token.is_mark('~')) return true;
   if (token.is_text() && is_mark(tokens, at + 1, '[')) return true;
-  if (token.is_name("strftime_now")) return true;
+  if (token.is_name("strftime_now")) return !is_date(tokens, at);
   if (token.kind == JinjaToken::Kind::kMark || !is_joining(token.value) || !is_taken(tokens, at)) return false;
   return token.is_text() || token.value != "reverse";  // which lists are, too
 }
