@@ -292,11 +292,14 @@ class YamlJudge {
   // What pyannote.audio has called: {"name": "package.Class", "params": {…}}. Much else is named, too, so that only what
   // nothing means well is told.
   void named(const Window& tokens) {
-    if (key_ != "name" && key_ != "params" && key_ != "<<") return;
+    constexpr std::string_view kParameters[] = {"params", "init_args"};
+    const bool is_target = is_among(kTargets, key_), is_parameters = is_among(kParameters, key_);
+    if (key_ != "name" && key_ != "<<" && !is_target && !is_parameters) return;
     YamlMapping& mapping = mappings_.at_key();
     merges_ = merges_ || key_ == "<<";
-    has_parameters_ = has_parameters_ || key_ == "params";
-    mapping.has_parameters = mapping.has_parameters || key_ == "params";
+    has_parameters_ = has_parameters_ || is_parameters;
+    mapping.has_parameters = mapping.has_parameters || is_parameters;
+    if (is_target) interpolated(tokens, mapping);
     if (key_ == "name") {
       const std::size_t next = scalar_at(tokens, 1);
       const bool is_alias = tokens.size() > 1 && tokens[1].kind == YamlKind::kAlias;
@@ -309,6 +312,16 @@ class YamlJudge {
     if (!mapping.named || !mapping.has_parameters) return;
     told_.add(*mapping.named);
     mapping.named.reset();
+  }
+
+  // OmegaConf puts "${…}" together from the rest of the document.
+  void interpolated(const Window& tokens, YamlMapping& mapping) {
+    const std::size_t next = scalar_at(tokens, 1);
+    if (next == tokens.size() || tokens[next].text.find("${") == std::string::npos) return;
+    const std::string target = cut(tokens[next].text);
+    mapping.named =
+        Finding{Verdict::kCode, Rule::kHydraTarget, place_of(tokens.front()), text("{} '{}'", kCalls, target), target};
+    if (alone_.size() < kMostAlone) alone_.push_back(*mapping.named);
   }
 
   std::string place_of(const YamlToken& token) const { return text("{} line {}", where_, token.line); }
@@ -391,6 +404,12 @@ void judge_modules(Value document, std::string_view where, Findings& findings) {
   Told told(findings);
   for (std::size_t i = 0; document.is(ValueKind::kList) && i < document.size(); ++i)
     judge_module(document.item(i).find_string("type"), text("{}#/{}/type", where, i), told);
+}
+
+void judge_words(Value document, std::string_view where, Findings& findings) {
+  Told told(findings);
+  if (document.is(ValueKind::kDict))
+    judge_module(document.find_string("tokenizer_class"), text("{}#/tokenizer_class", where), told);
 }
 
 void judge_router(Value document, std::string_view where, Findings& findings) {

@@ -20,5 +20,7 @@ void judge_yaml(std::string_view text, std::string_view where, Findings& finding
 void judge_modules(Value document, std::string_view where, Findings& findings);
 // And of its router_config.json, whose "types" are classes by the names of their folders.
 void judge_router(Value document, std::string_view where, Findings& findings);
+// And of its wordembedding_config.json, whose "tokenizer_class" is one.
+void judge_words(Value document, std::string_view where, Findings& findings);
 
 }  // namespace holdall

@@ -96,7 +96,10 @@ void judge_json_value(Value document, std::string_view name, Findings& findings)
   judge_references(document, name, findings);
   judge_document(document, name, findings);
   if (base_name(name) == "modules.json") judge_modules(document, name, findings);
-  if (base_name(name) == "router_config.json") judge_router(document, name, findings);
+  // The older name of a router's file is that of many others.
+  const bool is_router = base_name(name) == "config.json" && document.is(ValueKind::kDict) && document.find("structure");
+  if (is_router || base_name(name) == "router_config.json") judge_router(document, name, findings);
+  if (base_name(name) == "wordembedding_config.json") judge_words(document, name, findings);
 }
 
 std::optional<SideFile> judge_json(const Source& source, std::string_view name, const Limits& limits) {

@@ -177,3 +177,60 @@ def dotted_name_in_front_of_hdf5(folder):
     data[: len(DOTTED)] = DOTTED
     path.write_bytes(data)
     return path
+
+
+# --- names that loaders import ------------------------------------------------------------------------------------------------------------
+def with_tree(folder, context, kind="builtins.tuple"):
+    """A program of torch.export, whose tree of arguments has this context."""
+    import torch
+
+    class Plus(torch.nn.Module):
+        def forward(self, x):
+            return x + 1
+
+    whole = folder / "whole.pt2"
+    torch.export.save(torch.export.export(Plus(), (torch.ones(2),)), whole)
+    with zipfile.ZipFile(whole) as archive:
+        members = [(name, archive.read(name)) for name in archive.namelist()]
+    whole.unlink()
+    for i, (name, data) in enumerate(members):
+        if not name.endswith("models/model.json"):
+            continue
+        program = json.loads(data)
+        for call in program["graph_module"]["module_call_graph"]:
+            if call.get("signature"):
+                protocol, tree = json.loads(call["signature"]["in_spec"])
+                call["signature"]["in_spec"] = json.dumps([protocol, tree | {"type": kind, "context": context}])
+        members[i] = name, json.dumps(program).encode()
+    path = folder / "model.pt2"
+    path.write_bytes(zipped(members))
+    return path
+
+
+@ATTACKS.made("code-by-reference/export_tree_of_an_enumeration", CODE)
+def export_tree_of_an_enumeration(folder):
+    return with_tree(folder, json.dumps({"__enum__": True, "fqn": "evilmod:x", "name": "y"}))
+
+
+@ATTACKS.made("code-by-reference/export_tree_of_a_library")
+def export_tree_of_a_library(folder):
+    return with_tree(folder, json.dumps({"__enum__": True, "fqn": "ctypes:cdll", "name": "evil.so"}))
+
+
+@ATTACKS.made("code-by-reference/export_tree_of_a_factory", CODE)
+def export_tree_of_a_factory(folder):
+    context = {"default_factory_module": "evilmod", "default_factory_name": "x", "dict_context": []}
+    return with_tree(folder, context, "collections.defaultdict")
+
+
+def sentences(kind, name, config):
+    modules = [{"idx": 0, "name": "0", "path": "0_M", "type": f"sentence_transformers.models.{kind}"}]
+    return {"modules.json": json.dumps(modules), f"0_M/{name}": json.dumps(config), "evilmod.py": PYTHON}
+
+
+ROUTER = {"types": {"query_0_X": "evilmod.Evil"}, "structure": {"query": ["query_0_X"]}, "parameters": {}}
+ATTACKS.repository("folder_router_by_its_older_name", sentences("Router", "config.json", ROUTER))
+ATTACKS.repository("folder_word_embeddings", sentences("WordEmbeddings", "wordembedding_config.json", {"tokenizer_class": "evilmod.Evil", "max_seq_length": 5}))
+OMEGA = "model:\n  target: {}\n  cmd: os.system\n  params:\n    command: '" + COMMAND + "'\n"
+ATTACKS.text("nested-config/interpolated_target", OMEGA.format("${model.cmd}"), "config.yaml", CODE)
+ATTACKS.text("nested-config/interpolated_part_of_a_target", OMEGA.format("${x}s.system"), "config.yaml", CODE)

@@ -7,6 +7,7 @@
 #include "holdall/formats/program_check.h"
 #include "holdall/formats/torch_export/exported.h"
 #include "holdall/formats/torch_export/expression.h"
+#include "holdall/formats/torch_export/tree_spec.h"
 #include "holdall/formats/torch_extra_files.h"
 #include "holdall/formats/torch_operators.h"
 #include "holdall/objects/globals.h"
@@ -32,6 +33,8 @@ class Judging {
       if (const auto size = value.find_string("expr_str")) expression(*size);
       if (const auto target = value.find_string("target"); target && value.find("inputs")) this->target(*target);
       if (const auto target = value.find_string("as_operator")) this->target(*target);
+      for (const std::string_view tree : {"in_spec", "out_spec"})
+        if (const auto spec = value.find_string(tree)) judge_tree_spec(*spec, where_, findings_);
     }
     const Value ranges = root.find("range_constraints");
     for (std::size_t i = 0; ranges.is(ValueKind::kDict) && i < ranges.size(); ++i) expression(ranges.key(i).as_string());
