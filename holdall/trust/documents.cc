@@ -73,7 +73,7 @@ void judge_manifest(Value model, std::string_view where, Told& told) {
 void judge_pipeline(Value index, std::string_view where, Told& told) {
   for (std::size_t i = 0; i < index.size() && !told.is_full(Verdict::kMalicious, Rule::kCustomPipeline); ++i) {
     const Value part = index.mapped(i), name = index.key(i);
-    const bool names = part.is(ValueKind::kList) && part.size() == 2 && part.item(0).is(ValueKind::kString) &&
+    const bool names = part.is(ValueKind::kList) && part.size() >= 2 && part.item(0).is(ValueKind::kString) &&
                        part.item(1).is(ValueKind::kString) && name.is(ValueKind::kString);
     if (!names || verdict_of_global(part.item(0).as_string(), part.item(1).as_string()) != Verdict::kMalicious) continue;
     std::string subject = text("{}.{}", part.item(0).as_string(), part.item(1).as_string()).substr(0, kLongestName);

@@ -11,6 +11,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/yaml.h"
 #include "holdall/formats/chat_template.h"
+#include "holdall/formats/torch_export/tree_spec.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/told.h"
 #include "holdall/trust/yaml_mappings.h"
@@ -64,8 +65,11 @@ constexpr std::string_view kTargets[] = {"target", "class_path"};
 // Codecs of numcodecs that unpickle.
 constexpr std::string_view kFiltersOfZarr[] = {"pickle"};
 
-constexpr std::string_view kKernels[] = {"attn_implementation", "_attn_implementation", "experts_implementation",
-                                         "_experts_implementation"};
+constexpr std::string_view kKernels[] = {"attn_implementation",           "_attn_implementation",
+                                         "experts_implementation",        "_experts_implementation",
+                                         "_attn_implementation_internal", "_experts_implementation_internal"};
+// Trees of arguments as torch.export writes them, which transformers reads of export.json.
+constexpr std::string_view kTrees[] = {"in_spec", "out_spec"};
 
 // Arguments of tokenizers that today's transformers opens where they are texts. What older versions wrote there of the files
 // they had opened ("vocab_file", "tokenizer_file") it replaces by those of the folder.
@@ -83,7 +87,7 @@ constexpr std::string_view kCalls = "instantiating this configuration calls";
 // Walks a document with the path from its root in a stack as deep as it is nested: paths are written out for findings alone.
 class References {
  public:
-  References(std::string_view where, Findings& findings) : where_(where), told_(findings) {}
+  References(std::string_view where, Findings& findings) : where_(where), findings_(findings), told_(findings) {}
 
   void judge(Value document) {
     enter(document);
@@ -137,6 +141,12 @@ class References {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (is_among(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
       report(Verdict::kMalicious, Rule::kHydraTarget, kCalls, said);
+    } else if (key == "megatron_core" && mapped.is(ValueKind::kString) && !said.starts_with("megatron.")) {
+      report(verdict_of_target(text("{}.x", said)), Rule::kAutoMap, "PEFT imports", said);
+    } else if (key == "prompt_tuning_init_state_dict_path" && leads_out(said)) {
+      report(Verdict::kMalicious, Rule::kHydraTarget, "the adapter is made of a file outside of its folder,", said);
+    } else if (is_among(kTrees, key) && where_.ends_with("export.json")) {
+      torch_export::judge_tree_spec(said, text("{}#{}", where_, path()), findings_);
     } else if (is_among(kVocabularies, key) && where_.ends_with("tokenizer_config.json") && leads_out(said)) {
       report(Verdict::kMalicious, Rule::kHydraTarget, "the tokenizer is made of a file outside of its folder,", said);
     }
@@ -196,6 +206,7 @@ class References {
   }
 
   std::string_view where_;
+  Findings& findings_;
   Told told_;
   std::vector<Open> open_;
 };

@@ -234,3 +234,21 @@ ATTACKS.repository("folder_word_embeddings", sentences("WordEmbeddings", "wordem
 OMEGA = "model:\n  target: {}\n  cmd: os.system\n  params:\n    command: '" + COMMAND + "'\n"
 ATTACKS.text("nested-config/interpolated_target", OMEGA.format("${model.cmd}"), "config.yaml", CODE)
 ATTACKS.text("nested-config/interpolated_part_of_a_target", OMEGA.format("${x}s.system"), "config.yaml", CODE)
+
+
+def exported(context):
+    """What transformers reads of a folder that it exported: trees of arguments, by components."""
+    leaf = {"type": None, "context": None, "children_spec": []}
+    tree = json.dumps([1, {"type": "builtins.tuple", "context": context, "children_spec": [leaf]}])
+    metadata = {"architecture": "X", "kwargs": {}, "in_spec": tree, "out_spec": tree}
+    return json.dumps({"schema_version": 1, "export_format": "dynamo", "components": {"model": {"file": "model.pt2", "metadata": metadata}}})
+
+
+ENUMERATION = json.dumps({"__enum__": True, "fqn": "evilmod:x", "name": "y"})
+ATTACKS.repository("folder_export_of_transformers", {"export.json": exported(ENUMERATION), "evilmod.py": PYTHON})
+ATTACKS.repository("folder_export_that_calls", {"export.json": exported(json.dumps({"_t": "seq", "p": "subprocess:Popen", "v": ["id"]}))})
+ATTACKS.repository("folder_megatron_of_an_adapter", {"adapter_config.json": json.dumps({"peft_type": "LORA", "megatron_config": {}, "megatron_core": "evilmod"}), "evilmod.py": PYTHON})
+ATTACKS.repository("folder_prompt_of_elsewhere", {"adapter_config.json": json.dumps({"peft_type": "MULTITASK_PROMPT_TUNING", "prompt_tuning_init_state_dict_path": "/etc/passwd"})})
+ATTACKS.repository("folder_kernel_of_internals", {"config.json": json.dumps({"model_type": "llama", "_attn_implementation_internal": "who/kernel"})})
+MODULAR = {"_class_name": "ModularPipeline", "unet": ["os", "system", {"type_hint": ["diffusers", "UNet2DConditionModel"]}]}
+ATTACKS.repository("folder_modular_pipeline", {"modular_model_index.json": json.dumps(MODULAR)})

@@ -23,6 +23,7 @@ class TreeJudge {
       const Value value = arena.at(node);
       if (!value.is(ValueKind::kDict)) continue;
       if (const auto context = value.find_string("context")) context_of(*context);
+      if (const auto type = value.find_string("type"); type && type->find(':') != type->npos) of_transformers(*type);
       default_factory(value);
     }
   }
@@ -36,12 +37,19 @@ class TreeJudge {
     if (!read) return;
     for (NodeId node = 0; node < arena.size(); ++node) {
       const Value value = arena.at(node);
-      if (value.is(ValueKind::kDict) && value.find("__enum__")) enumeration(value);
+      if (!value.is(ValueKind::kDict)) continue;
+      if (value.find("__enum__")) named(value.find_string("fqn").value_or(""));
+      // What transformers puts together again: {"_t": "seq", "p": "module:Class", …}.
+      if (const auto path = value.find("_t") ? value.find_string("p") : std::nullopt) of_transformers(*path);
     }
   }
 
-  void enumeration(Value value) {
-    const std::string_view name = value.find_string("fqn").value_or("");
+  // Its own classes do no more than keep what they are given.
+  void of_transformers(std::string_view path) {
+    if (!path.starts_with("transformers.")) named(path);
+  }
+
+  void named(std::string_view name) {
     const std::size_t colon = std::min(name.find(':'), name.size());
     imports(name.substr(0, colon), name.substr(std::min(colon + 1, name.size())));
   }

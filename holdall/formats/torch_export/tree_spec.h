@@ -12,7 +12,8 @@
 namespace holdall::torch_export {
 
 // Appends what reading a tree back imports and is not known to be inert: enumerations ({"__enum__", "fqn": "module:Class",
-// "name"}) in the JSON that a context is, and what makes the values of a defaultdict. A tree that is no JSON is unreadable.
+// "name"}) and classes of transformers ({"_t", "p": "module:Class"}) in the JSON that a context is, and what makes the values
+// of a defaultdict. A tree that is no JSON is unreadable.
 void judge_tree_spec(std::string_view spec, std::string_view where, Findings& findings);
 
 }  // namespace holdall::torch_export
