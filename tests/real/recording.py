@@ -1,7 +1,11 @@
 """CPython's unpicklers with classes that record what is done to them: nothing that a pickle names is imported or called."""
 
+import contextlib
 import io
 import pickle
+import resource
+
+ROOM = 4 << 30  # bytes that one load may take
 
 
 class Recorded(type):
@@ -79,11 +83,25 @@ class PythonReference(Recording, pickle._Unpickler):
     """The one written in Python, which torch's and joblib's are made of."""
 
 
+@contextlib.contextmanager
+def room():
+    """A memo that is counted in billions is a MemoryError, whatever the machine has: else a process is killed for it."""
+    before, most = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as pages:
+        used = int(pages.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, most))
+
+
 def reference(data, kind=Reference):
     """(value, imports) of CPython, or the exception."""
     unpickler = kind(io.BytesIO(data))
     try:
-        return unpickler.load(), unpickler.imports
+        with room():
+            return unpickler.load(), unpickler.imports
     except RecursionError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it raises is its answer
@@ -99,7 +117,8 @@ def doings(data, kind):
         unpickler = kind(file)
         before = file.tell()
         try:
-            unpickler.load()
+            with room():
+                unpickler.load()
         except Exception:  # noqa: BLE001
             return imports, imports | set(unpickler.imports), set(Recorded.called)
         imports |= set(unpickler.imports)

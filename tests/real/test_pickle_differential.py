@@ -12,11 +12,9 @@ import fractions
 import io
 import json
 import os
-import pathlib
 import pickle
 import pickletools
 import random
-import resource
 import struct
 import subprocess
 import tempfile
@@ -421,18 +419,6 @@ class WrittenReference(Reference):
         if (module, name) == ("copy_reg", "__newobj_ex__"):
             return lambda cls, args, kwargs: cls(*args, **kwargs)
         return super().find_class(module, name)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bounded_memory(program):
-    """What Python's own unpickler may take; AddressSanitizer maps more than any limit before it begins."""
-    if b"__asan_init" in pathlib.Path(program("pickle_trace")).read_bytes():
-        yield
-        return
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.mark.slow
