@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "holdall/base/text.h"
 
@@ -10,6 +11,13 @@ namespace {
 
 constexpr std::size_t kMostPointer = 1024;  // as git-lfs itself has it
 constexpr std::string_view kStart = "version https://git-lfs.github.com/spec/";
+
+// The whole of a source that begins as a pointer does and is no larger; nothing of any other.
+Result<Bytes> beginning_like_one(const Source& source) {
+  if (source.size() < kStart.size() || source.size() > kMostPointer) return Bytes();
+  HOLDALL_ASSIGN(Bytes bytes, read_all(source, kMostPointer));
+  return bytes.text().starts_with(kStart) ? std::move(bytes) : Bytes();
+}
 
 // A pointer's lines are "key value" (docs/spec.md of git-lfs).
 bool has_plain_lines(std::string_view pointer) {
@@ -40,9 +48,8 @@ std::string_view field(std::string_view pointer, std::string_view key, std::stri
 }  // namespace
 
 Result<std::string> lfs_pointer(const Source& source) {
-  if (source.size() < kStart.size() || source.size() > kMostPointer) return std::string();
-  HOLDALL_ASSIGN(const Bytes bytes, read_all(source, kMostPointer));
-  if (!bytes.text().starts_with(kStart)) return std::string();
+  HOLDALL_ASSIGN(const Bytes bytes, beginning_like_one(source));
+  if (bytes.empty()) return std::string();
   const std::string_view size = field(bytes.text(), "size ", "0123456789");
   const std::string_view oid = field(bytes.text(), "oid sha256:", "0123456789abcdef");
   std::string found = "a Git LFS pointer";
@@ -52,9 +59,8 @@ Result<std::string> lfs_pointer(const Source& source) {
 }
 
 bool is_lfs_pointer(const Source& source) {
-  if (source.size() < kStart.size() || source.size() > kMostPointer) return false;
-  const Result<Bytes> bytes = read_all(source, kMostPointer);
-  return bytes && bytes->text().starts_with(kStart) && has_plain_lines(bytes->text());
+  const Result<Bytes> bytes = beginning_like_one(source);
+  return bytes && !bytes->empty() && has_plain_lines(bytes->text());
 }
 
 }  // namespace holdall

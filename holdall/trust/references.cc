@@ -256,6 +256,7 @@ bool is_null(std::string_view scalar) noexcept { return scalar.empty() || scalar
 // What else MLflow imports by its file of a model, and the libraries that it means.
 constexpr std::string_view kImportsOfMlflow[] = {"keras_module", "model_class"};
 constexpr std::string_view kKerasModules[] = {"keras", "tensorflow.keras", "tf_keras"};
+constexpr std::string_view kPickleModules[] = {"cloudpickle", "dill", "mlflow.pytorch.pickle_module", "pickle"};
 constexpr std::string_view kModelLibraries[] = {"catboost.", "lightgbm.", "pyspark.ml.", "sklearn.", "xgboost."};
 
 bool is_meant_by_mlflow(std::string_view key, std::string_view target) {
@@ -415,6 +416,12 @@ void judge_modules(Value document, std::string_view where, Findings& findings) {
   Told told(findings);
   for (std::size_t i = 0; document.is(ValueKind::kList) && i < document.size(); ++i)
     judge_module(document.item(i).find_string("type"), text("{}#/{}/type", where, i), told);
+}
+
+void judge_mlflow_module(std::string_view module, std::string_view where, Findings& findings) {
+  if (is_among(kKerasModules, module) || is_among(kPickleModules, module)) return;
+  findings.push_back({verdict_of_target(text("{}.x", module)), Rule::kHydraTarget, std::string(where),
+                      text("mlflow imports the module '{}'", cut(module)), cut(module)});
 }
 
 void judge_words(Value document, std::string_view where, Findings& findings) {

@@ -23,4 +23,7 @@ void judge_router(Value document, std::string_view where, Findings& findings);
 // And of its wordembedding_config.json, whose "tokenizer_class" is one.
 void judge_words(Value document, std::string_view where, Findings& findings);
 
+// What MLflow imports by a text that is a module's name: its own, Keras and those that pickle say nothing.
+void judge_mlflow_module(std::string_view module, std::string_view where, Findings& findings);
+
 }  // namespace holdall

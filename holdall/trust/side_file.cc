@@ -184,23 +184,13 @@ std::optional<SideFile> judge_xml(const Source& source, std::string_view name, c
   return file;
 }
 
-// Texts of MLflow's folders that name a module, which it imports: its own, Keras and those that pickle.
-constexpr std::string_view kModulesOf[][2] = {
-    {"pickle_module_info.txt", "mlflow.pytorch.pickle_module pickle cloudpickle dill"},
-    {"keras_module.txt", "keras tensorflow.keras tf_keras"}};
-
+// Texts of MLflow's folders that name a module, which it imports.
 std::optional<SideFile> judge_module_name(const Source& source, std::string_view name, std::string_view base) {
-  for (const auto& [file, allowed] : kModulesOf) {
-    if (base != file) continue;
-    const std::string head = beginning(source);
-    const std::string named = head.substr(0, head.find_last_not_of(" \r\n") + 1);
-    SideFile found{"text", {}};
-    if (named.empty() || (" " + std::string(allowed) + " ").find(" " + named + " ") == std::string::npos)
-      found.findings.push_back({Verdict::kCode, Rule::kHydraTarget, std::string(name),
-                                text("mlflow imports the module '{}'", named.substr(0, 120)), named.substr(0, 120)});
-    return found;
-  }
-  return std::nullopt;
+  if (base != "pickle_module_info.txt" && base != "keras_module.txt") return std::nullopt;
+  const std::string head = beginning(source);
+  SideFile found{"text", {}};
+  judge_mlflow_module(std::string_view(head).substr(0, head.find_last_not_of(" \r\n") + 1), name, found.findings);
+  return found;
 }
 
 std::optional<SideFile> judge_text(const Source& source, std::string_view name, const Limits& limits) {

@@ -1,6 +1,5 @@
-// The trees of arguments and results that a module's signature has, as torch.utils._pytree.treespec_dumps writes them:
-// [protocol,
-// {"type", "context", "children_spec"}]. torch.export.load imports what their contexts name.
+// The trees of arguments and results that a module's signature has, as torch.utils._pytree.treespec_dumps writes
+// them: [protocol, {"type", "context", "children_spec"}]. torch.export.load imports what their contexts name.
 //
 // Thread-safety: pure. Ownership: results own their texts.
 #pragma once
