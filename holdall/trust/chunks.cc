@@ -75,9 +75,9 @@ Index index_of(const Arena& arena) {
   return index;
 }
 
-void judge_chunk(const Bundle& folder, const std::string& index, const Chunk& chunk, const Context& context,
-                 const Policy& policy, Findings& findings) {
-  const std::string where = text("{}/{}", folder.path(), index);
+void judge_chunk(const Tree& folder, const std::string& index, const Chunk& chunk, const Context& context, const Policy& policy,
+                 Findings& findings) {
+  const std::string where = folder.prefix + index;
   const auto add = [&](Verdict verdict, Rule rule, std::string what) {
     findings.push_back({verdict, rule, where, std::move(what)});
   };
@@ -85,7 +85,7 @@ void judge_chunk(const Bundle& folder, const std::string& index, const Chunk& ch
     return add(Verdict::kMalicious, Rule::kChunkPath, text("it has torch open '{}'", printable(chunk.file)));
   }
   const std::string name = index.substr(0, index.size() - kIndex.size()) + chunk.file;
-  const auto file = folder.open_part(name);
+  const auto file = folder.open(name);
   const auto size = file ? (*file)->size() : 0;
   const auto offset = static_cast<std::uint64_t>(chunk.offset), length = static_cast<std::uint64_t>(chunk.length);
   if (!file) return add(Verdict::kUnreadable, Rule::kShard, text("a chunk cannot be opened: {}", file.error().to_string()));
@@ -99,30 +99,30 @@ void judge_chunk(const Bundle& folder, const std::string& index, const Chunk& ch
   }
   Findings own;
   judge_contents(Bundle::of(*source), context, policy, own);
-  for (Finding& finding : own) finding.file = folder.path() + "/" + name;
+  for (Finding& finding : own) finding.file = folder.prefix + name;
   findings.insert(findings.end(), own.begin(), own.end());
 }
 
 }  // namespace
 
-std::vector<std::string> chunk_indexes(const Bundle& folder) {
+std::vector<std::string> chunk_indexes(const Tree& folder) {
   std::vector<std::string> found;
-  for (const std::string& name : folder.names())
+  for (const std::string& name : folder.names)
     if (name == kIndex || name.ends_with("/.metadata")) found.push_back(name);
   return found;
 }
 
-void judge_chunks(const Bundle& folder, std::span<const std::string> indexes, const Context& context, const Policy& policy,
+void judge_chunks(const Tree& folder, std::span<const std::string> indexes, const Context& context, const Policy& policy,
                   Findings& findings) {
   for (const std::string& index : indexes) {
-    const auto source = folder.open_part(index);
+    const auto source = folder.open(index);
     if (!source) continue;  // which is said of the file
     Arena arena;
     (void)run_pickle(arena, *source, 0, {.limits = context.limits});  // what it does itself is said of the file, too
     const Index found = index_of(arena);
     if (found.has_unknown) {
-      findings.push_back({Verdict::kUnreadable, Rule::kShard, text("{}/{}", folder.path(), index),
-                          "it says of a chunk where it is in no plain way"});
+      findings.push_back(
+          {Verdict::kUnreadable, Rule::kShard, folder.prefix + index, "it says of a chunk where it is in no plain way"});
     }
     for (const Chunk& chunk : found.chunks) judge_chunk(folder, index, chunk, context, policy, findings);
   }

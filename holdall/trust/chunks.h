@@ -11,15 +11,16 @@
 
 #include "holdall/formats/format.h"
 #include "holdall/trust/policy.h"
+#include "holdall/trust/tree.h"
 
 namespace holdall {
 
-// The `.metadata` of a folder and of those in it.
-std::vector<std::string> chunk_indexes(const Bundle& folder);
+// The `.metadata` of a folder, or of an archive of one, and of those in it.
+std::vector<std::string> chunk_indexes(const Tree& folder);
 
 // What the chunks do that these tell of: torch opens each by itself, wherever in its file it is said to lie. One outside of the
 // folder is malicious.
-void judge_chunks(const Bundle& folder, std::span<const std::string> indexes, const Context& context, const Policy& policy,
+void judge_chunks(const Tree& folder, std::span<const std::string> indexes, const Context& context, const Policy& policy,
                   Findings& findings);
 
 }  // namespace holdall

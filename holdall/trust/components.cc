@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kIndex = "model_index.json";
 
-void judge_index(const Bundle& folder, const std::string& name, Value index, Told& told) {
+void judge_index(const Tree& folder, const std::string& name, Value index, Told& told) {
   const std::string place = name.substr(0, name.size() - kIndex.size());
   if (!index.is(ValueKind::kDict)) return;
   for (std::size_t i = 0; i < index.size() && !told.is_full(Verdict::kCode, Rule::kCustomPipeline); ++i) {
@@ -20,21 +20,21 @@ void judge_index(const Bundle& folder, const std::string& name, Value index, Tol
     const std::string beside = text("{}{}/{}.py", place, index.key(i).as_string(), library);
     const std::string above = text("{}{}.py", place, library);
     if (folder.has(beside))
-      told.add({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
+      told.add({Verdict::kCode, Rule::kCustomPipeline, folder.prefix + name,
                 text("with trust_remote_code the pipeline runs '{}'", printable(beside)), beside});
     if (folder.has(above))
-      told.add({Verdict::kCode, Rule::kCustomPipeline, text("{}/{}", folder.path(), name),
+      told.add({Verdict::kCode, Rule::kCustomPipeline, folder.prefix + name,
                 text("a pipeline that is loaded in this folder imports '{}'", printable(above)), above});
   }
 }
 
 }  // namespace
 
-void judge_components(const Bundle& folder, const Limits& limits, Findings& findings) {
+void judge_components(const Tree& folder, const Limits& limits, Findings& findings) {
   Told told(findings);
-  for (const std::string& name : folder.names()) {
+  for (const std::string& name : folder.names) {
     if (name != kIndex && !name.ends_with("/model_index.json")) continue;
-    const auto source = folder.open_part(name);
+    const auto source = folder.open(name);
     const Result<Bytes> bytes = source ? read_all(**source, limits.header_bytes) : Result<Bytes>(source.error());
     if (!bytes) continue;  // which is said of the file
     // That it is no JSON is said of the file, too.

@@ -4,11 +4,12 @@
 // Thread-safety: may be called from several threads. Ownership: none.
 #pragma once
 
-#include "holdall/formats/format.h"
+#include "holdall/objects/verdict.h"
+#include "holdall/trust/tree.h"
 
 namespace holdall {
 
-// Appends each file of a folder that a model_index.json in it has imported (with trust_remote_code).
-void judge_components(const Bundle& folder, const Limits& limits, Findings& findings);
+// Appends each file of a folder, or of an archive of one, that a model_index.json in it has imported (with trust_remote_code).
+void judge_components(const Tree& folder, const Limits& limits, Findings& findings);
 
 }  // namespace holdall

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/compress.h"
 #include "holdall/codec/tar.h"
@@ -10,6 +11,8 @@
 #include "holdall/codec/zip_find.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/stray.h"
+#include "holdall/trust/chunks.h"
+#include "holdall/trust/components.h"
 #include "holdall/trust/git_store.h"
 #include "holdall/trust/guises.h"
 #include "holdall/trust/other_readings.h"
@@ -55,9 +58,21 @@ void judge_member(Result<Bundle> opened, const Context& context, const Policy& p
   judge_contents(member, context, policy, findings);
 }
 
+// What an archive holds, as the folder that it becomes.
+Tree tree_of(const std::string& archive, const Bundle::Parts& parts) {
+  Tree tree{archive + "!", {}, [&parts](std::string_view name) -> Result<SourceRef> {
+              const auto found = parts.find(name);
+              if (found == parts.end()) return not_found(text("there is no '{}'", printable(name)));
+              return found->second();
+            }};
+  for (const auto& part : parts) tree.names.push_back(part.first);
+  return tree;
+}
+
 // Each file of an archive, which reaches those beside it: a model may be several.
 template <class Members, class Open>
-void judge_members(const Members& members, const Open& open, const Context& context, const Policy& policy, Findings& findings) {
+void judge_members(const std::string& archive, const Members& members, const Open& open, const Context& context,
+                   const Policy& policy, Findings& findings) {
   const auto parts = std::make_shared<Bundle::Parts>();
   for (const auto& member : members) (*parts)[member.name] = [&open, &member] { return open(member); };
   for (const auto& member : members) {
@@ -66,6 +81,9 @@ void judge_members(const Members& members, const Open& open, const Context& cont
     judge_member(source ? Result<Bundle>(Bundle::of(std::move(*source), member.name, parts)) : source.error(), context, policy,
                  findings);
   }
+  const Tree tree = tree_of(archive, *parts);
+  judge_components(tree, context.limits, findings);
+  judge_chunks(tree, chunk_indexes(tree), context, policy, findings);
 }
 
 // torch.package imports modules of the archive itself before those that are installed: what a pickle in it names may be any of
@@ -102,7 +120,8 @@ void judge_texts_within(const Bundle& file, const Context& context, Findings& fi
 std::string judge_archive(const ZipArchive& archive, const Context& context, const Policy& policy, Findings& findings) {
   judge_package(archive, findings);
   judge_members(
-      archive.members(), [&](const ZipMember& member) { return member_source(archive, member); }, context, policy, findings);
+      archive.source()->name(), archive.members(), [&](const ZipMember& member) { return member_source(archive, member); },
+      context, policy, findings);
   return "zip";
 }
 
@@ -114,7 +133,8 @@ std::string judge_tar(const TarArchive& archive, const Context& context, const P
     judge_program(arena, program, archive.source(), context, findings);
   }
   judge_members(
-      archive.members(), [&](const TarMember& member) { return archive.open_member(member); }, context, policy, findings);
+      archive.source()->name(), archive.members(), [&](const TarMember& member) { return archive.open_member(member); },
+      context, policy, findings);
   return "tar";
 }
 

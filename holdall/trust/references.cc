@@ -11,6 +11,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/yaml.h"
 #include "holdall/formats/chat_template.h"
+#include "holdall/formats/pytorch/instantiator.h"
 #include "holdall/formats/torch_export/tree_spec.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/told.h"
@@ -141,6 +142,9 @@ class References {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (is_among(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
       report(Verdict::kMalicious, Rule::kHydraTarget, kCalls, said);
+    } else if (key == "_instantiator" && mapped.is(ValueKind::kString)) {
+      if (pytorch::verdict_of_instantiator(said) != Verdict::kInert)
+        report(verdict_of_target(said), Rule::kHydraTarget, "Lightning calls", said);
     } else if (key == "megatron_core" && mapped.is(ValueKind::kString) && !said.starts_with("megatron.")) {
       report(verdict_of_target(text("{}.x", said)), Rule::kAutoMap, "PEFT imports", said);
     } else if (key == "prompt_tuning_init_state_dict_path" && leads_out(said)) {
@@ -355,14 +359,15 @@ class YamlJudge {
       const YamlToken& jinja = tokens[scalar_at(tokens, at)];
       return judge_chat_template(jinja.text, place_of(jinja), findings_);
     }
-    const bool is_target = is_among(kTargets, key);
-    if (key != "_target_" && !is_import && !is_target) return references(key, tokens, at);
+    const bool is_target = is_among(kTargets, key), is_instantiator = key == "_instantiator";
+    if (key != "_target_" && !is_import && !is_target && !is_instantiator) return references(key, tokens, at);
     const std::size_t next = scalar_at(tokens, at);
     const bool is_alias = at < tokens.size() && tokens[at].kind == YamlKind::kAlias;
     if (next == tokens.size() && !is_alias) return;
     const std::string target = is_alias ? anchors_[tokens[at].text] : tokens[next].text;
     const std::string place = place_of(tokens[is_alias ? at : next]);
     if (is_target && verdict_of_target(target) != Verdict::kMalicious) return;
+    if (is_instantiator && pytorch::verdict_of_instantiator(target) == Verdict::kInert) return;
     if (!is_import)
       return told_.add(
           {verdict_of_target(target), Rule::kHydraTarget, place, text("{} '{}'", kCalls, cut(target)), cut(target)});

@@ -81,15 +81,29 @@ void conclude(ScanReport& report, const Policy& policy) {
   for (const ScannedFile& file : report.files) report.verdict = worse(report.verdict, file.verdict);
 }
 
+constexpr std::uint64_t kEndless = UINT64_MAX / 4;
+
+std::uint64_t times(std::uint64_t size, std::uint64_t factor) noexcept {
+  return size > kEndless / std::max<std::uint64_t>(factor, 1) ? kEndless : size * factor;
+}
+
+// What a file may cost grows with what is stored, not with what it decodes to: a compressed pickle of 200 KB is no gigabyte of
+// objects. The factors are more than any program that is stored as it is comes to.
+Limits limits_for(std::uint64_t size, Limits limits) noexcept {
+  static constexpr std::uint64_t kOpcodes = 1u << 24, kOpcodesPerByte = 256;
+  static constexpr std::uint64_t kValues = 1u << 26, kValuesPerByte = 128;
+  limits.opcodes = std::min(limits.opcodes, kOpcodes + times(size, kOpcodesPerByte));
+  limits.value_bytes = std::min(limits.value_bytes, kValues + times(size, kValuesPerByte));
+  return limits;
+}
+
 // What the parts within a file may come to in all, so that archives of archives stay as cheap as their file is small: as much
 // as one that is compressed once. Small parts cost something, too.
 Context context_of(std::uint64_t size, const Limits& limits) {
   static constexpr std::uint64_t kPart = 256;
-  static constexpr std::uint64_t kEndless = UINT64_MAX / 4;
-  const std::uint64_t grown =
-      size > kEndless / std::max<std::uint64_t>(limits.expansion, 1) ? kEndless : size * limits.expansion;
+  const std::uint64_t grown = times(size, limits.expansion);
   auto left = std::make_shared<std::atomic<std::uint64_t>>(std::min(kEndless, limits.expansion_floor) + grown);
-  Context context{.limits = limits};
+  Context context{.limits = limits_for(size, limits)};
   context.unfolded = [left = std::move(left)](std::uint64_t bytes) -> Status {
     const std::uint64_t cost = std::min(bytes, kEndless) + kPart;
     std::uint64_t before = left->load();
@@ -103,10 +117,11 @@ Context context_of(std::uint64_t size, const Limits& limits) {
 
 // What the folder as one model does: formats that are folders judge more than single files show.
 void judge_folder(const Bundle& folder, const ScanOptions& options, Findings& findings) {
-  judge_components(folder, options.limits, findings);
-  if (const auto indexes = chunk_indexes(folder); !indexes.empty()) {
+  const Tree tree = tree_of(folder);
+  judge_components(tree, options.limits, findings);
+  if (const auto indexes = chunk_indexes(tree); !indexes.empty()) {
     const Context context = context_of(folder.total_bytes().value_or(0), options.limits);
-    judge_chunks(folder, indexes, context, options.policy, findings);
+    judge_chunks(tree, indexes, context, options.policy, findings);
   }
   const Result<const Format*> format = detect(folder, options.limits);
   if (!format) return;

@@ -57,6 +57,25 @@ TEXT("code-by-reference/lightning_cli", "model:\n  class_path: subprocess.Popen\
 TEXT("code-by-reference/target_of_two", '{"_target_": "torch.nn.Linear", "_target_": "os.system", "command": "' + COMMAND + '"}', "conf.json", fire="hydra")
 TEXT("code-by-reference/target_of_two_backwards", '{"_target_": "os.system", "command": "' + COMMAND + '", "_target_": "torch.nn.Linear"}', "conf.json")
 DATA("code-by-reference/target_in_a_large_file", lambda: b'{"_target_":"os.system",' + b" " * 100_000_001 + b'"command":"' + COMMAND.encode() + b'"}', "conf.json", NEVER_CLEAN, fire="hydra")
+TEXT("code-by-reference/lightning_instantiator", "_instantiator: evilmod.make\nlr: 0.1\n", "hparams.yaml", CODE)
+
+
+def instantiated(by, legacy=False):
+    """A checkpoint of Lightning that has its model made by a function of this name."""
+
+    def make(folder):
+        import torch
+
+        state = {"pytorch-lightning_version": "2.5.0", "state_dict": {"w": torch.ones(2)}, "hyper_parameters": {"lr": 0.1, "_instantiator": by}}
+        torch.save(state, folder / "last.ckpt", _use_new_zipfile_serialization=not legacy)
+        return folder / "last.ckpt"
+
+    return make
+
+
+ATTACKS.made("code-by-reference/instantiator_of_a_checkpoint", CODE)(instantiated("evilmod.make"))
+ATTACKS.made("code-by-reference/instantiator_of_an_old_checkpoint", CODE)(instantiated("evilmod.make", legacy=True))
+ATTACKS.made("code-by-reference/instantiator_of_os")(instantiated("os.system"))
 SCHEMA = '{"__class__": "system", "__module__": "os", "__loader__": "FunctionNode", "content": {"module_path": "os", "function": "system"}, "protocol": 2, "protocol": 2}'
 DATA("code-by-reference/skops_twice", lambda: zip_of([("schema.json", SCHEMA)]), "model.skops")
 DATA("code-by-reference/torchserve_twice", lambda: zip_of([("MAR-INF/MANIFEST.json", '{"model": {"handler": "evil.py:handle"}, "x": 1, "x": 2}'), ("evil.py", PYTHON)]), "m.mar", CODE)

@@ -4,6 +4,7 @@ import collections
 import os
 import tarfile
 import zipfile
+import zlib
 
 import pytest
 
@@ -60,6 +61,28 @@ def test_a_vector_acts_where_its_victim_loads_it(places, name):
     assert fired, errors
 
 
+def packed(frame, path, folder):
+    out = folder.parent / f"packed.{frame}"
+    if frame == "zip":
+        with zipfile.ZipFile(out, "w") as archive:
+            for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+                archive.write(file, f"{path.name}/{file.relative_to(path)}")
+    else:
+        with tarfile.open(out, "w") as archive:
+            archive.add(path, path.name)
+    return out
+
+
+@pytest.mark.parametrize("frame", ["zip", "tar"])
+# What lies behind a link is not in the archive.
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name.startswith("code-by-reference/folder_") and "link" not in name])
+def test_a_repository_is_as_bad_in_an_archive(holdall, places, name, frame):
+    vector, cwd = places
+    path = ATTACKS[name].make(vector)
+    found, outcome = verdict(holdall, packed(frame, path, vector), cwd)
+    assert found in ATTACKS[name].verdicts, outcome
+
+
 def framed(frame, path, folder):
     if frame == "folder":
         (folder / "about.md").write_text("A model.\n")
@@ -82,3 +105,11 @@ def test_a_vector_is_as_bad_in_a_frame(holdall, places, name, frame):
     found, outcome = verdict(holdall, framed(frame, path, vector), cwd)
     # What the frame makes of it may be no file that its format reads; clean it is never.
     assert RANK[found] >= min(RANK["unreadable"], *(RANK[right] for right in ATTACKS[name].verdicts)), outcome
+
+
+@pytest.mark.parametrize("opcodes", [b"]", b"}", b"N0", b"\x88q\x00"], ids=["lists", "dicts", "popped", "kept"])
+def test_what_a_compressed_pickle_costs_grows_with_what_is_stored(holdall, tmp_path, opcodes):
+    path = tmp_path / "model.joblib"
+    path.write_bytes(zlib.compress(b"\x80\x02(" + opcodes * (150_000_000 // len(opcodes)) + b"l.", 9))
+    assert path.stat().st_size < 2_000_000
+    assert "pickle-unreadable" in holdall("scan", path, status=2, timeout=60, memory=512 << 20).out

@@ -10,6 +10,7 @@
 #include "holdall/codec/json.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/program_check.h"
+#include "holdall/formats/pytorch/instantiator.h"
 #include "holdall/formats/pytorch/reading.h"
 #include "holdall/formats/torch_archive.h"
 #include "holdall/formats/torch_storages.h"
@@ -232,6 +233,7 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
     program = run_pickle(*arena, pickle, 0, {.limits = context.limits});
   }
   judge_program(*arena, program, pickle, context, findings);
+  judge_instantiator(*arena, pickle->name(), findings);
   if (!program.error && program.end != pickle->size()) {
     findings.push_back({Verdict::kUnreadable, Rule::kTrailingBytes, text("{}@{}", pickle->name(), program.end),
                         text("{} bytes stand behind the pickle", pickle->size() - program.end)});

@@ -12,6 +12,7 @@
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/program_check.h"
+#include "holdall/formats/pytorch/instantiator.h"
 #include "holdall/formats/pytorch/reading.h"
 #include "holdall/formats/torch_storages.h"
 #include "holdall/objects/stray.h"
@@ -210,6 +211,7 @@ Status judge_legacy(const Bundle& bundle, const Context& context, Findings& find
   for (std::size_t i = 0; i < std::min(streams.ran + 1, kStreams.size()); ++i) {
     judge_program(arena, streams.programs[i], source, context, findings);
   }
+  judge_instantiator(arena, source->name(), findings);
   if (streams.ran < kStreams.size()) return {};
   // Every byte must be a storage's: what stands elsewhere may be a sixth pickle.
   const auto unreadable = [&](std::uint64_t at, std::string what) {
