@@ -1,8 +1,9 @@
 """Vectors in descriptions that Keras builds from where they are not looked for: the object graph of a SavedModel, dicts and lists around them."""
 
+import contextlib
 import json
 
-from attack import EXPRESSION, Table
+from attack import EXPRESSION, FIRED, Table
 from attack_files import zip_of
 from attack_formats import DENSE, LAMBDA, layer, sequential
 
@@ -46,7 +47,9 @@ def around(name, file, wrap, fire=""):
 
         given = keras.Input((1,))
         runs = keras.layers.Lambda(eval(f"lambda x: x if {EXPRESSION} is None else x"))
-        text = json.dumps(wrap(json.loads(keras.Sequential([given, runs]).to_json())))
+        with contextlib.chdir(folder):  # the layer runs where the model is put together, too
+            text = json.dumps(wrap(json.loads(keras.Sequential([given, runs]).to_json())))
+        (folder / FIRED).unlink()
         path = folder / file
         path.write_bytes(zip_of([("config.json", text)]) if file.endswith(".keras") else text.encode())
         return path
