@@ -68,3 +68,28 @@ described("list_of_layers", "architecture.json", {"class_name": "Sequential", "k
 described("class_of_others_around", "config.json", {"a": {"class_name": "Mine", "config": {"inner": sequential(DENSE, LAMBDA)}}})
 described("vocabulary_in_a_dict", "config.json", {"a": layer("StringLookup", {"vocabulary": "/etc/passwd"})})
 described("function_in_a_list", "config.json", [{"module": "os", "class_name": "function", "config": "system"}], ("malicious",))
+
+
+# --- TensorFlow's operators in TFLite ----------------------------------------------------------------------------------------------
+def flex(name, change, verdicts=("malicious",)):
+    """A graph that writes a file by TensorFlow's own operator, as the converter makes it. The package here has not the delegate that runs it."""
+
+    @ATTACKS.made(f"nested-config/tflite_{name}", verdicts)
+    def _(folder):
+        import tensorflow as tf
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        def writes(text):
+            tf.io.write_file(FIRED, text)
+            return text
+
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([writes.get_concrete_function()])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        path = folder / "model.tflite"
+        path.write_bytes(change(converter.convert()))
+        return path
+
+
+flex("write_file", lambda data: data)
+flex("write_file_by_its_node_alone", lambda data: data.replace(b"FlexWriteFile", b"FlexSqrt".ljust(13, b"\0")))
+flex("node_out_of_its_options", lambda data: data.replace(b"FlexWriteFile", b"FlexSqrt".ljust(13, b"\0")).replace(b")\x1f\x14\x14", b")\xff\x14\x14"), ("unreadable", "malicious"))

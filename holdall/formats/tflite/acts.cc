@@ -4,6 +4,7 @@
 #include <set>
 
 #include "holdall/base/text.h"
+#include "holdall/formats/tflite/flex_node.h"
 #include "holdall/formats/tflite/tflite.h"
 
 namespace holdall::tflite {
@@ -41,15 +42,30 @@ class Judge {
  private:
   void look_at(const SubgraphRecord& subgraph, const OperatorRecord& op) {
     const std::string& name = graph_.codes[op.code].custom;
-    if (name.starts_with(kFlex)) {
-      const std::string_view own = std::string_view(name).substr(kFlex.size());
-      for (const TensorFlowOp& each : kOps)
-        if (each.name == own) judge(subgraph, op, each);
-      return;
-    }
+    if (name.starts_with(kFlex)) return look_at_flex(subgraph, op, std::string_view(name).substr(kFlex.size()));
     if (std::find(std::begin(kRegistered), std::end(kRegistered), name) != std::end(kRegistered)) return;
     add(op, Verdict::kCode, text("the operator '{}' is not LiteRT's: it is run by a library that the caller has loaded", name),
         name);
+  }
+
+  // By the name that the graph says, and by the one that its options say, which is what runs.
+  void look_at_flex(const SubgraphRecord& subgraph, const OperatorRecord& op, std::string_view name) {
+    const Result<std::string> node = node_of(op);
+    if (!node) return add(op, Verdict::kUnreadable, node.error().to_string());
+    for (const TensorFlowOp& each : kOps)
+      if (each.name == name || each.name == *node) judge(subgraph, op, each);
+  }
+
+  Result<std::string> node_of(const OperatorRecord& op) {
+    const bool is_beyond = op.options_offset > 1;  // as LiteRT has it
+    const std::uint64_t size = is_beyond ? op.options_size : op.custom_size;
+    if (size == 0) return std::string();
+    const std::uint64_t at = is_beyond ? op.options_offset : op.custom_options - graph_.file.offset();
+    // Operators may share their options, which are looked at for each of them.
+    if (size > left_) return over_limit("the options of its operators are more than the file").in(graph_.file.name());
+    left_ -= size;
+    HOLDALL_ASSIGN(const Blob options, graph_.file.slice(at, size));
+    return operator_of_node(options, size);
   }
 
   void judge(const SubgraphRecord& subgraph, const OperatorRecord& op, const TensorFlowOp& known) {
@@ -78,6 +94,7 @@ class Judge {
   const Graph& graph_;
   Findings& findings_;
   std::set<std::pair<std::uint32_t, Verdict>> told_;
+  std::uint64_t left_ = graph_.file.size() + (1u << 24);
 };
 
 }  // namespace

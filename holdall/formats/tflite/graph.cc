@@ -172,6 +172,9 @@ class Reader {
     HOLDALL_ASSIGN(made.outputs, table.numbers<std::int32_t>(OperatorField::kOutputs));
     HOLDALL_ASSIGN(made.options_offset, table.number<std::uint64_t>(OperatorField::kLargeOptionsOffset));
     HOLDALL_ASSIGN(made.options_size, table.number<std::uint64_t>(OperatorField::kLargeOptionsSize));
+    HOLDALL_ASSIGN(const FlatVector custom, table.vector(OperatorField::kCustomOptions, 1));
+    made.custom_options = custom.is_there() ? custom.place() : 0;
+    made.custom_size = custom.size();
     return made;
   }
 

@@ -56,6 +56,7 @@ struct OperatorRecord {
   std::uint32_t code = 0;
   std::vector<std::int32_t> inputs, outputs;           // -1: an optional one that is not given
   std::uint64_t options_offset = 0, options_size = 0;  // beyond the flatbuffer
+  std::uint64_t custom_options = 0, custom_size = 0;   // in the flatbuffer: of the first byte, in the source
   std::uint64_t place = 0;
 };
 
