@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "holdall/formats/held_programs.h"
 #include "holdall/objects/judge.h"
 #include "holdall/objects/stray.h"
 
@@ -27,6 +28,7 @@ void judge_program(const Arena& arena, const PickleProgram& program, const Sourc
     if (!judged) inner.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, where, judged.error().to_string()});
   };
   judge(arena, program, source->name(), findings, nested);
+  judge_held(arena, source->name(), context, findings);
   if (program.error && !program.cut_short) judge_stray(source, program.end, context.limits, findings);
 }
 

@@ -9,8 +9,8 @@
 
 namespace holdall {
 
-// judge() with the loaders of the formats here. Behind a failure that is more than a missing end, the rest of the source is
-// searched for stray programs.
+// judge() with the loaders of the formats here, and judge_held() of all its bytes. Behind a failure that is more than a missing
+// end, the rest of the source is searched for stray programs.
 void judge_program(const Arena& arena, const PickleProgram& program, const SourceRef& source, const Context& context,
                    Findings& findings);
 

@@ -2,6 +2,8 @@
 
 import collections
 import functools
+import io
+import pickle
 
 
 def saved(make, folder, name, **options):
@@ -469,6 +471,25 @@ def sharded(folder, name):
     return folder / "model.pt"
 
 
+def extra_state(folder, name):
+    """What TransformerEngine keeps of its scales in a state dict: pickled, and as a file of torch.save."""
+    import safetensors.torch
+    import torch
+
+    scales = {"scale_fwd": torch.ones(3), "amax_history_fwd": torch.zeros(16, 3), "extra_fp8_variables": {"num_gemms": 1}, "recipe": collections.OrderedDict(margin=0)}
+    file = io.BytesIO()
+    torch.save(scales, file)
+    as_tensor = {"layer._extra_state": torch.frombuffer(bytearray(pickle.dumps(scales)), dtype=torch.uint8), "layer.weight": torch.ones(2, 2)}
+    path = folder / name
+    if name == "tensor.safetensors":
+        safetensors.torch.save_file(as_tensor, path)
+    elif name == "bytes.pkl":
+        path.write_bytes(pickle.dumps({"state": pickle.dumps(scales), "raw": b"\x80\x04" + bytes(range(200))}))
+    else:
+        torch.save(as_tensor if name == "tensor.pt" else {"layer._extra_state": file, "layer.weight": torch.ones(2, 2)}, path)
+    return path
+
+
 def each(family, names, make):
     return {f"{family}/{name}": functools.partial(make, name=name) for name in names}
 
@@ -489,4 +510,5 @@ def rows():
     found |= each("torch-distributed", ["one_file", "many_files", "step", "safetensors"], distributed)
     found |= each("torch-sharded", ["tensor", "fsdp", "data_parallel"], sharded)
     found |= each("accelerate", ["safetensors", "pickled"], accelerate)
+    found |= each("torch-extra-state", ["tensor.pt", "stream.pt", "tensor.safetensors", "bytes.pkl"], extra_state)
     return found | each("torch-export", ["program"], exported) | each("torchscript", ["traced", "scripted"], scripted)

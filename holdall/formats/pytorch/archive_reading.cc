@@ -9,6 +9,7 @@
 #include "holdall/codec/document.h"
 #include "holdall/codec/json.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/formats/held_programs.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/formats/pytorch/instantiator.h"
 #include "holdall/formats/pytorch/reading.h"
@@ -223,7 +224,12 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
   HOLDALL_ASSIGN(const Blob blob, archive.record(kProgram));
   HOLDALL_ASSIGN(const SourceRef pickle, slice_source(blob.source(), blob.offset(), blob.size(), blob.name()));
   std::vector<bool> is_storage(archive.zip().members().size());
-  const auto mark_storage = [&](const StorageId&, const ZipMember& member) { is_storage[place_of(archive, member)] = true; };
+  std::vector<const ZipMember*> of_bytes;  // storages
+  const auto mark_storage = [&](const StorageId& said, const ZipMember& member) {
+    const std::size_t place = place_of(archive, member);
+    if (said.dtype == DType::kUInt8 && !is_storage[place]) of_bytes.push_back(&member);
+    is_storage[place] = true;
+  };
   auto arena = std::make_unique<Arena>();
   PickleOptions options{.limits = context.limits};
   options.settle = HarmlessTensors(*arena, [&](Value id) { with_storage(archive, id, mark_storage); });
@@ -246,6 +252,10 @@ Status judge_archive(const Bundle& bundle, const Context& context, Findings& fin
   }
   // What torch does not read may be for another loader.
   for_each_storage(archive, *arena, program, mark_storage);
+  for (const ZipMember* member : of_bytes) {
+    HOLDALL_ASSIGN(const Blob bytes, archive.zip().blob(*member));
+    judge_held(bytes, bytes.name(), context, findings);
+  }
   for (const ZipMember& member : archive.zip().members()) {
     if (is_known(archive, member.name) || is_storage[place_of(archive, member)] || member.size == 0) continue;
     HOLDALL_ASSIGN(const Blob other, archive.zip().blob(member));

@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "holdall/base/endian.h"
+#include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/git_lfs.h"
+#include "holdall/formats/held_programs.h"
 
 namespace holdall {
 namespace safetensors {
@@ -89,8 +91,9 @@ Status verify(const Bundle& given, const Context& context, Faults& faults) {
   return {};
 }
 
-// Nothing in a safetensors file is ever run; what cannot be read to the last byte is an error.
-Status acts(const Bundle& given, const Context& context, Findings&) {
+// Nothing in a safetensors file is ever run, but objects that a tensor of bytes holds; what cannot be read to the last byte is
+// an error.
+Status acts(const Bundle& given, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const Bundle bundle, file_of(given));
   Peek peek(bundle, context.limits);
   if (looks_like_index(peek.head())) {
@@ -98,7 +101,13 @@ Status acts(const Bundle& given, const Context& context, Findings&) {
     return model ? Status() : Status(std::move(model).error());
   }
   auto loaded = load(bundle.main(), bundle.names().front(), context.limits);
-  return loaded ? Status() : Status(std::move(loaded).error());
+  if (!loaded) return std::move(loaded).error();
+  for (const StoredTensor& stored : loaded->tensors) {
+    if (stored.tensor.dtype() != DType::kUInt8) continue;
+    HOLDALL_ASSIGN(const Blob bytes, stored.tensor.data());
+    judge_held(bytes, text("{}#{}", bundle.path(), printable(stored.name)), context, findings);
+  }
+  return {};
 }
 
 constexpr std::string_view kExtensions[] = {".safetensors"};

@@ -1,0 +1,65 @@
+#include "holdall/formats/held_programs.h"
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "holdall/base/text.h"
+#include "holdall/codec/pickle.h"
+#include "holdall/formats/program_check.h"
+#include "holdall/objects/interpretation.h"
+
+namespace holdall {
+namespace {
+
+constexpr std::size_t kHead = 4, kSmallest = 12;
+
+enum class Held : std::uint8_t { kData, kPickle, kArchive };
+
+Held kind_of(std::string_view head) noexcept {
+  constexpr char kProtocol = '\x80';
+  if (head.starts_with("PK\x03\x04")) return Held::kArchive;
+  return head.size() == kHead && head[0] == kProtocol && head[1] >= 2 && head[1] <= 5 ? Held::kPickle : Held::kData;
+}
+
+bool is_program(const SourceRef& source, const Limits& limits) {
+  Arena arena;
+  const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});
+  return !program.error && !program.imports.empty();
+}
+
+void judge_kind(Held kind, const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
+  const auto source = slice_source(bytes.source(), bytes.offset(), bytes.size(), where + "!bytes");
+  if (!source || !context.unfold(bytes.size())) return;
+  if (kind == Held::kPickle && !is_program(*source, context.limits)) return;
+  Findings own;
+  const Bundle file = Bundle::of(*source);
+  (void)(kind == Held::kPickle ? context.acts_as("pickle", file, own) : context.acts(file, own));
+  for (Finding& finding : own) {
+    const bool acts = finding.severity == Verdict::kCode || finding.severity == Verdict::kMalicious;
+    if (acts && !is_no_import(finding)) findings.push_back(std::move(finding));
+  }
+}
+
+}  // namespace
+
+void judge_held(const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
+  std::array<std::byte, kHead> head{};
+  if (bytes.size() < kSmallest || !bytes.read_at(0, head)) return;
+  const Held kind = kind_of(as_text(head));
+  if (kind != Held::kData) judge_kind(kind, bytes, where, context, findings);
+}
+
+void judge_held(const Arena& arena, const std::string& where, const Context& context, Findings& findings) {
+  for (NodeId node = 0; node < arena.size(); ++node) {
+    const Value value = arena.at(node);
+    if (value.is(ValueKind::kObject)) {  // bytes as protocols 0 to 2 spell them
+      if (const auto bytes = bytes_of(value)) judge_held(*bytes, where, context, findings);
+    } else if (value.is(ValueKind::kBytes) && value.bytes_size() >= kSmallest) {
+      if (value.bytes_resident() && kind_of(value.as_bytes().substr(0, kHead)) == Held::kData) continue;
+      judge_held(value.as_blob(), where, context, findings);
+    }
+  }
+}
+
+}  // namespace holdall

@@ -1,0 +1,22 @@
+// Pickles and archives of torch that a model holds as its data: bytes in a pickle or in an io.BytesIO, tensors of bytes. No
+// loader of the file runs them; who takes the model apart does: TransformerEngine unpickles every `_extra_state` of a state
+// dict (transformer_engine/ pytorch/module/base.py, set_extra_state).
+//
+// Thread-safety: may be called from several threads. Ownership: findings own their texts.
+#pragma once
+
+#include <string>
+
+#include "holdall/core/value.h"
+#include "holdall/formats/format.h"
+
+namespace holdall {
+
+// Appends what the bytes do where they are, from their first byte on, a pickle that ends and imports something, or an archive;
+// nothing of what cannot be read: they are data first.
+void judge_held(const Blob& bytes, const std::string& where, const Context& context, Findings& findings);
+
+// The same for all bytes among the values of a pickle, which is at `where`.
+void judge_held(const Arena& arena, const std::string& where, const Context& context, Findings& findings);
+
+}  // namespace holdall
