@@ -15,6 +15,7 @@
 #include "holdall/formats/torch_export/tree_spec.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/told.h"
+#include "holdall/trust/encoded.h"
 #include "holdall/trust/yaml_mappings.h"
 
 namespace holdall {
@@ -62,6 +63,22 @@ constexpr std::string_view kActivations[] = {"activation_function", "activation_
 // What configurations of latent diffusion ("target", "params") and of Lightning ("class_path", "init_args") have called:
 // classes of the reader's own, most often, so that only what no configuration means well is told.
 constexpr std::string_view kTargets[] = {"target", "class_path"};
+// Classes that hold what they are given, whatever it is: logs of training have them of their arguments.
+constexpr std::string_view kPlainClasses[] = {"argparse.Namespace",
+                                              "collections.OrderedDict",
+                                              "datetime.timedelta",
+                                              "pathlib.Path",
+                                              "pathlib.PosixPath",
+                                              "pathlib.PurePath",
+                                              "pathlib.PurePosixPath",
+                                              "pathlib.PureWindowsPath",
+                                              "pathlib.WindowsPath",
+                                              "pathlib._local.PosixPath",
+                                              "torch.Size",
+                                              "torch.device",
+                                              "types.SimpleNamespace"};
+// jsonpickle/tags.py: those whose text is a name.
+constexpr std::string_view kOfJsonpickle[] = {"py/class", "py/function", "py/mod", "py/object", "py/repr", "py/type"};
 
 // Codecs of numcodecs that unpickle.
 constexpr std::string_view kFiltersOfZarr[] = {"pickle"};
@@ -88,7 +105,8 @@ constexpr std::string_view kCalls = "instantiating this configuration calls";
 // Walks a document with the path from its root in a stack as deep as it is nested: paths are written out for findings alone.
 class References {
  public:
-  References(std::string_view where, Findings& findings) : where_(where), findings_(findings), told_(findings) {}
+  References(std::string_view where, Findings& findings, const Limits& limits)
+      : where_(where), findings_(findings), told_(findings), limits_(limits) {}
 
   void judge(Value document) {
     enter(document);
@@ -100,7 +118,9 @@ class References {
       }
       const std::size_t i = top.next++;
       if (top.value.is(ValueKind::kList)) {
-        enter(top.value.item(i));
+        const Value item = top.value.item(i);
+        if (item.is(ValueKind::kString)) encoded({}, item.as_string());
+        enter(item);
       } else {
         const Value key = top.value.key(i), mapped = top.value.mapped(i);
         look_at(key.is(ValueKind::kString) ? key.as_string() : std::string_view(), mapped);
@@ -122,7 +142,10 @@ class References {
   // One key of a configuration and what loaders make of it.
   void look_at(std::string_view key, Value mapped) {
     const std::string_view said = mapped.is(ValueKind::kString) ? mapped.as_string() : std::string_view();
-    if (key == "auto_map") {
+    encoded(key, said);
+    if (is_among(kOfJsonpickle, key)) {
+      pickled(key, said);
+    } else if (key == "auto_map") {
       report_strings(mapped, Rule::kAutoMap, "with trust_remote_code the loader runs Python from the repository:");
     } else if (key == "custom_pipelines" || (key == "_class_name" && mapped.is(ValueKind::kList))) {
       report_strings(mapped, Rule::kCustomPipeline, "the loader runs Python from the repository:");
@@ -154,6 +177,23 @@ class References {
     } else if (is_among(kVocabularies, key) && where_.ends_with("tokenizer_config.json") && leads_out(said)) {
       report(Verdict::kMalicious, Rule::kHydraTarget, "the tokenizer is made of a file outside of its folder,", said);
     }
+  }
+
+  void encoded(std::string_view key, std::string_view said) {
+    const auto judge = key == ":serialized:" ? judge_encoded : said.starts_with("gA") ? judge_maybe_encoded : nullptr;
+    if (judge == nullptr || said.empty()) return;
+    Findings found;
+    judge(said, text("{}#{}", where_, path()), limits_, found);
+    for (Finding& finding : found) told_.add(std::move(finding));
+  }
+
+  // jsonpickle.decode() imports what these name, and calls what "py/reduce" and "py/object" do; once it took Python of
+  // "py/repr".
+  void pickled(std::string_view key, std::string_view said) {
+    if (said.empty() || is_among(kPlainClasses, said)) return;
+    const std::string target = said.find('.') == said.npos ? text("builtins.{}", said) : std::string(said);
+    report(key == "py/repr" ? Verdict::kMalicious : verdict_of_target(target), Rule::kHydraTarget, "jsonpickle makes or calls",
+           said);
   }
 
   bool is_of_zarr() const {
@@ -212,13 +252,14 @@ class References {
   std::string_view where_;
   Findings& findings_;
   Told told_;
+  const Limits& limits_;
   std::vector<Open> open_;
 };
 
 }  // namespace
 
-void judge_references(Value document, std::string_view where, Findings& findings) {
-  References(where, findings).judge(document);
+void judge_references(Value document, std::string_view where, Findings& findings, const Limits& limits) {
+  References(where, findings, limits).judge(document);
 }
 
 namespace {
@@ -227,6 +268,7 @@ namespace {
 constexpr std::string_view kPlainTags[] = {"none", "bool",  "str",     "unicode", "bytes", "int",
                                            "long", "float", "complex", "list",    "tuple", "dict"};
 constexpr std::string_view kPythonTag = "tag:yaml.org,2002:python/";
+constexpr std::string_view kMakingKinds[] = {"object:", "object/apply:", "object/new:"};
 // HyperPyYAML's, which SpeechBrain's files are written in: "!new:package.Class", "!apply:package.function".
 constexpr std::string_view kCallingTags[] = {"!new:", "!name:", "!apply:", "!applyref:", "!module:"};
 
@@ -241,6 +283,7 @@ void judge_tag(std::string_view tag, const std::string& place, Told& told) {
     const std::string_view kind = tag.substr(kPythonTag.size());
     if (std::find(std::begin(kPlainTags), std::end(kPlainTags), kind) != std::end(kPlainTags)) return;
     target = kind.substr(std::min(kind.find(':'), kind.size() - 1) + 1);
+    if (is_among(kMakingKinds, kind.substr(0, kind.size() - target.size())) && is_among(kPlainClasses, target)) return;
   } else {
     for (const std::string_view calling : kCallingTags)
       if (tag.starts_with(calling)) target = tag.substr(calling.size());
@@ -273,7 +316,8 @@ bool is_meant_by_mlflow(std::string_view key, std::string_view target) {
 // Reads keys and their values off the tokens; what an alias stands for where that is a scalar.
 class YamlJudge {
  public:
-  YamlJudge(std::string_view where, Findings& findings) : where_(where), findings_(findings), told_(findings) {}
+  YamlJudge(std::string_view where, Findings& findings, const Limits& limits)
+      : where_(where), findings_(findings), told_(findings), limits_(limits) {}
 
   void run(std::string_view text_) {
     Window window;
@@ -301,7 +345,10 @@ class YamlJudge {
       entry(key_, tokens, 1);
       named(tokens);
     }
-    if (token.kind == YamlKind::kScalar) key_ = token.text;
+    if (token.kind == YamlKind::kScalar) {
+      encoded(token);
+      key_ = token.text;
+    }
     if (token.kind == YamlKind::kAlias) key_ = anchors_[token.text];
   }
 
@@ -338,6 +385,13 @@ class YamlJudge {
     mapping.named =
         Finding{Verdict::kCode, Rule::kHydraTarget, place_of(tokens.front()), text("{} '{}'", kCalls, target), target};
     if (alone_.size() < kMostAlone) alone_.push_back(*mapping.named);
+  }
+
+  void encoded(const YamlToken& scalar) {
+    if (!scalar.text.starts_with("gA")) return;
+    Findings found;
+    judge_maybe_encoded(scalar.text, place_of(scalar), limits_, found);
+    for (Finding& finding : found) told_.add(std::move(finding));
   }
 
   std::string place_of(const YamlToken& token) const { return text("{} line {}", where_, token.line); }
@@ -397,6 +451,7 @@ class YamlJudge {
   std::string where_;
   Findings& findings_;
   Told told_;
+  const Limits& limits_;
   std::string key_;
   std::map<std::string, std::string> anchors_;
   static constexpr std::size_t kMostAlone = 20;
@@ -442,6 +497,8 @@ void judge_router(Value document, std::string_view where, Findings& findings) {
     if (types.mapped(i).is(ValueKind::kString)) judge_module(types.mapped(i).as_string(), text("{}#/types/{}", where, i), told);
 }
 
-void judge_yaml(std::string_view text_, std::string_view where, Findings& findings) { YamlJudge(where, findings).run(text_); }
+void judge_yaml(std::string_view text_, std::string_view where, Findings& findings, const Limits& limits) {
+  YamlJudge(where, findings, limits).run(text_);
+}
 
 }  // namespace holdall

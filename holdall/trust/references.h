@@ -5,16 +5,17 @@
 
 #include <string_view>
 
+#include "holdall/base/limits.h"
 #include "holdall/core/value.h"
 #include "holdall/objects/verdict.h"
 
 namespace holdall {
 
 // In a JSON document, at any depth: transformers' and diffusers' "auto_map" and "custom_pipelines", Hydra's "_target_",
-// and the other keys whose text a loader imports.
-void judge_references(Value document, std::string_view where, Findings& findings);
+// jsonpickle's "py/…", the other keys whose text a loader imports, and pickles in base64.
+void judge_references(Value document, std::string_view where, Findings& findings, const Limits& limits = {});
 // In YAML: tags that make Python objects ("!!python/…") and "_target_" keys, outside of comments.
-void judge_yaml(std::string_view text, std::string_view where, Findings& findings);
+void judge_yaml(std::string_view text, std::string_view where, Findings& findings, const Limits& limits = {});
 
 // The same for the list of a Sentence Transformers folder's modules (modules.json), whose "type" is a class to import.
 void judge_modules(Value document, std::string_view where, Findings& findings);

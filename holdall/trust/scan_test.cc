@@ -271,6 +271,18 @@ TEST(References, ATagOfAPlainValueIsNone) {
   EXPECT_TRUE(findings.empty());
 }
 
+TEST(References, AClassThatHoldsWhatItIsGivenIsPlainAndItsNameAloneIsNot) {
+  Findings findings;
+  judge_yaml("a: !!python/object/apply:collections.OrderedDict\n- - [x, 1]\nb: !!python/object:argparse.Namespace {x: 1}\n",
+             "c.yaml", findings);
+  EXPECT_TRUE(findings.empty());
+  judge_yaml("a: !!python/name:argparse.Namespace\n", "c.yaml", findings);
+  judge_yaml("a: !!python/object/apply:collections.OrderedDict [!!python/object/apply:os.system [id]]\n", "c.yaml", findings);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_EQ(findings[0].severity, Verdict::kCode);
+  EXPECT_EQ(findings[1].severity, Verdict::kMalicious);
+}
+
 TEST(References, KeysAreFoundInEverySpellingOfYaml) {
   for (const char* text : {"{_target_: os.system}", "\"\\x5ftarget_\": os.system", "? _target_\n: os.system",
                            "# x\r_target_: os.system", "a: \"x\n # y\"\n_target_: os.system",

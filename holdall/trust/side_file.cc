@@ -92,8 +92,8 @@ constexpr std::array kConfigs = {
 // Jinja's.
 constexpr std::array kTemplates = {".jinja"sv, ".jinja2"sv, ".j2"sv, ".template"sv, ".tmpl"sv};
 
-void judge_json_value(Value document, std::string_view name, Findings& findings) {
-  judge_references(document, name, findings);
+void judge_json_value(Value document, std::string_view name, const Limits& limits, Findings& findings) {
+  judge_references(document, name, findings, limits);
   judge_document(document, name, findings);
   if (base_name(name) == "modules.json") judge_modules(document, name, findings);
   // The older name of a router's file is that of many others.
@@ -112,12 +112,22 @@ std::optional<SideFile> judge_json(const Source& source, std::string_view name, 
   };
   if (!bytes) return refuse(bytes.error());
   const Status read =
-      each_reading(bytes->text(), limits, [&](Value document) { judge_json_value(document, name, file.findings); });
+      each_reading(bytes->text(), limits, [&](Value document) { judge_json_value(document, name, limits, file.findings); });
   if (read) return file;
   if (is_config || read.error().code() == Code::kLimit) return refuse(read.error());
   // What JSON does not allow, other readers of it do: a comma at the end, a comment.
-  judge_yaml(bytes->text(), name, file.findings);
+  judge_yaml(bytes->text(), name, file.findings, limits);
   file.kind = "text";
+  return file;
+}
+
+// A text that is JSON to its end under another name: what Stable-Baselines3 calls "data".
+std::optional<SideFile> judge_whole_json(const Source& source, std::string_view name, const Limits& limits) {
+  const Result<Bytes> bytes = read_all(source, limits.header_bytes);
+  SideFile file{"json", {}};
+  if (!bytes ||
+      !each_reading(bytes->text(), limits, [&](Value document) { judge_json_value(document, name, limits, file.findings); }))
+    return std::nullopt;
   return file;
 }
 
@@ -208,7 +218,7 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
     Result<Bytes> bytes = read_all(source, limits.header_bytes);
     if (!bytes) return std::nullopt;
     if (is_yaml) {
-      judge_yaml(bytes->text(), name, file.findings);
+      judge_yaml(bytes->text(), name, file.findings, limits);
     } else {
       judge_chat_template(bytes->text(), name, file.findings);
     }
@@ -219,6 +229,8 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
   if (is_program_as_text(head)) return std::nullopt;
   const std::size_t first = head.find_first_not_of("\xef\xbb\xbf \t\r\n");
   if (first != std::string::npos && head[first] == '<') return judge_xml(source, name, limits);
+  if (first != std::string::npos && (head[first] == '{' || head[first] == '['))
+    if (auto document = judge_whole_json(source, name, limits)) return document;
   if (!ends_with(base, ".py")) return SideFile{"text", {}};
   SideFile file{"python", {}};
   if (base == "hubconf.py") {

@@ -54,6 +54,15 @@ LOADERS = {
     "package": "import torch.package; torch.package.PackageImporter(PATH).load_pickle('model', 'model.pkl')",
     "dcp": "import torch.distributed.checkpoint as dcp; dcp.load({'a': 0}, checkpoint_id=PATH)",
     "onnx": "import onnx; onnx.load(PATH)",
+    # As transformer_engine.pytorch's set_extra_state() does with what a state dict holds under "_extra_state".
+    "extra_state": "import io, pickle, torch\n"
+    "from safetensors.torch import load_file\n"
+    "for value in (load_file(PATH) if PATH.endswith('safetensors') else torch.load(PATH, weights_only=False)).values():\n"
+    "    pickle.loads(value.numpy().tobytes()) if torch.is_tensor(value) else torch.load(value, weights_only=False)",
+    # As stable_baselines3.common.save_util.json_to_data() does.
+    "stable_baselines": "import base64, json, pickle, zipfile\n"
+    "for value in json.loads(zipfile.ZipFile(PATH).read('data')).values():\n"
+    "    if isinstance(value, dict) and ':serialized:' in value: pickle.loads(base64.b64decode(value[':serialized:'].encode()))",
 }
 
 

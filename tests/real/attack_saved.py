@@ -1,11 +1,16 @@
 """Vectors in descriptions that Keras builds from where they are not looked for: the object graph of a SavedModel, dicts and lists around them."""
 
+import base64
+import collections
 import contextlib
+import io
 import json
+import pickle
 
-from attack import EXPRESSION, FIRED, Table
+from attack import COMMAND, EXPRESSION, FIRED, Table
 from attack_files import zip_of
 from attack_formats import DENSE, LAMBDA, layer, sequential
+from attack_pickles import SYSTEM
 
 ATTACKS = Table()
 CODE = ("code", "malicious")
@@ -93,3 +98,67 @@ def flex(name, change, verdicts=("malicious",)):
 flex("write_file", lambda data: data)
 flex("write_file_by_its_node_alone", lambda data: data.replace(b"FlexWriteFile", b"FlexSqrt".ljust(13, b"\0")))
 flex("node_out_of_its_options", lambda data: data.replace(b"FlexWriteFile", b"FlexSqrt".ljust(13, b"\0")).replace(b")\x1f\x14\x14", b")\xff\x14\x14"), ("unreadable", "malicious"))
+
+
+# --- Pickles in texts --------------------------------------------------------------------------------------------------------------
+ENCODED = base64.b64encode(SYSTEM).decode()
+
+
+def stable_baselines(name, text, verdicts=("malicious",), **more):
+    """What Stable-Baselines3 saves: arguments as JSON, what is none of JSON pickled in them, state dicts beside."""
+    document = {"policy_class": {":type:": "<class 'abc.ABCMeta'>", ":serialized:": text, **more}, "gamma": 0.99}
+    data = zip_of([("data", json.dumps(document, indent=4)), ("_stable_baselines3_version", "2.7.0")])
+    ATTACKS.data(f"nested-loader/stable_baselines_{name}", data, "ppo.zip", verdicts, "stable_baselines")
+
+
+stable_baselines("pickle", ENCODED)
+stable_baselines("pickle_in_lines", "\n".join(ENCODED[i : i + 5] for i in range(0, len(ENCODED), 5)))
+stable_baselines("pickle_among_others", "-_.".join(ENCODED) + "=" + "\u2603")
+stable_baselines("pickle_without_a_protocol", base64.b64encode(SYSTEM[2:]).decode())
+stable_baselines("pickle_and_more", base64.b64encode(SYSTEM + bytes(30)).decode())
+ATTACKS.text("nested-loader/base64_in_json", json.dumps({"version": 1, "models": [{"name": "a", "weights": ENCODED}]}), "model.json")
+ATTACKS.text("nested-loader/base64_in_a_list", json.dumps(["x", ENCODED]), "model.json")
+ATTACKS.text("nested-loader/base64_in_yaml", f"version: 1\nmodel: {ENCODED}\n", "model.yaml")
+ATTACKS.text("nested-loader/base64_in_a_block_of_yaml", "version: 1\nmodel: !!binary |\n" + "".join(f"  {ENCODED[i : i + 20]}\n" for i in range(0, len(ENCODED), 20)), "model.yaml")
+ATTACKS.text("nested-loader/base64_without_a_json_ending", json.dumps({"model": ENCODED}), "model")
+REDUCED = {"py/reduce": [{"py/function": "os.system"}, {"py/tuple": [COMMAND]}]}
+ATTACKS.text("nested-config/jsonpickle_reduce", json.dumps({"a": REDUCED}), "model.json")
+ATTACKS.text("nested-config/jsonpickle_type", json.dumps({"py/reduce": [{"py/type": "subprocess.Popen"}, {"py/tuple": [COMMAND, -1, None, None, None, None, None, True, True]}]}), "model.json")
+ATTACKS.text("nested-config/jsonpickle_object", json.dumps({"py/object": "evilmod.Model", "w": [1]}), "model.json", CODE)
+ATTACKS.text("nested-config/jsonpickle_repr", json.dumps({"py/repr": f"os/{EXPRESSION}"}), "model.json")
+
+
+# --- Pickles that are data ---------------------------------------------------------------------------------------------------------
+def held(name, file, value, fire=""):
+    """What `value` gives, under the key of an extra state; it is given the bytes of a pickle, and of a file of torch.save that has it."""
+
+    @ATTACKS.made(f"nested-loader/held_{name}", fire=fire)
+    def _(folder):
+        import torch
+        from safetensors.torch import save_file
+
+        state = {"layer._extra_state": value(SYSTEM, zip_of([("archive/data.pkl", SYSTEM), ("archive/version", "3\n"), ("archive/byteorder", "little")]))}
+        path = folder / file
+        if file.endswith("safetensors"):
+            save_file(state, path)
+        elif file.endswith("pkl"):
+            path.write_bytes(pickle.dumps(state))
+        else:
+            torch.save(state, path)
+        return path
+
+
+def tensor(data):
+    import torch
+
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+held("as_bytes", "model.pkl", lambda program, _: program)
+held("as_bytes_of_a_file", "model.pkl", lambda _, file: [file])
+held("as_a_bytearray", "model.pkl", lambda program, _: bytearray(program))
+held("in_a_stream", "model.pt", lambda _, file: io.BytesIO(file), "extra_state")
+held("in_a_stream_of_a_pickle", "model.pkl", lambda program, _: io.BytesIO(program))
+held("in_a_tensor", "model.pt", lambda program, _: tensor(program), "extra_state")
+held("in_a_tensor_of_safetensors", "model.safetensors", lambda program, _: tensor(program), "extra_state")
+held("in_bytes_in_bytes", "model.pkl", lambda program, _: pickle.dumps({"a": collections.OrderedDict(a=program)}))

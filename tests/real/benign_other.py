@@ -283,6 +283,27 @@ def beside(folder, name):
     return path
 
 
+def settings(folder, name):
+    """The arguments of a run, as PyYAML writes them: RL Baselines3 Zoo and Lightning keep such files beside the model."""
+    import argparse
+    import collections
+    import datetime
+
+    import torch
+    import yaml
+
+    values = {
+        "ordered": collections.OrderedDict([("batch_size", 64), ("policy", "MlpPolicy"), ("clip_range", (0.1, 0.2))]),
+        "namespace": argparse.Namespace(lr=1e-3, layers=[4, 8], inner=argparse.Namespace(x=None)),
+        "paths": {"data": pathlib.Path("data"), "out": pathlib.PurePosixPath("runs/1"), "windows": pathlib.PureWindowsPath("c:/x")},
+        "torch": {"device": torch.device("cuda:0"), "shape": torch.ones(2, 3).shape},
+        "times": {"limit": datetime.timedelta(hours=2), "from": datetime.datetime(2024, 1, 2), "on": datetime.date(2024, 1, 2)},
+    }[name]
+    path = folder / "args.yml"
+    path.write_text(yaml.dump(values))
+    return path
+
+
 def records(folder, name):
     """What TensorBoard reads, and data of examples."""
     import tensorflow as tf
@@ -367,4 +388,5 @@ def rows():
     found |= each("golden", GOLDEN, golden) | each("hf-config", CONFIGS, config) | each("hf-processor", PROCESSORS, processor)
     found |= each("hf-tokenizer", ["bpe", "wordpiece", "unigram"], tokenizer) | each("hf-repository", ["gpt2", "t5", "sharded", "old"], repository)
     found |= each("beside", BESIDE, beside) | each("left", LEFT, left) | each("left-zip", ["mac"], left_in_zip) | each("tf-records", ["events", "examples"], records)
+    found |= each("yaml-settings", ["ordered", "namespace", "paths", "torch", "times"], settings)
     return found | each("hf-adapter", ["lora", "ia3"], adapter)

@@ -1,0 +1,25 @@
+// Pickles that stand in texts as base64: Stable-Baselines3 keeps what is no JSON so ({":serialized:": "gAWV…"} in the `data` of
+// its archives; stable_baselines3/common/save_util.py, json_to_data) and unpickles it while it loads.
+//
+// Thread-safety: pure. Ownership: findings own their texts.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "holdall/base/limits.h"
+#include "holdall/objects/verdict.h"
+
+namespace holdall {
+
+// Bytes of base64 as Python's base64.b64decode() takes it: what is not of the alphabet is passed over, and nothing is read
+// behind the end that `=` makes. Bits that fill no byte are dropped.
+std::string from_loose_base64(std::string_view text);
+
+// What a text does that a loader decodes and unpickles. Limits::value_bytes and opcodes are of each text.
+void judge_encoded(std::string_view text, std::string_view where, const Limits& limits, Findings& findings);
+
+// The same for any text of a document: nothing where it is no base64 of a pickle, to its end, that imports something.
+void judge_maybe_encoded(std::string_view text, std::string_view where, const Limits& limits, Findings& findings);
+
+}  // namespace holdall
