@@ -10,6 +10,8 @@ python=${1:-}
 cd "$source_dir"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# The presets' name of the compiler: by another one ccache would make every object again.
+export CXX=g++
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 
