@@ -1,6 +1,7 @@
 #include "holdall/formats/held_programs.h"
 
 #include <array>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -22,6 +23,14 @@ Held kind_of(std::string_view head) noexcept {
   return head.size() == kHead && head[0] == kProtocol && head[1] >= 2 && head[1] <= 5 ? Held::kPickle : Held::kData;
 }
 
+// The text of bytes as protocols 0 to 2 spell them, _codecs.encode(text, "latin1"), where they begin as what is looked for.
+NodeId spelled(Value object) {
+  const Value args = object.of(object.as_object().args);
+  if (!args.is(ValueKind::kTuple) || args.size() != 2 || !args.item(0).is(ValueKind::kString)) return kNoNode;
+  const std::string_view text = args.item(0).as_string();
+  return text.starts_with("\u0080") || text.starts_with("PK\x03\x04") ? args.item(0).id() : kNoNode;
+}
+
 bool is_program(const SourceRef& source, const Limits& limits) {
   Arena arena;
   const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});
@@ -30,14 +39,20 @@ bool is_program(const SourceRef& source, const Limits& limits) {
 
 void judge_kind(Held kind, const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
   const auto source = slice_source(bytes.source(), bytes.offset(), bytes.size(), where + "!bytes");
-  if (!source || !context.unfold(bytes.size())) return;
+  if (!source) return;
+  const auto not_looked_at = [&](const Error& error) {
+    findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, (*source)->name(), error.to_string()});
+  };
+  if (Status spent = context.unfold(bytes.size()); !spent) return not_looked_at(spent.error());
   if (kind == Held::kPickle && !is_program(*source, context.limits)) return;
   Findings own;
   const Bundle file = Bundle::of(*source);
-  (void)(kind == Held::kPickle ? context.acts_as("pickle", file, own) : context.acts(file, own));
+  const Status judged = kind == Held::kPickle ? context.acts_as("pickle", file, own) : context.acts(file, own);
+  if (!judged && judged.error().code() == Code::kLimit) not_looked_at(judged.error());
   for (Finding& finding : own) {
-    const bool acts = finding.severity == Verdict::kCode || finding.severity == Verdict::kMalicious;
-    if (acts && !is_no_import(finding)) findings.push_back(std::move(finding));
+    // Faults of data are none of the model's; what was not looked at within is told.
+    const bool is_told = finding.severity != Verdict::kUnreadable || finding.rule == Rule::kNotUnderstood;
+    if (is_told && !is_no_import(finding)) findings.push_back(std::move(finding));
   }
 }
 
@@ -51,9 +66,12 @@ void judge_held(const Blob& bytes, const std::string& where, const Context& cont
 }
 
 void judge_held(const Arena& arena, const std::string& where, const Context& context, Findings& findings) {
+  std::set<NodeId> seen;  // texts, which any number of objects may be made of
   for (NodeId node = 0; node < arena.size(); ++node) {
     const Value value = arena.at(node);
-    if (value.is(ValueKind::kObject)) {  // bytes as protocols 0 to 2 spell them
+    if (value.is(ValueKind::kObject)) {
+      const NodeId text = spelled(value);
+      if (text == kNoNode || !seen.insert(text).second) continue;
       if (const auto bytes = bytes_of(value)) judge_held(*bytes, where, context, findings);
     } else if (value.is(ValueKind::kBytes) && value.bytes_size() >= kSmallest) {
       if (value.bytes_resident() && kind_of(value.as_bytes().substr(0, kHead)) == Held::kData) continue;

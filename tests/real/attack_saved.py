@@ -3,6 +3,7 @@
 import base64
 import collections
 import contextlib
+import functools
 import io
 import json
 import pickle
@@ -129,10 +130,10 @@ ATTACKS.text("nested-config/jsonpickle_repr", json.dumps({"py/repr": f"os/{EXPRE
 
 
 # --- Pickles that are data ---------------------------------------------------------------------------------------------------------
-def held(name, file, value, fire=""):
+def held(name, file, value, fire="", verdicts=("malicious",)):
     """What `value` gives, under the key of an extra state; it is given the bytes of a pickle, and of a file of torch.save that has it."""
 
-    @ATTACKS.made(f"nested-loader/held_{name}", fire=fire)
+    @ATTACKS.made(f"nested-loader/held_{name}", verdicts, fire)
     def _(folder):
         import torch
         from safetensors.torch import save_file
@@ -162,3 +163,5 @@ held("in_a_stream_of_a_pickle", "model.pkl", lambda program, _: io.BytesIO(progr
 held("in_a_tensor", "model.pt", lambda program, _: tensor(program), "extra_state")
 held("in_a_tensor_of_safetensors", "model.safetensors", lambda program, _: tensor(program), "extra_state")
 held("in_bytes_in_bytes", "model.pkl", lambda program, _: pickle.dumps({"a": collections.OrderedDict(a=program)}))
+held("in_bytes_ten_deep", "model.pkl", lambda program, _: functools.reduce(lambda data, _: pickle.dumps(collections.OrderedDict(a=data)), range(10), program), verdicts=("unreadable",))
+held("as_text_of_latin_1", "model.pt", lambda program, _: [program, program])
