@@ -153,7 +153,7 @@ Offence StateJudge::partial(Value state) {
   const GlobalRow* row = imported_row(function);
   if (row == nullptr) row = ArgumentJudge::named_function(function);
   if (row == nullptr || !ArgumentJudge::is_library_function(*row)) return {};
-  for (const std::size_t arguments : {1, 2})
+  for (const std::size_t arguments : {1u, 2u})
     if (Offence found = for_function(state.item(arguments))) return text("{} for {}.{}", *found, row->module, row->name);
   return {};
 }

@@ -164,7 +164,8 @@ FILES = {
     "session.pkl": (b"caiohttp.client\nClientSession\n)R.", "malicious"),
     "pager.pkl": (b"c_pyrepl.pager\npipe_pager\n(S'a'\nS'id'\ntR.", "malicious"),
     "function.pkl": (b"ccloudpickle.cloudpickle\n_make_function\n)R.", "malicious"),
-    "nested.pkl": (pickle.dumps({"payload": base64.b64encode(pickles.SYSTEM), "raw": pickles.SYSTEM, "text": "os.system('id')"}), "inert"),
+    "encoded.pkl": (pickle.dumps({"payload": base64.b64encode(pickles.SYSTEM), "text": "os.system('id')"}), "inert"),
+    "nested.pkl": (pickle.dumps({"raw": pickles.SYSTEM}), "malicious"),  # who keeps a pickle as bytes unpickles it
 }
 
 
