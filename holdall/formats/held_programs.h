@@ -12,8 +12,8 @@
 
 namespace holdall {
 
-// Appends what the bytes do where they are, from their first byte on, a pickle that ends and imports something, or an archive;
-// nothing of what cannot be read: they are data first.
+// Appends what the bytes do where they are, from their first byte on, an archive or a pickle that imports something: up to its
+// fault where it says its protocol, else only one that ends. Faults of it are not told: it is data first.
 void judge_held(const Blob& bytes, const std::string& where, const Context& context, Findings& findings);
 
 // The same for all bytes among the values of a pickle, which is at `where`.

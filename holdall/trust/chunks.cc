@@ -94,7 +94,9 @@ void judge_chunk(const Tree& folder, const std::string& index, const Chunk& chun
                text("a chunk of {} bytes from {} on is not in '{}', which has {}", chunk.length, chunk.offset, name, size));
   }
   const auto source = slice_source(*file, offset, length, text("{}@{}", (*file)->name(), offset));
-  if (Status status = context.unfold(length); !status || !source) {
+  // What is compressed is decoded from its beginning to the chunk, for each of them.
+  const std::uint64_t decoded = Blob(*file).locate() ? 0 : offset;
+  if (Status status = context.unfold(decoded + length); !status || !source) {
     return add(Verdict::kUnreadable, Rule::kNotUnderstood, status ? source.error().to_string() : status.error().to_string());
   }
   Findings own;

@@ -1,6 +1,9 @@
 #include "holdall/trust/contents.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 
 #include "holdall/base/printable.h"
@@ -58,14 +61,17 @@ void judge_member(Result<Bundle> opened, const Context& context, const Policy& p
   judge_contents(member, context, policy, findings);
 }
 
-// What an archive holds, as the folder that it becomes.
+// What an archive holds, as the folder that it becomes: "./a//b" is "a/b".
 Tree tree_of(const std::string& archive, const Bundle::Parts& parts) {
-  Tree tree{archive + "!", {}, [&parts](std::string_view name) -> Result<SourceRef> {
-              const auto found = parts.find(name);
-              if (found == parts.end()) return not_found(text("there is no '{}'", printable(name)));
-              return found->second();
-            }};
-  for (const auto& part : parts) tree.names.push_back(part.first);
+  std::map<std::string, const std::function<Result<SourceRef>()>*, std::less<>> files;
+  for (const auto& [name, open] : parts) files[std::filesystem::path(name).lexically_normal().string()] = &open;
+  Tree tree{archive + "!", {}, {}};
+  for (const auto& file : files) tree.names.push_back(file.first);
+  tree.open = [files = std::move(files)](std::string_view name) -> Result<SourceRef> {
+    const auto found = files.find(name);
+    if (found == files.end()) return not_found(text("there is no '{}'", printable(name)));
+    return (*found->second)();
+  };
   return tree;
 }
 

@@ -5,6 +5,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/formats/program_check.h"
 #include "holdall/objects/judge.h"
 
 namespace holdall {
@@ -62,7 +63,11 @@ void judge_maybe_encoded(std::string_view text_, std::string_view where, const L
   Arena arena;
   SourceRef source;
   const PickleProgram program = run(arena, text_, where, limits, source);
-  if (!program.error && !program.imports.empty()) judge(arena, program, source->name(), findings);
+  if (program.imports.empty()) return;
+  Findings own;
+  judge(arena, program, source->name(), own);
+  for (Finding& finding : own)
+    if (finding.severity != Verdict::kUnreadable && !is_no_import(finding)) findings.push_back(std::move(finding));
 }
 
 }  // namespace holdall

@@ -19,7 +19,8 @@ std::string from_loose_base64(std::string_view text);
 // What a text does that a loader decodes and unpickles. Limits::value_bytes and opcodes are of each text.
 void judge_encoded(std::string_view text, std::string_view where, const Limits& limits, Findings& findings);
 
-// The same for any text of a document: nothing where it is no base64 of a pickle, to its end, that imports something.
+// The same for any text of a document: nothing where it is no base64 of a pickle that imports something. What it does before
+// it breaks off counts.
 void judge_maybe_encoded(std::string_view text, std::string_view where, const Limits& limits, Findings& findings);
 
 }  // namespace holdall

@@ -17,6 +17,7 @@ Status read(std::string_view json, const JsonOptions& options, const std::functi
 Status each_reading(std::string_view json, const Limits& limits, const std::function<void(Value)>& use) {
   if (json.starts_with("\xef\xbb\xbf")) json.remove_prefix(3);
   JsonOptions options{.depth = limits.depth};
+  options.value_bytes = limits.value_bytes;
   const Status strict = read(json, options, use);
   if (strict || strict.error().code() == Code::kLimit) return strict;
   options.surrogates = JsonOptions::Surrogates::kReplace;

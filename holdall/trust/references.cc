@@ -66,7 +66,13 @@ constexpr std::string_view kTargets[] = {"target", "class_path"};
 // Classes that hold what they are given, whatever it is: logs of training have them of their arguments.
 constexpr std::string_view kPlainClasses[] = {"argparse.Namespace",
                                               "collections.OrderedDict",
+                                              "collections.defaultdict",
+                                              "datetime.date",
+                                              "datetime.datetime",
+                                              "datetime.time",
                                               "datetime.timedelta",
+                                              "datetime.timezone",
+                                              "decimal.Decimal",
                                               "pathlib.Path",
                                               "pathlib.PosixPath",
                                               "pathlib.PurePath",
@@ -76,7 +82,11 @@ constexpr std::string_view kPlainClasses[] = {"argparse.Namespace",
                                               "pathlib._local.PosixPath",
                                               "torch.Size",
                                               "torch.device",
-                                              "types.SimpleNamespace"};
+                                              "types.SimpleNamespace",
+                                              "uuid.UUID"};
+// Types that make no more than they are given.
+constexpr std::string_view kPlainTypes[] = {"builtins.bool", "builtins.dict", "builtins.float", "builtins.int",
+                                            "builtins.list", "builtins.set",  "builtins.str",   "builtins.tuple"};
 // jsonpickle/tags.py: those whose text is a name.
 constexpr std::string_view kOfJsonpickle[] = {"py/class", "py/function", "py/mod", "py/object", "py/repr", "py/type"};
 
@@ -143,6 +153,9 @@ class References {
   void look_at(std::string_view key, Value mapped) {
     const std::string_view said = mapped.is(ValueKind::kString) ? mapped.as_string() : std::string_view();
     encoded(key, said);
+    encoded({}, key);
+    if (key.starts_with("json://") && key.find("py/") != key.npos)
+      report(Verdict::kCode, Rule::kHydraTarget, "jsonpickle makes or calls what a key says", key.substr(0, kLongestPlace));
     if (is_among(kOfJsonpickle, key)) {
       pickled(key, said);
     } else if (key == "auto_map") {
@@ -190,7 +203,7 @@ class References {
   // jsonpickle.decode() imports what these name, and calls what "py/reduce" and "py/object" do; once it took Python of
   // "py/repr".
   void pickled(std::string_view key, std::string_view said) {
-    if (said.empty() || is_among(kPlainClasses, said)) return;
+    if (said.empty() || is_among(kPlainClasses, said) || is_among(kPlainTypes, said)) return;
     const std::string target = said.find('.') == said.npos ? text("builtins.{}", said) : std::string(said);
     report(key == "py/repr" ? Verdict::kMalicious : verdict_of_target(target), Rule::kHydraTarget, "jsonpickle makes or calls",
            said);
@@ -283,7 +296,9 @@ void judge_tag(std::string_view tag, const std::string& place, Told& told) {
     const std::string_view kind = tag.substr(kPythonTag.size());
     if (std::find(std::begin(kPlainTags), std::end(kPlainTags), kind) != std::end(kPlainTags)) return;
     target = kind.substr(std::min(kind.find(':'), kind.size() - 1) + 1);
-    if (is_among(kMakingKinds, kind.substr(0, kind.size() - target.size())) && is_among(kPlainClasses, target)) return;
+    const std::string_view made = kind.substr(0, kind.size() - target.size());
+    if (is_among(kMakingKinds, made) && is_among(kPlainClasses, target)) return;
+    if (made == "name:" && is_among(kPlainTypes, target)) return;
   } else {
     for (const std::string_view calling : kCallingTags)
       if (tag.starts_with(calling)) target = tag.substr(calling.size());

@@ -91,7 +91,7 @@ std::uint64_t times(std::uint64_t size, std::uint64_t factor) noexcept {
 // objects. The factors are more than any program that is stored as it is comes to.
 Limits limits_for(std::uint64_t size, Limits limits) noexcept {
   static constexpr std::uint64_t kOpcodes = 1u << 24, kOpcodesPerByte = 256;
-  static constexpr std::uint64_t kValues = 1u << 26, kValuesPerByte = 128;
+  static constexpr std::uint64_t kValues = 1u << 28, kValuesPerByte = 128;
   limits.opcodes = std::min(limits.opcodes, kOpcodes + times(size, kOpcodesPerByte));
   limits.value_bytes = std::min(limits.value_bytes, kValues + times(size, kValuesPerByte));
   return limits;

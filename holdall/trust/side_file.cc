@@ -121,13 +121,16 @@ std::optional<SideFile> judge_json(const Source& source, std::string_view name, 
   return file;
 }
 
-// A text that is JSON to its end under another name: what Stable-Baselines3 calls "data".
+// A text that is JSON to its end under another name: what Stable-Baselines3 calls "data". Of names without an ending, one that
+// is too much to read is not understood; others are what they say, as lines of JSON are.
 std::optional<SideFile> judge_whole_json(const Source& source, std::string_view name, const Limits& limits) {
   const Result<Bytes> bytes = read_all(source, limits.header_bytes);
   SideFile file{"json", {}};
-  if (!bytes ||
-      !each_reading(bytes->text(), limits, [&](Value document) { judge_json_value(document, name, limits, file.findings); }))
-    return std::nullopt;
+  const auto use = [&](Value document) { judge_json_value(document, name, limits, file.findings); };
+  const Status read = bytes ? each_reading(bytes->text(), limits, use) : Status(bytes.error());
+  if (read) return file;
+  if (read.error().code() != Code::kLimit || base_name(name).find('.') != name.npos) return std::nullopt;
+  file.findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, std::string(name), read.error().to_string()});
   return file;
 }
 
@@ -229,7 +232,8 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
   if (is_program_as_text(head)) return std::nullopt;
   const std::size_t first = head.find_first_not_of("\xef\xbb\xbf \t\r\n");
   if (first != std::string::npos && head[first] == '<') return judge_xml(source, name, limits);
-  if (first != std::string::npos && (head[first] == '{' || head[first] == '['))
+  const bool is_blank = first == std::string::npos && source.size() > head.size();  // so far
+  if (is_blank || (first != std::string::npos && (head[first] == '{' || head[first] == '[')))
     if (auto document = judge_whole_json(source, name, limits)) return document;
   if (!ends_with(base, ".py")) return SideFile{"text", {}};
   SideFile file{"python", {}};

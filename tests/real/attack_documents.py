@@ -1,5 +1,6 @@
 """Vectors that are documents and folders: what loaders of whole repositories import, read or run by what stands in one of their files."""
 
+import collections
 import gzip
 import json
 import zipfile
@@ -60,13 +61,20 @@ DATA("code-by-reference/target_in_a_large_file", lambda: b'{"_target_":"os.syste
 TEXT("code-by-reference/lightning_instantiator", "_instantiator: evilmod.make\nlr: 0.1\n", "hparams.yaml", CODE)
 
 
-def instantiated(by, legacy=False):
+class Pairs(dict):
+    """A dict that is pickled as an OrderedDict called with a list of its pairs."""
+
+    def __reduce__(self):
+        return collections.OrderedDict, ([list(pair) for pair in self.items()],)
+
+
+def instantiated(by, kind=dict, legacy=False):
     """A checkpoint of Lightning that has its model made by a function of this name."""
 
     def make(folder):
         import torch
 
-        state = {"pytorch-lightning_version": "2.5.0", "state_dict": {"w": torch.ones(2)}, "hyper_parameters": {"lr": 0.1, "_instantiator": by}}
+        state = {"pytorch-lightning_version": "2.5.0", "state_dict": {"w": torch.ones(2)}, "hyper_parameters": kind({"lr": 0.1, "_instantiator": by})}
         torch.save(state, folder / "last.ckpt", _use_new_zipfile_serialization=not legacy)
         return folder / "last.ckpt"
 
@@ -76,6 +84,7 @@ def instantiated(by, legacy=False):
 ATTACKS.made("code-by-reference/instantiator_of_a_checkpoint", CODE)(instantiated("evilmod.make"))
 ATTACKS.made("code-by-reference/instantiator_of_an_old_checkpoint", CODE)(instantiated("evilmod.make", legacy=True))
 ATTACKS.made("code-by-reference/instantiator_of_os")(instantiated("os.system"))
+ATTACKS.made("code-by-reference/instantiator_of_an_ordered_dict")(instantiated("os.system", Pairs))
 SCHEMA = '{"__class__": "system", "__module__": "os", "__loader__": "FunctionNode", "content": {"module_path": "os", "function": "system"}, "protocol": 2, "protocol": 2}'
 DATA("code-by-reference/skops_twice", lambda: zip_of([("schema.json", SCHEMA)]), "model.skops")
 DATA("code-by-reference/torchserve_twice", lambda: zip_of([("MAR-INF/MANIFEST.json", '{"model": {"handler": "evil.py:handle"}, "x": 1, "x": 2}'), ("evil.py", PYTHON)]), "m.mar", CODE)

@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import pickle
+import zipfile
 
 from attack import COMMAND, EXPRESSION, FIRED, Table
 from attack_files import zip_of
@@ -165,3 +166,26 @@ held("in_a_tensor_of_safetensors", "model.safetensors", lambda program, _: tenso
 held("in_bytes_in_bytes", "model.pkl", lambda program, _: pickle.dumps({"a": collections.OrderedDict(a=program)}))
 held("in_bytes_ten_deep", "model.pkl", lambda program, _: functools.reduce(lambda data, _: pickle.dumps(collections.OrderedDict(a=data)), range(10), program), verdicts=("unreadable",))
 held("as_text_of_latin_1", "model.pt", lambda program, _: [program, program])
+held("in_bytes_without_an_end", "model.pkl", lambda program, _: program[:-1])
+held("in_bytes_without_a_protocol", "model.pkl", lambda program, _: program[2:])
+held("in_a_tensor_without_an_end", "model.safetensors", lambda program, _: tensor(program[:-1]))
+ATTACKS.text("nested-loader/base64_without_an_end", json.dumps({"model": base64.b64encode(SYSTEM[:-1]).decode()}), "model.json")
+ATTACKS.text("nested-loader/base64_in_a_key", json.dumps({ENCODED: 1}), "model.json")
+ATTACKS.text("nested-config/jsonpickle_in_a_key", json.dumps({"json://" + json.dumps(REDUCED): 1}), "model.json", CODE)
+
+
+def padded(name, text):
+    """The document of Stable-Baselines3 in more than is looked at, or read."""
+
+    def data():
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("data", text(json.dumps({"policy_class": {":serialized:": ENCODED}})))
+        return out.getvalue()
+
+    ATTACKS.data(f"nested-loader/stable_baselines_{name}", data, "ppo.zip", ("malicious", "unreadable"))
+
+
+padded("behind_blanks", lambda text: " " * 70_000 + text)
+padded("behind_very_many_blanks", lambda text: " " * 101_000_000 + text)
+padded("beside_a_deep_list", lambda text: '{"a":' + "[" * 1100 + "]" * 1100 + "," + text[1:])

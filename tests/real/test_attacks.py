@@ -112,4 +112,4 @@ def test_what_a_compressed_pickle_costs_grows_with_what_is_stored(holdall, tmp_p
     path = tmp_path / "model.joblib"
     path.write_bytes(zlib.compress(b"\x80\x02(" + opcodes * (150_000_000 // len(opcodes)) + b"l.", 9))
     assert path.stat().st_size < 2_000_000
-    assert "pickle-unreadable" in holdall("scan", path, status=2, timeout=60, memory=512 << 20).out
+    assert "pickle-unreadable" in holdall("scan", path, status=2, timeout=60, memory=1 << 30).out

@@ -38,7 +38,10 @@ void judge_instantiator(const Arena& arena, std::string_view where, Findings& fi
   Told told(findings);
   for (NodeId node = 0; node < arena.size(); ++node) {
     const Value value = arena.at(node);
-    if (value.is(ValueKind::kDict)) {
+    const bool is_pair = (value.is(ValueKind::kList) || value.is(ValueKind::kTuple)) && value.size() == 2;
+    if (is_pair) {  // of what a dict is called with
+      judge_entry(value.item(0), value.item(1), where, told);
+    } else if (value.is(ValueKind::kDict)) {
       for (std::size_t i = 0; i < value.size(); ++i) judge_entry(value.key(i), value.mapped(i), where, told);
     } else if (value.is(ValueKind::kObject)) {
       const auto& pairs = value.as_object().pairs;
