@@ -1,6 +1,6 @@
 // What a checkpoint of Lightning has called instead of the model's class: hyper_parameters["_instantiator"], a function by its
-// dotted name (lightning/pytorch/core/saving.py, _load_state), which load_from_checkpoint() imports. Versions since 2.6.6
-// refuse all but their own.
+// dotted name (lightning/pytorch/core/saving.py, _load_state), which load_from_checkpoint() imports. Version 2.6.6
+// refuses all but its own.
 //
 // Thread-safety: pure. Ownership: findings own their texts.
 #pragma once
