@@ -15,14 +15,13 @@ namespace {
 
 constexpr std::size_t kHead = 4, kSmallest = 12;
 
-enum class Held : std::uint8_t { kData, kPickle, kBare, kArchive };
+enum class Held : std::uint8_t { kData, kPickle, kArchive };
 
 Held kind_of(std::string_view head) noexcept {
   constexpr char kProtocol = '\x80';
   if (head.starts_with("PK\x03\x04")) return Held::kArchive;
   const bool has_protocol = head.size() == kHead && head[0] == kProtocol && head[1] >= 0 && head[1] <= 5;
-  const bool is_bare = head.starts_with('c') || head.starts_with('(');  // protocol 0 or 1: an import, or a mark
-  return has_protocol ? Held::kPickle : is_bare ? Held::kBare : Held::kData;
+  return has_protocol ? Held::kPickle : Held::kData;
 }
 
 // The text of bytes as protocols 0 to 2 spell them, _codecs.encode(text, "latin1"), where they begin as what is looked for.
@@ -30,16 +29,14 @@ NodeId spelled(Value object) {
   const Value args = object.of(object.as_object().args);
   if (!args.is(ValueKind::kTuple) || args.size() != 2 || !args.item(0).is(ValueKind::kString)) return kNoNode;
   const std::string_view text = args.item(0).as_string();
-  const bool may_be =
-      text.starts_with("\u0080") || text.starts_with("PK\x03\x04") || text.starts_with('c') || text.starts_with('(');
-  return may_be ? args.item(0).id() : kNoNode;
+  return text.starts_with("\u0080") || text.starts_with("PK\x03\x04") ? args.item(0).id() : kNoNode;
 }
 
-// What says a protocol acts though it breaks off; what does not must end.
-bool is_program(Held kind, const SourceRef& source, const Limits& limits) {
+// It acts though it breaks off.
+bool is_program(const SourceRef& source, const Limits& limits) {
   Arena arena;
   const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});
-  return (kind == Held::kPickle || !program.error) && !program.imports.empty();
+  return !program.imports.empty();
 }
 
 void judge_kind(Held kind, const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
@@ -49,10 +46,10 @@ void judge_kind(Held kind, const Blob& bytes, const std::string& where, const Co
     findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, (*source)->name(), error.to_string()});
   };
   if (Status spent = context.unfold(bytes.size()); !spent) return not_looked_at(spent.error());
-  if (kind != Held::kArchive && !is_program(kind, *source, context.limits)) return;
+  if (kind == Held::kPickle && !is_program(*source, context.limits)) return;
   Findings own;
   const Bundle file = Bundle::of(*source);
-  const Status judged = kind == Held::kArchive ? context.acts(file, own) : context.acts_as("pickle", file, own);
+  const Status judged = kind == Held::kPickle ? context.acts_as("pickle", file, own) : context.acts(file, own);
   if (!judged && judged.error().code() == Code::kLimit) not_looked_at(judged.error());
   for (Finding& finding : own) {
     // Faults of data are none of the model's; what was not looked at within is told.

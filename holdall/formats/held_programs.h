@@ -12,8 +12,8 @@
 
 namespace holdall {
 
-// Appends what the bytes do where they are, from their first byte on, an archive or a pickle that imports something: up to its
-// fault where it says its protocol, else only one that ends. Faults of it are not told: it is data first.
+// Appends what the bytes do where they are, from their first byte on, an archive or a pickle that says its protocol and imports
+// something, up to its fault. Text that spells a pickle of protocol 0 is text; faults are not told: it is data first.
 void judge_held(const Blob& bytes, const std::string& where, const Context& context, Findings& findings);
 
 // The same for all bytes among the values of a pickle, which is at `where`.

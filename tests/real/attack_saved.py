@@ -167,7 +167,6 @@ held("in_bytes_in_bytes", "model.pkl", lambda program, _: pickle.dumps({"a": col
 held("in_bytes_ten_deep", "model.pkl", lambda program, _: functools.reduce(lambda data, _: pickle.dumps(collections.OrderedDict(a=data)), range(10), program), verdicts=("unreadable",))
 held("as_text_of_latin_1", "model.pt", lambda program, _: [program, program])
 held("in_bytes_without_an_end", "model.pkl", lambda program, _: program[:-1])
-held("in_bytes_without_a_protocol", "model.pkl", lambda program, _: program[2:])
 held("in_a_tensor_without_an_end", "model.safetensors", lambda program, _: tensor(program[:-1]))
 ATTACKS.text("nested-loader/base64_without_an_end", json.dumps({"model": base64.b64encode(SYSTEM[:-1]).decode()}), "model.json")
 ATTACKS.text("nested-loader/base64_in_a_key", json.dumps({ENCODED: 1}), "model.json")
