@@ -53,4 +53,21 @@ std::optional<std::string> from_base64(std::string_view text) {
   return data;
 }
 
+std::string from_loose_base64(std::string_view text) {
+  std::string data;
+  data.reserve(text.size() / 4 * 3);
+  std::uint32_t bits = 0;
+  unsigned held = 0, pads = 0;  // digits of a group, and what stands for missing ones
+  for (const char c : text) {
+    if (c == '=' && held >= 2 && held + ++pads >= 4) break;
+    const std::uint8_t value = kValues[static_cast<unsigned char>(c)];
+    if (value == kNone) continue;
+    pads = 0;
+    bits = bits << 6 | value;
+    if (++held > 1) data.push_back(static_cast<char>(bits >> (8 - 2 * held) & 0xff));
+    held %= 4;
+  }
+  return data;
+}
+
 }  // namespace holdall

@@ -1,27 +1,14 @@
 #include "holdall/trust/encoded.h"
 
-#include <array>
-#include <cstdint>
+#include <string>
 
-#include "holdall/base/text.h"
+#include "holdall/base/base64.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/judge.h"
 
 namespace holdall {
 namespace {
-
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::int8_t kOther = -1;
-
-constexpr std::array<std::int8_t, 256> digits() {
-  std::array<std::int8_t, 256> found{};
-  found.fill(kOther);
-  for (std::size_t i = 0; i < kAlphabet.size(); ++i)
-    found[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int8_t>(i);
-  return found;
-}
-constexpr std::array<std::int8_t, 256> kDigits = digits();
 
 // The opcode that says a protocol, 2 or later, in base64: 0x80 0x02 to 0x80 0x05.
 constexpr std::string_view kProtocol = "gA";
@@ -33,23 +20,6 @@ PickleProgram run(Arena& arena, std::string_view text_, std::string_view where, 
 }
 
 }  // namespace
-
-std::string from_loose_base64(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() / 4 * 3);
-  std::uint32_t bits = 0;
-  unsigned held = 0, pads = 0;  // digits of a quad, and what stands for missing ones
-  for (const char c : text) {
-    if (c == '=' && held >= 2 && held + ++pads >= 4) break;
-    const std::int8_t digit = kDigits[static_cast<unsigned char>(c)];
-    if (digit == kOther) continue;
-    pads = 0;
-    bits = bits << 6 | static_cast<std::uint32_t>(digit);
-    if (++held > 1) out.push_back(static_cast<char>(bits >> (8 - 2 * held) & 0xff));
-    held %= 4;
-  }
-  return out;
-}
 
 void judge_encoded(std::string_view text_, std::string_view where, const Limits& limits, Findings& findings) {
   Arena arena;

@@ -4,17 +4,12 @@
 // Thread-safety: pure. Ownership: findings own their texts.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "holdall/base/limits.h"
 #include "holdall/objects/verdict.h"
 
 namespace holdall {
-
-// Bytes of base64 as Python's base64.b64decode() takes it: what is not of the alphabet is passed over, and nothing is read
-// behind the end that `=` makes. Bits that fill no byte are dropped.
-std::string from_loose_base64(std::string_view text);
 
 // What a text does that a loader decodes and unpickles. Limits::value_bytes and opcodes are of each text.
 void judge_encoded(std::string_view text, std::string_view where, const Limits& limits, Findings& findings);
