@@ -1,6 +1,6 @@
 """Shows the tests' own vectors to Holdall and to the scanners it is compared with; prints who caught and who flagged what, as a table.
 
-Usage: catches.py [--only WORD]… [--folder DIR] [--python PYTHON] [--build DIR] [--write]
+Usage: catches.py [--only WORD]… [--folder DIR] [--python PYTHON] [--build DIR] [--jobs N] [--write]
 
 Attacks are those of tests/real/pickles.py and attacks.py, by class; harmless files those of pickles.py and benign.py, by family. Each is
 given by its path to each program's command line, and only exit statuses count: 1 (found) and 2 (could not be read, as an error) are "not
@@ -98,7 +98,7 @@ def statuses(program, paths, options):
     home.mkdir(exist_ok=True)
     asked = [path for path in paths if keys[path] not in known]
     print(f"{program}: {len(paths) - len(asked)} of them are known", file=sys.stderr)
-    for path, status in scanners.statuses(program, asked, frameworks, home):
+    for path, status in scanners.statuses(program, asked, frameworks, home, options.jobs):
         known[keys[path]] = status
         with kept.open("a") as rows:
             rows.write(json.dumps([keys[path], status]) + "\n")
@@ -143,6 +143,7 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build" / "catches")
     parser.add_argument("--python", default=scanners.tests_python())
     parser.add_argument("--build", default=ROOT / "build" / "release")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="paths that another scanner is given at once")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     if os.path.abspath(sys.executable) != os.path.abspath(options.python):

@@ -1,9 +1,9 @@
 """The scanners that `holdall scan` is raced and compared with, in an environment of their own.
 
 Called by run.py and catches.py, and run by itself in the scanners' environment:
-  scanners.py each NAME FRAMEWORKS    NAME's own command line over each path of standard input, a line each, with the packages of the folder
-                                      FRAMEWORKS behind its own; prints "STATUS PATH" lines
-  scanners.py fickling PATH           fickling's functions over the files of PATH; its exit status
+  scanners.py each NAME FRAMEWORKS JOBS    NAME's own command line over each path of standard input, a line each, JOBS of them at once, with the
+                                           packages of the folder FRAMEWORKS behind its own; prints "STATUS PATH" lines
+  scanners.py fickling PATH                fickling's functions over the files of PATH; its exit status
 """
 
 import hashlib
@@ -65,11 +65,11 @@ def command(name, path):
     return [programs / name, *COMMANDS[name][1], path]
 
 
-def statuses(name, paths, frameworks, home):
+def statuses(name, paths, frameworks, home, jobs):
     """Yields (path, exit status) of the scanner for each of the paths, which hold no line breaks, as soon as it is known."""
     asked = home / "paths"
     asked.write_text("".join(f"{path}\n" for path in paths))
-    command = [environment() / "bin" / "python", __file__, "each", name, frameworks]
+    command = [environment() / "bin" / "python", __file__, "each", name, frameworks, str(jobs)]
     with asked.open() as lines, subprocess.Popen(command, text=True, cwd=home, stdin=lines, stdout=subprocess.PIPE, env=os.environ | variables(home)) as running:
         for line in running.stdout:
             status, path = line.rstrip("\n").split(" ", 1)
@@ -143,14 +143,24 @@ def run_child(main, arguments):
     os._exit(status if isinstance(status, int) else 0 if status is None else 1)
 
 
-def each(name, frameworks):
+def each(name, frameworks, jobs):
     sys.path.append(frameworks)
     main = prepared(name)
+    running = {}
+
+    def report():
+        child, status = os.wait()
+        print(os.waitstatus_to_exitcode(status), running.pop(child), flush=True)
+
     for path in sys.stdin.read().splitlines():
+        if len(running) == int(jobs):
+            report()
         child = os.fork()
         if child == 0:
             run_child(main, [name, *COMMANDS[name][1], path])
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), path, flush=True)
+        running[child] = path
+    while running:
+        report()
 
 
 if __name__ == "__main__":
