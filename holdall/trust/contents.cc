@@ -157,18 +157,33 @@ std::vector<std::byte> decoded_before_fault(const SourceRef& file, Compression c
   return head;
 }
 
+// A compressed stream, with its end. Within another part each step is paid for before the next: streams in streams grow by
+// powers.
+Result<SourceRef> decoded_to_end(const SourceRef& file, Compression compression, const Context& context) {
+  if (context.depth <= 1) return decompressed(file, compression, context.limits);
+  static constexpr std::uint64_t kStep = 1u << 24;
+  HOLDALL_ASSIGN(SourceRef decoded, decompressed_stream(file, compression, context.limits));
+  const auto pay = [&](std::uint64_t bytes) -> Status {
+    Status spent = context.unfold(bytes);
+    return spent ? std::move(spent) : Status(std::move(spent).error().in(decoded->name()));
+  };
+  std::uint64_t paid = 0;
+  for (std::byte last{};; paid += kStep) {
+    HOLDALL_ASSIGN(const std::size_t got, decoded->read_up_to(paid + kStep - 1, std::span(&last, 1)));
+    if (got == 0) break;
+    HOLDALL_TRY(pay(kStep));
+  }
+  HOLDALL_TRY(decoded->find_end());
+  HOLDALL_TRY(pay(decoded->size() - paid));
+  return decoded;
+}
+
 // What a compressed stream holds, where the file is one; false where it is none.
 bool judge_compressed(const Bundle& file, const Context& context, const Policy& policy, Findings& findings, std::string& kind) {
   Peek peek(file, context.limits);
   const Compression compression = detect_compression(peek.head());
   if (compression == Compression::kNone) return false;
-  Result<SourceRef> decoded = decompressed(file.main(), compression, context.limits);
-  // Streams in streams grow by powers: what one costs within another part is known before it is looked at.
-  if (decoded && context.depth > 1) {
-    Status spent = (*decoded)->find_end();
-    if (spent) spent = context.unfold((*decoded)->size());
-    if (!spent) decoded = std::move(spent).error();
-  }
+  Result<SourceRef> decoded = decoded_to_end(file.main(), compression, context);
   if (!decoded) {
     // zlib and lzma have no mark of their own: what does not decode was something else.
     if (compression == Compression::kZlib || compression == Compression::kLzma) return false;

@@ -408,6 +408,11 @@ def _zstd(data):
     return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + struct.pack("<I", len(data) << 3 | 1)[:3] + data
 
 
+def _gzips(count):
+    zeros = gzip.compress(bytes(1 << 29), 1)
+    return zip_of([(f"{i}.pkl.gz", zeros) for i in range(count)], compression=zipfile.ZIP_DEFLATED)
+
+
 # --- What grows ------------------------------------------------------------------------------------------------------------------------
 def bomb(name, data, file="model.pkl", verdicts=("malicious", "unreadable", "inert"), fire=""):
     DATA(f"expansion/{name}", data, file, verdicts, fire)
@@ -430,6 +435,7 @@ bomb("bytearray", proto(2, reduce(global_("builtins", "bytearray"), b"\x8a\x06" 
 bomb("gzip", lambda: gzip.compress(gzip.compress(bytes(1 << 28), 9), 9), "model.pkl.gz", verdicts=("unreadable", "inert", "malicious"))
 bomb("gzip_and_a_call", lambda: gzip.compress(b"N0" * (30 << 20) + CALL + b".", 9), "model.pkl.gz", verdicts=("malicious", "unreadable"))
 bomb("zip", lambda: zip_of([("a.pkl", b"\x80\x02" + bytes(1 << 27))], compression=zipfile.ZIP_DEFLATED), "model.zip", verdicts=("unreadable", "malicious"))
+bomb("gzips_in_a_zip", lambda: _gzips(60), "model.zip", verdicts=("unreadable",))
 bomb("zip_of_zips", lambda: _zips(6), "model.zip", verdicts=("malicious", "unreadable", "inert"))
 bomb("many_members", lambda: zip_of([(f"{i}.pkl", b"N.") for i in range(20_000)] + [("x.pkl", SYSTEM)]), "model.zip", verdicts=("malicious", "unreadable"))
 bomb("many_members_of_a_tar", lambda: tar_of([(f"{i}.pkl", b"N.") for i in range(3_000)] + [("x.pkl", SYSTEM)], tarfile.USTAR_FORMAT), "model.tar", verdicts=("malicious", "unreadable"))
