@@ -336,7 +336,8 @@ Offence StateJudge::held(Value value) {
       push(part.of(parts.state));
       for (const NodeId item : parts.items) push(part.of(item));
       for (const NodeId pair : parts.pairs) push(part.of(pair));
-      // What a container is made of; what others are given has been judged with their calls.
+      // What a container is made of; what others are given has been judged with their calls. A function's class is not kept.
+      if (ArgumentJudge::named_function(part) != nullptr) return {};
       const GlobalRow* row = inert_row(part);
       const bool keeps = row == nullptr || is_between(row->builder, Builder::kOrderedDict, Builder::kDeque) ||
                          row->builder == Builder::kSet || row->builder == Builder::kFrozenSet ||

@@ -503,6 +503,7 @@ def scipy_value(name):
         "bounds": lambda: [scipy.optimize.Bounds(0, 1), scipy.optimize.LinearConstraint(numpy.eye(2), 0, 1)], "normal": lambda: stats.multivariate_normal([0, 0]),
         "surface": lambda: scipy.interpolate.RectBivariateSpline(range(6), range(6), numpy.ones((6, 6))),
         "radial": lambda: scipy.interpolate.RBFInterpolator(numpy.random.default_rng(0).random((20, 2)), numpy.arange(20.0)), "text": lambda: numpy.char.array(["a", "b"]),
+        "steps": lambda: [scipy.interpolate.interp1d([1, 2, 3], [1, 2, 3]), scipy.interpolate.interp1d([1, 2, 3], [1, 2, 3], kind="nearest"), stats.ecdf([1, 2])],
         "root": lambda: scipy.optimize.root_scalar(lambda v: v - 1, bracket=[0, 3]), "solved": lambda: scipy.integrate.solve_ivp(lambda t, v: -v, [0, 1], [1.0]),
         "categorical": lambda: ensemble.HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(numpy.c_[classes_, x], classes_),
         "partial_function": lambda: preprocessing.FunctionTransformer(partial(numpy.round, decimals=1)).fit(x),
@@ -517,7 +518,7 @@ def scipy_value(name):
     }[name]()  # fmt: skip
 
 
-SCIPY = """distributions histogram values search minimum tests bounds normal surface radial text root solved categorical partial_function partial_scores partial_classes partial_lower
+SCIPY = """distributions histogram values search minimum tests bounds normal surface radial steps text root solved categorical partial_function partial_scores partial_classes partial_lower
     distance kernel norm partial_distance results scorers display""".split()
 
 

@@ -3,6 +3,7 @@
 import collections
 import functools
 import io
+import pathlib
 import pickle
 
 
@@ -78,6 +79,16 @@ def optimizer_state(name):
 
 def capturable_state(name):
     return trained(name, maximize=True, foreach=False)[1].state_dict()
+
+
+def warmups():
+    import transformers
+
+    optimizer = trained("SGD")[1]
+    return [
+        transformers.get_scheduler(name, optimizer, num_warmup_steps=1, num_training_steps=5)
+        for name in ("constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt")
+    ]
 
 
 def schedule_of(name, optimizer):
@@ -322,7 +333,7 @@ MADE = {
     made.__name__: made
     for made in (
         sequential, transformer, module_lists, weight_normed, old_weight_normed, pruned, averaged, ema, dynamic_quantized, grad_scaler, random_states,
-        loader_state, loaders, quantized_convolutions, numbers_of_numpy, return_types, packed_sequence, nested_tensors, gradients, devices, dataset, distributions,
+        loader_state, loaders, warmups, quantized_convolutions, numbers_of_numpy, return_types, packed_sequence, nested_tensors, gradients, devices, dataset, distributions,
     )
 }  # fmt: skip
 
@@ -352,6 +363,14 @@ def lightning(folder, name):
         }  # fmt: skip
         torch.save(state, folder / "old.ckpt")
         return folder / "old.ckpt"
+    if name in ("attributes", "omegaconf"):
+        import omegaconf
+        from lightning.fabric.utilities.data import AttributeDict
+
+        settings = {"lr": 1e-3, "layers": [4, 8], "gpus": None, "amp": True, "data": {"path": pathlib.Path("a"), "name": "x-${lr}"}}
+        kept = omegaconf.OmegaConf.create(settings) if name == "omegaconf" else AttributeDict(settings)
+        torch.save({"epoch": 3, "state_dict": net().state_dict(), "hparams_name": "hparams", "hyper_parameters": kept}, folder / f"{name}.ckpt")
+        return folder / f"{name}.ckpt"
     import logging
 
     import lightning.pytorch as pl
@@ -506,7 +525,7 @@ def rows():
     found |= each("torch-scheduler", SCHEDULERS, store(scheduler_state))
     found |= each("torch-scheduler-whole", [name for name in SCHEDULERS if name not in ("LambdaLR", "MultiplicativeLR", "CyclicLR")], store(scheduler_whole))
     found |= each("torch-module", MODULES, store(module)) | each("torch-made", MADE, store(lambda name: MADE[name]()))
-    found |= each("lightning", ["plain", "hyper", "weights", "old"], lightning) | each("trainer", ["adamw", "adafactor"], trainer)
+    found |= each("lightning", ["plain", "hyper", "weights", "old", "attributes", "omegaconf"], lightning) | each("trainer", ["adamw", "adafactor"], trainer)
     found |= each("torch-distributed", ["one_file", "many_files", "step", "safetensors"], distributed)
     found |= each("torch-sharded", ["tensor", "fsdp", "data_parallel"], sharded)
     found |= each("accelerate", ["safetensors", "pickled"], accelerate)
