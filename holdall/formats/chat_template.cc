@@ -26,6 +26,8 @@ constexpr std::array<std::string_view, 9> kByAttribute = {"map",    "groupby",  
 // What a renderer that hands in Python's own functions and modules would call. Nothing that renders chats does.
 constexpr std::array<std::string_view, 9> kPython = {"eval",    "exec",    "compile",  "open",   "getattr",
                                                      "setattr", "globals", "execfile", "delattr"};
+// Jinja's own functions, by whose attributes Python's are reached; templates call them.
+constexpr std::array<std::string_view, 6> kFunctions = {"lipsum", "cycler", "joiner", "namespace", "dict", "range"};
 constexpr std::array<std::string_view, 10> kModules = {"os",    "sys",    "subprocess", "importlib", "builtins",
                                                        "posix", "shutil", "socket",     "ctypes",    "pty"};
 
@@ -188,6 +190,7 @@ class Judge {
       if (is_attr && !is_plain(at + 4, ')')) add(Verdict::kMalicious, "the template computes the name of an attribute");
       const bool is_named = first.is_name("attribute") && at + 4 < tokens.size() && tokens[at + 3].is_mark('=');
       bool is_computed = is_named && !is_plain(at + 4, ',') && tokens[at + 4].kind != JinjaToken::Kind::kNumber;
+      is_computed = is_computed || (first.is_text() && !is_plain(at + 2, ','));
       is_computed =
           is_computed || first.is_mark('*') || (filter == "map" && !first.is_text() && !is_mark_at(tokens, at + 3, '='));
       // `map('groupby', name)`: what the other filter is given.
@@ -216,13 +219,19 @@ class Judge {
     return depth == kDeepest;
   }
 
-  // Python's own functions and modules, where no name of the template's stands for them.
+  // Python's own functions and modules, where no name of the template's stands for them, and what Jinja's are used for but
+  // called.
   void judge_python(const Tokens& tokens, std::size_t at) {
     const std::string& name = tokens[at].value;
-    if (at + 1 >= tokens.size() || made_.contains(name)) return;
-    const bool calls = tokens[at + 1].is_mark('(') && is_among(kPython, name);
-    const bool takes = tokens[at + 1].is_mark('.') && is_among(kModules, name);
+    if (made_.contains(name)) return;
+    const auto is_before = [&](char mark) { return is_mark_at(tokens, at + 1, mark); };
+    const bool calls = is_before('(') && is_among(kPython, name);
+    const bool takes = is_before('.') && is_among(kModules, name);
     if (calls || takes) add(Verdict::kMalicious, text("the template reaches for Python's {}", name));
+    const bool is_given = is_before('=') && !is_mark_at(tokens, at + 2, '=');  // `f(range=1)`
+    if (!is_among(kFunctions, name) || is_before('(') || is_given) return;
+    const bool reaches = is_before('[') || is_before('.');
+    add(reaches ? Verdict::kMalicious : Verdict::kCode, text("the template reaches into Jinja's {}", name));
   }
 
   // The brackets that open at `at`: a text or a name as it stands, a number, a range; or a name that is put together.
@@ -240,7 +249,8 @@ class Judge {
         const bool is_call = token.is_mark('(') && ends_value(tokens[i - 1]);
         const bool joins = is_joining(tokens[i - 1].value);
         counts.push_back(takes_part && !is_item && (!is_call || joins));
-        has_operator = has_operator || (takes_part && is_call && joins) || (takes_part && tokens[i - 1].is_text());
+        const bool cuts = token.is_mark('[') && tokens[i - 1].is_mark(')') && has_text;  // ('x__init__')[1:]
+        has_operator = has_operator || (takes_part && ((is_call && joins) || tokens[i - 1].is_text() || cuts));
       } else if (token.is_mark(']') || token.is_mark(')') || token.is_mark('}')) {
         if (counts.empty()) break;
         counts.pop_back();
