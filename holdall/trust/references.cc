@@ -60,9 +60,35 @@ bool is_dotted_name(std::string_view name) {
 
 // What layers of Sentence Transformers import and call.
 constexpr std::string_view kActivations[] = {"activation_function", "activation_fn", "sbert_ce_default_activation_function"};
-// What configurations of latent diffusion ("target", "params") and of Lightning ("class_path", "init_args") have called:
-// classes of the reader's own, most often, so that only what no configuration means well is told.
-constexpr std::string_view kTargets[] = {"target", "class_path"};
+// What configurations of latent diffusion ("target", "params"), of Lightning ("class_path", "init_args") and of logging ("()")
+// have called: classes of the reader's own, most often, so that only what no configuration means well is told.
+constexpr std::string_view kTargets[] = {"target", "class_path", "()"};
+// Functions of frameworks that run, fetch or overwrite what they are given the name of.
+constexpr std::string_view kActing[] = {"fsspec.open",
+                                        "h5py.File",
+                                        "joblib.dump",
+                                        "joblib.load",
+                                        "numpy.ctypeslib.load_library",
+                                        "numpy.load",
+                                        "numpy.save",
+                                        "numpy.savetxt",
+                                        "numpy.savez",
+                                        "pandas.read_pickle",
+                                        "tensorflow.load_library",
+                                        "tensorflow.load_op_library",
+                                        "torch.classes.load_library",
+                                        "torch.hub.load",
+                                        "torch.hub.download_url_to_file",
+                                        "torch.jit.load",
+                                        "torch.load",
+                                        "torch.ops.load_library",
+                                        "torch.save",
+                                        "torch.utils.cpp_extension.load",
+                                        "torch.utils.cpp_extension.load_inline",
+                                        "transformers.pipeline"};
+bool is_never_meant(std::string_view target) {
+  return is_among(kActing, target) || verdict_of_target(target) == Verdict::kMalicious;
+}
 // Classes that hold what they are given, whatever it is: logs of training have them of their arguments.
 constexpr std::string_view kPlainClasses[] = {"argparse.Namespace",
                                               "collections.OrderedDict",
@@ -96,6 +122,8 @@ constexpr std::string_view kFiltersOfZarr[] = {"pickle"};
 constexpr std::string_view kKernels[] = {"attn_implementation",           "_attn_implementation",
                                          "experts_implementation",        "_experts_implementation",
                                          "_attn_implementation_internal", "_experts_implementation_internal"};
+// Of genai_config.json.
+constexpr std::string_view kLibraries[] = {"custom_ops_library"};
 // Trees of arguments as torch.export writes them, which transformers reads of export.json.
 constexpr std::string_view kTrees[] = {"in_spec", "out_spec"};
 
@@ -176,8 +204,10 @@ class References {
         if (mapped.mapped(i).is(ValueKind::kString)) kernel(mapped.mapped(i).as_string());
     } else if (is_among(kActivations, key) && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
-    } else if (is_among(kTargets, key) && verdict_of_target(said) == Verdict::kMalicious) {
-      report(Verdict::kMalicious, Rule::kHydraTarget, kCalls, said);
+    } else if (is_among(kTargets, key) && is_never_meant(said)) {
+      report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
+    } else if (is_among(kLibraries, key) && !said.empty()) {
+      report(Verdict::kCode, Rule::kNativeCode, "ONNX Runtime loads the library", said);
     } else if (key == "_instantiator" && mapped.is(ValueKind::kString)) {
       if (pytorch::verdict_of_instantiator(said) != Verdict::kInert)
         report(verdict_of_target(said), Rule::kHydraTarget, "Lightning calls", said);
@@ -382,8 +412,8 @@ class YamlJudge {
       const std::size_t next = scalar_at(tokens, 1);
       const bool is_alias = tokens.size() > 1 && tokens[1].kind == YamlKind::kAlias;
       const std::string target = is_alias ? anchors_[tokens[1].text] : next < tokens.size() ? tokens[next].text : std::string();
-      if (!is_dotted_name(target) || verdict_of_target(target) != Verdict::kMalicious) return;
-      mapping.named = Finding{Verdict::kMalicious, Rule::kHydraTarget, place_of(tokens.front()),
+      if (!is_dotted_name(target) || !is_never_meant(target)) return;
+      mapping.named = Finding{verdict_of_target(target), Rule::kHydraTarget, place_of(tokens.front()),
                               text("{} '{}'", kCalls, cut(target)), cut(target)};
       if (alone_.size() < kMostAlone) alone_.push_back(*mapping.named);
     }
@@ -435,7 +465,7 @@ class YamlJudge {
     if (next == tokens.size() && !is_alias) return;
     const std::string target = is_alias ? anchors_[tokens[at].text] : tokens[next].text;
     const std::string place = place_of(tokens[is_alias ? at : next]);
-    if (is_target && verdict_of_target(target) != Verdict::kMalicious) return;
+    if (is_target && !is_never_meant(target)) return;
     if (is_instantiator && pytorch::verdict_of_instantiator(target) == Verdict::kInert) return;
     if (!is_import)
       return told_.add(

@@ -245,7 +245,7 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
   } else if (base == "handler.py") {
     file.findings.push_back(
         {Verdict::kCode, Rule::kEndpointHandler, std::string(name), "an inference endpoint runs this file"});
-  } else if (ends_with(name, "!code/inference.py")) {
+  } else if (ends_with(name, "!code/inference.py") || ends_with(name, "/code/inference.py")) {
     file.findings.push_back({Verdict::kCode, Rule::kEndpointHandler, std::string(name), "SageMaker runs this file of a model"});
   }
   return file;

@@ -54,6 +54,10 @@ LOADERS = {
     "package": "import torch.package; torch.package.PackageImporter(PATH).load_pickle('model', 'model.pkl')",
     "dcp": "import torch.distributed.checkpoint as dcp; dcp.load({'a': 0}, checkpoint_id=PATH)",
     "onnx": "import onnx; onnx.load(PATH)",
+    "logging": "import json, logging.config; logging.config.dictConfig(json.load(FILE))",
+    # As ldm.util.instantiate_from_config() does.
+    "latent_diffusion": "import importlib, yaml\nmodel = yaml.safe_load(FILE)['model']; module, name = model['target'].rsplit('.', 1)\n"
+    "getattr(importlib.import_module(module), name)(**model.get('params', {}))",
     # As transformer_engine.pytorch's set_extra_state() does with what a state dict holds under "_extra_state".
     "extra_state": "import io, pickle, torch\n"
     "from safetensors.torch import load_file\n"

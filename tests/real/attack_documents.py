@@ -52,8 +52,20 @@ repository("folder_diffusers_component", {"model_index.json": json.dumps(PIPELIN
 TEXT("code-by-reference/cross_encoder", json.dumps({"model_type": "bert", "sentence_transformers": {"activation_fn": "evilmod.run"}}), "config.json", CODE)
 TEXT("code-by-reference/kernel_by_part", json.dumps({"model_type": "llava", "attn_implementation": {"text_config": "who/kernel", "vision_config": "eager"}}), "config.json", CODE)
 TEXT("code-by-reference/kernel_of_experts", json.dumps({"model_type": "llama", "experts_implementation": "who/kernel"}), "config.json", CODE)
-TEXT("code-by-reference/latent_diffusion", f"model:\n  target: os.system\n  params:\n    command: {COMMAND}\n", "v1-inference.yaml")
+TEXT("code-by-reference/latent_diffusion", f"model:\n  target: os.system\n  params:\n    command: {COMMAND}\n", "v1-inference.yaml", fire="latent_diffusion")
 TEXT("code-by-reference/latent_diffusion_json", json.dumps({"model": {"target": "os.system", "params": {"command": COMMAND}}}), "inference.json")
+TEXT("code-by-reference/logging", json.dumps({"version": 1, "formatters": {"a": {"()": "subprocess.Popen", "args": ["touch", "fired"]}}}), "logging.json", fire="logging")
+TEXT("code-by-reference/genai_library", json.dumps({"model": {"type": "phi", "decoder": {"session_options": {"custom_ops_library": "evil.so"}}}}), "genai_config.json", CODE)
+repository("folder_sagemaker", {"model.safetensors": of_bytes(b"a"), "code/inference.py": PYTHON})
+
+
+@ATTACKS.made("code-by-reference/latent_diffusion_loader", CODE, "latent_diffusion")
+def _(folder):
+    (folder / "model.pkl").write_bytes(SYSTEM)
+    (folder / "config.yaml").write_text(f"model:\n  target: joblib.load\n  params:\n    filename: {folder / 'model.pkl'}\n")
+    return folder / "config.yaml"
+
+
 TEXT("code-by-reference/lightning_cli", "model:\n  class_path: subprocess.Popen\n  init_args:\n    args: [touch, fired]\n", "config.yaml")
 TEXT("code-by-reference/target_of_two", '{"_target_": "torch.nn.Linear", "_target_": "os.system", "command": "' + COMMAND + '"}', "conf.json", fire="hydra")
 TEXT("code-by-reference/target_of_two_backwards", '{"_target_": "os.system", "command": "' + COMMAND + '", "_target_": "torch.nn.Linear"}', "conf.json")
@@ -216,6 +228,8 @@ for _name, _made in {
     "chosen": "{% for a in ['x__init__x'] %}{{ cycler[(a.strip('x'), 1)|first] }}{% endfor %}",
     "indented": "{% set n = 'init'|indent('__', true) %}{{ cycler[n] }}",
     "deep": "{{ cycler[" + "(" * 70 + "'a' ~ 'b'" + ")" * 70 + "] }}",
+    "reached_by_data": "{{ lipsum[messages[0].content][messages[1].content].popen(messages[2].content).read() }}",
+    "listed_and_reached_by_data": "{% set f = [lipsum] %}{{ f[0][messages[0].content] }}",
     "grouped": f"{{% set n = {_HEXED} %}}{{{{ [cycler]|groupby(n)|list }}}}",
     "mapped_by_a_variable": f"{{% set f = 'attr' %}}{{{{ [cycler]|map(f, {_HEXED})|list }}}}",
     "mapped_to_groups": f"{{{{ [[cycler]]|map('groupby', {_HEXED})|list }}}}",
@@ -239,3 +253,11 @@ for _name, _argument in {"vocab": {"vocab": "/etc/passwd"}, "merges": {"vocab": 
 _UNVERSIONED = {"_class_name": "DDPMPipeline", "scheduler": ["diffusers", "DDPMScheduler"]}
 TEXT("code-by-reference/diffusers_without_a_version", json.dumps({**_UNVERSIONED, "unet": ["antigravity", "fly"]}), "model_index.json")
 repository("folder_diffusers_module", {"model_index.json": json.dumps({**_UNVERSIONED, "unet": ["evilmod", "Model"]}), "evilmod.py": PYTHON, "unet/config.json": "{}"})
+
+# Filters by names that are put together, and names that are cut out of texts in brackets.
+for _name, _made in {
+    "map_by_a_sum": "{{ ([lipsum]|map('at'+'tr','__glo'+'bals__')|first)['os'].popen('COMMAND').read() }}",
+    "map_twice": "{{ (([cycler]|map('at'+'tr','__in'+'it__')|list|map('at'+'tr','__glo'+'bals__'))|first)['os'].popen('COMMAND').read() }}",
+    "cut_in_brackets": "{{ cycler[('x__init__')[1:]][('x__globals__')[1:]].os.popen('COMMAND').read() }}",
+}.items():
+    TEXT(f"nested-config/jinja_{_name}", _made.replace("COMMAND", COMMAND), "chat_template.jinja", CODE, "jinja")
