@@ -125,8 +125,10 @@ class Judge {
         continue;
       }
       const bool is_given = i + 1 < tokens.size() && tokens[i + 1].is_mark('=');
+      const bool is_parameter = i > 1 && tokens[0].is_name("macro") && tokens[i - 1].is_mark('(');
       const bool is_walked =
-          i > 0 && (tokens[i - 1].is_name("for") || tokens[i - 1].is_name("macro") || tokens[i - 1].is_mark(','));
+          is_parameter ||
+          (i > 0 && (tokens[i - 1].is_name("for") || tokens[i - 1].is_name("macro") || tokens[i - 1].is_mark(',')));
       if (code.is_statement && (is_given || is_walked)) made_.insert(tokens[i].value);
     }
   }

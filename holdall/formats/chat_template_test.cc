@@ -98,6 +98,9 @@ TEST(ChatTemplate, PythonsOwnFunctionsAreMaliciousWhereTheTemplateMadeNoSuchName
   EXPECT_EQ(judged("{{ open('/etc/passwd').read() }}"), "malicious");
   EXPECT_EQ(judged("{{ message.open('a') }}"), "inert");
   EXPECT_EQ(judged("{% macro open(x) %}{% endmacro %}{% set open = 1 %}{{ open(1) }}"), "inert");
+  EXPECT_EQ(judged("{% macro m(dict, range=1) %}{{ dict.name ~ range }}{% endmacro %}{{ m(dict=a, range=b) }}"), "inert");
+  EXPECT_EQ(judged("{{ dict.name }}"), "malicious");
+  EXPECT_EQ(judged("{% set f = [lipsum] %}"), "code");
 }
 
 TEST(ChatTemplate, AVariableThatIsThrownAwayIsNoPieceOfAName) {
