@@ -1,6 +1,7 @@
 #include "holdall/trust/references.h"
 
 #include <algorithm>
+#include <cctype>
 #include <deque>
 #include <iterator>
 #include <map>
@@ -458,6 +459,7 @@ class YamlJudge {
       const YamlToken& jinja = tokens[scalar_at(tokens, at)];
       return judge_chat_template(jinja.text, place_of(jinja), findings_);
     }
+    if (key == "download" && scalar_at(tokens, at) < tokens.size()) return downloaded(tokens[scalar_at(tokens, at)]);
     const bool is_target = is_among(kTargets, key), is_instantiator = key == "_instantiator";
     if (key != "_target_" && !is_import && !is_target && !is_instantiator) return references(key, tokens, at);
     const std::size_t next = scalar_at(tokens, at);
@@ -474,6 +476,16 @@ class YamlJudge {
     if (is_meant_by_mlflow(key, target)) return;
     told_.add({verdict_of_target(target + ".x"), Rule::kHydraTarget, place, text("mlflow imports the module '{}'", cut(target)),
                cut(target)});
+  }
+
+  // Ultralytics' files of data sets (check_det_dataset()): a script of the shell, or Python.
+  void downloaded(const YamlToken& script) {
+    const std::string_view said = script.text;
+    bool calls = false;
+    for (std::size_t open = said.find('('); open != said.npos && !calls; open = said.find('(', open + 1))
+      calls = open > 0 && (std::isalnum(static_cast<unsigned char>(said[open - 1])) != 0 || said[open - 1] == '_');
+    if (said.starts_with("http") || !(calls || said.starts_with("bash "))) return;
+    told_.add({Verdict::kCode, Rule::kHydraTarget, place_of(script), text("Ultralytics runs '{}'", cut(said)), cut(said)});
   }
 
   // MLflow's file of a model: Python that it runs, and a folder that it imports from before anywhere else.

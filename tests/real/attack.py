@@ -54,6 +54,9 @@ LOADERS = {
     "package": "import torch.package; torch.package.PackageImporter(PATH).load_pickle('model', 'model.pkl')",
     "dcp": "import torch.distributed.checkpoint as dcp; dcp.load({'a': 0}, checkpoint_id=PATH)",
     "onnx": "import onnx; onnx.load(PATH)",
+    # As ultralytics.data.utils.check_det_dataset() does.
+    "ultralytics": "import os, yaml\ndata = yaml.safe_load(FILE); script = data['download'].strip()\n"
+    "os.system(script) if script.startswith('bash ') else exec(script, {'yaml': data})",
     "logging": "import json, logging.config; logging.config.dictConfig(json.load(FILE))",
     # As ldm.util.instantiate_from_config() does.
     "latent_diffusion": "import importlib, yaml\nmodel = yaml.safe_load(FILE)['model']; module, name = model['target'].rsplit('.', 1)\n"
