@@ -340,7 +340,8 @@ TEST(Gguf, AChatTemplateIsJudgedByWhatItReachesFor) {
       "{% if messages[loop.index0 - 1]['role'] != 'a' ~ 'b' %}{{ raise_exception('__never') }}{% endif %}";
   EXPECT_THAT(judged(plain), IsEmpty());
   EXPECT_THAT(judged("{{ ''.__class__.__mro__[1].__subclasses__() }}"), ElementsAre("malicious", "malicious", "malicious"));
-  EXPECT_THAT(judged("{{ cycler['__init__'] }}"), ElementsAre("malicious"));
+  // For the name, and for the function of Jinja's that it is taken from.
+  EXPECT_THAT(judged("{{ cycler['__init__'] }}"), ElementsAre("malicious", "malicious"));
   EXPECT_THAT(judged(R"({{ x|attr("\x5f\x5fclass\x5f\x5f") }})"), ElementsAre("malicious"));
   EXPECT_THAT(judged("{{ x|attr('_' ~ '_class__') }}"), ElementsAre("malicious"));
   EXPECT_THAT(judged("{{ x['__cl' ~ 'ass__'] }}"), ElementsAre("malicious"));
