@@ -123,8 +123,6 @@ constexpr std::string_view kFiltersOfZarr[] = {"pickle"};
 constexpr std::string_view kKernels[] = {"attn_implementation",           "_attn_implementation",
                                          "experts_implementation",        "_experts_implementation",
                                          "_attn_implementation_internal", "_experts_implementation_internal"};
-// Of genai_config.json.
-constexpr std::string_view kLibraries[] = {"custom_ops_library"};
 // Trees of arguments as torch.export writes them, which transformers reads of export.json.
 constexpr std::string_view kTrees[] = {"in_spec", "out_spec"};
 
@@ -207,7 +205,7 @@ class References {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (is_among(kTargets, key) && is_never_meant(said)) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
-    } else if (is_among(kLibraries, key) && !said.empty()) {
+    } else if (key == "custom_ops_library" && !said.empty()) {  // of genai_config.json
       report(Verdict::kCode, Rule::kNativeCode, "ONNX Runtime loads the library", said);
     } else if (key == "_instantiator" && mapped.is(ValueKind::kString)) {
       if (pytorch::verdict_of_instantiator(said) != Verdict::kInert)
@@ -478,13 +476,14 @@ class YamlJudge {
                cut(target)});
   }
 
-  // Ultralytics' files of data sets (check_det_dataset()): a script of the shell, or Python.
+  // Ultralytics' files of data sets (check_det_dataset()): the address of a .zip, a script of the shell, or else Python.
   void downloaded(const YamlToken& script) {
     const std::string_view said = script.text;
     bool calls = false;
     for (std::size_t open = said.find('('); open != said.npos && !calls; open = said.find('(', open + 1))
       calls = open > 0 && (std::isalnum(static_cast<unsigned char>(said[open - 1])) != 0 || said[open - 1] == '_');
-    if (said.starts_with("http") || !(calls || said.starts_with("bash "))) return;
+    const bool is_address = said.starts_with("http") && said.ends_with(".zip");
+    if (is_address || !(calls || said.starts_with("bash "))) return;
     told_.add({Verdict::kCode, Rule::kHydraTarget, place_of(script), text("Ultralytics runs '{}'", cut(said)), cut(said)});
   }
 

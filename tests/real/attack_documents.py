@@ -57,6 +57,7 @@ TEXT("code-by-reference/latent_diffusion_json", json.dumps({"model": {"target": 
 TEXT("code-by-reference/logging", json.dumps({"version": 1, "formatters": {"a": {"()": "subprocess.Popen", "args": ["touch", "fired"]}}}), "logging.json", fire="logging")
 TEXT("code-by-reference/genai_library", json.dumps({"model": {"type": "phi", "decoder": {"session_options": {"custom_ops_library": "evil.so"}}}}), "genai_config.json", CODE)
 TEXT("code-by-reference/dataset_python", "train: a\nval: b\nnames: [a]\ndownload: |\n  import os\n  os.system('echo > fired')\n", "data.yaml", CODE, "ultralytics")
+TEXT("code-by-reference/dataset_python_like_an_address", "names: [a]\ndownload: http = open('fired', 'w')\n", "data.yaml", CODE, "ultralytics")
 TEXT("code-by-reference/dataset_shell", "names: [a]\ndownload: bash -c 'echo > fired'\n", "data.yaml", CODE, "ultralytics")
 repository("folder_sagemaker", {"model.safetensors": of_bytes(b"a"), "code/inference.py": PYTHON})
 
