@@ -1,5 +1,5 @@
-// Python beside the components of a diffusers pipeline: {"unet": ["my_unet", "UNet"]} in model_index.json has unet/my_unet.py
-// run.
+// Python that loaders run of a folder because of what it is called, or of what lies beside it: the components of a diffusers
+// pipeline ({"unet": ["my_unet", "UNet"]} in model_index.json has unet/my_unet.py run), a data set's script.
 //
 // Thread-safety: may be called from several threads. Ownership: none.
 #pragma once
@@ -9,7 +9,7 @@
 
 namespace holdall {
 
-// Appends each file of a folder, or of an archive of one, that a model_index.json in it has imported (with trust_remote_code).
+// Appends each such file of a folder, or of an archive of one.
 void judge_components(const Tree& folder, const Limits& limits, Findings& findings);
 
 }  // namespace holdall

@@ -21,6 +21,7 @@
 #include "holdall/trust/other_readings.h"
 #include "holdall/trust/scan.h"
 #include "holdall/trust/side_file.h"
+#include "holdall/trust/text_files.h"
 
 namespace holdall {
 namespace {

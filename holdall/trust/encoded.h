@@ -14,8 +14,12 @@ namespace holdall {
 // What a text does that a loader decodes and unpickles. Limits::value_bytes and opcodes are of each text.
 void judge_encoded(std::string_view text, std::string_view where, const Limits& limits, Findings& findings);
 
-// The same for any text of a document: nothing where it is no base64 of a pickle that imports something. What it does before
-// it breaks off counts.
+// Whether any text of a document could be one: base64 or its variant for addresses (RFC 4648, section 5), behind blanks or as
+// "data:…;base64,". Cheap: by the first few characters.
+bool may_be_encoded(std::string_view text) noexcept;
+
+// The same as judge_encoded() for such a text: nothing where it is no pickle, of any protocol, that imports something. What it
+// does before it breaks off counts.
 void judge_maybe_encoded(std::string_view text, std::string_view where, const Limits& limits, Findings& findings);
 
 }  // namespace holdall

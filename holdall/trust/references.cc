@@ -1,119 +1,24 @@
 #include "holdall/trust/references.h"
 
-#include <algorithm>
-#include <cctype>
-#include <deque>
-#include <iterator>
-#include <map>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "holdall/base/among.h"
 #include "holdall/base/text.h"
-#include "holdall/codec/yaml.h"
-#include "holdall/formats/chat_template.h"
+#include "holdall/formats/evaluated.h"
 #include "holdall/formats/pytorch/instantiator.h"
 #include "holdall/formats/torch_export/tree_spec.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/told.h"
+#include "holdall/trust/config_texts.h"
 #include "holdall/trust/encoded.h"
-#include "holdall/trust/yaml_mappings.h"
+#include "holdall/trust/targets.h"
 
 namespace holdall {
 namespace {
 
-// Libraries that configurations are made of: what they name of these is called by every one of them.
-constexpr std::string_view kFrameworks[] = {
-    "datasets", "diffusers", "fsspec",      "h5py",    "huggingface_hub", "jax",   "joblib",     "keras",       "numpy",
-    "onnx",     "pandas",    "safetensors", "sklearn", "tensorflow",      "torch", "torchaudio", "torchvision", "transformers"};
-
-// Of these, what runs programs or texts.
-constexpr std::string_view kNeverMeant[] = {"numpy.distutils",
-                                            "numpy.f2py",
-                                            "numpy.testing",
-                                            "pandas.core.computation",
-                                            "torch.utils.collect_env",
-                                            "torch.utils.cpp_extension",
-                                            "torch.jit.unsupported_tensor_ops"};
-
-// What a configuration that names "os.system" has called; of Python's own, what is not known to be inert is never meant well.
-Verdict verdict_of_target(std::string_view target) {
-  const std::size_t dot = target.rfind('.');
-  if (dot == std::string_view::npos || dot == 0) return Verdict::kCode;
-  if (std::any_of(std::begin(kNeverMeant), std::end(kNeverMeant), [&](std::string_view module) {
-        return target.starts_with(module) && target.substr(module.size()).starts_with('.');
-      }))
-    return Verdict::kMalicious;
-  const std::string_view first = target.substr(0, target.find('.'));
-  if (std::find(std::begin(kFrameworks), std::end(kFrameworks), first) != std::end(kFrameworks)) return Verdict::kCode;
-  const Verdict verdict = verdict_of_global(target.substr(0, dot), target.substr(dot + 1));
-  return verdict == Verdict::kMalicious ? verdict : Verdict::kCode;
-}
-
-// Letters, digits and dots between them: "package.module.Class".
-bool is_dotted_name(std::string_view name) {
-  const auto is_part = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
-  };
-  return name.find('.') != std::string_view::npos && !name.starts_with('.') && !name.ends_with('.') &&
-         std::all_of(name.begin(), name.end(), is_part);
-}
-
 // What layers of Sentence Transformers import and call.
 constexpr std::string_view kActivations[] = {"activation_function", "activation_fn", "sbert_ce_default_activation_function"};
-// What configurations of latent diffusion ("target", "params"), of Lightning ("class_path", "init_args") and of logging ("()")
-// have called: classes of the reader's own, most often, so that only what no configuration means well is told.
-constexpr std::string_view kTargets[] = {"target", "class_path", "()"};
-// Functions of frameworks that run, fetch or overwrite what they are given the name of.
-constexpr std::string_view kActing[] = {"fsspec.open",
-                                        "h5py.File",
-                                        "joblib.dump",
-                                        "joblib.load",
-                                        "numpy.ctypeslib.load_library",
-                                        "numpy.load",
-                                        "numpy.save",
-                                        "numpy.savetxt",
-                                        "numpy.savez",
-                                        "pandas.read_pickle",
-                                        "tensorflow.load_library",
-                                        "tensorflow.load_op_library",
-                                        "torch.classes.load_library",
-                                        "torch.hub.load",
-                                        "torch.hub.download_url_to_file",
-                                        "torch.jit.load",
-                                        "torch.load",
-                                        "torch.ops.load_library",
-                                        "torch.save",
-                                        "torch.utils.cpp_extension.load",
-                                        "torch.utils.cpp_extension.load_inline",
-                                        "transformers.pipeline"};
-bool is_never_meant(std::string_view target) {
-  return is_among(kActing, target) || verdict_of_target(target) == Verdict::kMalicious;
-}
-// Classes that hold what they are given, whatever it is: logs of training have them of their arguments.
-constexpr std::string_view kPlainClasses[] = {"argparse.Namespace",
-                                              "collections.OrderedDict",
-                                              "collections.defaultdict",
-                                              "datetime.date",
-                                              "datetime.datetime",
-                                              "datetime.time",
-                                              "datetime.timedelta",
-                                              "datetime.timezone",
-                                              "decimal.Decimal",
-                                              "pathlib.Path",
-                                              "pathlib.PosixPath",
-                                              "pathlib.PurePath",
-                                              "pathlib.PurePosixPath",
-                                              "pathlib.PureWindowsPath",
-                                              "pathlib.WindowsPath",
-                                              "pathlib._local.PosixPath",
-                                              "torch.Size",
-                                              "torch.device",
-                                              "types.SimpleNamespace",
-                                              "uuid.UUID"};
-// Types that make no more than they are given.
-constexpr std::string_view kPlainTypes[] = {"builtins.bool", "builtins.dict", "builtins.float", "builtins.int",
-                                            "builtins.list", "builtins.set",  "builtins.str",   "builtins.tuple"};
 // jsonpickle/tags.py: those whose text is a name.
 constexpr std::string_view kOfJsonpickle[] = {"py/class", "py/function", "py/mod", "py/object", "py/repr", "py/type"};
 
@@ -135,8 +40,6 @@ bool leads_out(std::string_view path) {
   return path.starts_with('/') || path.starts_with('\\') || has_drive || path.find("..") != path.npos;
 }
 
-std::string cut(std::string_view shown) { return std::string(shown.substr(0, 120)); }
-
 constexpr std::string_view kCalls = "instantiating this configuration calls";
 
 // Walks a document with the path from its root in a stack as deep as it is nested: paths are written out for findings alone.
@@ -146,6 +49,7 @@ class References {
       : where_(where), findings_(findings), told_(findings), limits_(limits) {}
 
   void judge(Value document) {
+    is_of_allennlp_ = document.is(ValueKind::kDict) && document.find("dataset_reader");
     enter(document);
     while (!open_.empty()) {
       Open& top = open_.back();
@@ -203,7 +107,7 @@ class References {
         if (mapped.mapped(i).is(ValueKind::kString)) kernel(mapped.mapped(i).as_string());
     } else if (is_among(kActivations, key) && is_dotted_name(said) && !said.starts_with("torch.nn.")) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
-    } else if (is_among(kTargets, key) && is_never_meant(said)) {
+    } else if (is_target_key(key) && is_never_meant(said)) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (key == "custom_ops_library" && !said.empty()) {  // of genai_config.json
       report(Verdict::kCode, Rule::kNativeCode, "ONNX Runtime loads the library", said);
@@ -218,21 +122,51 @@ class References {
       torch_export::judge_tree_spec(said, text("{}#{}", where_, path()), findings_);
     } else if (is_among(kVocabularies, key) && where_.ends_with("tokenizer_config.json") && leads_out(said)) {
       report(Verdict::kMalicious, Rule::kHydraTarget, "the tokenizer is made of a file outside of its folder,", said);
+    } else {
+      look_at_parts(key, mapped, said);
     }
   }
 
+  // Keys that mean this in documents of one kind.
+  void look_at_parts(std::string_view key, Value mapped, std::string_view said) {
+    if (key == "type" && is_part() && is_dotted_name(said) && is_never_meant(said)) {
+      report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
+    } else if (key == "type_hint" && mapped.is(ValueKind::kList)) {
+      type_hint(mapped);
+    } else if (key == "backend_path" && said.find_first_of("/\\") != said.npos) {
+      report(Verdict::kCode, Rule::kNativeCode, "ONNX Runtime loads the library", said);
+    } else if (key == "index_name" && said == "legacy") {
+      report(Verdict::kCode, Rule::kPickleComputedBytes, "RAG's retriever unpickles the files of its index,", said);
+    } else if (is_evaluated_key(key) && (where_.ends_with("config.txt") || where_.ends_with("metadata.json"))) {
+      judge_evaluated(said, text("{}#{}", where_, path()), told_);
+    }
+  }
+
+  // Haystack makes a component of "type" and "init_parameters", AllenNLP of a "type" of any depth.
+  bool is_part() const { return is_of_allennlp_ || open_.back().value.find("init_parameters"); }
+
+  // Modular diffusers takes a part from the library that it says: ["diffusers", "UNet2DConditionModel"].
+  void type_hint(Value hint) {
+    const bool names = hint.size() == 2 && hint.item(0).is(ValueKind::kString) && hint.item(1).is(ValueKind::kString);
+    if (!names || verdict_of_global(hint.item(0).as_string(), hint.item(1).as_string()) != Verdict::kMalicious) return;
+    report(Verdict::kMalicious, Rule::kCustomPipeline, "the pipeline takes a part from",
+           text("{}.{}", hint.item(0).as_string(), hint.item(1).as_string()));
+  }
+
   void encoded(std::string_view key, std::string_view said) {
-    const auto judge = key == ":serialized:" ? judge_encoded : said.starts_with("gA") ? judge_maybe_encoded : nullptr;
-    if (judge == nullptr || said.empty()) return;
-    Findings found;
-    judge(said, text("{}#{}", where_, path()), limits_, found);
-    for (Finding& finding : found) told_.add(std::move(finding));
+    if (key == ":serialized:" && !said.empty()) {
+      Findings found;
+      judge_encoded(said, text("{}#{}", where_, path()), limits_, found);
+      for (Finding& finding : found) told_.add(std::move(finding));
+    } else if (may_be_more(said)) {
+      judge_config_text(said, text("{}#{}", where_, path()), limits_, told_);
+    }
   }
 
   // jsonpickle.decode() imports what these name, and calls what "py/reduce" and "py/object" do; once it took Python of
   // "py/repr".
   void pickled(std::string_view key, std::string_view said) {
-    if (said.empty() || is_among(kPlainClasses, said) || is_among(kPlainTypes, said)) return;
+    if (said.empty() || is_plain_class(said) || is_plain_type(said)) return;
     const std::string target = said.find('.') == said.npos ? text("builtins.{}", said) : std::string(said);
     report(key == "py/repr" ? Verdict::kMalicious : verdict_of_target(target), Rule::kHydraTarget, "jsonpickle makes or calls",
            said);
@@ -296,6 +230,7 @@ class References {
   Told told_;
   const Limits& limits_;
   std::vector<Open> open_;
+  bool is_of_allennlp_ = false;
 };
 
 }  // namespace
@@ -306,224 +241,10 @@ void judge_references(Value document, std::string_view where, Findings& findings
 
 namespace {
 
-// Tags of PyYAML that are plain values, as every one of its loaders but the safe one makes them.
-constexpr std::string_view kPlainTags[] = {"none", "bool",  "str",     "unicode", "bytes", "int",
-                                           "long", "float", "complex", "list",    "tuple", "dict"};
-constexpr std::string_view kPythonTag = "tag:yaml.org,2002:python/";
-constexpr std::string_view kMakingKinds[] = {"object:", "object/apply:", "object/new:"};
-// HyperPyYAML's, which SpeechBrain's files are written in: "!new:package.Class", "!apply:package.function".
-constexpr std::string_view kCallingTags[] = {"!new:", "!name:", "!apply:", "!applyref:", "!module:"};
-
-// PyYAML takes a name without a module for a builtin.
-Verdict verdict_of_tagged(const std::string& target) {
-  return verdict_of_target(target.find('.') == std::string::npos ? "builtins." + target : target);
-}
-
-void judge_tag(std::string_view tag, const std::string& place, Told& told) {
-  std::string_view target;
-  if (tag.starts_with(kPythonTag)) {
-    const std::string_view kind = tag.substr(kPythonTag.size());
-    if (std::find(std::begin(kPlainTags), std::end(kPlainTags), kind) != std::end(kPlainTags)) return;
-    target = kind.substr(std::min(kind.find(':'), kind.size() - 1) + 1);
-    const std::string_view made = kind.substr(0, kind.size() - target.size());
-    if (is_among(kMakingKinds, made) && is_among(kPlainClasses, target)) return;
-    if (made == "name:" && is_among(kPlainTypes, target)) return;
-  } else {
-    for (const std::string_view calling : kCallingTags)
-      if (tag.starts_with(calling)) target = tag.substr(calling.size());
-    if (target.empty()) return;
-  }
-  const bool is_module = tag.find("module:") != std::string_view::npos;
-  const Verdict verdict = verdict_of_tagged(is_module ? std::string(target) + ".__name__" : std::string(target));
-  told.add({verdict, Rule::kYamlTag, place, text("yaml.load makes a Python object: {}", cut(tag)), cut(target)});
-}
-
-// What stands behind a key is looked at through a window of as many tokens as a node may begin with, and a few more.
-constexpr std::size_t kWindow = 8;
-using Window = std::deque<YamlToken>;
-
-bool is_null(std::string_view scalar) noexcept { return scalar.empty() || scalar == "null" || scalar == "~"; }
-
-// What else MLflow imports by its file of a model, and the libraries that it means.
-constexpr std::string_view kImportsOfMlflow[] = {"keras_module", "model_class"};
-constexpr std::string_view kKerasModules[] = {"keras", "tensorflow.keras", "tf_keras"};
-constexpr std::string_view kPickleModules[] = {"cloudpickle", "dill", "mlflow.pytorch.pickle_module", "pickle"};
-constexpr std::string_view kModelLibraries[] = {"catboost.", "lightgbm.", "pyspark.ml.", "sklearn.", "xgboost."};
-
-bool is_meant_by_mlflow(std::string_view key, std::string_view target) {
-  if (key == "keras_module" && is_among(kKerasModules, target)) return true;
-  const bool is_own = std::any_of(std::begin(kModelLibraries), std::end(kModelLibraries),
-                                  [&](std::string_view library) { return target.starts_with(library); });
-  return is_null(target) || (key == "model_class" && is_own) || (key == "loader_module" && target.starts_with("mlflow."));
-}
-
-// Reads keys and their values off the tokens; what an alias stands for where that is a scalar.
-class YamlJudge {
- public:
-  YamlJudge(std::string_view where, Findings& findings, const Limits& limits)
-      : where_(where), findings_(findings), told_(findings), limits_(limits) {}
-
-  void run(std::string_view text_) {
-    Window window;
-    scan_yaml(text_, [&](YamlToken token) {
-      window.push_back(std::move(token));
-      if (window.size() < kWindow) return;
-      look_at(window);
-      window.pop_front();
-    });
-    for (; !window.empty(); window.pop_front()) look_at(window);
-    // `<<: *a` puts them beside each other from anywhere; `? name` has no place of its own.
-    merges_ = merges_ || text_.find("? ") != text_.npos || text_.find("?\n") != text_.npos;
-    if (!merges_ || !has_parameters_) return;
-    for (const Finding& finding : alone_) told_.add(finding);
-  }
-
- private:
-  // The first of the window.
-  void look_at(const Window& tokens) {
-    const YamlToken& token = tokens.front();
-    mappings_.look_at(token);
-    if (token.kind == YamlKind::kTag) judge_tag(token.text, place_of(token), told_);
-    if (token.kind == YamlKind::kAnchor) anchor(tokens);
-    if (token.kind == YamlKind::kValue) {
-      entry(key_, tokens, 1);
-      named(tokens);
-    }
-    if (token.kind == YamlKind::kScalar) {
-      encoded(token);
-      key_ = token.text;
-    }
-    if (token.kind == YamlKind::kAlias) key_ = anchors_[token.text];
-  }
-
-  // What pyannote.audio has called: {"name": "package.Class", "params": {…}}. Much else is named, too, so that only what
-  // nothing means well is told.
-  void named(const Window& tokens) {
-    constexpr std::string_view kParameters[] = {"params", "init_args"};
-    const bool is_target = is_among(kTargets, key_), is_parameters = is_among(kParameters, key_);
-    if (key_ != "name" && key_ != "<<" && !is_target && !is_parameters) return;
-    YamlMapping& mapping = mappings_.at_key();
-    merges_ = merges_ || key_ == "<<";
-    has_parameters_ = has_parameters_ || is_parameters;
-    mapping.has_parameters = mapping.has_parameters || is_parameters;
-    if (is_target) interpolated(tokens, mapping);
-    if (key_ == "name") {
-      const std::size_t next = scalar_at(tokens, 1);
-      const bool is_alias = tokens.size() > 1 && tokens[1].kind == YamlKind::kAlias;
-      const std::string target = is_alias ? anchors_[tokens[1].text] : next < tokens.size() ? tokens[next].text : std::string();
-      if (!is_dotted_name(target) || !is_never_meant(target)) return;
-      mapping.named = Finding{verdict_of_target(target), Rule::kHydraTarget, place_of(tokens.front()),
-                              text("{} '{}'", kCalls, cut(target)), cut(target)};
-      if (alone_.size() < kMostAlone) alone_.push_back(*mapping.named);
-    }
-    if (!mapping.named || !mapping.has_parameters) return;
-    told_.add(*mapping.named);
-    mapping.named.reset();
-  }
-
-  // OmegaConf puts "${…}" together from the rest of the document.
-  void interpolated(const Window& tokens, YamlMapping& mapping) {
-    const std::size_t next = scalar_at(tokens, 1);
-    if (next == tokens.size() || tokens[next].text.find("${") == std::string::npos) return;
-    const std::string target = cut(tokens[next].text);
-    mapping.named =
-        Finding{Verdict::kCode, Rule::kHydraTarget, place_of(tokens.front()), text("{} '{}'", kCalls, target), target};
-    if (alone_.size() < kMostAlone) alone_.push_back(*mapping.named);
-  }
-
-  void encoded(const YamlToken& scalar) {
-    if (!scalar.text.starts_with("gA")) return;
-    Findings found;
-    judge_maybe_encoded(scalar.text, place_of(scalar), limits_, found);
-    for (Finding& finding : found) told_.add(std::move(finding));
-  }
-
-  std::string place_of(const YamlToken& token) const { return text("{} line {}", where_, token.line); }
-
-  void anchor(const Window& tokens) {
-    const std::size_t next = scalar_at(tokens, 1);
-    anchors_[tokens.front().text] = next < tokens.size() ? tokens[next].text : std::string();
-  }
-
-  // The scalar behind tags and anchors; past the end where there is none.
-  static std::size_t scalar_at(const Window& tokens, std::size_t at) {
-    while (at < tokens.size() && (tokens[at].kind == YamlKind::kTag || tokens[at].kind == YamlKind::kAnchor)) ++at;
-    return at < tokens.size() && tokens[at].kind == YamlKind::kScalar ? at : tokens.size();
-  }
-
-  void entry(const std::string& key, const Window& tokens, std::size_t at) {
-    const bool is_import = key == "loader_module" || (where_.ends_with("MLmodel") && is_among(kImportsOfMlflow, key));
-    if (key.ends_with("template") && scalar_at(tokens, at) < tokens.size()) {
-      const YamlToken& jinja = tokens[scalar_at(tokens, at)];
-      return judge_chat_template(jinja.text, place_of(jinja), findings_);
-    }
-    if (key == "download" && scalar_at(tokens, at) < tokens.size()) return downloaded(tokens[scalar_at(tokens, at)]);
-    const bool is_target = is_among(kTargets, key), is_instantiator = key == "_instantiator";
-    if (key != "_target_" && !is_import && !is_target && !is_instantiator) return references(key, tokens, at);
-    const std::size_t next = scalar_at(tokens, at);
-    const bool is_alias = at < tokens.size() && tokens[at].kind == YamlKind::kAlias;
-    if (next == tokens.size() && !is_alias) return;
-    const std::string target = is_alias ? anchors_[tokens[at].text] : tokens[next].text;
-    const std::string place = place_of(tokens[is_alias ? at : next]);
-    if (is_target && !is_never_meant(target)) return;
-    if (is_instantiator && pytorch::verdict_of_instantiator(target) == Verdict::kInert) return;
-    if (!is_import)
-      return told_.add(
-          {verdict_of_target(target), Rule::kHydraTarget, place, text("{} '{}'", kCalls, cut(target)), cut(target)});
-    // MLflow's own ones import what is pickled beside them, which is judged by itself.
-    if (is_meant_by_mlflow(key, target)) return;
-    told_.add({verdict_of_target(target + ".x"), Rule::kHydraTarget, place, text("mlflow imports the module '{}'", cut(target)),
-               cut(target)});
-  }
-
-  // Ultralytics' files of data sets (check_det_dataset()): the address of a .zip, a script of the shell, or else Python.
-  void downloaded(const YamlToken& script) {
-    const std::string_view said = script.text;
-    bool calls = false;
-    for (std::size_t open = said.find('('); open != said.npos && !calls; open = said.find('(', open + 1))
-      calls = open > 0 && (std::isalnum(static_cast<unsigned char>(said[open - 1])) != 0 || said[open - 1] == '_');
-    const bool is_address = said.starts_with("http") && said.ends_with(".zip");
-    if (is_address || !(calls || said.starts_with("bash "))) return;
-    told_.add({Verdict::kCode, Rule::kHydraTarget, place_of(script), text("Ultralytics runs '{}'", cut(said)), cut(said)});
-  }
-
-  // MLflow's file of a model: Python that it runs, and a folder that it imports from before anywhere else.
-  bool is_code_of_mlflow(const std::string& key) const {
-    return where_.ends_with("MLmodel") && (key == "model_code_path" || key == "code");
-  }
-
-  // What JSON says in the same words.
-  void references(const std::string& key, const Window& tokens, std::size_t at) {
-    if (key != "auto_map" && key != "custom_pipelines" && !is_code_of_mlflow(key)) return;
-    const bool is_empty =
-        at + 1 < tokens.size() && tokens[at].kind == YamlKind::kOpen && tokens[at + 1].kind == YamlKind::kClose;
-    if (at >= tokens.size() || is_empty ||
-        (scalar_at(tokens, at) < tokens.size() && is_null(tokens[scalar_at(tokens, at)].text)))
-      return;
-    told_.add({Verdict::kCode, key == "custom_pipelines" ? Rule::kCustomPipeline : Rule::kAutoMap, place_of(tokens[at]),
-               text("the loader runs Python from the repository ({})", key)});
-  }
-
-  std::string where_;
-  Findings& findings_;
-  Told told_;
-  const Limits& limits_;
-  std::string key_;
-  std::map<std::string, std::string> anchors_;
-  static constexpr std::size_t kMostAlone = 20;
-  YamlMappings mappings_;
-  std::vector<Finding> alone_;  // names, wherever their parameters are
-  bool merges_ = false, has_parameters_ = false;
-};
-
-}  // namespace
-
-namespace {
-
 void judge_module(std::optional<std::string_view> type, std::string place, Told& told) {
   if (!type || type->starts_with("sentence_transformers.")) return;
-  told.add({verdict_of_target(*type), Rule::kAutoMap, std::move(place), text("Sentence Transformers imports '{}'", cut(*type)),
-            cut(*type)});
+  told.add({verdict_of_target(*type), Rule::kAutoMap, std::move(place),
+            text("Sentence Transformers imports '{}'", cut_for_finding(*type)), cut_for_finding(*type)});
 }
 
 }  // namespace
@@ -532,12 +253,6 @@ void judge_modules(Value document, std::string_view where, Findings& findings) {
   Told told(findings);
   for (std::size_t i = 0; document.is(ValueKind::kList) && i < document.size(); ++i)
     judge_module(document.item(i).find_string("type"), text("{}#/{}/type", where, i), told);
-}
-
-void judge_mlflow_module(std::string_view module, std::string_view where, Findings& findings) {
-  if (is_among(kKerasModules, module) || is_among(kPickleModules, module)) return;
-  findings.push_back({verdict_of_target(text("{}.x", module)), Rule::kHydraTarget, std::string(where),
-                      text("mlflow imports the module '{}'", cut(module)), cut(module)});
 }
 
 void judge_words(Value document, std::string_view where, Findings& findings) {
@@ -551,10 +266,6 @@ void judge_router(Value document, std::string_view where, Findings& findings) {
   const Value types = document.is(ValueKind::kDict) ? document.find("types") : Value();
   for (std::size_t i = 0; types.is(ValueKind::kDict) && i < types.size(); ++i)
     if (types.mapped(i).is(ValueKind::kString)) judge_module(types.mapped(i).as_string(), text("{}#/types/{}", where, i), told);
-}
-
-void judge_yaml(std::string_view text_, std::string_view where, Findings& findings, const Limits& limits) {
-  YamlJudge(where, findings, limits).run(text_);
 }
 
 }  // namespace holdall

@@ -14,8 +14,6 @@ namespace holdall {
 // In a JSON document, at any depth: transformers' and diffusers' "auto_map" and "custom_pipelines", Hydra's "_target_",
 // jsonpickle's "py/…", the other keys whose text a loader imports, and pickles in base64.
 void judge_references(Value document, std::string_view where, Findings& findings, const Limits& limits = {});
-// In YAML: tags that make Python objects ("!!python/…") and "_target_" keys, outside of comments.
-void judge_yaml(std::string_view text, std::string_view where, Findings& findings, const Limits& limits = {});
 
 // The same for the list of a Sentence Transformers folder's modules (modules.json), whose "type" is a class to import.
 void judge_modules(Value document, std::string_view where, Findings& findings);
@@ -23,8 +21,5 @@ void judge_modules(Value document, std::string_view where, Findings& findings);
 void judge_router(Value document, std::string_view where, Findings& findings);
 // And of its wordembedding_config.json, whose "tokenizer_class" is one.
 void judge_words(Value document, std::string_view where, Findings& findings);
-
-// What MLflow imports by a text that is a module's name: its own, Keras and those that pickle say nothing.
-void judge_mlflow_module(std::string_view module, std::string_view where, Findings& findings);
 
 }  // namespace holdall

@@ -11,6 +11,7 @@
 #include "holdall/trust/references.h"
 #include "holdall/trust/side_file.h"
 #include "holdall/trust/trust_test_scans.h"
+#include "holdall/trust/yaml_references.h"
 
 namespace holdall {
 namespace {

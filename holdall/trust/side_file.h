@@ -25,7 +25,4 @@ struct SideFile {
 // its extension and for the findings. Memory: JSON and YAML whole, at most Limits::header_bytes; else one tile.
 std::optional<SideFile> side_file(const Source& source, std::string_view name, const Limits& limits);
 
-// The same of what is text; empty for anything else.
-std::optional<SideFile> text_file(const Source& source, std::string_view name, const Limits& limits);
-
 }  // namespace holdall

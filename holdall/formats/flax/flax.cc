@@ -6,6 +6,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/formats/git_lfs.h"
+#include "holdall/formats/held_programs.h"
 #include "holdall/formats/tree_metadata.h"
 
 namespace holdall {
@@ -117,10 +118,13 @@ Status verify(const Bundle& bundle, const Context& context, Faults& faults) {
   return {};
 }
 
-// msgpack_restore() makes arrays by numpy.frombuffer(), numbers and texts, and calls nothing that the file names.
-Status acts(const Bundle& bundle, const Context& context, Findings&) {
+// msgpack_restore() makes arrays by numpy.frombuffer(), numbers and texts, and calls nothing that the file names. msgpack-numpy
+// unpickles what it has of arrays of objects: {b"nd": true, b"kind": b"O", b"data": …}.
+Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   const auto found = contents(bundle, context);
-  return found ? Status() : Status(found.error());
+  if (!found) return found.error();
+  judge_held(found->model.arena(), bundle.path(), context, findings);
+  return {};
 }
 
 constexpr std::string_view kExtensions[] = {".msgpack"};

@@ -6,6 +6,7 @@
 
 #include "holdall/base/sha1.h"
 #include "holdall/base/text.h"
+#include "holdall/formats/evaluated.h"
 #include "holdall/formats/git_lfs.h"
 #include "holdall/formats/onnx/proto_walk.h"
 #include "holdall/objects/told.h"
@@ -293,6 +294,9 @@ Status judge_external(const Opened& file, const Limits& limits, Findings& findin
 Status acts(const Bundle& given, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const Opened file, opened(given, context.limits));
   judge_operators(file.model(), file.file().name(), findings);
+  Told told(findings);
+  for (const auto& [key, value] : file.model().properties)
+    if (is_evaluated_key(key)) judge_evaluated(value, text("{}#/metadata_props/{}", file.file().name(), key), told);
   return judge_external(file, context.limits, findings);
 }
 
