@@ -58,6 +58,30 @@ LOADERS = {
     "ultralytics": "import os, yaml\ndata = yaml.safe_load(FILE); script = data['download'].strip()\n"
     "os.system(script) if script.startswith('bash ') else exec(script, {'yaml': data})",
     "logging": "import json, logging.config; logging.config.dictConfig(json.load(FILE))",
+    "logging_ini": "import logging.config; logging.config.fileConfig(PATH)",
+    "site": "import io, os, site; os.mkdir('packages'); os.rename(PATH, 'packages/' + os.path.basename(PATH)); site.addsitedir('packages')",
+    # As parse_model() of YOLOv5's models/yolo.py does.
+    "yolo": "import yaml\nclass nn: SiLU = Upsample = lambda *a: None\n"
+    "def evaluated(word):\n"
+    "    try: return eval(word)\n"
+    "    except NameError: return word\n"
+    "data = yaml.safe_load(FILE); eval(data['activation'])\n"
+    "for _, _, module, arguments in data['backbone'] + data['head']:\n"
+    "    evaluated(module)\n"
+    "    for one in arguments: evaluated(one) if isinstance(one, str) else one",
+    # As AutoBackend of Ultralytics before 8.3 did, and DetectMultiBackend of YOLOv5 does.
+    "ultralytics_metadata": "import yaml\nfor key, value in yaml.safe_load(FILE).items():\n"
+    "    if key in ('imgsz', 'names', 'kpt_shape') and isinstance(value, str): eval(value)",
+    "ultralytics_onnx": "import onnxruntime\n"
+    "for key, value in onnxruntime.InferenceSession(PATH).get_modelmeta().custom_metadata_map.items():\n"
+    "    if key in ('imgsz', 'names', 'kpt_shape'): eval(value)",
+    "encoded": "import base64, pickle, yaml\nfor text in yaml.safe_load(FILE)['a']:\n"
+    "    text = text.strip().split(';base64,')[-1]\n"
+    "    (pickle.loads(base64.urlsafe_b64decode(text)) if '-' in text or '_' in text else pickle.loads(base64.b64decode(text)))",
+    "encoded_file": "import base64, pickle; pickle.loads(base64.b64decode(FILE.read()))",
+    # As msgpack_numpy.decode() does.
+    "msgpack_numpy": "import msgpack, pickle\n"
+    "msgpack.unpack(FILE, object_hook=lambda o: pickle.loads(o[b'data']) if o.get(b'kind') == b'O' else o, raw=True, strict_map_key=False)",
     # As ldm.util.instantiate_from_config() does.
     "latent_diffusion": "import importlib, yaml\nmodel = yaml.safe_load(FILE)['model']; module, name = model['target'].rsplit('.', 1)\n"
     "getattr(importlib.import_module(module), name)(**model.get('params', {}))",

@@ -14,6 +14,7 @@ import attack_links
 import attack_native
 import attack_pickles
 import attack_saved
+import attack_settings
 import attack_states
 import attack_torch
 from attack import LOADERS, Attack, fire
@@ -24,7 +25,7 @@ CLASSES = (
 )
 MODULES = (
     attack_pickles, attack_files, attack_formats, attack_documents, attack_torch, attack_states, attack_chains, attack_native, attack_links,
-    attack_beside, attack_saved, attack_hdf5, attack_called,
+    attack_beside, attack_saved, attack_hdf5, attack_called, attack_settings,
 )
 ATTACKS: dict[str, Attack] = {name: vector for module in MODULES for name, vector in module.ATTACKS.items()}
 
