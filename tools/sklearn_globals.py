@@ -3,7 +3,7 @@
     PYTHON tools/sklearn_globals.py holdall/objects/globals_sklearn.inc
 
 Adds to the table what the pickles of this version of scikit-learn may name: its estimators, the classes of what their states hold, the
-metrics and scores that are parameters; and once, what does not depend on the version (SciPy's sparse matrices, NumPy's ufuncs and reductions).
+metrics and scores that are parameters; and once, what does not depend on the version (SciPy's sparse matrices, universal functions of SciPy and NumPy, reductions).
 Runs with Python 3.6 and later.
 """
 
@@ -15,8 +15,8 @@ import sys
 import warnings
 
 HEAD = """// What scikit-learn's estimators are made of, by every name under which a version has pickled it: estimators, the classes of what
-// their states hold, metrics and scores; SciPy's sparse matrices and splines, NumPy's universal functions. Their constructors and
-// __setstate__ store data or compute with it. Made by tools/sklearn_globals.py.
+// their states hold, metrics, scores and scalings; SciPy's sparse matrices, splines and special functions, NumPy's universal
+// functions. Their constructors and __setstate__ store data or compute with it. Made by tools/sklearn_globals.py.
 """
 # Packages whose classes are no part of an estimator.
 SKIPPED = {"tests", "conftest", "datasets", "externals", "experimental", "inspection", "_build_utils", "_testing", "setup"}
@@ -39,6 +39,9 @@ LOSSES = """
 CUBIC = "Akima1DInterpolator CubicHermiteSpline CubicSpline PchipInterpolator".split()
 # What FeatureAgglomeration and FunctionTransformer are given beside universal functions.
 POOLING = "amax amin average cumsum max mean median min nan_to_num nanmax nanmean nanmedian nanmin nanstd nansum nanvar prod ptp ravel std sum var".split()
+SCALING = "binarize maxabs_scale minmax_scale normalize power_transform quantile_transform robust_scale scale".split()
+# What calls what it keeps, and stays in no estimator.
+CALLING = {("sklearn.linear_model._logistic", "_LbfgsCallbackBridge"), ("sklearn.linear_model._stochastic_gradient", "_ValidationScoreCallback")}
 # Tuples with names that hold estimators.
 TUPLES = {("sklearn.impute._iterative", "_ImputerTriplet")}
 SPARSE = "bsr coo csc csr dia dok lil".split()
@@ -83,6 +86,7 @@ def of_sklearn():
 
 def of_others():
     import numpy
+    import scipy.special
 
     found = set()
     for kind in SPARSE:
@@ -97,6 +101,11 @@ def of_others():
     found |= {("sklearn.metrics.scorer", "_passthrough_scorer"), ("sklearn.metrics._scorer", "_passthrough_scorer")}
     found |= {("scipy.interpolate._cubic", name) for name in CUBIC} | {("scipy.interpolate._interpolate", name) for name in ("PPoly", "BPoly")}
     found |= {("scipy.interpolate._rgi", "RegularGridInterpolator"), ("numpy.core.fromnumeric", "mean")} | {("numpy", name) for name in POOLING}
+    found |= {("sklearn.preprocessing." + module, name) for module in ("data", "_data") for name in SCALING}
+    found |= {("scipy.special._logsumexp", name) for name in ("log_softmax", "logsumexp", "softmax")}
+    for name, value in vars(scipy.special).items():
+        if isinstance(value, numpy.ufunc) and not name.startswith("_"):
+            found |= {("scipy.special." + module, value.__name__) for module in ("_ufuncs", "_special_ufuncs")}
     for name, value in vars(numpy).items():
         if isinstance(value, numpy.ufunc) and not name.startswith("_"):
             found |= {(module, value.__name__) for module in ("numpy", "numpy.core._multiarray_umath", "numpy._core._multiarray_umath")}
@@ -107,16 +116,18 @@ def main(path):
     warnings.simplefilter("ignore")
     try:
         with open(path) as file:
-            rows = set(re.findall(r'HOLDALL_GLOBAL\("([^"]+)", "([^"]+)", kInert, kSklearn\)', file.read()))
+            table = file.read()
     except OSError:
-        rows = set()
+        table = ""
+    rows = set(re.findall(r'HOLDALL_GLOBAL\("([^"]+)", "([^"]+)", kInert, kSklearn\)', table))
     rows |= of_sklearn() | of_others()
-    rows -= TUPLES
+    rows -= TUPLES | CALLING
     lines = ['HOLDALL_GLOBAL("%s", "%s", kInert, kSklearn)\n' % row for row in sorted(rows)]
     lines += ['HOLDALL_GLOBAL("%s", "%s", kInert, kNamedTuple)\n' % row for row in sorted(TUPLES)]
     made = [("sklearn." + module, "newObj") for module in NEW_OBJECT]
     made += [(module, "__pyx_unpickle_" + loss) for module in ("_loss", "sklearn._loss._loss") for loss in LOSSES]
     lines += ['HOLDALL_GLOBAL("%s", "%s", kInert, kNewObject)\n' % row for row in sorted(made)]
+    lines += re.findall(r'HOLDALL_GLOBAL\(.*, kReference\)\n', table)
     with open(path, "w") as file:
         file.write(HEAD + "".join(lines))
 

@@ -37,7 +37,7 @@ constexpr std::string_view kRoots[] = {
 };
 
 // Where the rows are, by open addressing: 0 is free, else a row's number and one. Built once, on first use.
-constexpr std::size_t kSlots = 8192;
+constexpr std::size_t kSlots = 16384;
 static_assert(2 * std::size(kRows) < kSlots);
 using Slots = std::array<std::uint16_t, kSlots>;
 

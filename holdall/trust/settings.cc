@@ -85,7 +85,8 @@ class Ini {
     const bool is_handler = section_.starts_with("handler_"), is_formatter = section_.starts_with("formatter_");
     const std::string place = text("{} line {}", where_, line_);
     if (is_handler && (key == "args" || key == "kwargs" || key == "class")) judge_evaluated(value_, place, told_);
-    if ((is_handler || is_formatter) && key == "class" && is_dotted_name(value_) && is_never_meant(value_))
+    const bool is_own = value_.starts_with("logging.");
+    if ((is_handler || is_formatter) && key == "class" && !is_own && is_dotted_name(value_) && is_never_meant(value_))
       tell_target(value_, place, told_);
   }
 

@@ -13,8 +13,9 @@ import benign_folders  # noqa: E402
 import benign_keras  # noqa: E402
 import benign_other  # noqa: E402
 import benign_python  # noqa: E402
+import benign_settings  # noqa: E402
 import benign_templates  # noqa: E402
 import benign_torch  # noqa: E402
 
-MODULES = (benign_torch, benign_python, benign_keras, benign_templates, benign_other, benign_folders)
+MODULES = (benign_torch, benign_python, benign_keras, benign_templates, benign_other, benign_folders, benign_settings)
 BENIGN = {name: make for module in MODULES for name, make in module.rows().items()}

@@ -487,12 +487,13 @@ def scipy_value(name):
     import scipy.integrate
     import scipy.interpolate
     import scipy.optimize
+    import scipy.special
     import scipy.stats
     from sklearn import ensemble, feature_selection, metrics, model_selection, neighbors, preprocessing, svm
     from sklearn.metrics import pairwise
 
     x, classes_, numbers_ = data()
-    partial, stats = functools.partial, scipy.stats
+    partial, stats, special = functools.partial, scipy.stats, scipy.special
     rates = {"learning_rate": stats.loguniform(1e-3, 1), "max_depth": stats.randint(1, 4), "subsample": stats.uniform(0.5, 0.5)}
     return {
         "distributions": lambda: [stats.norm, stats.norm(1, 2), stats.beta(2, 3, loc=1), stats.poisson(3), stats.binom(5, 0.5), stats.levy_stable],
@@ -507,6 +508,7 @@ def scipy_value(name):
         "root": lambda: scipy.optimize.root_scalar(lambda v: v - 1, bracket=[0, 3]), "solved": lambda: scipy.integrate.solve_ivp(lambda t, v: -v, [0, 1], [1.0]),
         "categorical": lambda: ensemble.HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(numpy.c_[classes_, x], classes_),
         "partial_function": lambda: preprocessing.FunctionTransformer(partial(numpy.round, decimals=1)).fit(x),
+        "special": lambda: [preprocessing.FunctionTransformer(one).fit(x) for one in (special.expit, special.logit, special.xlogy, special.softmax, preprocessing.normalize, preprocessing.scale)],
         "partial_scores": lambda: feature_selection.SelectKBest(partial(feature_selection.mutual_info_classif, random_state=0), k=1).fit(x, classes_),
         "partial_classes": lambda: [partial(dict, a=1), partial(int, base=2), partial(preprocessing.StandardScaler, with_mean=False), collections.defaultdict(partial(float, "nan"))],
         "partial_lower": lambda: partial(str.lower), "distance": lambda: neighbors.KNeighborsClassifier(metric=scipy.spatial.distance.cosine).fit(x, classes_),
@@ -519,7 +521,7 @@ def scipy_value(name):
 
 
 SCIPY = """distributions histogram values search minimum tests bounds normal surface radial steps text root solved categorical partial_function partial_scores partial_classes partial_lower
-    distance kernel norm partial_distance results scorers display""".split()
+    distance kernel norm partial_distance results scorers display special""".split()
 
 
 # --- Boosters ----------------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,88 @@
+"""Texts beside models: settings, prompts, encoded data and prose, some of which speak of what would act: rows of benign.BENIGN."""
+
+import base64
+import functools
+import json
+
+TRITON = 'name: "m"\nplatform: "onnxruntime_onnx"\nbackend: "onnxruntime"\nmax_batch_size: 8\ninput [ { name: "x" data_type: TYPE_FP32 dims: [ -1 ] } ]\n'
+LOGGING = """[loggers]
+keys=root
+[handlers]
+keys=console,file
+[formatters]
+keys=plain
+[logger_root]
+level=INFO
+handlers=console,file
+[handler_console]
+class=StreamHandler
+args=(sys.stdout,)
+[handler_file]
+class=logging.handlers.RotatingFileHandler
+args=('run (1).log', 'a', 2**20, 5)
+formatter=plain
+[formatter_plain]
+format=%(asctime)s %(name)s (%(levelname)s): %(message)s
+"""
+YOLO = """# Parameters
+nc: 80 # number of classes
+activation: nn.LeakyReLU(0.1)
+scales: {n: [0.50, 0.25, 1024]}
+backbone:
+  - [-1, 1, Conv, [64, 3, 2]] # 0-P1/2
+  - [-1, 1, nn.Upsample, [None, 2, "nearest"]]
+head:
+  - [[15, 18, 21], 1, Detect, [nc]]
+"""
+METADATA = "description: Ultralytics YOLO11n model (nano) trained on coco.yaml\nstride: 32\ntask: detect\nimgsz: [640, 640]\nnames:\n  0: person\n  1: traffic light (red)\nargs:\n  batch: 1\n"
+AGENT = "system_prompt: |-\n  You are an agent. {%- for tool in tools.values() %}\n  - {{ tool.name }}: {{ tool.description }}\n  {%- endfor %}\nplanning:\n  initial_plan: |-\n    {{task}} and {{ managed_agents | length }}\n"
+TASK = 'task: arc\ndoc_to_text: "Question: {{question}}\\nAnswer:"\ndoc_to_target: "{{choices.label.index(answerKey)}}"\ndoc_to_choice: "{{choices.text}}"\n'
+CARD = "---\nlicense: mit\n---\n# A model\nNever load such a file:\n```yaml\na: !!python/object/apply:os.system ['id']\n```\n```ini\n[handler_h]\nargs=(__import__('os').system('id'),)\n```\nSet `_target_: os.system` not.\n"
+PICTURE = base64.b64encode(bytes(range(256)) * 8).decode()
+TEXTS = {
+    "config.pbtxt": TRITON,
+    "deploy.prototxt": 'name: "net"\nlayer { name: "conv" type: "Convolution" convolution_param { num_output: 64 kernel_size: 3 } }\n',
+    "logging.ini": LOGGING,
+    "yolo11.yaml": YOLO,
+    "metadata.yaml": METADATA,
+    "coco.yaml": "path: coco\ntrain: images\nnames: {0: person}\ndownload: https://github.com/ultralytics/assets/releases/download/v0.0.0/coco128.zip\n",
+    "prompts.yaml": AGENT,
+    "task.yaml": TASK,
+    "chat_template.txt": "{% for message in messages %}<|{{ message.role }}|>{{ message['content'] | trim }}{% endfor %}",
+    "email_template.html": "<html><body>Dear {{ user.name }}, {{#if paid}}thanks{{/if}}</body></html>\n",
+    "README.md": CARD,
+    "notes.txt": "Wow!! yaml.load makes objects of !!python/object/apply:os.system tags.\nSo do not.\n",
+    "config.toml": '[project]\nname = "x"\n[tool.a]\ncommand = "run (fast)"\n',
+    "setup.cfg": "[metadata]\nname = x\n[options]\ninstall_requires =\n    torch\n",
+    "notebook.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": ["import os\n", "os.system('ls')"], "outputs": [{"data": {"image/png": PICTURE}}]}], "nbformat": 4}),
+    "pages.json": json.dumps({"image": "data:image/png;base64," + PICTURE, "token": PICTURE[:120], "key": "c" * 64, "text": "{{ not closed"}),
+    "vocab.txt": "".join(f"internationalization{number}\n" for number in range(500)),
+    "digest.txt": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  model.bin\n",
+    "page.svg": '<?xml version="1.0"?>\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">\n<svg/>\n',
+    "layers.xml": '<?xml version="1.0"?>\n<!DOCTYPE net SYSTEM "net.dtd">\n<net name="a"/>\n',
+    "pipeline.json": json.dumps({"components": {"a": {"type": "haystack.components.builders.PromptBuilder", "init_parameters": {"template": "{{ query }}"}}}}),
+    "genai_config.json": json.dumps({"model": {"decoder": {"session_options": {"provider_options": [{"qnn": {"backend_path": "QnnHtp.dll"}}]}}}}),
+}
+
+
+def text(folder, name):
+    (folder / name).write_text(TEXTS[name])
+    return folder / name
+
+
+def server(folder, name):
+    """A repository of Triton's, whose model is ONNX's."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    x, y = (helper.make_tensor_value_info(one, TensorProto.FLOAT, [1]) for one in "xy")
+    model = helper.make_model(helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y]))
+    helper.set_model_props(model, {"names": "{0: 'person', 1: 'traffic light (red)'}", "imgsz": "[640, 640]", "stride": "32", "author": "A. (of B.)"})
+    (folder / name / "1").mkdir(parents=True)
+    onnx.save(model, folder / name / "1" / "model.onnx")
+    (folder / name / "config.pbtxt").write_text(TRITON)
+    return folder / name
+
+
+def rows():
+    return {f"text/{name}": functools.partial(text, name=name) for name in TEXTS} | {"onnx-server/triton": functools.partial(server, name="triton")}
