@@ -131,6 +131,8 @@ class References {
   void look_at_parts(std::string_view key, Value mapped, std::string_view said) {
     if (key == "type" && is_part() && is_dotted_name(said) && is_never_meant(said)) {
       report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
+    } else if (key == "class" && is_of_logging() && is_never_a_handler(said)) {
+      report(verdict_of_target(said), Rule::kHydraTarget, kCalls, said);
     } else if (key == "type_hint" && mapped.is(ValueKind::kList)) {
       type_hint(mapped);
     } else if (key == "backend_path" && said.find_first_of("/\\") != said.npos) {
@@ -144,6 +146,14 @@ class References {
 
   // Haystack makes a component of "type" and "init_parameters", AllenNLP of a "type" of any depth.
   bool is_part() const { return is_of_allennlp_ || open_.back().value.find("init_parameters"); }
+
+  // {"handlers": {"console": {"class": …}}} of logging.config.dictConfig().
+  bool is_of_logging() const {
+    if (open_.size() < 3) return false;
+    const Open& section = open_[open_.size() - 3];
+    const Value key = section.value.is(ValueKind::kDict) ? section.value.key(section.next - 1) : Value();
+    return key && key.is(ValueKind::kString) && (key.as_string() == "handlers" || key.as_string() == "formatters");
+  }
 
   // Modular diffusers takes a part from the library that it says: ["diffusers", "UNet2DConditionModel"].
   void type_hint(Value hint) {

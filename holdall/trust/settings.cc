@@ -42,8 +42,10 @@ std::string_view take_line(std::string_view& text) noexcept {
 }
 
 void tell_target(std::string_view target, std::string place, Told& told) {
-  told.add({verdict_of_target(target), Rule::kHydraTarget, std::move(place),
-            text("instantiating this configuration calls '{}'", cut_for_finding(target)), cut_for_finding(target)});
+  const bool is_builtin = target.find('.') == target.npos;
+  told.add({verdict_of_target(is_builtin ? text("builtins.{}", target) : std::string(target)), Rule::kHydraTarget,
+            std::move(place), text("instantiating this configuration calls '{}'", cut_for_finding(target)),
+            cut_for_finding(target)});
 }
 
 // Options of a section, each with the lines that go on with it.
@@ -85,9 +87,7 @@ class Ini {
     const bool is_handler = section_.starts_with("handler_"), is_formatter = section_.starts_with("formatter_");
     const std::string place = text("{} line {}", where_, line_);
     if (is_handler && (key == "args" || key == "kwargs" || key == "class")) judge_evaluated(value_, place, told_);
-    const bool is_own = value_.starts_with("logging.");
-    if ((is_handler || is_formatter) && key == "class" && !is_own && is_dotted_name(value_) && is_never_meant(value_))
-      tell_target(value_, place, told_);
+    if ((is_handler || is_formatter) && key == "class" && is_never_a_handler(value_)) tell_target(value_, place, told_);
   }
 
   std::string_view where_, section_;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "holdall/base/text.h"
 #include "holdall/trust/trust_test_scans.h"
 
 namespace holdall {
@@ -34,6 +35,8 @@ TEST(Settings, HandlersOfLoggingThatCallAreTold) {
   EXPECT_EQ(told(judge_ini, "; of logging\n[handler_a]\nARGS = (\n  f(1),)\n"), Lines{"x line 3 f"});
   EXPECT_EQ(told(judge_ini, "[handler_a]\nclass: os.system\n[formatter_b]\nclass=subprocess.run\n"),
             (Lines{"x line 2 os.system", "x line 4 subprocess.run"}));
+  for (const char* name : {"exec", "logging.os.system", "handlers.os.system", "logging.config.fileConfig", "builtins.exec"})
+    EXPECT_EQ(told(judge_ini, text("[handler_a]\nclass={}\nargs=('x',)", name)), Lines{text("x line 2 {}", name)});
   EXPECT_EQ(told(judge_ini, "[handler_a]\nargs=(%(a)s(1),)"), Lines{"x line 2 s"});
 }
 

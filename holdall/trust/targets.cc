@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "holdall/base/among.h"
+#include "holdall/base/text.h"
 #include "holdall/objects/globals.h"
 
 namespace holdall {
@@ -106,6 +107,17 @@ bool is_dotted_name(std::string_view name) noexcept {
 bool is_plain_class(std::string_view name) noexcept { return is_among(kPlainClasses, name); }
 
 bool is_plain_type(std::string_view name) noexcept { return is_among(kPlainTypes, name); }
+
+bool is_never_a_handler(std::string_view name) {
+  constexpr std::string_view kLogging = "logging.", kHandlers = "handlers.", kConfig = "config.";
+  std::string_view own = name;
+  if (own.starts_with(kLogging)) own.remove_prefix(kLogging.size());
+  const bool is_within = own.size() < name.size() || own.starts_with(kHandlers) || own.starts_with(kConfig);
+  if (own.starts_with(kHandlers)) own.remove_prefix(kHandlers.size());
+  const bool is_class = !own.empty() && own.front() >= 'A' && own.front() <= 'Z' && own.find('.') == own.npos;
+  if (is_class) return false;
+  return is_within || name.find('.') == name.npos ? is_dotted_name(text("logging.{}", name)) : is_never_meant(name);
+}
 
 std::string cut_for_finding(std::string_view shown) { return std::string(shown.substr(0, 120)); }
 

@@ -18,6 +18,10 @@ Verdict verdict_of_target(std::string_view target);
 // given the name of. Keys that most often name the reader's own classes are told by this alone.
 bool is_never_meant(std::string_view target);
 
+// The same for the class of a handler or a formatter of logging, which looks for it within itself before it imports it: not for
+// "handlers.RotatingFileHandler", which is its own, but for "exec", and for "handlers.os.system".
+bool is_never_a_handler(std::string_view name);
+
 // Keys of such names: of latent diffusion ("target", "params"), Lightning ("class_path", "init_args") and logging ("()").
 bool is_target_key(std::string_view key) noexcept;
 

@@ -92,6 +92,8 @@ class YamlJudge {
     });
     for (; !window.empty(); window.pop_front()) look_at(window);
     // `<<: *a` puts them beside each other from anywhere; `? name` has no place of its own.
+    if (has_handlers_)
+      for (const Finding& finding : of_logging_) told_.add(finding);
     if (has_backbone_ && has_head_)
       for (const Finding& finding : of_yolo_) told_.add(finding);
     merges_ = merges_ || text_.find("? ") != text_.npos || text_.find("?\n") != text_.npos;
@@ -179,6 +181,8 @@ class YamlJudge {
     if (is_evaluated_key(key) && where_.ends_with("metadata.yaml") && scalar_at(tokens, at) < tokens.size())
       return judge_evaluated(tokens[scalar_at(tokens, at)].text, place_of(tokens[scalar_at(tokens, at)]), told_);
     if (key == "class_name" && scalar_at(tokens, at) < tokens.size()) return keras_class(tokens[scalar_at(tokens, at)]);
+    if (key == "class" && scalar_at(tokens, at) < tokens.size()) handler(tokens[scalar_at(tokens, at)]);
+    has_handlers_ = has_handlers_ || key == "handlers" || key == "formatters";
     if (key == "backbone") has_backbone_ = true;
     if (key == "head") has_head_ = true;
     if (key == "download" && scalar_at(tokens, at) < tokens.size()) return downloaded(tokens[scalar_at(tokens, at)]);
@@ -208,6 +212,13 @@ class YamlJudge {
     if (!said.starts_with("bash ")) return judge_evaluated(said, place_of(script), told_);
     told_.add({Verdict::kCode, Rule::kEvaluatedText, place_of(script), text("Ultralytics runs '{}'", cut_for_finding(said)),
                cut_for_finding(said)});
+  }
+
+  // Of logging.config.dictConfig(), in a document that has handlers.
+  void handler(const YamlToken& name) {
+    if (of_logging_.size() >= kMostAlone || !is_never_a_handler(name.text)) return;
+    of_logging_.push_back({verdict_of_target(name.text), Rule::kHydraTarget, place_of(name),
+                           text("{} '{}'", kCalls, cut_for_finding(name.text)), cut_for_finding(name.text)});
   }
 
   // YOLO's files of models, known by their "backbone" and "head": their words are evaluated (parse_model()). "nn.SiLU()" is
@@ -251,9 +262,10 @@ class YamlJudge {
   static constexpr std::size_t kMostAlone = 20;
   YamlMappings mappings_;
   std::vector<Finding> alone_;  // names, wherever their parameters are
+  Findings of_logging_;         // classes, if it has handlers
   Findings of_yolo_;            // what its words call, if this is one of its files
   Told yolo_{of_yolo_};
-  bool merges_ = false, has_parameters_ = false, has_backbone_ = false, has_head_ = false;
+  bool merges_ = false, has_parameters_ = false, has_backbone_ = false, has_head_ = false, has_handlers_ = false;
 };
 
 }  // namespace

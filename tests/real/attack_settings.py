@@ -26,6 +26,12 @@ TEXT("code-by-reference/logging_ini_args", f"{INI}class=StreamHandler\nargs=({EX
 TEXT("code-by-reference/logging_ini_class", f"{INI}class={EXPRESSION}\nargs=()\n", "logging.conf", fire="logging_ini")
 TEXT("code-by-reference/logging_ini_later", f"# of the run\n{INI}class: StreamHandler\nArgs: (\n  os.system('{COMMAND}'),)\n", "log.txt", fire="logging_ini")
 TEXT("code-by-reference/logging_ini_space", f"{INI}class=StreamHandler\nkwargs={{'stream': os.system ('{COMMAND}')}}\n", "logging.ini", fire="logging_ini")
+TEXT("code-by-reference/logging_ini_builtin", f'{INI}class=exec\nargs=({json.dumps(PYTHON)},)\n', "logging.ini", fire="logging_ini")
+TEXT("code-by-reference/logging_ini_within", f"{INI}class=logging.os.system\nargs=('{COMMAND}',)\n", "logging.ini", fire="logging_ini")
+TEXT("code-by-reference/logging_ini_handlers", f"{INI}class=handlers.os.system\nargs=('{COMMAND}',)\n", "logging.ini", CODE, fire="logging_ini")
+CONFIG = {"version": 1, "handlers": {"h": {"class": "subprocess.Popen", "args": COMMAND, "shell": True}}, "root": {"handlers": ["h"]}}
+TEXT("code-by-reference/logging_class", json.dumps(CONFIG), "logging.json", fire="logging")
+TEXT("code-by-reference/logging_class_yaml", f"version: 1\nroot: {{handlers: [h]}}\nhandlers:\n  h:\n    class: subprocess.Popen\n    args: {COMMAND}\n    shell: true\n", "logging.yaml", fire="logging_yaml")
 TEXT("code-by-reference/site_path", f"../lib\nimport os; os.system('{COMMAND}')\n", "model.pth", CODE, fire="site")
 TEXT("code-by-reference/site_path_tab", f"import\tos; os.system('{COMMAND}')\n", "weights.pth", CODE, fire="site")
 
