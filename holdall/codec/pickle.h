@@ -79,6 +79,7 @@ struct PickleOddity {
     kBuild,      // a second BUILD replaced an object's state
     kArguments,  // a call whose arguments are computed
     kBuffer,     // data outside of the file (out-of-band buffers)
+    kCost,       // Python takes time or memory without bounds for it
     kReplaced,   // an entry of a dict was replaced, so that what a call was given before is no longer to be seen
   } kind = Kind::kFrame;
   std::uint64_t offset = 0;  // of the opcode in the source

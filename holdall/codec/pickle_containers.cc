@@ -4,6 +4,13 @@
 
 namespace holdall {
 
+namespace {
+
+// Tuples that are nested less are not weighed.
+constexpr std::uint32_t kDeep = 8;
+
+}  // namespace
+
 bool PickleMachine::list_from_mark() {
   std::size_t place = 0;
   if (!pop_mark_place(place)) return false;
@@ -34,20 +41,37 @@ bool PickleMachine::tuple_from(std::size_t place) {
   }
   std::vector<NodeId> items = pop_from(place);
   std::uint32_t deepest = 0;
+  std::uint64_t weight = 0;
   bool unhashable = false;
   for (const NodeId item : items) {
     const ValueKind what = kind(item);
     if (what < ValueKind::kList) continue;
+    weight = std::max(weight, weight + weight_of(item, what));
     if (what == ValueKind::kGlobal) pass_on(item);
     deepest = std::max(deepest, height(item) + 1);
     unhashable = unhashable || is_unhashable(item, what);
   }
   const NodeId tuple = arena_.tuple(items);
+  if (deepest >= kDeep) weigh(tuple, weight);
   if (unhashable) {
     unhashable_.insert(tuple);
     pin();
   }
   return set_height(tuple, deepest) && push(tuple);
+}
+
+std::uint64_t PickleMachine::weight_of(NodeId item, ValueKind what) const {
+  if (what != ValueKind::kTuple || weights_.empty()) return 1;
+  const auto found = weights_.find(item);
+  return found == weights_.end() ? 1 : found->second;
+}
+
+// Python goes through a tuple anew wherever it stands, to hash it, to compare or to show it.
+void PickleMachine::weigh(NodeId tuple, std::uint64_t weight) {
+  constexpr std::uint64_t kTooHeavy = std::uint64_t{1} << 32;
+  weights_.emplace(tuple, std::min(weight, kTooHeavy));
+  if (weight >= kTooHeavy)
+    note(PickleOddity::Kind::kCost, "tuples in tuples take more than four thousand million steps to hash");
 }
 
 bool PickleMachine::dict_from_mark() {

@@ -100,7 +100,7 @@ bool PickleMachine::measure(std::uint64_t more) {
   std::uint64_t total = arena_.memory() + memo_.memory() + more;
   total += stack_.capacity() * sizeof(NodeId) + marks_.capacity() * sizeof(std::size_t);
   total += moments_.capacity() * sizeof(Moment) + puts_.capacity() * sizeof(std::uint64_t);
-  total += heights_.capacity() * sizeof(std::uint32_t) + (unhashable_.size() + set_members_.size()) * 32;
+  total += heights_.capacity() * sizeof(std::uint32_t) + (unhashable_.size() + set_members_.size() + weights_.size()) * 32;
   total += program_.calls.capacity() * sizeof(PickleCall) + program_.imports.capacity() * sizeof(PickleImport);
   if (total > options_.limits.value_bytes) {
     return fail(over_limit(text("the values take {} bytes, the limit is {}", total, options_.limits.value_bytes)));
@@ -256,6 +256,10 @@ bool PickleMachine::duplicate() {
 
 bool PickleMachine::put_at(std::uint64_t index) {
   if (stack_.size() <= fence_) return underflow();
+  // Python makes room up to the entry, twice: picklers number them one by one.
+  constexpr std::uint64_t kFar = 1u << 24, kPerOpcode = 64;
+  if (index >= kFar && index / kPerOpcode > program_.opcodes)
+    note(PickleOddity::Kind::kCost, text("the memo is given an entry {}, for which Python makes room", index));
   memo_.put(index, stack_.back());
   if (options_.settle) puts_.push_back(index);
   if (memo_.size() <= options_.limits.memo) return true;

@@ -103,6 +103,7 @@ class PickleMachine {
   }
   bool small_integer();
   bool too_long_integer(std::uint64_t size);
+  bool too_long_line(std::string_view digits);
   bool binary_float();
   template <class T>
   bool counted_long() {
@@ -137,6 +138,8 @@ class PickleMachine {
   bool tuple_from_mark();
   bool tuple_of(std::size_t count);
   bool tuple_from(std::size_t place);
+  std::uint64_t weight_of(NodeId item, ValueKind what) const;
+  void weigh(NodeId tuple, std::uint64_t weight);
   bool dict_from_mark();
   bool frozen_set_from_mark();
   bool append();
@@ -237,9 +240,10 @@ class PickleMachine {
   std::int64_t next_buffer_ = 0;
   std::array<NodeId, 256> small_integers_{};
   TextMap<NodeId> imports_;
-  PlainVector<std::uint32_t> heights_;              // nesting below a container, by node
-  std::unordered_set<NodeId> unhashable_;           // tuples that hold a list, dict or set
-  std::unordered_map<NodeId, NodeId> set_members_;  // by set: a dict whose keys are its members
+  PlainVector<std::uint32_t> heights_;                 // nesting below a container, by node
+  std::unordered_map<NodeId, std::uint64_t> weights_;  // of tuples: the tuples within, as often as they stand there
+  std::unordered_set<NodeId> unhashable_;              // tuples that hold a list, dict or set
+  std::unordered_map<NodeId, NodeId> set_members_;     // by set: a dict whose keys are its members
 };
 
 }  // namespace holdall

@@ -87,7 +87,7 @@ bool PickleMachine::small_integer() {
 bool PickleMachine::int_line() {
   std::string_view digits;
   if (!line(digits)) return false;
-  if (digits.size() > pickle_text::kMostIntegerBytes) return too_long_integer(digits.size());
+  if (digits.size() > pickle_text::kMostIntegerBytes) return too_long_line(digits);
   const auto read = pickle_text::int_operand(digits);
   if (!read) return fail("the operand of INT is no integer");
   return push(read->boolean ? arena_.boolean(read->decimal == "1") : arena_.big_integer(read->decimal));
@@ -96,7 +96,7 @@ bool PickleMachine::int_line() {
 bool PickleMachine::long_line() {
   std::string_view digits;
   if (!line(digits)) return false;
-  if (digits.size() > pickle_text::kMostIntegerBytes) return too_long_integer(digits.size());
+  if (digits.size() > pickle_text::kMostIntegerBytes) return too_long_line(digits);
   if (digits.back() == 'L') digits.remove_suffix(1);
   const auto decimal = pickle_text::integer(digits, 0);
   if (!decimal) return fail("the operand of LONG is no integer");
@@ -114,6 +114,13 @@ bool PickleMachine::counted_long_of(std::uint64_t size) {
     return push(arena_.integer(std::bit_cast<std::int64_t>(value)));
   }
   return push(arena_.big_integer(pickle_text::decimal_of(data)));
+}
+
+// Of prose, too, lines may be long.
+bool PickleMachine::too_long_line(std::string_view digits) {
+  constexpr std::string_view kDigits = "0123456789abcdefABCDEFoOxXlL_+- \t\r\f\v";
+  if (digits.find_first_not_of(kDigits) != digits.npos) return fail("the operand is no integer");
+  return too_long_integer(digits.size());
 }
 
 bool PickleMachine::too_long_integer(std::uint64_t size) {

@@ -40,6 +40,11 @@ bool is_no_import(const Finding& finding) {
   return finding.rule == Rule::kPickleGlobal && !std::all_of(finding.subject.begin(), finding.subject.end(), is_part);
 }
 
+bool is_no_pickle(const Finding& finding) noexcept {
+  const bool is_of_form = finding.rule == Rule::kPickleUnreadable || finding.rule == Rule::kPickleTrailing;
+  return finding.severity == Verdict::kUnreadable && is_of_form;
+}
+
 bool begins_program(const SourceRef& source, const Limits& limits) {
   Arena arena;
   const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});

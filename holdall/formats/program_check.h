@@ -20,6 +20,9 @@ bool begins_program(const SourceRef& source, const Limits& limits);
 // Whether a finding is about a name that no program imports: lines of prose that an opcode takes for a module and its function.
 bool is_no_import(const Finding& finding);
 
+// Whether a finding says of bytes that are taken for a pickle no more than that they are none to their end.
+bool is_no_pickle(const Finding& finding) noexcept;
+
 // What a part of a container does that its own loader passes over; a part that is no format's is searched for stray programs.
 // Errors: those of Context::acts(), except unsupported.
 Status judge_part(const SourceRef& part, const Context& context, Findings& findings);

@@ -152,7 +152,8 @@ std::optional<Location> Source::locate(std::uint64_t) const { return std::nullop
 std::optional<Bytes> Source::resident() const { return std::nullopt; }
 Result<std::size_t> Source::read_up_to(std::uint64_t offset, std::span<std::byte> out) const {
   const std::uint64_t whole = size();
-  const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), whole - std::min(offset, whole)));
+  if (offset >= whole) return std::size_t{0};
+  const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), whole - offset));
   HOLDALL_TRY(read_at(offset, out.first(part)));
   return part;
 }

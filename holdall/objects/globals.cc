@@ -73,12 +73,6 @@ bool is_root(std::string_view module) noexcept {
 
 std::string_view first_component(std::string_view dotted) noexcept { return dotted.substr(0, dotted.find('.')); }
 
-bool is_under_root(std::string_view module) noexcept {
-  for (std::size_t end = module.find('.'); end != std::string_view::npos; end = module.find('.', end + 1))
-    if (is_root(module.substr(0, end))) return true;
-  return is_root(module);
-}
-
 }  // namespace
 
 std::string_view name(Builder builder) noexcept { return kBuilderNames[static_cast<std::size_t>(builder)]; }
@@ -97,9 +91,15 @@ Builder builder_of(std::string_view module, std::string_view name) noexcept {
   return row == nullptr ? Builder::kObject : row->builder;
 }
 
+bool is_of_known_module(std::string_view module) noexcept {
+  for (std::size_t end = module.find('.'); end != std::string_view::npos; end = module.find('.', end + 1))
+    if (is_root(module.substr(0, end))) return true;
+  return is_root(module);
+}
+
 Verdict verdict_of_global(std::string_view module, std::string_view name) noexcept {
   if (const GlobalRow* row = find_global(module, name)) return row->verdict;
-  if (is_under_root(module)) return Verdict::kMalicious;
+  if (is_of_known_module(module)) return Verdict::kMalicious;
   // "os.system" looked up in a stranger's module reaches what that module imports.
   if (name.find('.') == std::string_view::npos) return Verdict::kCode;
   // A memory format says its name alone, "torch.channels_last", and pickle looks for a module that has a torch.

@@ -33,6 +33,8 @@ struct GlobalRow {
 const GlobalRow* find_global(std::string_view module, std::string_view name) noexcept;
 // kObject for what is not listed.
 Builder builder_of(std::string_view module, std::string_view name) noexcept;
+// Whether a module is of the standard library, a framework or another library in the table of roots.
+bool is_of_known_module(std::string_view module) noexcept;
 // Unlisted: malicious for a name of the standard library or of a framework in the table of roots, and for a dotted name that
 // reaches one of those through another module; else code.
 Verdict verdict_of_global(std::string_view module, std::string_view name) noexcept;

@@ -155,6 +155,8 @@ class Judge {
     if (oddity.kind == PickleOddity::Kind::kReplaced && calls) {
       return add(Verdict::kMalicious, Rule::kPickleOddity, oddity.offset, oddity.what);
     }
+    if (oddity.kind == PickleOddity::Kind::kCost)
+      return add(Verdict::kMalicious, Rule::kPickleArgument, oddity.offset, oddity.what);
     // Opcodes ahead of the declared protocol are what joblib writes; a second state and buffers elsewhere run nothing.
     const bool hides = oddity.kind == PickleOddity::Kind::kFrame || oddity.kind == PickleOddity::Kind::kArguments;
     if (hides) add(Verdict::kMalicious, Rule::kPickleOddity, oddity.offset, oddity.what);

@@ -45,6 +45,12 @@ void judge_scripts(const Tree& folder, Told& told) {
   const std::filesystem::path path = std::filesystem::path(folder.prefix).parent_path().lexically_normal();
   const std::string script = path.filename().string() + ".py";
   if (folder.has(script)) tell(script, "datasets.load_dataset() of this folder with trust_remote_code");
+  // Of these a loader in the folder takes the one beside the model, whatever is installed.
+  constexpr std::string_view kImported[] = {"_loss", "dateutil",    "joblib", "keras",   "numpy",      "onnx",  "pandas",
+                                            "pytz",  "safetensors", "scipy",  "sklearn", "tensorflow", "torch", "transformers"};
+  for (const std::string_view module : kImported)
+    for (const std::string& file : {text("{}.py", module), text("{}/__init__.py", module)})
+      if (folder.has(file)) tell(file, text("a loader in this folder that imports {}", module));
   if (folder.has("hyperparams.yaml") && folder.has("custom.py")) tell("custom.py", "SpeechBrain's foreign_class()");
 }
 

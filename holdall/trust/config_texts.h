@@ -11,11 +11,17 @@
 
 namespace holdall {
 
-// Whether a text could be one of these; cheap, since documents are made of millions.
-bool may_be_more(std::string_view said) noexcept;
+// Whether a text could be a template; cheap, since documents are made of millions.
+bool may_be_template(std::string_view said) noexcept;
 
-// Adds what a pickle in it would do, and what a template in it reaches for that no chat needs: prompts of agents, tasks of
-// evaluations. What is prose, or only looks like a template, adds nothing. `place` is where it stands.
-void judge_config_text(std::string_view said, std::string_view place, const Limits& limits, Told& told);
+// Whether a key, or the name of a file, is one of texts that are rendered: prompts of agents, tasks of evaluations. Other texts
+// are data, whatever they say.
+bool is_rendered(std::string_view name) noexcept;
+
+// Adds what a pickle in a text would do. `place` is where it stands.
+void judge_encoded_text(std::string_view said, std::string_view place, const Limits& limits, Told& told);
+
+// Adds what a template reaches for that nobody needs; what only looks like one adds nothing.
+void judge_rendered_text(std::string_view said, std::string_view place, Told& told);
 
 }  // namespace holdall

@@ -19,6 +19,7 @@
 #include "holdall/trust/git_store.h"
 #include "holdall/trust/guises.h"
 #include "holdall/trust/other_readings.h"
+#include "holdall/trust/prose.h"
 #include "holdall/trust/scan.h"
 #include "holdall/trust/side_file.h"
 #include "holdall/trust/text_files.h"
@@ -35,14 +36,18 @@ void add_not_understood(const Error& error, Findings& findings) {
                       leads_out ? Rule::kArchivePath : Rule::kNotUnderstood, error.path(), error.to_string()});
 }
 
-// A guess by form alone gives way to a side file that is understood, unless what was found acts all the same.
+// A guess by form alone gives way to a side file that is understood, unless what was found acts all the same. Words of a text
+// may import and change each other.
 bool is_doubtful(const Format& format, const Bundle& file, const Limits& limits, const Findings& findings) {
   const auto is_noise = [](const Finding& finding) {
     return finding.severity == Verdict::kUnreadable || (finding.severity == Verdict::kCode && is_no_import(finding));
   };
-  if (findings.empty() || !std::all_of(findings.begin(), findings.end(), is_noise)) return false;
   Peek peek(file, limits);
-  return format.match(peek) == Match::kMaybe;
+  if (findings.empty() || format.match(peek) != Match::kMaybe) return false;
+  const bool may_be_prose = guises_of(format).pickle && is_text(*file.main());
+  const Wording wording = may_be_prose ? wording_of(file.main(), limits) : Wording::kPickle;
+  if (wording != Wording::kPickle) return wording == Wording::kProse;
+  return std::all_of(findings.begin(), findings.end(), is_noise);
 }
 
 Result<SourceRef> member_source(const ZipArchive& archive, const ZipMember& member) {

@@ -6,6 +6,8 @@
 
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/program_check.h"
+#include "holdall/trust/prose.h"
+#include "holdall/trust/text_files.h"
 
 namespace holdall {
 namespace {
@@ -32,6 +34,7 @@ void judge_leading_program(const Bundle& file, const Context& context, Findings&
   });
   // To import is to run a module; prose may begin like an import, but does not come to an end.
   if (program.imports.empty() || (!calls && program.error)) return;
+  if (is_text(*source) && wording_of(source, limits) == Wording::kProse) return;
   Findings own;
   judge_program(arena, program, source, context, own);
   // That it is no whole pickle is as it should be: it is another format's file.

@@ -1,5 +1,6 @@
 #include "holdall/trust/references.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "holdall/trust/config_texts.h"
 #include "holdall/trust/encoded.h"
 #include "holdall/trust/targets.h"
+#include "holdall/trust/text_files.h"
 
 namespace holdall {
 namespace {
@@ -168,9 +170,18 @@ class References {
       Findings found;
       judge_encoded(said, text("{}#{}", where_, path()), limits_, found);
       for (Finding& finding : found) told_.add(std::move(finding));
-    } else if (may_be_more(said)) {
-      judge_config_text(said, text("{}#{}", where_, path()), limits_, told_);
+      return;
     }
+    if (may_be_encoded(said)) judge_encoded_text(said, text("{}#{}", where_, path()), limits_, told_);
+    if (may_be_template(said) && is_in_rendered()) judge_rendered_text(said, text("{}#{}", where_, path()), told_);
+  }
+
+  // Whether the file, or a key on the way here, says that texts are rendered.
+  bool is_in_rendered() const {
+    return is_rendered(base_name(where_)) || std::any_of(open_.begin(), open_.end(), [](const Open& open) {
+             const Value key = open.value.is(ValueKind::kDict) ? open.value.key(open.next - 1) : Value();
+             return key && key.is(ValueKind::kString) && is_rendered(key.as_string());
+           });
   }
 
   // jsonpickle.decode() imports what these name, and calls what "py/reduce" and "py/object" do; once it took Python of

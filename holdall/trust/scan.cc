@@ -13,6 +13,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/zip.h"
+#include "holdall/formats/program_check.h"
 #include "holdall/io/parallel.h"
 #include "holdall/trust/chunks.h"
 #include "holdall/trust/components.h"
@@ -252,11 +253,16 @@ void list_files(const std::string& path, std::size_t index, const ScanOptions& o
   }
 }
 
-// A file that is nothing by itself is data where a model beside it has tensors in it. A model may say so of any file: of those
-// that something else would open, an archive that differs from reader to reader for one, it is not believed.
+// A file that is nothing by itself, or begins as a pickle without being one, is data where a model beside it has tensors in it.
+// A model may say so of any file: of those that something else would open, an archive that differs from reader to reader for
+// one, it is not believed.
 void take_tensor_data(std::span<const Item> items, std::span<Judged> judged, const Limits& limits) {
   const auto is_unknown = [](const Judged& one) {
-    return one.file.kind.empty() && one.findings.size() == 1 && one.findings[0].rule == Rule::kNotUnderstood;
+    const auto says_nothing = [&](const Finding& finding) {
+      return is_no_pickle(finding) || (finding.rule == Rule::kNotUnderstood && one.findings.size() == 1);
+    };
+    const bool may_be = one.file.kind.empty() || one.file.kind == "pickle";
+    return may_be && !one.findings.empty() && std::all_of(one.findings.begin(), one.findings.end(), says_nothing);
   };
   std::set<std::size_t> reports;
   for (std::size_t i = 0; i < items.size(); ++i)

@@ -29,7 +29,9 @@ std::set<std::string> tensor_files(const std::string& path, const Limits& limits
 
 bool may_be_tensors(const std::string& path, const Limits& limits) {
   const Result<Bundle> bundle = Bundle::open(path, limits);
-  if (!bundle || bundle->kind() != Bundle::Kind::kFile || detect(*bundle, limits)) return false;
+  if (!bundle || bundle->kind() != Bundle::Kind::kFile) return false;
+  const Result<const Format*> format = detect(*bundle, limits);
+  if (format) return (*format)->id == "pickle";  // of which nothing was told but that it is none
   Peek peek(*bundle, limits);
   return is_formless(peek);
 }

@@ -16,7 +16,9 @@
 #include "holdall/formats/pytorch/instantiator.h"
 #include "holdall/objects/told.h"
 #include "holdall/trust/config_texts.h"
+#include "holdall/trust/encoded.h"
 #include "holdall/trust/targets.h"
+#include "holdall/trust/text_files.h"
 #include "holdall/trust/yaml_mappings.h"
 
 namespace holdall {
@@ -155,7 +157,9 @@ class YamlJudge {
   }
 
   void scalar(const YamlToken& token) {
-    if (may_be_more(token.text)) judge_config_text(token.text, place_of(token), limits_, told_);
+    if (may_be_encoded(token.text)) judge_encoded_text(token.text, place_of(token), limits_, told_);
+    if (may_be_template(token.text) && (is_rendered(key_) || is_rendered(base_name(where_))))
+      judge_rendered_text(token.text, place_of(token), told_);
     if (token.text.find('(') != std::string::npos) part_of_yolo(token);
   }
 

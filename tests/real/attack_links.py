@@ -23,9 +23,9 @@ repository(
 
 # --- an import alone -------------------------------------------------------------------------------------------------------------
 PROSE = "\nThese are the weights.\n"
-ATTACKS.text("content-mismatch/prose_behind_an_import", "cevilmod\nx\n." + PROSE, "model.pkl", ("code", "malicious"))
+ATTACKS.text("content-mismatch/prose_behind_an_import", "cevilmod\nx\n." + PROSE, "model.pkl", ("code", "malicious", "unreadable"))
 ATTACKS.text("content-mismatch/notes_behind_an_import", "cantigravity\nfly\n." + PROSE, "notes.txt")
-ATTACKS.data("content-mismatch/prose_behind_a_named_import", b"Vevilmod\nVx\n\x93." + PROSE.encode(), "notes.txt", ("code", "malicious"))
+ATTACKS.data("content-mismatch/prose_behind_a_named_import", b"Vevilmod\nVx\n\x93." + PROSE.encode(), "notes.txt", ("code", "malicious", "unreadable"))
 
 
 # --- TensorFlow's graphs, as it saved them in its first version ------------------------------------------------------------------

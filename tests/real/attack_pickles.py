@@ -441,3 +441,18 @@ DATA("submodule/meta_path", proto(2, global_("sys", "meta_path") + NONE + b"a"))
 DATA("submodule/environment", proto(2, global_("os", "environ") + unicode("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD") + unicode("1") + b"s"))
 DATA("submodule/class_changed", proto(2, global_("collections", "OrderedDict") + NONE + b"}" + unicode("x") + b"K\x01s\x86b"))
 DATA("submodule/module_by_getattr", proto(2, reduce(global_("builtins", "getattr"), global_("os", "path"), unicode("os"))), verdicts=("malicious",))
+
+
+# --- texts that are pickles, behind what is none by itself ------------------------------------------------------------------------------
+LINES = b"cos\nsystem\n(V" + COMMAND.encode() + b"\ntR."
+for number, first in enumerate((b"L" + b"1" * 2000 + b"L\n", b"I" + b"1" * 2000 + b"\n", b"L" + b"1" * 4000 + b"\n", b"L0x" + b"f" * 5000 + b"L\n", b"I0x" + b"f" * 5000 + b"\n", b"V" + b"a" * (9 << 20) + b"\n")):
+    DATA(f"content-mismatch/long_first_{number}", first + b"0" + LINES, "model.pkl", fire="pickle")
+FIRST = [pickle.dumps(value, 0) for value in (None, True, 5, 1.5, 10**20, "weights", (), {}, [1], (1,))] + [b"].", b"N20.", b"Np0\n.", b"L1L\n.", b"cbuiltins\nobject\n.", b"N." * 3, b"N." * 5000]
+for number, first in enumerate(FIRST):
+    DATA(f"several-pickles/text_{number}", first + LINES, "model.pkl", fire="pickles")
+for number, last in enumerate((b'(cos\nsystem\nS"' + COMMAND.encode() + b'"\no.', b'(S"' + COMMAND.encode() + b'"\nios\nsystem\n.', LINES[:-1], LINES + b"0(")):
+    DATA(f"several-pickles/text_last_{number}", b"N." + last, "model.dat", fire="pickles")
+NESTED = b")" + b"".join(b"q%c0h%ch%c\x86" % (i, i, i) for i in range(60))
+DATA("expansion/hash_of_tuples", b"\x80\x02}" + NESTED + b"Ns.", "model.pkl")
+DATA("expansion/far_memo", b"\x80\x02]r\xff\xff\xff\xff.", "model.pkl")
+DATA("expansion/far_memo_line", b"]p4000000000\n.", "model.pkl")

@@ -87,7 +87,7 @@ for number, (file, text) in enumerate({
     "task.yaml": f"task: x\ndoc_to_text: \"{ESCAPE}\"\n",
     "templates.yaml": f"templates:\n  a:\n    jinja: \"{ESCAPE}\"\n    name: x\n",
     "few_shot.json": json.dumps({"_type": "few_shot", "template_format": "jinja2", "prefix": ESCAPE, "suffix": "{{ x }}"}),
-    "flows.json": json.dumps([{"role": "system", "content": [ESCAPE]}]),
+    "agents.json": json.dumps([{"role": "system", "content": [ESCAPE]}]),
 }.items()):
     TEXT(f"code-by-reference/template_key_{number}", text, file)
 for number, file in enumerate(("chat_template.txt", "chat_template.html", "system_prompt.md", "prompt.tpl", "template.mustache")):
@@ -117,6 +117,8 @@ repository("speechbrain_interface", {"hyperparams.yaml": "a: 1\n", "custom_inter
 repository("speechbrain_custom", {"hyperparams.yaml": "a: 1\n", "custom.py": PYTHON})
 repository("dataset_script", {"repository.py": PYTHON, "README.md": "A data set.\n"})
 repository("diffusers_pipeline", {"model_index.json": json.dumps({"_class_name": "DDPMPipeline", "_diffusers_version": "0.38"}), "pipeline.py": PYTHON})
+repository("shadowed_torch", {"torch.py": PYTHON, "model.pkl": b"\x80\x02]."})
+repository("shadowed_loss", {"_loss/__init__.py": PYTHON, "model.pkl": b"\x80\x02c_loss\nCyAbsoluteError\n)R."})
 TEXT("code-by-reference/diffusers_modular", json.dumps({"_class_name": "A", "unet": [None, None, {"repo": "a/b", "type_hint": ["os", "system"]}]}), "modular_model_index.json")
 TEXT("code-by-reference/haystack", json.dumps({"components": {"a": {"type": "os.system", "init_parameters": {"command": COMMAND}}}}), "pipeline.json")
 TEXT("code-by-reference/allennlp", json.dumps({"dataset_reader": {"type": "a"}, "model": {"b": {"type": "os.system", "command": COMMAND}}}), "config.json")

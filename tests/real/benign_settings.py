@@ -1,8 +1,14 @@
 """Texts beside models: settings, prompts, encoded data and prose, some of which speak of what would act: rows of benign.BENIGN."""
 
 import base64
+import bz2
 import functools
+import gzip
 import json
+import lzma
+import pickle
+import random
+import zipfile
 
 TRITON = 'name: "m"\nplatform: "onnxruntime_onnx"\nbackend: "onnxruntime"\nmax_batch_size: 8\ninput [ { name: "x" data_type: TYPE_FP32 dims: [ -1 ] } ]\n'
 LOGGING = """[loggers]
@@ -67,6 +73,24 @@ TEXTS = {
     "genai_config.json": json.dumps({"model": {"decoder": {"session_options": {"provider_options": [{"qnn": {"backend_path": "QnnHtp.dll"}}]}}}}),
 }
 
+# Lists of words whose letters are opcodes of pickle's first protocol.
+LISTS = {
+    "moods.txt": "confusion calm curiosity sadness anger",
+    "animals.names": "cow cat calf camel bear ",
+    "mixed.labels": "carrot plant contempt cat bus",
+    "configs.txt": " ".join(f"configs/{number}.yaml" for number in range(9)),
+    "files.csv": " ".join(f"cat.{number}.jpg" for number in range(9)),
+    "requirements.txt": "contourpy click Pillow ",
+    "requires.txt": "Pillow cython numpy ",
+    "packages": "PyYAML cffi scipy numpy ",
+}
+TEXTS |= {name: words.replace(" ", "\n") for name, words in LISTS.items()} | {
+    "answers.txt": "N.N.N.N.N.N.N.N.\n",
+    "essay.txt": "I " + "think that it is so " * 200 + "\n",
+    "traits.json": json.dumps({"version": "1.0", "attributes": [{"trait_type": "x", "value": 1}]}),
+    "tokenizer.json": json.dumps({"version": "1.0", "truncation": None, "model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "attributes": 1}, "unk_token": "[UNK]"}}),
+}
+
 
 def text(folder, name):
     (folder / name).write_text(TEXTS[name])
@@ -87,5 +111,35 @@ def server(folder, name):
     return folder / name
 
 
+def packed(folder, name):
+    """Streams within an archive, of little and of much."""
+    with zipfile.ZipFile(folder / "runs.zip", "w") as archive:
+        for number, data in enumerate((b"", pickle.dumps({"a": 1}), random.Random(0).randbytes(17 << 20))):
+            archive.writestr(f"{number}.bin.{name}", {"gz": gzip, "bz2": bz2, "xz": lzma}[name].compress(pickle.dumps(data)))
+    return folder / "runs.zip"
+
+
+def looks_like_a_pickle(folder, name):
+    """Weights whose first bytes are a pickle's mark, or an opcode."""
+    import struct
+
+    import onnx
+    import torch
+    from onnx import TensorProto, helper, numpy_helper
+
+    for number, start in enumerate((b"\x80\x02\x80?", b"\x82\x19\x84?", b"\x80\x04\x95?", b"cab?", b"N.\x80?")):
+        layer = torch.nn.Linear(2, 2)
+        with torch.no_grad():
+            layer.bias[:] = torch.tensor([struct.unpack("<f", start)[0], 1.0])
+        torch.export.save(torch.export.export(layer, (torch.randn(1, 2),)), folder / f"{number}.pt2")
+        weights = numpy_helper.from_array(layer.bias.detach().numpy(), "w")
+        x, y = (helper.make_tensor_value_info(one, TensorProto.FLOAT, [2]) for one in "xy")
+        model = helper.make_model(helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [x], [y], [weights]))
+        onnx.save(model, folder / f"{number}.onnx", save_as_external_data=True, location=f"{number}.weights", size_threshold=0)
+    return folder
+
+
 def rows():
-    return {f"text/{name}": functools.partial(text, name=name) for name in TEXTS} | {"onnx-server/triton": functools.partial(server, name="triton")}
+    found = {f"text/{name}": functools.partial(text, name=name) for name in TEXTS}
+    found |= {f"packed-stream/{name}": functools.partial(packed, name=name) for name in ("gz", "bz2", "xz")}
+    return found | {"onnx-server/triton": functools.partial(server, name="triton"), "torch-weights/like_pickles": functools.partial(looks_like_a_pickle, name="")}

@@ -31,6 +31,29 @@ constexpr std::uint64_t kGuessBytes = 8u << 20;
 // So many opcodes make no sense by chance, whatever follows them.
 constexpr std::uint64_t kConvincing = 8;
 
+// What a file without a protocol is: its pickles are run one behind another, until something makes sense for longer than text
+// does by chance. A call is what a scanner must see, even where the rest is broken, and so is an import with more than a word
+// behind it. What is too large to be told is one until it is read whole.
+Match guess(Peek& peek) {
+  PickleOptions options;
+  options.limits = peek.limits();
+  options.limits.value_bytes = kGuessBytes;
+  std::uint64_t at = 0, opcodes = 0;
+  for (std::size_t count = 0; at < peek.size() && count < kMostPickles; ++count) {
+    options.limits.opcodes = kGuessOpcodes - opcodes;
+    Arena arena;
+    const PickleProgram program = run_pickle(arena, peek.bundle().main(), at, options);
+    opcodes += program.opcodes;
+    if (program.error && program.error->code() == Code::kLimit)
+      return opcodes >= kGuessOpcodes ? Match::kLikely : Match::kMaybe;
+    if (!program.calls.empty() || (!program.error && (opcodes >= kConvincing || !program.imports.empty())))
+      return Match::kMaybe;
+    if (program.error) return program.cut_short && !program.imports.empty() && program.opcodes > 2 ? Match::kMaybe : Match::kNo;
+    at = program.end;
+  }
+  return Match::kMaybe;
+}
+
 Match match(Peek& peek) {
   if (peek.is_folder()) return Match::kNo;
   const auto head = peek.head();
@@ -42,19 +65,7 @@ Match match(Peek& peek) {
   }
   // 'P' is an opcode, too: a persistent id, which Python's own unpickler refuses.
   if (!is_pickle_opcode(byte(0)) || as_text(head).starts_with("PK\x03\x04")) return Match::kNo;
-  Arena arena;
-  PickleOptions options;
-  options.limits = peek.limits();
-  options.limits.opcodes = kGuessOpcodes;
-  options.limits.value_bytes = kGuessBytes;
-  const PickleProgram program = run_pickle(arena, peek.bundle().main(), 0, options);
-  const bool goes_on = program.error && program.error->code() == Code::kLimit && program.opcodes >= kConvincing;
-  const bool whole = !program.error && (program.end == peek.size() || program.opcodes >= kConvincing);
-  // No text makes sense for so long by chance.
-  if (goes_on && program.opcodes >= kGuessOpcodes) return Match::kLikely;
-  // A call is what a scanner must see, even where the rest is broken; and an import, where more than a word stands behind it.
-  const bool broke_off = program.cut_short && !program.imports.empty() && program.opcodes > 2;
-  return whole || goes_on || broke_off || !program.calls.empty() ? Match::kMaybe : Match::kNo;
+  return guess(peek);
 }
 
 std::string file_name(const Bundle& bundle) {

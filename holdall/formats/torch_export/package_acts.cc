@@ -105,6 +105,15 @@ class Judging {
 
 bool is_config(std::string_view record) { return record.ends_with(".json"); }
 
+// Bytes of a tensor, which may begin as a pickle does: that they are none is as it should be.
+Status judge_raw(const Blob& blob, const Context& context, Findings& findings) {
+  Findings own;
+  HOLDALL_TRY(judge_record(blob, context, own));
+  for (Finding& finding : own)
+    if (!is_no_pickle(finding)) findings.push_back(std::move(finding));
+  return {};
+}
+
 // A record of data/: raw bytes, or a file of its own.
 Status judge_data(std::string_view record, const Blob& blob, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const SourceRef part, slice_source(blob.source(), blob.offset(), blob.size(), blob.name()));
@@ -122,7 +131,7 @@ Status judge_data(std::string_view record, const Blob& blob, const Context& cont
   // torch.load takes what is no archive for a row of pickles; raw weights begin as they please.
   if (record.ends_with(".pt")) return context.acts_as(kTorch, file, findings);
   if (name.starts_with("opaque_obj_")) return context.acts_as(kPickle, file, findings);
-  return judge_record(blob, context, findings);
+  return judge_raw(blob, context, findings);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // The two spellings of a model's document.
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -92,6 +93,22 @@ Status take(const UbjsonReader::Item& item, const UbjsonReader& reader, Assembly
 
 }  // namespace
 
+namespace {
+
+// Of others' documents the first key is "version", too: here it is a list, [3, 2, 0].
+bool is_first_key(std::string_view text, std::string_view key) noexcept {
+  constexpr std::string_view kSpace = " \t\r\n";
+  if (!text.starts_with('"') || text.substr(1, key.size()) != key || text.substr(1 + key.size(), 1) != "\"") return false;
+  if (key != "version") return true;
+  text.remove_prefix(key.size() + 2);
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  if (!text.starts_with(':')) return false;
+  const std::size_t value = text.find_first_not_of(kSpace, 1);
+  return value != text.npos && text[value] == '[';
+}
+
+}  // namespace
+
 Spelling spelling_of(std::span<const std::byte> head) noexcept {
   const std::string_view text = as_text(head);
   const std::size_t start = text.find_first_not_of(" \t\r\n");
@@ -100,9 +117,7 @@ Spelling spelling_of(std::span<const std::byte> head) noexcept {
   const std::size_t quote = text.find_first_not_of(" \t\r\n", start + 1);
   for (const std::string_view key : kFirstKeys) {
     if (binary == key) return Spelling::kUbjson;
-    const bool is_quoted = quote != std::string_view::npos && text[quote] == '"' && text.substr(quote + 1, key.size()) == key &&
-                           text.substr(quote + 1 + key.size(), 1) == "\"";
-    if (is_quoted) return Spelling::kJson;
+    if (quote != std::string_view::npos && is_first_key(text.substr(quote), key)) return Spelling::kJson;
   }
   return Spelling::kNone;
 }

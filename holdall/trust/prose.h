@@ -1,0 +1,20 @@
+// Prose: a text whose first letters a pickle machine takes for opcodes ("cat\ndog\nbird\n" imports `at.dog`).
+//
+// Thread-safety: pure functions.
+#pragma once
+
+#include "holdall/base/limits.h"
+#include "holdall/io/source.h"
+
+namespace holdall {
+
+enum class Wording : std::uint8_t {
+  kProse,   // a pickle breaks off in it, which called nothing, and imported or changed nothing that Python or a framework has
+  kPickle,  // it acts, or ends as pickles do
+  kUnread,  // it is too large to be told
+};
+
+// What a text is that may be pickles, one behind another.
+Wording wording_of(const SourceRef& source, const Limits& limits);
+
+}  // namespace holdall
