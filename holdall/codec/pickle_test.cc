@@ -20,6 +20,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using namespace std::string_literals;
+using namespace std::string_view_literals;
 
 std::string unhex(std::string_view digits) {
   std::string bytes;
@@ -218,6 +219,25 @@ TEST(Pickle, PersistentIdsExtensionsAndBuffersAreObjects) {
   EXPECT_TRUE(callee(3).is_global("", "readonly_buffer"));
   ASSERT_THAT(run.program.oddities, SizeIs(1));
   EXPECT_EQ(run.program.oddities[0].kind, PickleOddity::Kind::kBuffer);
+}
+
+TEST(Pickle, WhatCostsPythonWithoutBoundsIsOdd) {
+  const auto is_costly = [](std::string_view program) {
+    const Ran run{std::string(program)};
+    EXPECT_EQ(run.error(), "");
+    return !run.program.oddities.empty() && run.program.oddities[0].kind == PickleOddity::Kind::kCost;
+  };
+  EXPECT_TRUE(is_costly("]r\xff\xff\xff\x7f."sv)) << "a far entry of the memo";
+  EXPECT_TRUE(is_costly("]p4000000000\n."sv));
+  EXPECT_FALSE(is_costly("]r\xff\xff\x0f\x00."sv)) << "one that is not";
+  // Each tuple holds the one before it twice.
+  const auto doubled = [](int levels) {
+    std::string program = "\x80\x02)";
+    for (int i = 0; i < levels; ++i) program += std::string("q\0h\0\x86"s);
+    return program + ".";
+  };
+  EXPECT_TRUE(is_costly(doubled(60)));
+  EXPECT_FALSE(is_costly(doubled(20)));
 }
 
 TEST(Pickle, APersistentIdMayStandForANodeThatIsKnown) {

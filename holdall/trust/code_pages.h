@@ -13,4 +13,7 @@ namespace holdall {
 // holds characters alone, none of which controls anything. Memory: a tile.
 bool is_code_page_text(const Source& source, std::string_view name);
 
+// Whether a file is XML or a web page of one byte a character, in a code page that it says or leaves out.
+bool is_code_page_markup(const Source& source);
+
 }  // namespace holdall

@@ -19,6 +19,7 @@
 #include "holdall/trust/components.h"
 #include "holdall/trust/contents.h"
 #include "holdall/trust/git_store.h"
+#include "holdall/trust/guises.h"
 #include "holdall/trust/tensor_data.h"
 
 namespace holdall {
@@ -261,7 +262,8 @@ void take_tensor_data(std::span<const Item> items, std::span<Judged> judged, con
     const auto says_nothing = [&](const Finding& finding) {
       return is_no_pickle(finding) || (finding.rule == Rule::kNotUnderstood && one.findings.size() == 1);
     };
-    const bool may_be = one.file.kind.empty() || one.file.kind == "pickle";
+    const Format* format = format_by_id(one.file.kind);
+    const bool may_be = one.file.kind.empty() || (format != nullptr && guises_of(*format).pickle);
     return may_be && !one.findings.empty() && std::all_of(one.findings.begin(), one.findings.end(), says_nothing);
   };
   std::set<std::size_t> reports;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "holdall/base/ascii.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/evaluated.h"
 #include "holdall/trust/targets.h"
@@ -24,13 +25,6 @@ std::string_view unquoted(std::string_view text) noexcept {
   text = trimmed(text);
   text.remove_prefix(std::min(text.find_first_not_of("\"'"), text.size()));
   return text.substr(0, text.find_first_of("\"'"));
-}
-
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return lower;
 }
 
 // Takes the first line off a text.
@@ -77,7 +71,7 @@ class Ini {
       return;
     }
     const std::size_t split = std::min(line.find_first_of("=:"), line.size());
-    key_ = lower_case(trimmed(line.substr(0, split)));
+    key_ = ascii_lower(trimmed(line.substr(0, split)));
     value_ = trimmed(line.substr(std::min(split + 1, line.size())));
     line_ = number;
   }
@@ -217,6 +211,18 @@ void judge_site_paths(std::string_view rest, std::string_view where, Told& told)
               Rule::kEvaluatedText,
               text("{} line {}", where, number),
               text("Python runs this line where the file lies among its packages: '{}'", cut_for_finding(line)),
+              {}});
+  }
+}
+
+void judge_pipes(std::string_view rest, std::string_view where, Told& told) {
+  for (std::size_t number = 1; !rest.empty(); ++number) {
+    const std::string_view line = trimmed(take_line(rest));
+    if (!line.ends_with('|')) continue;
+    told.add({Verdict::kCode,
+              Rule::kEvaluatedText,
+              text("{} line {}", where, number),
+              text("Kaldi's readers run this line: '{}'", cut_for_finding(line)),
               {}});
   }
 }

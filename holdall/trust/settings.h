@@ -22,4 +22,7 @@ void judge_prototxt(std::string_view text, std::string_view where, Told& told);
 // A path configuration file of Python's site: a line that begins with "import" is run, whatever else the file is.
 void judge_site_paths(std::string_view text, std::string_view where, Told& told);
 
+// A table of Kaldi's files (.scp): of a line that ends with '|', the reader runs the command.
+void judge_pipes(std::string_view text, std::string_view where, Told& told);
+
 }  // namespace holdall

@@ -59,6 +59,10 @@ TEST(Settings, LinesOfASitesPathsThatImport) {
   EXPECT_EQ(told(judge_site_paths, "../lib\nimporting\n# import os\nimport os\n"), Lines{"x line 4 "});
 }
 
+TEST(Settings, LinesOfKaldisTablesThatArePipes) {
+  EXPECT_EQ(told(judge_pipes, "a x.ark:5\nb sox x.wav -t wav - | \n"), Lines{"x line 2 "});
+}
+
 TEST(Settings, ProseThatSpeaksOfThemIsInert) {
   const std::pair<const char*, const char*> texts[] = {
       {"README.md", "# Safety\nNever load this:\n```yaml\na: !!python/object/apply:os.system ['id']\n```\n"},

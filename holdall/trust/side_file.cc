@@ -166,6 +166,7 @@ std::optional<SideFile> side_file(const Source& source, std::string_view name, c
   if (is_beside_graph(source, name, limits)) return SideFile{"protobuf", {}};
   if (is_onnx_value(source, name, limits)) return SideFile{"protobuf", {}};
   if (const std::string_view kind = media_kind(source, limits); !kind.empty()) return SideFile{std::string(kind), {}};
+  if (is_code_page_markup(source)) return judge_xml(source, name, limits);
   if (auto loose = loose_file(source, head, name, limits)) return loose;
   if (std::to_integer<int>(head[0]) != 0x0a) return std::nullopt;
   const Result<Bytes> bytes = read_all(source, limits.header_bytes);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "holdall/base/ascii.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/chat_template.h"
 #include "holdall/formats/format.h"
@@ -23,13 +24,6 @@ namespace holdall {
 namespace {
 
 using namespace std::string_view_literals;
-
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return lower;
-}
 
 // Whether bytes that come in pieces are UTF-8 without control characters other than white space and escapes.
 class TextCheck {
@@ -138,10 +132,11 @@ void judge_template_by_name(std::string_view jinja, std::string_view base, std::
 
 // A text whose name says little: what those who are pointed to it make of it.
 void judge_plain(std::string_view said, std::string_view name, const Limits& limits, Findings& findings) {
-  const std::string lower = lower_case(base_name(name));
+  const std::string lower = ascii_lower(base_name(name));
   const std::string_view base = lower;
   Told told(findings);
   if (base.ends_with(".pbtxt") || base.ends_with(".prototxt")) judge_prototxt(said, name, told);
+  if (base.ends_with(".scp")) judge_pipes(said, name, told);
   if (base.ends_with(".pth")) judge_site_paths(said, name, told);
   if (ends_among(base, kSettings)) judge_targets(said, name, told);
   if (said.find("[handler_") != said.npos || said.find("[formatter_") != said.npos) judge_ini(said, name, told);
@@ -173,6 +168,19 @@ std::optional<std::string> outside_entity(std::string_view xml) {
   return std::nullopt;
 }
 
+// An encoding in which the letters of a declaration are ASCII's; UTF-7 would hide them.
+bool is_plain_encoding(std::string_view xml) {
+  constexpr std::array kPlain = {"utf-8"sv,     "utf8"sv,  "utf-16"sv,      "us-ascii"sv, "ascii"sv,
+                                 "iso-8859-"sv, "latin"sv, "windows-125"sv, "cp125"sv};
+  const std::string_view head = xml.substr(0, xml.find('>'));
+  const std::size_t at = head.starts_with("<?xml") ? head.find("encoding") : head.npos;
+  if (at == head.npos) return true;
+  const std::size_t quote = head.find_first_of("\"'", at);
+  if (quote == head.npos) return true;
+  const std::string said = ascii_lower(head.substr(quote + 1, 20));
+  return std::any_of(kPlain.begin(), kPlain.end(), [&](std::string_view plain) { return said.starts_with(plain); });
+}
+
 // Where a document type has its declarations from, if that is elsewhere: "SYSTEM" is followed by it, "PUBLIC" by a name and it.
 std::optional<Finding> outside_type(std::string_view xml, std::string_view name) {
   constexpr std::string_view kMark = "<!DOCTYPE";
@@ -194,18 +202,6 @@ std::optional<Finding> outside_type(std::string_view xml, std::string_view name)
                  {}};
 }
 
-std::optional<SideFile> judge_xml(const Source& source, std::string_view name, const Limits& limits) {
-  SideFile file{"text", {}};
-  const Result<Bytes> bytes = read_all(source, limits.header_bytes);
-  if (!bytes) return std::nullopt;
-  if (const auto entity = outside_entity(bytes->text())) {
-    file.findings.push_back({Verdict::kMalicious, Rule::kXmlEntity, std::string(name), text("it declares {}", *entity)});
-  }
-  if (auto type = outside_type(bytes->text(), name)) file.findings.push_back(std::move(*type));
-  judge_plain(bytes->text(), name, limits, file.findings);
-  return file;
-}
-
 // Python that programs run because it is called so. "*" is a number: Triton's versions of a model.
 struct RunByName {
   std::string_view tail;
@@ -222,7 +218,7 @@ constexpr std::array kRunByName = {
 };
 
 const RunByName* run_by_name(std::string_view name) {
-  std::string path = "/" + lower_case(name);
+  std::string path = "/" + ascii_lower(name);
   std::replace(path.begin(), path.end(), '!', '/');
   const auto is_called = [&](const RunByName& row) {
     const std::size_t star = row.tail.find('*');
@@ -286,7 +282,7 @@ bool is_program_as_text(std::string_view head) {
 
 std::optional<SideFile> judge_text(const Source& source, std::string_view name, const Limits& limits) {
   if (is_lfs_pointer(source)) return SideFile{"git-lfs pointer", {}};
-  const std::string lower = lower_case(base_name(name));
+  const std::string lower = ascii_lower(base_name(name));
   const std::string_view base = lower;
   if (auto module = judge_module_name(source, name, base)) return module;
   // zarr's metadata have no ending before its third version.
@@ -323,6 +319,20 @@ std::optional<SideFile> judge_text(const Source& source, std::string_view name, 
   if (const RunByName* row = run_by_name(name)) {
     file.findings.push_back({Verdict::kCode, row->rule, std::string(name), std::string(row->what)});
   }
+  return file;
+}
+
+std::optional<SideFile> judge_xml(const Source& source, std::string_view name, const Limits& limits) {
+  SideFile file{"text", {}};
+  const Result<Bytes> bytes = read_all(source, limits.header_bytes);
+  if (!bytes) return std::nullopt;
+  if (!is_plain_encoding(bytes->text()))
+    file.findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, std::string(name), "its encoding is not read here"});
+  if (const auto entity = outside_entity(bytes->text())) {
+    file.findings.push_back({Verdict::kMalicious, Rule::kXmlEntity, std::string(name), text("it declares {}", *entity)});
+  }
+  if (auto type = outside_type(bytes->text(), name)) file.findings.push_back(std::move(*type));
+  judge_plain(bytes->text(), name, limits, file.findings);
   return file;
 }
 

@@ -26,6 +26,9 @@ bool is_program_as_text(std::string_view head);
 // What a text is and does; empty for one that is a program's own, which no loader here reads. Precondition: is_text().
 std::optional<SideFile> judge_text(const Source& source, std::string_view name, const Limits& limits);
 
+// What XML, or a web page, has its reader open; empty where it cannot be read.
+std::optional<SideFile> judge_xml(const Source& source, std::string_view name, const Limits& limits);
+
 // The same of what is text; empty for anything else.
 std::optional<SideFile> text_file(const Source& source, std::string_view name, const Limits& limits);
 

@@ -83,6 +83,10 @@ LOADERS = {
     "msgpack_numpy": "import msgpack, pickle\n"
     "msgpack.unpack(FILE, object_hook=lambda o: pickle.loads(o[b'data']) if o.get(b'kind') == b'O' else o, raw=True, strict_map_key=False)",
     "logging_yaml": "import logging.config, yaml; logging.config.dictConfig(yaml.safe_load(FILE))",
+    # As kaldiio.load_scp() does.
+    "kaldi": "import os\nfor line in FILE.read().decode().splitlines():\n"
+    "    path = line.split(None, 1)[1].strip()\n"
+    "    if path.endswith('|'): os.popen(path[:-1]).read()",
     # As ldm.util.instantiate_from_config() does.
     "latent_diffusion": "import importlib, yaml\nmodel = yaml.safe_load(FILE)['model']; module, name = model['target'].rsplit('.', 1)\n"
     "getattr(importlib.import_module(module), name)(**model.get('params', {}))",

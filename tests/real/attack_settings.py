@@ -32,6 +32,7 @@ TEXT("code-by-reference/logging_ini_handlers", f"{INI}class=handlers.os.system\n
 CONFIG = {"version": 1, "handlers": {"h": {"class": "subprocess.Popen", "args": COMMAND, "shell": True}}, "root": {"handlers": ["h"]}}
 TEXT("code-by-reference/logging_class", json.dumps(CONFIG), "logging.json", fire="logging")
 TEXT("code-by-reference/logging_class_yaml", f"version: 1\nroot: {{handlers: [h]}}\nhandlers:\n  h:\n    class: subprocess.Popen\n    args: {COMMAND}\n    shell: true\n", "logging.yaml", fire="logging_yaml")
+TEXT("code-by-reference/kaldi_pipe", f"utt1 x.ark:5\nutt2 {COMMAND} |\n", "feats.scp", CODE, fire="kaldi")
 TEXT("code-by-reference/site_path", f"../lib\nimport os; os.system('{COMMAND}')\n", "model.pth", CODE, fire="site")
 TEXT("code-by-reference/site_path_tab", f"import\tos; os.system('{COMMAND}')\n", "weights.pth", CODE, fire="site")
 
@@ -130,6 +131,8 @@ TEXT("code-by-reference/hydra_ini", "[a]\n_target_=os.system\n", "conf.ini")
 TEXT("code-by-reference/hydra_json5", f"{{a: {{_target_: 'os.system', command: '{COMMAND}'}}}}\n", "conf.json5")
 TEXT("nested-config/keras_yaml", "backend: tensorflow\nclass_name: Sequential\nconfig:\n  layers:\n  - class_name: Lambda\n    config: {name: l, function: [4wEAAA==, null, null]}\n", "model.yaml", CODE)
 TEXT("code-by-reference/doctype_file", '<?xml version="1.0"?>\n<!DOCTYPE PMML SYSTEM "file:///etc/passwd">\n<PMML version="4.4"/>\n', "model.pmml")
+ATTACKS.data("code-by-reference/entity_in_latin", '<?xml version="1.0" encoding="iso-8859-1"?>\n<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>\n<a b="Für">&x;</a>\n'.encode("latin1"), "model.pmml")
+TEXT("code-by-reference/entity_in_utf7", '<?xml version="1.0" encoding="utf-7"?>\n+ADwAIQ-DOCTYPE a [+ADwAIQ-ENTITY x SYSTEM "file:///etc/passwd"+AD4AXQA+-\n', "model.pmml", ("unreadable", "malicious"))
 TEXT("code-by-reference/doctype_web", '<!DOCTYPE PMML SYSTEM "http://example.org/x.dtd" [ ]>\n<PMML version="4.4"/>\n', "model.pmml", CODE)
 
 

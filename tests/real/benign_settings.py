@@ -97,6 +97,12 @@ def text(folder, name):
     return folder / name
 
 
+def coded(folder, name):
+    """Markup of one byte a character, as statistics programs of Windows write PMML."""
+    (folder / name).write_bytes('<?xml version="1.0" encoding="windows-1252"?>\n<PMML version="4.4"><Header description="Für"/></PMML>\n'.encode("cp1252"))
+    return folder / name
+
+
 def server(folder, name):
     """A repository of Triton's, whose model is ONNX's."""
     import onnx
@@ -141,5 +147,6 @@ def looks_like_a_pickle(folder, name):
 
 def rows():
     found = {f"text/{name}": functools.partial(text, name=name) for name in TEXTS}
+    found |= {"text/latin.pmml": functools.partial(coded, name="model.pmml")}
     found |= {f"packed-stream/{name}": functools.partial(packed, name=name) for name in ("gz", "bz2", "xz")}
     return found | {"onnx-server/triton": functools.partial(server, name="triton"), "torch-weights/like_pickles": functools.partial(looks_like_a_pickle, name="")}
