@@ -58,6 +58,8 @@ struct PickleOptions {
   std::uint64_t read_first = 64u << 10;
   // Bytes from this size on stay on disk as blobs of the source. Text is always in memory.
   std::uint64_t keep_on_disk_from = 4096;
+  // Integers of more than 1,024 bytes become a large one of other digits instead of a failure: for those who judge alone.
+  bool shorten_integers = false;
   // Called after a BUILD whose object is complete, with the offset behind it: a container that puts raw data there (joblib)
   // returns how many bytes to pass over.
   std::function<Result<std::uint64_t>(NodeId object, std::uint64_t offset)> after_build = {};
@@ -100,6 +102,8 @@ struct PickleProgram {
   std::unordered_set<NodeId> passed;   // imports that became part of a value: an argument, an item, a key, a state
   std::optional<Error> error;
   bool cut_short = false;  // the error is that bytes are missing
+  // The error is one that readers of pickle differ in: the one written in Python, which joblib takes, goes on, or the one in C.
+  bool is_read_otherwise = false;
   // The error is that an opcode wants what PickleOptions::settle let go: the program must be run without it, in a new arena. No
   // pickler writes such programs.
   bool forgot_too_much = false;

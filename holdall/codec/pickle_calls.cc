@@ -79,7 +79,12 @@ bool PickleMachine::arguments_of(NodeId& args) {
   if (is_settled(args)) return wants_forgotten();
   const ValueKind what = kind(args);
   if (what == ValueKind::kTuple) return true;
-  if (what != ValueKind::kObject) return fail(text("arguments are a {}, not a tuple", name(what)));
+  if (what != ValueKind::kObject) {
+    const bool has_items =
+        what == ValueKind::kList || what == ValueKind::kDict || what == ValueKind::kString || what == ValueKind::kBytes;
+    std::string fault = text("arguments are a {}, not a tuple", name(what));
+    return has_items ? fail_here_alone(std::move(fault)) : fail(std::move(fault));
+  }
   note(PickleOddity::Kind::kArguments, "the arguments of a call are computed");
   const NodeId computed = args;
   args = arena_.tuple({computed});
@@ -215,7 +220,7 @@ bool PickleMachine::build() {
   const ValueKind what = kind(target);
   if (what != ValueKind::kObject && what != ValueKind::kGlobal) {
     // Python's own types have no state: None alone leaves them as they are.
-    return kind(state) == ValueKind::kNull || fail(text("BUILD of a {}", name(what)));
+    return kind(state) == ValueKind::kNull || fail_here_alone(text("BUILD of a {}", name(what)));
   }
   program_.calls.push_back({PickleCallKind::kBuild, target, opcode_offset_, state});
   if (what == ValueKind::kGlobal) return true;

@@ -202,7 +202,10 @@ bool PickleMachine::set_items_from(std::size_t place) {
   pin();
   const ValueKind what = kind(target);
   if (what == ValueKind::kDict) return fill_dict(target, place);
-  if (what == ValueKind::kList) return fail(unsupported("SETITEM to a list"));
+  if (what == ValueKind::kList) {
+    program_.is_read_otherwise = true;
+    return fail(unsupported("SETITEM to a list"));
+  }
   if (what != ValueKind::kObject && what != ValueKind::kGlobal) return fail(text("SETITEM to a {}", name(what)));
   program_.calls.push_back({PickleCallKind::kSetItems, target, opcode_offset_, kNoNode});
   if (what == ValueKind::kObject) {

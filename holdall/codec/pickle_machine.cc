@@ -129,6 +129,12 @@ bool PickleMachine::underflow() {
   return fail("the stack is empty where a value is needed");
 }
 
+// Python's own readers differ in what follows.
+bool PickleMachine::fail_here_alone(std::string what) {
+  program_.is_read_otherwise = true;
+  return fail(std::move(what));
+}
+
 // One of a kind is enough to judge by: many of one must not crowd out another.
 void PickleMachine::note(PickleOddity::Kind kind, std::string what) {
   const auto is_same = [&](const PickleOddity& oddity) { return oddity.kind == kind; };
@@ -279,7 +285,10 @@ bool PickleMachine::put_line() {
   std::string_view digits;
   if (!line(digits)) return false;
   const auto index = memo_key(digits);
-  return index ? put_at(*index) : fail("the operand of PUT is no memo key");
+  if (index) return put_at(*index);
+  const bool is_number = !digits.empty() && digits.find_first_not_of("0123456789") == digits.npos;
+  constexpr const char* kWhat = "the operand of PUT is no memo key";
+  return is_number ? fail_here_alone(kWhat) : fail(kWhat);
 }
 
 bool PickleMachine::get_line() {
@@ -313,7 +322,7 @@ bool PickleMachine::frame() {
   if (nested) {
     const std::string what = text("a frame begins inside the frame that ends at {}", frame_end_);
     note(PickleOddity::Kind::kFrame, what);
-    return fail(what);
+    return fail_here_alone(what);
   }
   frame_end_ = size == 0 ? 0 : input_.position() + size;
   return true;

@@ -104,6 +104,7 @@ class PickleMachine {
   bool small_integer();
   bool too_long_integer(std::uint64_t size);
   bool too_long_line(std::string_view digits);
+  bool fail_here_alone(std::string what);
   bool binary_float();
   template <class T>
   bool counted_long() {

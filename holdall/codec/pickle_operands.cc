@@ -105,7 +105,10 @@ bool PickleMachine::long_line() {
 
 bool PickleMachine::counted_long_of(std::uint64_t size) {
   if (size > input_.remaining()) return cut_short(size);
-  if (size > pickle_text::kMostIntegerBytes) return too_long_integer(size);
+  if (size > pickle_text::kMostIntegerBytes) {
+    if (options_.shorten_integers) input_.skip(size);
+    return too_long_integer(size);
+  }
   std::string_view data;
   if (!payload(size, data)) return false;
   if (size <= 8) {
@@ -124,6 +127,7 @@ bool PickleMachine::too_long_line(std::string_view digits) {
 }
 
 bool PickleMachine::too_long_integer(std::uint64_t size) {
+  if (options_.shorten_integers) return push(arena_.big_integer(std::string(pickle_text::kMostIntegerBytes, '9')));
   return fail(over_limit(text("an integer takes {} bytes, the limit is {}", size, pickle_text::kMostIntegerBytes)));
 }
 
@@ -131,7 +135,12 @@ bool PickleMachine::float_line() {
   std::string_view digits;
   if (!line(digits)) return false;
   const auto value = pickle_text::real(digits);
-  return value ? push(arena_.real(*value)) : fail("the operand of FLOAT is no number in range");
+  if (value) return push(arena_.real(*value));
+  // float() takes blanks, underscores and what is out of range.
+  const bool is_number =
+      digits.find_first_of("0123456789") != digits.npos && digits.find_first_not_of("0123456789_+-.eE \t\r\f\v") == digits.npos;
+  constexpr const char* kWhat = "the operand of FLOAT is no number in range";
+  return is_number ? fail_here_alone(kWhat) : fail(kWhat);
 }
 
 bool PickleMachine::binary_float() {

@@ -157,9 +157,31 @@ Status apply(const Record& record, Extension& extension) {
   return {};
 }
 
+// A number as tarfile takes it, by int(text, 8): up to the first NUL, with blanks around, a sign, "0o", underscores.
+std::optional<std::int64_t> python_octal(std::string_view digits) {
+  constexpr std::string_view kBlanks = " \t\n\r\v\f";
+  digits = digits.substr(0, digits.find('\0'));
+  digits.remove_prefix(std::min(digits.find_first_not_of(kBlanks), digits.size()));
+  digits = digits.substr(0, digits.find_last_not_of(kBlanks) + 1);
+  if (digits.starts_with('+')) digits.remove_prefix(1);
+  if (digits.starts_with("0o") || digits.starts_with("0O")) digits.remove_prefix(2);
+  std::int64_t value = 0;
+  for (const char digit : digits) {
+    if (digit != '_' && (digit < '0' || digit > '7')) return std::nullopt;
+    if (digit != '_') value = value * 8 + (digit - '0');
+  }
+  return digits.empty() ? std::nullopt : std::optional(value);
+}
+
 }  // namespace
 
-bool has_checksum(std::span<const std::byte> block) { return check_sum(as_text(block)).has_value(); }
+bool has_checksum(std::span<const std::byte> block) {
+  const std::string_view whole = as_text(block);
+  if (check_sum(whole)) return true;
+  const Sums sums = sums_of(whole);
+  const auto said = python_octal(field(whole, kChecksum));
+  return said && (*said == sums.plain || *said == sums.with_sign);
+}
 
 bool has_mark(std::span<const std::byte> block) noexcept { return field(as_text(block), kMark).starts_with("ustar"); }
 

@@ -36,7 +36,7 @@ NodeId spelled(Value object) {
 bool is_program(const SourceRef& source, const Limits& limits) {
   Arena arena;
   const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});
-  return !program.imports.empty();
+  return !program.imports.empty() || may_go_on(program);
 }
 
 void judge_kind(Held kind, const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {

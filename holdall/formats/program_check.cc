@@ -32,13 +32,18 @@ void judge_program(const Arena& arena, const PickleProgram& program, const Sourc
   if (program.error && !program.cut_short) judge_stray(source, program.end, context.limits, findings);
 }
 
-bool is_no_import(const Finding& finding) {
-  const auto is_part = [](char c) {
+bool may_go_on(const PickleProgram& program) noexcept {
+  return program.is_read_otherwise || (program.error && program.error->code() == Code::kLimit);
+}
+
+bool is_import_name(std::string_view name) noexcept {
+  return std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
            c == ':' || static_cast<unsigned char>(c) >= 0x80;
-  };
-  return finding.rule == Rule::kPickleGlobal && !std::all_of(finding.subject.begin(), finding.subject.end(), is_part);
+  });
 }
+
+bool is_no_import(const Finding& finding) { return finding.rule == Rule::kPickleGlobal && !is_import_name(finding.subject); }
 
 bool is_no_pickle(const Finding& finding) noexcept {
   const bool is_of_form = finding.rule == Rule::kPickleUnreadable || finding.rule == Rule::kPickleTrailing;
@@ -48,7 +53,7 @@ bool is_no_pickle(const Finding& finding) noexcept {
 bool begins_program(const SourceRef& source, const Limits& limits) {
   Arena arena;
   const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});
-  return !program.error || !program.imports.empty();
+  return !program.error || !program.imports.empty() || may_go_on(program);
 }
 
 Status judge_part(const SourceRef& part, const Context& context, Findings& findings) {

@@ -17,6 +17,12 @@ void judge_program(const Arena& arena, const PickleProgram& program, const Sourc
 // Whether the first bytes of a container are a pickle as well, to whoever takes it for one: it ends, or it imports something.
 bool begins_program(const SourceRef& source, const Limits& limits);
 
+// Whether the end of a program says nothing of what its readers do: some of them go on, or it was too much to be read on.
+bool may_go_on(const PickleProgram& program) noexcept;
+
+// Whether a name could be imported, by its letters.
+bool is_import_name(std::string_view name) noexcept;
+
 // Whether a finding is about a name that no program imports: lines of prose that an opcode takes for a module and its function.
 bool is_no_import(const Finding& finding);
 

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "holdall/base/among.h"
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/objects/told.h"
@@ -37,21 +38,33 @@ void judge_index(const Tree& folder, const std::string& name, Value index, Told&
 
 namespace {
 
-// What loaders run of a folder by its own name, or by what lies beside it.
+// Of these a loader in the folder takes the one beside the model, whatever is installed.
+constexpr std::string_view kImported[] = {"_loss", "dateutil",    "joblib", "keras",   "numpy",      "onnx",  "pandas",
+                                          "pytz",  "safetensors", "scipy",  "sklearn", "tensorflow", "torch", "transformers"};
+
+// What loaders run of a folder because of its own name, or of what lies beside. An archive unpacks to a folder, most often.
 void judge_scripts(const Tree& folder, Told& told) {
-  const auto tell = [&](const std::string& script, std::string_view runs) {
-    told.add({Verdict::kCode, Rule::kAutoMap, folder.prefix + script, text("{} runs '{}'", runs, printable(script)), script});
-  };
-  const std::filesystem::path path = std::filesystem::path(folder.prefix).parent_path().lexically_normal();
-  const std::string script = path.filename().string() + ".py";
-  if (folder.has(script)) tell(script, "datasets.load_dataset() of this folder with trust_remote_code");
-  // Of these a loader in the folder takes the one beside the model, whatever is installed.
-  constexpr std::string_view kImported[] = {"_loss", "dateutil",    "joblib", "keras",   "numpy",      "onnx",  "pandas",
-                                            "pytz",  "safetensors", "scipy",  "sklearn", "tensorflow", "torch", "transformers"};
-  for (const std::string_view module : kImported)
-    for (const std::string& file : {text("{}.py", module), text("{}/__init__.py", module)})
-      if (folder.has(file)) tell(file, text("a loader in this folder that imports {}", module));
-  if (folder.has("hyperparams.yaml") && folder.has("custom.py")) tell("custom.py", "SpeechBrain's foreign_class()");
+  const bool is_archive = folder.prefix.ends_with('!');
+  const std::string own = std::filesystem::path(folder.prefix).parent_path().lexically_normal().filename().string();
+  for (const std::string& name : folder.names) {
+    if (!name.ends_with(".py")) continue;
+    const auto tell = [&](std::string_view runs) {
+      told.add({Verdict::kCode, Rule::kAutoMap, folder.prefix + name, text("{} runs '{}'", runs, printable(name)), name});
+    };
+    const std::size_t slash = name.rfind('/');
+    const std::string place = slash == name.npos ? std::string() : name.substr(0, slash + 1);
+    if (name == place + "custom.py" && folder.has(place + "hyperparams.yaml")) tell("SpeechBrain's foreign_class()");
+    std::string_view within = name;  // the folder that it unpacks to
+    std::string_view root = own;
+    if (const std::size_t first = name.find('/'); is_archive && first != name.npos) {
+      root = within.substr(0, first);
+      within.remove_prefix(first + 1);
+    }
+    if (within == text("{}.py", root)) tell("datasets.load_dataset() of this folder with trust_remote_code");
+    const std::string_view module = within.substr(0, within.find_first_of("/."));
+    const bool is_module = within == text("{}.py", module) || within == text("{}/__init__.py", module);
+    if (is_module && is_among(kImported, module)) tell(text("a loader in this folder that imports {}", module));
+  }
 }
 
 }  // namespace

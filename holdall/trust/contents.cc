@@ -1,11 +1,15 @@
 #include "holdall/trust/contents.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 
+#include "holdall/base/among.h"
+#include "holdall/base/ascii.h"
+#include "holdall/base/endian.h"
 #include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/compress.h"
@@ -44,9 +48,11 @@ bool is_doubtful(const Format& format, const Bundle& file, const Limits& limits,
   };
   Peek peek(file, limits);
   if (findings.empty() || format.match(peek) != Match::kMaybe) return false;
-  const bool may_be_prose = guises_of(format).pickle && is_text(*file.main());
-  const Wording wording = may_be_prose ? wording_of(file.main(), limits) : Wording::kPickle;
-  if (wording != Wording::kPickle) return wording == Wording::kProse;
+  if (guises_of(format).pickle) {
+    const Wording wording = wording_of(file.main(), limits);
+    if (wording == Wording::kUnread) return false;
+    if (is_text(*file.main())) return wording == Wording::kProse;
+  }
   return std::all_of(findings.begin(), findings.end(), is_noise);
 }
 
@@ -110,6 +116,26 @@ void judge_package(const ZipArchive& archive, Findings& findings) {
                         "torch.package runs the Python that the archive holds"});
 }
 
+// Of an archive numpy.load() takes any member that says that it is an array, and unpickles what it holds as objects. Weights
+// are none.
+void judge_array_within(const SourceRef& member, const Context& context, Findings& findings) {
+  if (!stands_at(*member, 0, "\x93NUMPY")) return;
+  Findings own;
+  if (Status status = context.acts(Bundle::of(member), own); !status && own.empty())
+    return add_not_understood(status.error(), findings);
+  for (Finding& finding : own)
+    if (finding.severity == Verdict::kCode || finding.severity == Verdict::kMalicious) findings.push_back(std::move(finding));
+}
+
+// torch finds its records whatever their letters' case is, others do not.
+void judge_case(const ZipMember& member, const std::string& archive, Findings& findings) {
+  constexpr std::array<std::string_view, 4> kRecords = {"data.pkl", "constants.pkl", "version", "byteorder"};
+  const std::string_view base = std::string_view(member.name).substr(member.name.rfind('/') + 1);
+  if (!is_among(kRecords, ascii_lower(base)) || is_among(kRecords, base)) return;
+  findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, archive,
+                      text("torch takes its member '{}' for '{}'", printable(member.name), ascii_lower(base))});
+}
+
 // What a format leaves alone in its archive another loader goes by: skops its schema, torch.package its modules, TorchServe its
 // manifest. TorchScript's own Python is not Python's.
 void judge_texts_within(const Bundle& file, const Context& context, Findings& findings) {
@@ -119,11 +145,13 @@ void judge_texts_within(const Bundle& file, const Context& context, Findings& fi
   if (!archive) return;
   judge_package(**archive, findings);
   for (const ZipMember& member : (*archive)->members()) {
+    judge_case(member, (*archive)->source()->name(), findings);
     const bool is_script = member.name.find("/code/__torch__") != std::string::npos && member.name.ends_with(".py");
     if (is_folder(member) || is_script) continue;
     const Result<SourceRef> source = member_source(**archive, member);
     if (!source) continue;  // which the format tells
     if (Status spent = context.unfold((*source)->size()); !spent) return add_not_understood(spent.error(), findings);
+    judge_array_within(*source, context, findings);
     if (const auto found = text_file(**source, (*source)->name(), context.limits))
       findings.insert(findings.end(), found->findings.begin(), found->findings.end());
   }
@@ -224,6 +252,7 @@ void judge_decoded_beginning(const Bundle& file, const Context& context, const P
 // What other programs would take the file for.
 void judge_guises(const Bundle& file, const Guises& known, const Context& context, const Policy& policy, Findings& findings) {
   if (!known.pickle) judge_leading_program(file, context, findings);
+  if (known.raw) judge_raw_program(file, context, findings);
   if (context.depth >= context.limits.containers) return;
   Context inner = context;
   ++inner.depth;

@@ -1,8 +1,11 @@
 #include "holdall/trust/prose.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <string>
 
 #include "holdall/codec/pickle.h"
+#include "holdall/formats/program_check.h"
 #include "holdall/objects/globals.h"
 
 namespace holdall {
@@ -10,15 +13,37 @@ namespace {
 
 constexpr std::size_t kMostPickles = 10'000;
 
-// Of nobody's module that is known: lines of a text.
-bool is_words(Value global) { return global.is(ValueKind::kGlobal) && !is_of_known_module(global.global_module()); }
+class Words {
+ public:
+  Words(const Arena& arena, const std::string& file) : arena_(arena), folder_(std::filesystem::path(file).parent_path()) {}
 
-bool changes_words(const Arena& arena, const PickleCall& call) {
-  if (call.kind == PickleCallKind::kPersistent) return true;
-  const bool is_change =
-      call.kind == PickleCallKind::kBuild || call.kind == PickleCallKind::kSetItems || call.kind == PickleCallKind::kAppend;
-  return is_change && is_words(arena.at(call.object));
-}
+  bool imports(const PickleImport& import) const { return !import.computed && is_nobodys(arena_.at(import.global)); }
+
+  // Lines of a text change each other; what has no name that is one is not called.
+  bool calls(const PickleCall& call) const {
+    if (call.kind == PickleCallKind::kPersistent) return true;
+    const Value object = arena_.at(call.object);
+    if (object.is(ValueKind::kGlobal)) return is_nobodys(object);
+    const Value callee = object.is(ValueKind::kObject) ? object.of(object.as_object().callee) : Value();
+    const bool is_named = callee && callee.is(ValueKind::kGlobal);
+    return is_named && is_nobodys(callee) && !(is_import_name(callee.global_module()) && is_import_name(callee.global_name()));
+  }
+
+ private:
+  // Of nobody's module that is known, nor of one beside the file.
+  bool is_nobodys(Value global) const {
+    const std::string_view module = global.global_module();
+    if (is_of_known_module(module)) return false;
+    const std::string first(module.substr(0, module.find('.')));
+    std::error_code error;
+    return first.empty() || first.find('\0') != first.npos ||
+           !(std::filesystem::exists(folder_ / (first + ".py"), error) ||
+             std::filesystem::is_directory(folder_ / first, error));
+  }
+
+  const Arena& arena_;
+  std::filesystem::path folder_;
+};
 
 }  // namespace
 
@@ -27,13 +52,13 @@ Wording wording_of(const SourceRef& source, const Limits& limits) {
   for (std::size_t count = 0; count < kMostPickles && at < source->size(); ++count) {
     Arena arena;
     const PickleProgram program = run_pickle(arena, source, at, {.limits = limits});
+    const Words words(arena, source->name());
     const bool is_of_words =
         std::all_of(program.imports.begin(), program.imports.end(),
-                    [&](const PickleImport& import) { return !import.computed && is_words(arena.at(import.global)); }) &&
-        std::all_of(program.calls.begin(), program.calls.end(),
-                    [&](const PickleCall& call) { return changes_words(arena, call); });
+                    [&](const PickleImport& one) { return words.imports(one); }) &&
+        std::all_of(program.calls.begin(), program.calls.end(), [&](const PickleCall& one) { return words.calls(one); });
     if (!is_of_words || (!program.error && !program.imports.empty())) return Wording::kPickle;
-    if (program.error) return program.error->code() == Code::kLimit ? Wording::kUnread : Wording::kProse;
+    if (program.error) return may_go_on(program) ? Wording::kUnread : Wording::kProse;
     at = program.end;
   }
   return Wording::kPickle;

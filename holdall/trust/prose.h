@@ -9,12 +9,13 @@
 namespace holdall {
 
 enum class Wording : std::uint8_t {
-  kProse,   // a pickle breaks off in it, which called nothing, and imported or changed nothing that Python or a framework has
+  kProse,  // a pickle breaks off in it, which called nothing but what has no name, and imported or changed nothing that Python,
+           // a framework or a file beside has
   kPickle,  // it acts, or ends as pickles do
-  kUnread,  // it is too large to be told
+  kUnread,  // some readers go on where it breaks off, or it is too large to be told
 };
 
-// What a text is that may be pickles, one behind another.
+// What a text, or other bytes, is that may be pickles, one behind another.
 Wording wording_of(const SourceRef& source, const Limits& limits);
 
 }  // namespace holdall

@@ -6,6 +6,7 @@
 #include "holdall/formats/appearance.h"
 #include "holdall/formats/format.h"
 #include "holdall/trust/guises.h"
+#include "holdall/trust/prose.h"
 
 namespace holdall {
 
@@ -32,7 +33,9 @@ bool may_be_tensors(const std::string& path, const Limits& limits) {
   const Result<Bundle> bundle = Bundle::open(path, limits);
   if (!bundle || bundle->kind() != Bundle::Kind::kFile) return false;
   const Result<const Format*> format = detect(*bundle, limits);
-  if (format) return guises_of(**format).pickle;  // of which nothing was told but that it is none
+  if (format)
+    return guises_of(**format).pickle &&
+           wording_of(bundle->main(), limits) != Wording::kUnread;  // of which nothing was told but that it is none
   Peek peek(*bundle, limits);
   return is_formless(peek);
 }

@@ -13,6 +13,7 @@ import attack_hdf5
 import attack_links
 import attack_native
 import attack_pickles
+import attack_readers
 import attack_saved
 import attack_settings
 import attack_states
@@ -25,7 +26,7 @@ CLASSES = (
 )
 MODULES = (
     attack_pickles, attack_files, attack_formats, attack_documents, attack_torch, attack_states, attack_chains, attack_native, attack_links,
-    attack_beside, attack_saved, attack_hdf5, attack_called, attack_settings,
+    attack_beside, attack_saved, attack_hdf5, attack_called, attack_settings, attack_readers,
 )
 ATTACKS: dict[str, Attack] = {name: vector for module in MODULES for name, vector in module.ATTACKS.items()}
 

@@ -16,7 +16,7 @@ RANK = {"inert": 0, "code": 1, "unreadable": 2, "malicious": 3}
 FRAMES = ("zip", "tar", "folder")
 # Its verdict may be better there: the name of the file or its place is what makes a loader run it.
 # An archive of arrays is opened by numpy.load alone, which takes its members for arrays.
-BY_PLACE = ("content-mismatch/numpy_and_zip", "code-by-reference/folder_", "nested-config/tf_", "nested-config/onnx_external_", "expansion/")
+BY_PLACE = ("content-mismatch/numpy_and_zip", "content-mismatch/text_that_imports", "code-by-reference/folder_", "nested-config/tf_", "nested-config/onnx_external_", "expansion/")
 
 
 def verdict(holdall, path, cwd):

@@ -44,6 +44,7 @@ Match guess(Peek& peek) {
     Arena arena;
     const PickleProgram program = run_pickle(arena, peek.bundle().main(), at, options);
     opcodes += program.opcodes;
+    if (program.is_read_otherwise) return Match::kMaybe;
     if (program.error && program.error->code() == Code::kLimit)
       return opcodes >= kGuessOpcodes ? Match::kLikely : Match::kMaybe;
     if (!program.calls.empty() || (!program.error && (opcodes >= kConvincing || !program.imports.empty())))
