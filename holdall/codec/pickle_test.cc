@@ -240,6 +240,31 @@ TEST(Pickle, WhatCostsPythonWithoutBoundsIsOdd) {
   EXPECT_FALSE(is_costly(doubled(20)));
 }
 
+// Where CPython's two readers differ, by pickle._Unpickler and _pickle.Unpickler.
+TEST(Pickle, FaultsThatOneReaderPassesAreTold) {
+  const auto differs = [](const std::string& program) {
+    const Ran run(program);
+    EXPECT_NE(run.error(), "") << program;
+    return run.program.is_read_otherwise;
+  };
+  for (const std::string& program : {"(I1\nlI0\nI5\ns."s, "N(N(dtb."s, "NI0\nb."s, "Np9223372036854775808\n."s, "F1_0\n."s,
+                                     "F1e999\n."s, "cos\nsystem\n(S'x'\nlR."s, "cos\nsystem\nVx\nR."s})
+    EXPECT_TRUE(differs(program)) << program;
+  EXPECT_TRUE(differs("\x95\x0c\0\0\0\0\0\0\0\x95\1\0\0\0\0\0\0\0N."s));
+  for (const std::string& program : {"Fone\n."s, "Npx\n."s, "cos\nsystem\nNR."s, "zebra"s, "NNs."s})
+    EXPECT_FALSE(differs(program)) << program;
+}
+
+TEST(Pickle, IntegersOfAnyLengthAreShortenedForThoseWhoJudge) {
+  for (const std::string& program : {"L" + std::string(2000, '1') + "L\n.", "I0x" + std::string(2000, 'f') + "\n.",
+                                     "\x8b\xdc\5\0\0"s + std::string(1500, '\1') + "."}) {
+    Arena arena;
+    const SourceRef source = memory_source(Bytes::copy(program), "a");
+    EXPECT_EQ(run_pickle(arena, source, 0).error->code(), Code::kLimit);
+    EXPECT_FALSE(run_pickle(arena, source, 0, {.shorten_integers = true}).error);
+  }
+}
+
 TEST(Pickle, APersistentIdMayStandForANodeThatIsKnown) {
   Arena arena;
   const NodeId known = arena.list({arena.integer(5)});
