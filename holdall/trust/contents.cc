@@ -240,6 +240,9 @@ void judge_decoded_beginning(const Bundle& file, const Context& context, const P
   if (compression == Compression::kNone) return;
   auto head = decoded_before_fault(file.main(), compression);
   if (head.empty()) return;
+  if (head.size() >= kBrokenHead)
+    findings.push_back({Verdict::kUnreadable, Rule::kNotLookedAt, file.main()->name(),
+                        text("it decodes as {}, too, to more than {} bytes", name(compression), kBrokenHead)});
   if (Status spent = context.unfold(head.size()); !spent) return add_not_understood(spent.error(), findings);
   Findings own;
   judge_contents(Bundle::of(memory_source(Bytes::adopt(std::move(head)), file.main()->name())), context, policy, own);
@@ -252,7 +255,6 @@ void judge_decoded_beginning(const Bundle& file, const Context& context, const P
 // What other programs would take the file for.
 void judge_guises(const Bundle& file, const Guises& known, const Context& context, const Policy& policy, Findings& findings) {
   if (!known.pickle) judge_leading_program(file, context, findings);
-  if (known.raw) judge_raw_program(file, context, findings);
   if (context.depth >= context.limits.containers) return;
   Context inner = context;
   ++inner.depth;

@@ -5,11 +5,9 @@
 
 #include "holdall/base/among.h"
 #include "holdall/base/text.h"
-#include "holdall/codec/compress.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/globals.h"
-#include "holdall/objects/judge.h"
 #include "holdall/trust/prose.h"
 #include "holdall/trust/text_files.h"
 
@@ -19,27 +17,19 @@ namespace {
 // Formats that other programs read as pickles and tars as well.
 constexpr std::string_view kPickled[] = {"joblib", "pickle", "pytorch"};
 constexpr std::string_view kTarred[] = {"pytorch"};
-constexpr std::string_view kRaw[] = {"joblib"};
 
 }  // namespace
 
 Guises guises_of(const Format& format) noexcept {
-  return {.pickle = is_among(kPickled, format.id), .tar = is_among(kTarred, format.id), .raw = is_among(kRaw, format.id)};
+  return {.pickle = is_among(kPickled, format.id), .tar = is_among(kTarred, format.id)};
 }
-
-namespace {
-
-PickleProgram leading_program(Arena& arena, const SourceRef& source, Limits limits) {
-  limits.depth = UINT32_MAX;  // Python's has none, and nothing that judges recurses
-  return run_pickle(arena, source, 0, {.limits = limits, .shorten_integers = true});
-}
-
-}  // namespace
 
 void judge_leading_program(const Bundle& file, const Context& context, Findings& findings) {
   const SourceRef& source = file.main();
+  Limits limits = context.limits;
+  limits.depth = UINT32_MAX;  // Python's has none, and nothing that judges recurses
   Arena arena;
-  const PickleProgram program = leading_program(arena, source, context.limits);
+  const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits, .shorten_integers = true});
   if (may_go_on(program))
     findings.push_back({Verdict::kUnreadable, Rule::kPickleUnreadable, text("{}@{}", source->name(), program.end),
                         text("it begins as a pickle does: {}", program.error->message())});
@@ -62,22 +52,6 @@ void judge_leading_program(const Bundle& file, const Context& context, Findings&
     const bool acts = finding.severity == Verdict::kCode || finding.severity == Verdict::kMalicious;
     if (acts && !is_no_import(finding)) findings.push_back(std::move(finding));
   }
-}
-
-void judge_raw_program(const Bundle& file, const Context& context, Findings& findings) {
-  Peek peek(file, context.limits);
-  const Compression compression = detect_compression(peek.head());
-  const Result<SourceRef> source = compression == Compression::kNone
-                                       ? Result<SourceRef>(file.main())
-                                       : decompressed_stream(file.main(), compression, context.limits);
-  if (!source) return;  // which the format tells
-  Arena arena;
-  const PickleProgram program = leading_program(arena, *source, context.limits);
-  Findings own;
-  judge(arena, program, file.main()->name(), own);
-  for (Finding& finding : own)
-    if ((finding.rule == Rule::kPickleGlobal || finding.rule == Rule::kPickleComputedImport) && !is_no_import(finding))
-      findings.push_back(std::move(finding));
 }
 
 }  // namespace holdall

@@ -12,15 +12,11 @@ namespace holdall {
 struct Guises {
   bool pickle = false;  // from their first byte on
   bool tar = false;
-  bool raw = false;  // a pickle to its own loader, which passes over raw data that others run as opcodes
 };
 Guises guises_of(const Format& format) noexcept;
 
 // Appends what the pickle does that the file begins with, where it calls or, coming to its end, imports anything that is not
 // inert.
 void judge_leading_program(const Bundle& file, const Context& context, Findings& findings);
-
-// Appends what a pickle imports to those who take the raw data between its opcodes for opcodes, too.
-void judge_raw_program(const Bundle& file, const Context& context, Findings& findings);
 
 }  // namespace holdall

@@ -40,6 +40,14 @@ DATA("content-mismatch/lax_in_latin", LIST + b"V\xe4\n0" + HIDDEN, "notes.txt", 
 for name, pack in {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "z": zlib.compress}.items():
     DATA(f"compression/lax_{name}", pack(LIST + HIDDEN), f"model.pkl.{name}", NEVER_CLEAN, fire="joblib")
 
+def stored(data):
+    """A zlib stream of blocks that are stored, and text to its end where the data are: lengths and the checksum of what is UTF-8."""
+    packer = zlib.compressobj(0)
+    return packer.compress(data) + packer.flush()
+
+
+DATA("compression/behind_a_megabyte", lambda: stored(b"N0" * (1 << 20) + CALL), "model.pkl", NEVER_CLEAN, fire="joblib")
+
 # --- what is too much for one reader ----------------------------------------------------------------------------------------------------
 LONG = (b"\x8b" + struct.pack("<i", 1500) + b"\x01" * 1500 + b"0", b"L" + b"1" * 1500 + b"\n0")
 for number, large in enumerate(LONG):

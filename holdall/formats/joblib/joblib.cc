@@ -1,7 +1,9 @@
 // joblib's files: a pickle with the arrays of NumPy standing raw behind their wrappers, compressed or not. See README.md.
 #include <algorithm>
 #include <utility>
+#include <vector>
 
+#include "holdall/base/printable.h"
 #include "holdall/base/text.h"
 #include "holdall/codec/compress.h"
 #include "holdall/codec/pickle.h"
@@ -12,6 +14,7 @@
 #include "holdall/formats/joblib/joblib_stream.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/io/kept.h"
+#include "holdall/objects/globals.h"
 #include "holdall/objects/interpret.h"
 #include "holdall/objects/interpretation.h"
 #include "holdall/objects/stray.h"
@@ -289,17 +292,52 @@ void forget_wrappers(Arena& arena, const Arrays& arrays, PickleProgram& program)
   program.imports = std::move(others);
 }
 
+struct Range {
+  std::uint64_t begin = 0, end = 0;
+};
+
+// pickle.load() and others pass over no raw array, but run it as opcodes: what they import there. Where arrays are arrays they
+// end at one of its first bytes.
+void judge_raw(const SourceRef& stream, const std::vector<Range>& raw, const Limits& limits, Findings& findings) {
+  if (raw.empty()) return;
+  Arena arena;
+  const PickleProgram program = run_pickle(arena, stream, 0, {.limits = limits, .shorten_integers = true});
+  for (const PickleImport& import : program.imports) {
+    const auto range = std::upper_bound(raw.begin(), raw.end(), import.offset,
+                                        [](std::uint64_t at, const Range& one) { return at < one.end; });
+    const Value global = arena.at(import.global);
+    const Verdict verdict =
+        import.computed ? Verdict::kMalicious : verdict_of_global(global.global_module(), global.global_name());
+    if (range == raw.end() || import.offset < range->begin || verdict == Verdict::kInert) continue;
+    std::string name = printable(text("{}.{}", global.global_module(), global.global_name()));
+    findings.push_back({verdict, Rule::kPickleGlobal, text("{}@{}", stream->name(), import.offset),
+                        text("other loaders run an array's bytes, which import {}", name), name});
+    return;
+  }
+}
+
 Status acts(const Bundle& bundle, const Context& context, Findings& findings) {
   HOLDALL_ASSIGN(const Stream stream, open_stream(bundle.main(), context.limits));
   Limits limits = context.limits;
   limits.depth = UINT32_MAX;  // Python's has none, and nothing that judges recurses
   Arena arena;
   Arrays arrays(arena, stream.bytes, limits);
-  arrays.nested = [&](const PickleProgram& program) { judge_program(arena, program, stream.bytes, context, findings); };
+  std::vector<Range> raw;
+  bool is_raw = true;
+  arrays.nested = [&](const PickleProgram& program) {
+    is_raw = false;
+    judge_program(arena, program, stream.bytes, context, findings);
+  };
   PickleOptions options;
   options.limits = limits;
-  options.after_build = [&](NodeId object, std::uint64_t offset) { return arrays.behind(object, offset); };
+  options.after_build = [&](NodeId object, std::uint64_t offset) {
+    is_raw = true;
+    auto passed = arrays.behind(object, offset);
+    if (passed && *passed > 0 && is_raw) raw.push_back({offset, offset + *passed});
+    return passed;
+  };
   PickleProgram program = run_pickle(arena, stream.bytes, 0, options);
+  judge_raw(stream.bytes, raw, limits, findings);
   HOLDALL_TRY(find_end(*stream.bytes, program));
   forget_wrappers(arena, arrays, program);
   judge_program(arena, program, stream.bytes, context, findings);
