@@ -230,7 +230,13 @@ class YamlJudge {
   void part_of_yolo(const YamlToken& word) {
     const auto call = single_call(word.text);
     if (call && (call->starts_with("nn.") || call->starts_with("torch.nn."))) return;
-    if (of_yolo_.size() < kMostAlone) judge_evaluated(word.text, place_of(word), yolo_);
+    const auto acting = acting_in_python(word.text);
+    if (!acting || of_yolo_.size() >= kMostAlone) return;
+    judge_evaluated(word.text, place_of(word), yolo_);
+    // "person (adult)" is a name.
+    const std::size_t end = static_cast<std::size_t>(acting->data() - word.text.data()) + acting->size();
+    const bool is_called = acting->find('.') != acting->npos || word.text.substr(end, 1) == "(";
+    if (!is_called && of_yolo_.back().severity == Verdict::kCode) of_yolo_.pop_back();
   }
 
   // MLflow's file of a model: Python that it runs, and a folder that it imports from before anywhere else.
