@@ -127,13 +127,19 @@ void judge_array_within(const SourceRef& member, const Context& context, Finding
     if (finding.severity == Verdict::kCode || finding.severity == Verdict::kMalicious) findings.push_back(std::move(finding));
 }
 
-// torch finds its records whatever their letters' case is, others do not.
-void judge_case(const ZipMember& member, const std::string& archive, Findings& findings) {
+// torch finds its records whatever their letters' case is, and takes the last of several; others do not.
+void judge_case(const ZipArchive& archive, Findings& findings) {
   constexpr std::array<std::string_view, 4> kRecords = {"data.pkl", "constants.pkl", "version", "byteorder"};
-  const std::string_view base = std::string_view(member.name).substr(member.name.rfind('/') + 1);
-  if (!is_among(kRecords, ascii_lower(base)) || is_among(kRecords, base)) return;
-  findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, archive,
-                      text("torch takes its member '{}' for '{}'", printable(member.name), ascii_lower(base))});
+  std::map<std::string, std::string_view> records;  // by their names in small letters
+  for (const ZipMember& member : archive.members()) {
+    const std::string name = ascii_lower(member.name);
+    if (!is_among(kRecords, std::string_view(name).substr(name.rfind('/') + 1))) continue;
+    const auto [other, is_new] = records.emplace(name, member.name);
+    if (is_new) continue;
+    findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, archive.source()->name(),
+                        text("torch takes '{}' and '{}' for one", printable(other->second), printable(member.name))});
+    return;
+  }
 }
 
 // What a format leaves alone in its archive another loader goes by: skops its schema, torch.package its modules, TorchServe its
@@ -144,8 +150,8 @@ void judge_texts_within(const Bundle& file, const Context& context, Findings& fi
   const auto archive = ZipArchive::open(file, context.limits);
   if (!archive) return;
   judge_package(**archive, findings);
+  judge_case(**archive, findings);
   for (const ZipMember& member : (*archive)->members()) {
-    judge_case(member, (*archive)->source()->name(), findings);
     const bool is_script = member.name.find("/code/__torch__") != std::string::npos && member.name.ends_with(".py");
     if (is_folder(member) || is_script) continue;
     const Result<SourceRef> source = member_source(**archive, member);
