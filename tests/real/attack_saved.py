@@ -188,3 +188,122 @@ def padded(name, text):
 padded("behind_blanks", lambda text: " " * 70_000 + text)
 padded("behind_very_many_blanks", lambda text: " " * 101_000_000 + text)
 padded("beside_a_deep_list", lambda text: '{"a":' + "[" * 1100 + "]" * 1100 + "," + text[1:])
+
+
+# --- paths that TensorFlow gives to functions and operators by itself -------------------------------------------------------------
+FOREIGN = "/etc/hostname"
+
+
+def lookup(path):
+    """What a table holds whose keys and values are the lines of a file."""
+    import tensorflow as tf
+
+    handle = tf.raw_ops.HashTableV2(key_dtype=tf.int64, value_dtype=tf.string, shared_name="table")
+    filled = tf.raw_ops.InitializeTableFromTextFileV2(table_handle=handle, filename=path, key_index=-1, value_index=-2, vocab_size=-1, delimiter="\t")
+    with tf.control_dependencies([filled]):
+        return tf.strings.reduce_join(tf.raw_ops.LookupTableExportV2(table_handle=handle, Tkeys=tf.int64, Tvalues=tf.string)[1])
+
+
+def written(path, value):
+    import tensorflow as tf
+
+    return tf.raw_ops.SaveV2(prefix=path, tensor_names=["x"], shape_and_slices=[""], tensors=[value])
+
+
+@ATTACKS.made("nested-config/tf_default_of_an_argument", CODE)
+def _(folder):
+    import tensorflow as tf
+
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.string)])
+        def f(self, x, prefix=FIRED):
+            with tf.control_dependencies([written(prefix, x)]):
+                return tf.identity(x)
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        def g(self, x):
+            return x
+
+    model = Model()
+    tf.saved_model.save(model, str(folder / "model"), signatures={"serving_default": model.g.get_concrete_function()})
+    return folder / "model"
+
+
+def edited(path, change):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((path / "saved_model.pb").read_bytes())
+    change(model.meta_graphs[0])
+    (path / "saved_model.pb").write_bytes(model.SerializeToString())
+    return path
+
+
+@ATTACKS.made("nested-config/tf_restored_by_a_function", CODE)
+def _(folder):
+    import tensorflow as tf
+
+    class Restored(tf.Module):
+        def _serialize_to_tensors(self):
+            return {"path": tf.constant(FIRED)}
+
+        def _restore_from_tensors(self, tensors):
+            done = written(tensors["path"], tf.constant(1.0))
+            with tf.control_dependencies([done] if done is not None else []):
+                return tf.constant(1.0)
+
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        def g(self, x):
+            return x
+
+    model = Model()
+    model.restored = Restored()
+    with contextlib.chdir(folder):
+        tf.saved_model.save(model, "model", signatures={"serving_default": model.g.get_concrete_function()})
+
+    # What Python needs none of to restore the objects.
+    def strip(graph):
+        kept = [function for function in graph.graph_def.library.function if "traced_restore" not in function.signature.name]
+        gone = {node.name for node in graph.graph_def.node if "traced_restore" in node.attr["f"].func.name}
+        nodes = [node for node in graph.graph_def.node if node.name not in gone and not any(one.lstrip("^").split(":")[0] in gone for one in node.input)]
+        del graph.graph_def.library.function[:], graph.graph_def.node[:]
+        graph.graph_def.library.function.extend(kept)
+        graph.graph_def.node.extend(nodes)
+        graph.ClearField("saver_def")
+
+    return edited(folder / "model", strip)
+
+
+@ATTACKS.made("nested-config/tf_constant_as_an_asset")
+def _(folder):
+    import tensorflow as tf
+
+    model = tf.Module()
+    path = model.c = tf.constant(FOREIGN)
+    model.f = tf.function(lambda x: lookup(path) + x, input_signature=[tf.TensorSpec([], tf.string)])
+    tf.saved_model.save(model, str(folder / "model"), signatures={"serving_default": model.f})
+    (folder / "model/assets/words.txt").write_text("inside\n")
+
+    def name_asset(graph):
+        asset = graph.asset_file_def.add()
+        asset.tensor_info.name, asset.filename = "Const:0", "words.txt"
+
+    return edited(folder / "model", name_asset)
+
+
+@ATTACKS.made("nested-config/tf_asset_of_a_signature")
+def _(folder):
+    import tensorflow.compat.v1 as v1
+
+    graph = v1.Graph()
+    with graph.as_default(), v1.Session(graph=graph) as session:
+        x, path = v1.placeholder(v1.string, [], name="x"), v1.constant(FOREIGN, name="words")
+        y = lookup(path) + x
+        v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, path)
+        described = v1.saved_model.build_tensor_info
+        builder = v1.saved_model.Builder(str(folder / "model"))
+        signature = v1.saved_model.build_signature_def({"x": described(x)}, {"y": described(y)}, "m")
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature}, assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS))
+        builder.save()
+    return folder / "model"

@@ -168,8 +168,11 @@ class Judge {
       const Sink sink = waiting_.front();
       waiting_.pop_front();
       for (const auto& [scope, node] : callers_[sink.scope]) follow_call(scope, *node, sink);
+      is_object_ = true;
       for (const Node* constant : captured_[{sink.scope, sink.argument}])
         follow(0, *constant, constant->name, *sink.op, sink.part);
+      is_object_ = false;
+      if (callers_[sink.scope].empty() && !is_captured(sink)) tell_uncalled(sink);
     }
     if (steps_ <= kMostSteps) return;
     told_.add({Verdict::kCode, Rule::kTensorflowOperator, std::string(where_), "the graph has more paths than are followed"});
@@ -215,11 +218,11 @@ class Judge {
     }
     add_unfed(std::move(initial), {});
     add_unfed({graph_.restore}, {node_of(graph_.variables)});
-    add_unfed(std::move(outputs), inputs);
+    signed_ = add_unfed(std::move(outputs), inputs);
   }
 
-  // The nodes that those of `waiting` are made of and wait for, where others give those of `fed`.
-  void add_unfed(std::vector<std::string_view> waiting, std::set<std::string_view> fed) {
+  // The nodes that those of `waiting` are made of and wait for, where others give those of `fed`; gives them back, with these.
+  std::set<std::string_view> add_unfed(std::vector<std::string_view> waiting, std::set<std::string_view> fed) {
     while (!waiting.empty()) {
       std::string_view name = node_of(waiting.back());
       waiting.pop_back();
@@ -229,6 +232,7 @@ class Judge {
       unfed_.insert(name);
       waiting.insert(waiting.end(), found->second->inputs.begin(), found->second->inputs.end());
     }
+    return fed;
   }
 
   static std::string_view kept_name(const Node& variable) {
@@ -255,12 +259,27 @@ class Judge {
     call(node.op);
   }
 
+  // Whether Python adds this argument of a function itself.
+  bool is_captured(const Sink& sink) const {
+    const auto count = captures_.find(sink.scope);
+    return count != captures_.end() && sink.argument + count->second >= graph_.scopes[sink.scope].arguments.size();
+  }
+
+  // A function that nothing here calls Python does: with a default that the graph of objects keeps, or, as it loads the model,
+  // with what a checkpoint says.
+  void tell_uncalled(const Sink& sink) {
+    if (sink.op->effect != Effect::kOwnPath) return;
+    add(Verdict::kCode, sink.scope, Node{}, "the operator {} {} a file that is named where its function is called",
+        sink.op->name, reads(*sink.op) ? "reads" : "writes");
+  }
+
   // What Python adds behind the arguments of a call.
   void take_captures(const Captures& captures) {
     const auto function = by_name_.find(captures.function);
     if (function == by_name_.end()) return;
     const std::size_t arguments = graph_.scopes[function->second].arguments.size();
     const std::size_t count = std::min(arguments, captures.objects.size());
+    captures_[function->second] = count;
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint64_t object = captures.objects[captures.objects.size() - count + i];
       if (object >= graph_.object_constants.size()) continue;
@@ -352,8 +371,10 @@ class Judge {
       if (++steps_ > kMostSteps) return {.is_unknown = true};
       const auto found = nodes_[place.first].find(place.second);
       if (found != nodes_[place.first].end()) {
-        if (takes_assets && place.first == 0 && assets_.contains(place.second)) {
-          origins.is_given = true;  // by the loader: a file of the folder
+        // Loaders give an asset where they prepare the graph; to its results it is what it says, and to Python's objects.
+        const bool is_prepared = !is_object_ && !signed_.contains(place.second);
+        if (takes_assets && place.first == 0 && is_prepared && assets_.contains(place.second)) {
+          origins.is_given = true;  // a file of the folder
         } else {
           pass(place.first, *found->second, part, origins, waiting);
         }
@@ -454,9 +475,12 @@ class Judge {
   std::map<std::string_view, std::size_t> by_name_;                      // scopes
   std::map<std::string_view, std::vector<std::string_view>> variables_;  // by node: what is assigned
   std::set<std::string_view> assets_;                                    // nodes of the graph itself
+  std::set<std::string_view> signed_;                                    // nodes of it that signatures' results need
   std::set<std::string_view> unfed_;                                     // nodes of it that run with nothing but their inputs
   std::map<std::size_t, std::vector<std::pair<std::size_t, const Node*>>> callers_;
   std::map<std::pair<std::size_t, std::size_t>, std::vector<const Node*>> captured_;  // by function and argument
+  std::map<std::size_t, std::size_t> captures_;                                       // how many, by function
+  bool is_object_ = false;  // what is followed is a constant as the graph of objects has it
   std::map<const Node*, std::optional<std::vector<std::string>>> texts_;
   std::set<Sink> seen_;
   std::deque<Sink> waiting_;
