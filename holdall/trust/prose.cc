@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "holdall/codec/pickle.h"
@@ -11,7 +12,7 @@
 namespace holdall {
 namespace {
 
-constexpr std::size_t kMostPickles = 10'000;
+constexpr std::size_t kMostPickles = 10'000, kMostModules = 4'096;
 
 class Words {
  public:
@@ -35,14 +36,19 @@ class Words {
     const std::string_view module = global.global_module();
     if (is_of_known_module(module)) return false;
     const std::string first(module.substr(0, module.find('.')));
+    if (first.empty() || first.find('/') != first.npos || first.find('\0') != first.npos) return true;  // no import finds it
+    if (const auto known = beside_.find(first); known != beside_.end()) return !known->second;
+    if (beside_.size() == kMostModules) return false;
     std::error_code error;
-    return first.empty() || first.find('\0') != first.npos ||
-           !(std::filesystem::exists(folder_ / (first + ".py"), error) ||
-             std::filesystem::is_directory(folder_ / first, error));
+    const bool is_beside =
+        std::filesystem::exists(folder_ / (first + ".py"), error) || std::filesystem::is_directory(folder_ / first, error);
+    beside_.emplace(first, is_beside);
+    return !is_beside;
   }
 
   const Arena& arena_;
   std::filesystem::path folder_;
+  mutable std::map<std::string, bool> beside_;  // whether such a module is; beyond so many, any could be
 };
 
 }  // namespace

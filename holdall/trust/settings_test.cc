@@ -63,6 +63,13 @@ TEST(Settings, LinesOfKaldisTablesThatArePipes) {
   EXPECT_EQ(told(judge_pipes, "a x.ark:5\nb sox x.wav -t wav - | \n"), Lines{"x line 2 "});
 }
 
+TEST(Settings, NamesWithoutEndAreStillNames) {
+  std::string yaml = "backbone: []\nhead: []\nnames:\n";
+  for (int i = 0; i < 3000; ++i) yaml += text("- person (adult {})\n", i);
+  EXPECT_EQ(scanned("yolo.yaml", yaml).verdict, Verdict::kInert);
+  EXPECT_EQ(scanned("yolo.yaml", yaml + "- __import__('os').system('x')\n").verdict, Verdict::kMalicious);
+}
+
 TEST(Settings, ProseThatSpeaksOfThemIsInert) {
   const std::pair<const char*, const char*> texts[] = {
       {"README.md", "# Safety\nNever load this:\n```yaml\na: !!python/object/apply:os.system ['id']\n```\n"},

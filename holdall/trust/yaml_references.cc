@@ -93,11 +93,11 @@ class YamlJudge {
       window.pop_front();
     });
     for (; !window.empty(); window.pop_front()) look_at(window);
-    // `<<: *a` puts them beside each other from anywhere; `? name` has no place of its own.
     if (has_handlers_)
       for (const Finding& finding : of_logging_) told_.add(finding);
     if (has_backbone_ && has_head_)
       for (const Finding& finding : of_yolo_) told_.add(finding);
+    // `<<: *a` puts them beside each other from anywhere; `? name` has no place of its own.
     merges_ = merges_ || text_.find("? ") != text_.npos || text_.find("?\n") != text_.npos;
     if (!merges_ || !has_parameters_) return;
     for (const Finding& finding : alone_) told_.add(finding);
@@ -182,21 +182,21 @@ class YamlJudge {
       const YamlToken& jinja = tokens[scalar_at(tokens, at)];
       return judge_chat_template(jinja.text, place_of(jinja), findings_);
     }
-    if (is_evaluated_key(key) && where_.ends_with("metadata.yaml") && scalar_at(tokens, at) < tokens.size())
-      return judge_evaluated(tokens[scalar_at(tokens, at)].text, place_of(tokens[scalar_at(tokens, at)]), told_);
-    if (key == "class_name" && scalar_at(tokens, at) < tokens.size()) return keras_class(tokens[scalar_at(tokens, at)]);
-    if (key == "class" && scalar_at(tokens, at) < tokens.size()) handler(tokens[scalar_at(tokens, at)]);
+    const std::size_t next = scalar_at(tokens, at);
+    const bool is_alias = at < tokens.size() && tokens[at].kind == YamlKind::kAlias;
+    const bool is_said = next < tokens.size() || is_alias;
+    const std::string target = is_alias ? anchors_[tokens[at].text] : is_said ? tokens[next].text : std::string();
+    const std::string place = is_said ? place_of(tokens[is_alias ? at : next]) : std::string();
+    if (is_said && is_evaluated_key(key) && where_.ends_with("metadata.yaml")) return judge_evaluated(target, place, told_);
+    if (is_said && key == "class_name") return keras_class(target, place);
+    if (is_said && key == "class") handler(target, place);
     has_handlers_ = has_handlers_ || key == "handlers" || key == "formatters";
     if (key == "backbone") has_backbone_ = true;
     if (key == "head") has_head_ = true;
-    if (key == "download" && scalar_at(tokens, at) < tokens.size()) return downloaded(tokens[scalar_at(tokens, at)]);
+    if (is_said && key == "download") return downloaded(target, place);
     const bool is_target = is_target_key(key), is_instantiator = key == "_instantiator";
     if (key != "_target_" && !is_import && !is_target && !is_instantiator) return references(key, tokens, at);
-    const std::size_t next = scalar_at(tokens, at);
-    const bool is_alias = at < tokens.size() && tokens[at].kind == YamlKind::kAlias;
-    if (next == tokens.size() && !is_alias) return;
-    const std::string target = is_alias ? anchors_[tokens[at].text] : tokens[next].text;
-    const std::string place = place_of(tokens[is_alias ? at : next]);
+    if (!is_said) return;
     if (is_target && !is_never_meant(target)) return;
     if (is_instantiator && pytorch::verdict_of_instantiator(target) == Verdict::kInert) return;
     if (!is_import)
@@ -209,20 +209,19 @@ class YamlJudge {
   }
 
   // Ultralytics' files of data sets (check_det_dataset()): the address of a .zip, a script of the shell, or else Python.
-  void downloaded(const YamlToken& script) {
-    const std::string_view said = script.text;
+  void downloaded(std::string_view said, const std::string& place) {
     const bool is_address = said.starts_with("http") && said.ends_with(".zip");
     if (is_address) return;
-    if (!said.starts_with("bash ")) return judge_evaluated(said, place_of(script), told_);
-    told_.add({Verdict::kCode, Rule::kEvaluatedText, place_of(script), text("Ultralytics runs '{}'", cut_for_finding(said)),
+    if (!said.starts_with("bash ")) return judge_evaluated(said, place, told_);
+    told_.add({Verdict::kCode, Rule::kEvaluatedText, place, text("Ultralytics runs '{}'", cut_for_finding(said)),
                cut_for_finding(said)});
   }
 
   // Of logging.config.dictConfig(), in a document that has handlers.
-  void handler(const YamlToken& name) {
-    if (of_logging_.size() >= kMostAlone || !is_never_a_handler(name.text)) return;
-    of_logging_.push_back({verdict_of_target(name.text), Rule::kHydraTarget, place_of(name),
-                           text("{} '{}'", kCalls, cut_for_finding(name.text)), cut_for_finding(name.text)});
+  void handler(std::string_view name, const std::string& place) {
+    if (of_logging_.size() >= kMostAlone || !is_never_a_handler(name)) return;
+    of_logging_.push_back({verdict_of_target(name), Rule::kHydraTarget, place, text("{} '{}'", kCalls, cut_for_finding(name)),
+                           cut_for_finding(name)});
   }
 
   // YOLO's files of models, known by their "backbone" and "head": their words are evaluated (parse_model()). "nn.SiLU()" is
@@ -232,11 +231,14 @@ class YamlJudge {
     if (call && (call->starts_with("nn.") || call->starts_with("torch.nn."))) return;
     const auto acting = acting_in_python(word.text);
     if (!acting || of_yolo_.size() >= kMostAlone) return;
-    judge_evaluated(word.text, place_of(word), yolo_);
     // "person (adult)" is a name.
     const std::size_t end = static_cast<std::size_t>(acting->data() - word.text.data()) + acting->size();
     const bool is_called = acting->find('.') != acting->npos || word.text.substr(end, 1) == "(";
-    if (!is_called && of_yolo_.back().severity == Verdict::kCode) of_yolo_.pop_back();
+    Findings found;
+    Told told(found);
+    judge_evaluated(word.text, place_of(word), told);
+    for (Finding& finding : found)
+      if (is_called || finding.severity == Verdict::kMalicious) of_yolo_.push_back(std::move(finding));
   }
 
   // MLflow's file of a model: Python that it runs, and a folder that it imports from before anywhere else.
@@ -245,10 +247,9 @@ class YamlJudge {
   }
 
   // What Keras wrote until 2.5 and read again with yaml.load().
-  void keras_class(const YamlToken& name) {
-    if (name.text != "Lambda") return;
-    told_.add(
-        {Verdict::kCode, Rule::kKerasLambda, place_of(name), "it runs Python code that the file holds (Lambda)", name.text});
+  void keras_class(const std::string& name, const std::string& place) {
+    if (name != "Lambda") return;
+    told_.add({Verdict::kCode, Rule::kKerasLambda, place, "it runs Python code that the file holds (Lambda)", name});
   }
 
   // What JSON says in the same words.
@@ -274,7 +275,6 @@ class YamlJudge {
   std::vector<Finding> alone_;  // names, wherever their parameters are
   Findings of_logging_;         // classes, if it has handlers
   Findings of_yolo_;            // what its words call, if this is one of its files
-  Told yolo_{of_yolo_};
   bool merges_ = false, has_parameters_ = false, has_backbone_ = false, has_head_ = false, has_handlers_ = false;
 };
 

@@ -32,6 +32,7 @@ TEXT("code-by-reference/logging_ini_handlers", f"{INI}class=handlers.os.system\n
 CONFIG = {"version": 1, "handlers": {"h": {"class": "subprocess.Popen", "args": COMMAND, "shell": True}}, "root": {"handlers": ["h"]}}
 TEXT("code-by-reference/logging_class", json.dumps(CONFIG), "logging.json", fire="logging")
 TEXT("code-by-reference/logging_class_yaml", f"version: 1\nroot: {{handlers: [h]}}\nhandlers:\n  h:\n    class: subprocess.Popen\n    args: {COMMAND}\n    shell: true\n", "logging.yaml", fire="logging_yaml")
+TEXT("code-by-reference/logging_class_alias", f"version: 1\nroot: {{handlers: [h]}}\nabout: &x subprocess.Popen\nhandlers:\n  h:\n    class: *x\n    args: {COMMAND}\n    shell: true\n", "logging.yaml", fire="logging_yaml")
 TEXT("code-by-reference/kaldi_pipe", f"utt1 x.ark:5\nutt2 {COMMAND} |\n", "feats.scp", CODE, fire="kaldi")
 TEXT("code-by-reference/site_path", f"../lib\nimport os; os.system('{COMMAND}')\n", "model.pth", CODE, fire="site")
 TEXT("code-by-reference/site_path_tab", f"import\tos; os.system('{COMMAND}')\n", "weights.pth", CODE, fire="site")

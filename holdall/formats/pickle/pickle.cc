@@ -38,15 +38,14 @@ Match guess(Peek& peek) {
   PickleOptions options;
   options.limits = peek.limits();
   options.limits.value_bytes = kGuessBytes;
-  std::uint64_t at = 0, opcodes = 0;
-  for (std::size_t count = 0; at < peek.size() && count < kMostPickles; ++count) {
-    options.limits.opcodes = kGuessOpcodes - opcodes;
+  options.limits.opcodes = kGuessOpcodes;
+  for (std::uint64_t at = 0, opcodes = 0; at < peek.size();) {
     Arena arena;
     const PickleProgram program = run_pickle(arena, peek.bundle().main(), at, options);
     opcodes += program.opcodes;
     if (program.is_read_otherwise) return Match::kMaybe;
     if (program.error && program.error->code() == Code::kLimit)
-      return opcodes >= kGuessOpcodes ? Match::kLikely : Match::kMaybe;
+      return program.opcodes >= kGuessOpcodes ? Match::kLikely : Match::kMaybe;
     if (!program.calls.empty() || (!program.error && (opcodes >= kConvincing || !program.imports.empty())))
       return Match::kMaybe;
     if (program.error) return program.cut_short && !program.imports.empty() && program.opcodes > 2 ? Match::kMaybe : Match::kNo;

@@ -91,10 +91,6 @@ Status take(const UbjsonReader::Item& item, const UbjsonReader& reader, Assembly
   return {};
 }
 
-}  // namespace
-
-namespace {
-
 // Of others' documents the first key is "version", too: here it is a list, [3, 2, 0].
 bool is_first_key(std::string_view text, std::string_view key) noexcept {
   constexpr std::string_view kSpace = " \t\r\n";
