@@ -256,6 +256,8 @@ def _branch(helper, node):
 
 onnx("custom_operator", node=lambda h: h.make_node("System", ["x"], ["y"], domain="evil"), imports=("evil",))
 onnx("python_operator", node=lambda h: h.make_node("PyOp", ["x"], ["y"], domain="com.microsoft.extensions"), imports=("com.microsoft.extensions",))
+onnx("operator_unknown_to_onnx", node=lambda h: h.make_node("PythonOp", ["x"], ["y"]))
+onnx("operator_unknown_to_onnx_ml", node=lambda h: h.make_node("System", ["x"], ["y"], domain="ai.onnx.ml"), imports=("ai.onnx.ml",))
 onnx("in_a_branch", node=lambda h: _branch(h, h.make_node("System", ["x"], ["b"], domain="evil")), imports=("evil",))
 onnx("in_a_function", functions=lambda h: [h.make_function("mine", "F", ["a"], ["b"], [h.make_node("System", ["a"], ["b"], domain="evil")], [h.make_opsetid("evil", 1)])], node=lambda h: h.make_node("F", ["x"], ["y"], domain="mine"), imports=("mine", "evil"))
 for _name, _location in {"absolute": "/etc/passwd", "parent": "../../etc/passwd", "inner_parent": "a/../../x", "url": "http://example.com/x", "missing": "gone.bin"}.items():

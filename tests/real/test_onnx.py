@@ -354,7 +354,7 @@ def test_more_than_two_gigabytes_open_in_little_memory(holdall, tmp_path):
 
 @pytest.mark.parametrize(
     ("domain", "operator", "verdict"),
-    [("my.company", "Secret", "code"), ("ai.onnx.contrib", "PyOp", "code"), ("com.microsoft", "PythonOp", "code"),
+    [("my.company", "Secret", "code"), ("", "PythonOp", "code"), ("ai.onnx.ml", "Secret", "code"), ("ai.onnx.contrib", "PyOp", "code"), ("com.microsoft", "PythonOp", "code"),
      ("com.microsoft", "FusedMatMul", "inert"), ("ai.onnx.ml", "Scaler", "inert")],
 )
 def test_operators_have_their_verdicts(holdall, tmp_path, domain, operator, verdict):
@@ -362,6 +362,14 @@ def test_operators_have_their_verdicts(holdall, tmp_path, domain, operator, verd
     model.graph.node.append(helper.make_node(operator, ["y"], ["z"], domain=domain))
     onnx.save(model, tmp_path / "m.onnx")
     assert holdall("scan", tmp_path / "m.onnx", "--json", status=None).json["verdict"] == verdict
+
+
+def test_every_operator_of_onnx_is_inert(holdall, tmp_path):
+    model = linear()
+    model.graph.node.extend(helper.make_node(name, ["y"], [f"z{i}"], domain=domain)
+                            for i, (domain, name) in enumerate(sorted({(each.domain, each.name) for each in onnx.defs.get_all_schemas_with_history()})))
+    onnx.save(model, tmp_path / "m.onnx")
+    assert "onnx-custom-operator" not in holdall("scan", tmp_path / "m.onnx", "--json", status=None).out
 
 
 def test_a_cut_file_is_never_another_model(holdall, model, tmp_path):

@@ -17,9 +17,12 @@ constexpr Op kOps[] = {
 #define HOLDALL_ONNX_OP(domain, name, verdict, what) {domain, name, Verdict::verdict, what},
 #include "holdall/formats/onnx/onnx_ops.inc"
 #undef HOLDALL_ONNX_OP
+#define HOLDALL_ONNX_OPERATOR(domain, name) {domain, name, Verdict::kInert, ""},
+#include "holdall/formats/onnx/onnx_operators.inc"
+#undef HOLDALL_ONNX_OPERATOR
 };
 
-// nullptr: of a domain that is not in the table.
+// nullptr: not in the tables.
 const Op* known(const OperatorName& name) {
   const auto found = std::find_if(std::begin(kOps), std::end(kOps), [&](const Op& each) {
     return each.domain == name.first && (each.name.empty() || each.name == name.second);
@@ -43,8 +46,9 @@ void judge_operators(const ModelFile& model, std::string_view where, Findings& f
     if (row != nullptr) {
       told.add({severity, rule, at, text("{} {}", name.second, row->what)});
     } else {
-      told.add({severity, rule, at, text("{}:{} comes from a library that must be loaded for it", name.first, name.second),
-                text("{}.{}", name.first, name.second)});
+      const std::string full = name.first.empty() ? name.second : text("{}:{}", name.first, name.second);
+      told.add({severity, rule, at, text("{} comes from a library that must be loaded for it", full),
+                text("{}.{}", name.first.empty() ? "ai.onnx" : name.first, name.second)});
     }
   }
   for (const ContextFile& file : model.context_files) {
