@@ -363,7 +363,7 @@ class Judge {
     // Of a FeatureSpace. Where no module is said, a class of this name is somebody's own.
     if (part == "layers" && name == "Feature") return;
     const auto known = verdict_of_class(name);
-    if (part && known) {
+    if (part && known && module != "builtins") {
       if (*known != Verdict::kInert)
         tell(*known, Rule::kKerasClass, path, [&] { return text("its class {} runs what the file names", name); }, name);
       return;

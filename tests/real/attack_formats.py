@@ -83,6 +83,7 @@ keras("function_of_a_loss", sequential(DENSE, compile_config={"loss": {"module":
 keras("function_of_keras", sequential(layer("Dense", {"units": 1, "activation": {"module": "keras.utils", "class_name": "function", "config": "get_file"}})), ("malicious",))
 keras("registered_name", sequential(layer("Dense", {"units": 1}, "my_module", registered_name="my_package>Dense")))
 keras("known_name_of_a_stranger", sequential(layer("Dense", {"units": 1}, "evil.layers", registered_name="Dense")))
+keras("known_name_in_builtins", sequential(layer("Dense", {"units": 1}, "builtins")))
 keras("saved_model", sequential(layer("TFSMLayer", {"filepath": "./other"})))
 keras("torch_module", sequential(layer("TorchModuleWrapper", {"module": "x"})))
 keras("vocabulary", sequential(layer("StringLookup", {"vocabulary": "/etc/passwd"})))

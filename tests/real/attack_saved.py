@@ -46,6 +46,20 @@ saved("function", json.dumps(layer("Dense", {"activation": {"module": "os", "cla
 saved("no_json", json.dumps(LAMBDA)[:-1], ("unreadable",))
 
 
+@ATTACKS.made("nested-config/tf_reads_without_an_input", CODE)
+def _(folder):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel(saved_model_schema_version=1)
+    graph = model.meta_graphs.add()
+    graph.meta_info_def.tags.append("serve")
+    graph.graph_def.node.add(name="read", op="ReadFile")
+    path = folder / "model"
+    path.mkdir()
+    (path / "saved_model.pb").write_bytes(model.SerializeToString())
+    return path
+
+
 # --- what stands around a model --------------------------------------------------------------------------------------------------
 def around(name, file, wrap, fire=""):
     @ATTACKS.made(f"nested-config/keras_in_{name}", CODE, fire)

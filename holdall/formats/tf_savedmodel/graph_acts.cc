@@ -301,6 +301,8 @@ class Judge {
       add(Verdict::kCode, scope, node, "the operator {} uses a file that is named where its function is called", op.name);
     const auto path = static_cast<std::size_t>(op.path);
     if (op.path >= 0 && path < node.inputs.size()) follow(scope, node, node.inputs[path], op, Part::kHead);
+    if (op.path >= 0 && path >= node.inputs.size())
+      add(Verdict::kCode, scope, node, "the operator {} lacks the input that names its file", op.name);
     if (op.path < 0 && op.attribute.empty()) add(Verdict::kCode, scope, node, "the operator {} reads files", op.name);
   }
 
