@@ -7,6 +7,7 @@
 
 #include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
+#include "holdall/formats/encoded.h"
 #include "holdall/formats/program_check.h"
 #include "holdall/objects/interpretation.h"
 
@@ -32,23 +33,21 @@ NodeId spelled(Value object) {
   return text.starts_with("\u0080") || text.starts_with("PK\x03\x04") ? args.item(0).id() : kNoNode;
 }
 
-// It acts though it breaks off.
+// It acts though it breaks off; a whole one may hold another.
 bool is_program(const SourceRef& source, const Limits& limits) {
   Arena arena;
   const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});
-  return !program.imports.empty() || may_go_on(program);
+  return !program.imports.empty() || !program.error || may_go_on(program);
 }
 
-void judge_kind(Held kind, const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
-  const auto source = slice_source(bytes.source(), bytes.offset(), bytes.size(), where + "!bytes");
-  if (!source) return;
+void judge_kind(Held kind, const SourceRef& part, const Context& context, Findings& findings) {
   const auto not_looked_at = [&](const Error& error) {
-    findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, (*source)->name(), error.to_string()});
+    findings.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, part->name(), error.to_string()});
   };
-  if (Status spent = context.unfold(bytes.size()); !spent) return not_looked_at(spent.error());
-  if (kind == Held::kPickle && !is_program(*source, context.limits)) return;
+  if (Status spent = context.unfold(part->size()); !spent) return not_looked_at(spent.error());
+  if (kind == Held::kPickle && !is_program(part, context.limits)) return;
   Findings own;
-  const Bundle file = Bundle::of(*source);
+  const Bundle file = Bundle::of(part);
   const Status judged = kind == Held::kPickle ? context.acts_as("pickle", file, own) : context.acts(file, own);
   if (!judged && judged.error().code() == Code::kLimit) not_looked_at(judged.error());
   for (Finding& finding : own) {
@@ -60,11 +59,17 @@ void judge_kind(Held kind, const Blob& bytes, const std::string& where, const Co
 
 }  // namespace
 
-void judge_held(const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
+void judge_held(const SourceRef& part, const Context& context, Findings& findings) {
   std::array<std::byte, kHead> head{};
-  if (bytes.size() < kSmallest || !bytes.read_at(0, head)) return;
+  if (part->size() < kSmallest || !part->read_at(0, head)) return;
   const Held kind = kind_of(as_text(head));
-  if (kind != Held::kData) judge_kind(kind, bytes, where, context, findings);
+  if (kind != Held::kData) judge_kind(kind, part, context, findings);
+}
+
+void judge_held(const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
+  if (bytes.size() < kSmallest) return;
+  if (const auto part = slice_source(bytes.source(), bytes.offset(), bytes.size(), where + "!bytes"))
+    judge_held(*part, context, findings);
 }
 
 void judge_held(const Arena& arena, const std::string& where, const Context& context, Findings& findings) {
@@ -75,6 +80,8 @@ void judge_held(const Arena& arena, const std::string& where, const Context& con
       const NodeId text = spelled(value);
       if (text == kNoNode || !seen.insert(text).second) continue;
       if (const auto bytes = bytes_of(value)) judge_held(*bytes, where, context, findings);
+    } else if (value.is(ValueKind::kString)) {
+      judge_maybe_encoded(value.as_string(), where, context, findings);
     } else if (value.is(ValueKind::kBytes) && value.bytes_size() >= kSmallest) {
       if (value.bytes_resident() && kind_of(value.as_bytes().substr(0, kHead)) == Held::kData) continue;
       judge_held(value.as_blob(), where, context, findings);

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "holdall/formats/chat_template.h"
-#include "holdall/trust/encoded.h"
+#include "holdall/formats/encoded.h"
 
 namespace holdall {
 namespace {
@@ -25,7 +25,7 @@ bool is_rendered(std::string_view name) noexcept {
 
 void judge_encoded_text(std::string_view said, std::string_view place, const Limits& limits, Told& told) {
   Findings found;
-  judge_maybe_encoded(said, place, limits, found);
+  judge_maybe_encoded(said, place, {.limits = limits}, found);
   for (Finding& finding : found) told.add(std::move(finding));
 }
 

@@ -6,13 +6,13 @@
 
 #include "holdall/base/among.h"
 #include "holdall/base/text.h"
+#include "holdall/formats/encoded.h"
 #include "holdall/formats/evaluated.h"
 #include "holdall/formats/pytorch/instantiator.h"
 #include "holdall/formats/torch_export/tree_spec.h"
 #include "holdall/objects/globals.h"
 #include "holdall/objects/told.h"
 #include "holdall/trust/config_texts.h"
-#include "holdall/trust/encoded.h"
 #include "holdall/trust/targets.h"
 #include "holdall/trust/text_files.h"
 

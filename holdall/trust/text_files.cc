@@ -9,12 +9,12 @@
 #include "holdall/base/ascii.h"
 #include "holdall/base/text.h"
 #include "holdall/formats/chat_template.h"
+#include "holdall/formats/encoded.h"
 #include "holdall/formats/format.h"
 #include "holdall/formats/git_lfs.h"
 #include "holdall/io/blob.h"
 #include "holdall/objects/told.h"
 #include "holdall/trust/documents.h"
-#include "holdall/trust/encoded.h"
 #include "holdall/trust/json_readings.h"
 #include "holdall/trust/references.h"
 #include "holdall/trust/settings.h"
@@ -140,7 +140,7 @@ void judge_plain(std::string_view said, std::string_view name, const Limits& lim
   if (base.ends_with(".pth")) judge_site_paths(said, name, told);
   if (ends_among(base, kSettings)) judge_targets(said, name, told);
   if (said.find("[handler_") != said.npos || said.find("[formatter_") != said.npos) judge_ini(said, name, told);
-  judge_maybe_encoded(said, name, limits, findings);
+  judge_maybe_encoded(said, name, {.limits = limits}, findings);
   judge_tagged(said, name, findings);
   judge_template_by_name(said, base, name, findings);
 }

@@ -145,8 +145,17 @@ def looks_like_a_pickle(folder, name):
     return folder
 
 
+def encoded(folder, name):
+    """A pickle whose texts are base64 and hexadecimal digits, of pictures and digests as of other pickles that do nothing."""
+    harmless = pickle.dumps({"w": [1.0] * 20, "b": pickle.dumps([2.0] * 9)})
+    texts = [PICTURE, "80" + "04" * 31, "8002" * 16, base64.b64encode(harmless).decode(), harmless.hex(), base64.b64encode(pickle.dumps(PICTURE)).decode(), "internationalization"]
+    (folder / name).write_bytes(pickle.dumps({text: [text, text.upper(), text.encode()] for text in texts}))
+    return folder / name
+
+
 def rows():
     found = {f"text/{name}": functools.partial(text, name=name) for name in TEXTS}
     found |= {"text/latin.pmml": functools.partial(coded, name="model.pmml")}
     found |= {f"packed-stream/{name}": functools.partial(packed, name=name) for name in ("gz", "bz2", "xz")}
+    found |= {"pickle/encoded_texts": functools.partial(encoded, name="model.pkl")}
     return found | {"onnx-server/triton": functools.partial(server, name="triton"), "torch-weights/like_pickles": functools.partial(looks_like_a_pickle, name="")}

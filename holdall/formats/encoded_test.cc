@@ -1,4 +1,4 @@
-#include "holdall/trust/encoded.h"
+#include "holdall/formats/encoded.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@ const std::string kLines = "cos\nsystem\n(S'x'\ntR.";
 
 std::size_t findings_of(const std::string& said) {
   Findings findings;
-  judge_maybe_encoded(said, "a", {}, findings);
+  judge_maybe_encoded(said, "a", Context(), findings);
   return findings.size();
 }
 
