@@ -11,20 +11,18 @@ namespace holdall {
 
 namespace {
 
-// Whose loader torch.storage._load_from_bytes calls.
-constexpr std::string_view kTorch = "pytorch";
-
-Status judge_nested(const Blob& bytes, const std::string& where, const Context& context, Findings& findings) {
+Status judge_nested(std::string_view format, const Blob& bytes, const std::string& where, const Context& context,
+                    Findings& findings) {
   HOLDALL_ASSIGN(SourceRef file, slice_source(bytes.source(), bytes.offset(), bytes.size(), where + "!bytes"));
-  return context.acts_as(kTorch, Bundle::of(std::move(file)), findings);
+  return context.acts_as(format, Bundle::of(std::move(file)), findings);
 }
 
 }  // namespace
 
 void judge_program(const Arena& arena, const PickleProgram& program, const SourceRef& source, const Context& context,
                    Findings& findings) {
-  const auto nested = [&](const Blob& bytes, const std::string& where, Findings& inner) {
-    const Status judged = judge_nested(bytes, where, context, inner);
+  const auto nested = [&](std::string_view format, const Blob& bytes, const std::string& where, Findings& inner) {
+    const Status judged = judge_nested(format, bytes, where, context, inner);
     if (!judged) inner.push_back({Verdict::kUnreadable, Rule::kNotUnderstood, where, judged.error().to_string()});
   };
   judge(arena, program, source->name(), findings, nested);

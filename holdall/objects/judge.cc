@@ -11,6 +11,7 @@
 #include "holdall/objects/judge_arguments.h"
 #include "holdall/objects/judge_distributions.h"
 #include "holdall/objects/judge_dtypes.h"
+#include "holdall/objects/judge_keras.h"
 #include "holdall/objects/judge_states.h"
 #include "holdall/objects/told.h"
 
@@ -91,7 +92,8 @@ class Judge {
       if (!object.is(ValueKind::kObject) || !imported.contains(object.as_object().callee)) continue;
       called.insert(object.as_object().callee);
       const bool is_known = ArgumentJudge::names_member(object) || ArgumentJudge::names_zones(object) ||
-                            ArgumentJudge::named_function(object) != nullptr || names_entropy(object);
+                            ArgumentJudge::named_function(object) != nullptr || names_entropy(object) ||
+                            (makes_models_ && names_keras_loader(object));
       if (call.kind != PickleCallKind::kReduce || !is_known) imported.erase(object.as_object().callee);
     }
     for (const NodeId lookup : imported)
@@ -121,13 +123,43 @@ class Judge {
         continue;
       }
       Findings inner;
-      nested(*bytes, text("{}@{}", where_, call.offset), inner);
+      nested("pytorch", *bytes, text("{}@{}", where_, call.offset), inner);
       if (!inner.empty()) worst = Verdict::kMalicious;
       findings_.insert(findings_.end(), inner.begin(), inner.end());
     }
     if (seen.empty() || worst != Verdict::kInert) return;
     for (const NodeId loader : imported)
       if (!program.passed.contains(loader)) harmless_.insert(loader);
+  }
+
+  // Judges every file that the program has Keras make a model of, and finds whether that is all it does with Keras: it does
+  // what they do then.
+  void models(const PickleProgram& program, const JudgeNested& nested) {
+    std::set<NodeId> imported;
+    for (const PickleImport& import : program.imports) {
+      const Value global = arena_.at(import.global);
+      if (is_keras_model_class(global) || is_keras_loader(global)) imported.insert(import.global);
+    }
+    if (imported.empty() || !keeps_keras_loaders(arena_)) return;
+    makes_models_ = true;
+    std::set<Constant> seen;
+    Findings found;
+    for (const PickleCall& call : program.calls) {
+      const Value object = arena_.at(call.object);
+      if (!is_keras_model(object)) continue;
+      const Value file = keras_file(object);
+      const Constant constant = file ? constant_of(file) : Constant(kNoNode, {});
+      if (constant.first != kNoNode && !seen.insert(constant).second) continue;
+      if (const std::optional<Blob> bytes = constant.first == kNoNode ? std::nullopt : bytes_of(file)) {
+        nested("keras", *bytes, text("{}@{}", where_, call.offset), found);
+      } else {
+        add(Verdict::kMalicious, Rule::kPickleComputedBytes, call.offset, "has Keras open bytes that the program computes");
+        makes_models_ = false;
+      }
+      if (call.kind != PickleCallKind::kReduce) makes_models_ = false;
+    }
+    findings_.insert(findings_.end(), found.begin(), found.end());
+    if (makes_models_) harmless_.insert(imported.begin(), imported.end());
   }
 
   void call(const PickleCall& call) {
@@ -176,6 +208,7 @@ class Judge {
     // A class that old torch files persist with its source: its import has been judged.
     if (callee.is(ValueKind::kObject) && callee.of(callee.as_object().callee).is_global("", "persistent_id")) return;
     if (call.kind == PickleCallKind::kReduce && ArgumentJudge::is_zone(object)) return;
+    if (makes_models_ && is_keras_model(object)) return;
     add(Verdict::kMalicious, Rule::kPickleComputedCall, call.offset, "calls what another call returned");
   }
 
@@ -189,6 +222,10 @@ class Judge {
     if (const Value shared = ArgumentJudge::enumeration_of(object)) {
       return add(Verdict::kMalicious, Rule::kPickleChangesImport, call.offset,
                  text("changes a member of {}.{}, which all share", shared.global_module(), shared.global_name()));
+    }
+    if (is_keras_model(object)) {
+      return add(Verdict::kMalicious, Rule::kPickleArgument, call.offset,
+                 "gives a model of Keras a state, which no pickler does");
     }
     if (call.kind == PickleCallKind::kBuild) dtype(call, object);
     if (PandasJudge::is_made(object)) table(call, object);
@@ -281,6 +318,7 @@ class Judge {
   std::set<NodeId> dtypes_;    // numpy.dtype objects that have their state
   ArgumentJudge arguments_;
   StateJudge states_;
+  bool makes_models_ = false;  // of Keras, of files that have been judged
   int offences_ = 0;
 };
 
@@ -308,6 +346,7 @@ void judge(const Arena& arena, const PickleProgram& program, std::string_view wh
            const JudgeNested& nested) {
   Judge judge(arena, where, findings);
   if (nested) judge.loaders(program, nested);
+  if (nested) judge.models(program, nested);
   judge.lookups(program);
   for (const PickleImport& import : program.imports) judge.import(import);
   // What breaks off having looked up codes and done nothing else did nothing: bytes that are no pickle begin so, too.

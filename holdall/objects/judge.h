@@ -3,7 +3,8 @@
 // Every import is judged by its exact (module, name) pair at the opcode that makes it, whether or not its result survives on
 // the stack; so are names that were computed, extension codes, and BUILD, SETITEM or APPEND on something imported.
 // torch.storage._load_from_bytes, which has torch.load open a file that the program itself holds, does what that file does:
-// called with constant bytes alone, and passed to nobody who could call it with others, it is as inert as they are.
+// called with constant bytes alone, and passed to nobody who could call it with others, it is as inert as they are. So are
+// Keras' models (judge_keras.h).
 // Thread-safety: pure. Ownership: findings own their texts.
 #pragma once
 
@@ -18,8 +19,10 @@
 
 namespace holdall {
 
-// Judges a file that a program holds as bytes; `where` is the call that loads it ("model.pkl@1042").
-using JudgeNested = std::function<void(const Blob& file, const std::string& where, Findings& findings)>;
+// Judges a file that a program holds as bytes and has a format's own loader open ("pytorch", "keras"); `where` is the call that
+// loads it ("model.pkl@1042").
+using JudgeNested =
+    std::function<void(std::string_view format, const Blob& file, const std::string& where, Findings& findings)>;
 
 // Lets go of torch's dense tensors as the pickle machine makes them (its PickleOptions::settle), where judge() would have
 // nothing to say about any call that goes with them: a rebuild function given a storage by its persistent id, numbers and

@@ -6,13 +6,16 @@ import contextlib
 import functools
 import io
 import json
+import pathlib
 import pickle
+import tempfile
 import zipfile
 
 from attack import COMMAND, EXPRESSION, FIRED, Table
 from attack_files import zip_of
 from attack_formats import DENSE, LAMBDA, layer, sequential
 from attack_pickles import SYSTEM
+from pickles import bytes_, global_, proto, reduce, unicode
 
 ATTACKS = Table()
 CODE = ("code", "malicious")
@@ -142,6 +145,49 @@ ATTACKS.text("nested-config/jsonpickle_reduce", json.dumps({"a": REDUCED}), "mod
 ATTACKS.text("nested-config/jsonpickle_type", json.dumps({"py/reduce": [{"py/type": "subprocess.Popen"}, {"py/tuple": [COMMAND, -1, None, None, None, None, None, True, True]}]}), "model.json")
 ATTACKS.text("nested-config/jsonpickle_object", json.dumps({"py/object": "evilmod.Model", "w": [1]}), "model.json", CODE)
 ATTACKS.text("nested-config/jsonpickle_repr", json.dumps({"py/repr": f"os/{EXPRESSION}"}), "model.json")
+
+
+# --- Models of Keras in pickles ----------------------------------------------------------------------------------------------------
+def keras_file(layer=None):
+    """A .keras file of one layer, "lambda" one that runs the command."""
+    import keras
+
+    runs = keras.layers.Lambda(eval(f"lambda x: x if {EXPRESSION} is None else x"))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        keras.Sequential([keras.Input((1,)), runs if layer == "lambda" else keras.layers.Dense(1)]).save("model.keras")
+        return pathlib.Path("model.keras").read_bytes()
+
+
+MODEL = global_("keras.src.models.sequential", "Sequential")
+LOADS = reduce(global_("builtins", "getattr"), MODEL, unicode("_unpickle_model"))
+STREAM = global_("_io", "BytesIO") + b")\x81"
+
+
+def stream(data, attributes=b"N"):
+    return STREAM + b"(" + bytes_(data) + b"K\x00" + attributes + b"tb"
+
+
+def keras_pickle(name, program, verdicts=CODE, fire=""):
+    """`program` is given the bytes of a harmless file, and of one with a Lambda."""
+
+    @ATTACKS.made(f"nested-loader/keras_{name}", verdicts, fire)
+    def _(folder):
+        (folder / "model.pkl").write_bytes(proto(3, program(keras_file(), keras_file("lambda"))))
+        return folder / "model.pkl"
+
+
+keras_pickle("lambda", lambda _, runs: reduce(LOADS, stream(runs)), ("code",), "pickle")
+keras_pickle("lambda_behind_a_harmless_one", lambda inert, runs: reduce(LOADS, stream(inert)) + b"0" + reduce(LOADS, stream(runs)), fire="pickle")
+keras_pickle("lambda_as_a_function", lambda _, runs: reduce(global_("tf_keras.src.saving.pickle_utils", "deserialize_model_from_bytecode"), bytes_(runs)))
+keras_pickle("loader_for_others", lambda inert, _: b"]" + reduce(LOADS, stream(inert)) + b"a" + LOADS + b"a")
+keras_pickle("loader_by_a_map", lambda inert, runs: reduce(LOADS, stream(inert)) + b"0" + reduce(global_("builtins", "list"), reduce(global_("builtins", "map"), LOADS, b"]" + stream(runs) + b"a")), ("malicious",), "pickle")
+keras_pickle("class_that_is_called", lambda inert, _: reduce(LOADS, stream(inert)) + b"0" + reduce(MODEL, b"]"))
+keras_pickle("other_function", lambda inert, _: reduce(LOADS, stream(inert)) + b"0" + reduce(reduce(global_("builtins", "getattr"), MODEL, unicode("from_config")), b"}"))
+keras_pickle("computed_bytes", lambda inert, _: reduce(LOADS, reduce(global_("_io", "BytesIO"), bytes_(inert))), ("malicious",))
+keras_pickle("stream_with_attributes", lambda inert, _: reduce(LOADS, stream(inert, b"}" + unicode("read") + b"Ns")), ("malicious",))
+keras_pickle("state_of_a_model", lambda inert, _: reduce(LOADS, stream(inert)) + b"}" + unicode("call") + b"Nsb", ("malicious",))
+keras_pickle("other_state_behind", lambda inert, runs: b"]" + stream(runs) + b"q\x05a0" + reduce(LOADS, b"h\x05") + b"0h\x05(" + bytes_(inert) + b"K\x00Ntb", ("malicious",), "pickle")
+keras_pickle("no_file", lambda inert, _: reduce(LOADS, stream(inert[:-4])), ("unreadable", "code", "malicious"))
 
 
 # --- Pickles that are data ---------------------------------------------------------------------------------------------------------

@@ -327,13 +327,32 @@ def each(family, names, make):
     return {f"{family}/{name}": functools.partial(make, name=name) for name in names}
 
 
+def pickled(folder, name):
+    """A model as pickle and joblib keep it: the bytes of a .keras file in a stream."""
+    import pickle
+
+    import joblib
+    import numpy
+
+    keras, _ = frameworks()
+    model = layer_model("Dense")
+    model.compile(optimizer="adam", loss="mse")
+    shown = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="relu")])
+    if name == "joblib":
+        joblib.dump({"model": model, "again": model, "mean": numpy.zeros(9)}, folder / "model.joblib")
+        return folder / "model.joblib"
+    (folder / "model.pkl").write_bytes(pickle.dumps([model, shown, {"epochs": 3}], int(name)))
+    return folder / "model.pkl"
+
+
 def rows():
     found = each("keras-layer", LAYERS, functools.partial(layer_file, "keras"))
     found |= each("keras-layer-h5", [name for name in LAYERS if name not in NO_H5], functools.partial(layer_file, "h5"))
     found |= each("keras-optimizer", OPTIMIZERS, functools.partial(optimizer_file, "keras")) | each("keras-optimizer-h5", [name for name in OPTIMIZERS if name not in NO_H5], functools.partial(optimizer_file, "h5"))
     found |= each("keras-weights", ["Dense", "LSTM", "Conv2D", "MultiHeadAttention"], functools.partial(layer_file, "weights.h5"))
     found |= each("keras-nested", KINDS, nested_file) | each("keras-config", ["json"], config_json) | each("keras-golden", GOLDEN, golden)
-    found |= each("keras-own", OWN, functools.partial(own_layer, "keras")) | each("keras-own-h5", OWN, functools.partial(own_layer, "h5")) | each("keras-features", ["keras"], features)
+    found |= each("keras-own", OWN, functools.partial(own_layer, "keras")) | each("keras-own-h5", OWN, functools.partial(own_layer, "h5")) | each("keras-pickled", ["2", "4", "5", "joblib"], pickled)
+    found |= each("keras-features", ["keras"], features)
     found |= each("savedmodel", ["module", "plain", "exported", "vectorized", "compiled"], saved_model) | each("savedmodel-asset", ["table"], asset)
     found |= each("savedmodel-v1", ["resource", "reference", "sharded"], first_version)
     return found | each("tf-checkpoint", ["objects", "v1", "v2"], checkpoint) | each("tf-frozen", ["graph"], frozen) | each("tflite", TFLITE, tflite)
