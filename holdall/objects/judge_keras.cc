@@ -11,6 +11,9 @@ namespace holdall {
 namespace {
 
 constexpr std::string_view kLoader = "_unpickle_model";
+// Whose classes have that function, and whatever the class, it loads what the file says.
+constexpr std::string_view kPackages[] = {"keras.src.layers.", "keras.src.losses.", "keras.src.metrics.", "keras.src.models.",
+                                          "keras.src.optimizers."};
 
 // What an io.BytesIO was given as its bytes: (bytes, position, None), and nothing else.
 Value content_of(Value stream) {
@@ -40,8 +43,9 @@ bool has_loose_part(Value object) {
 }  // namespace
 
 bool is_keras_model_class(Value global) noexcept {
-  return global.is_global("keras.src.models.sequential", "Sequential") ||
-         global.is_global("keras.src.models.functional", "Functional") || global.is_global("keras.src.models.model", "Model");
+  if (!global.is(ValueKind::kGlobal) || global.global_name().find('.') != std::string_view::npos) return false;
+  const auto is_within = [&](std::string_view package) { return global.global_module().starts_with(package); };
+  return std::any_of(std::begin(kPackages), std::end(kPackages), is_within);
 }
 
 bool is_keras_loader(Value global) noexcept {

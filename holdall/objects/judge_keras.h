@@ -1,5 +1,5 @@
-// Models of Keras within a pickle, as the bytes of a .keras file that the call which makes them loads, without Keras' safe
-// mode:
+// Models of Keras and their parts within a pickle, as the bytes of a .keras file that the call which makes them loads, without
+// Keras' safe mode:
 //   getattr(Sequential, "_unpickle_model")(io.BytesIO(file))   Keras 3 (keras/src/saving/keras_saveable.py)
 //   deserialize_model_from_bytecode(file)                      tf_keras (tf_keras/src/saving/pickle_utils.py)
 // Such a call does what that file does, if its class and its function are used for nothing else.
@@ -11,7 +11,7 @@
 
 namespace holdall {
 
-// Whether a global is a class of models, or tf_keras' function.
+// Whether a global stands where Keras has the classes of models and of their parts, or is tf_keras' function.
 bool is_keras_model_class(Value global) noexcept;
 bool is_keras_loader(Value global) noexcept;
 

@@ -187,6 +187,9 @@ keras_pickle("computed_bytes", lambda inert, _: reduce(LOADS, reduce(global_("_i
 keras_pickle("stream_with_attributes", lambda inert, _: reduce(LOADS, stream(inert, b"}" + unicode("read") + b"Ns")), ("malicious",))
 keras_pickle("state_of_a_model", lambda inert, _: reduce(LOADS, stream(inert)) + b"}" + unicode("call") + b"Nsb", ("malicious",))
 keras_pickle("other_state_behind", lambda inert, runs: b"]" + stream(runs) + b"q\x05a0" + reduce(LOADS, b"h\x05") + b"0h\x05(" + bytes_(inert) + b"K\x00Ntb", ("malicious",), "pickle")
+keras_pickle("class_of_no_layer", lambda inert, _: reduce(reduce(global_("builtins", "getattr"), global_("keras.src.utils.file_utils", "get_file"), unicode("_unpickle_model")), stream(inert)), ("malicious",))
+keras_pickle("tokenizer_that_is_called", lambda *_: reduce(global_("keras_preprocessing.text", "Tokenizer"), b"N"), ("malicious",))
+keras_pickle("tensor_of_a_function", lambda *_: reduce(global_("tensorflow.python.framework.ops", "convert_to_tensor"), global_("os", "system")), ("malicious",))
 keras_pickle("no_file", lambda inert, _: reduce(LOADS, stream(inert[:-4])), ("unreadable", "code", "malicious"))
 
 

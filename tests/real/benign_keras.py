@@ -345,6 +345,25 @@ def pickled(folder, name):
     return folder / "model.pkl"
 
 
+def pickled_parts(folder, name):
+    """What else of Keras and TensorFlow people pickle: a tokenizer of texts, what a training gave back, layers, tensors."""
+    import pickle
+
+    keras, tf = frameworks()
+    from keras.src.legacy.preprocessing.text import Tokenizer
+
+    words = Tokenizer(100, oov_token="<unknown>")
+    words.fit_on_texts(["a first text", "a second"])
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    run = model.fit(tf.zeros((2, 4)), tf.zeros((2, 1)), verbose=0)
+    layers, losses = keras.layers, [keras.losses.MeanSquaredError(), keras.metrics.AUC(), keras.optimizers.Adam()]
+    kept = [tf.constant([[1.0, 2.0]]), tf.constant(["a", "b"]), tf.float32, tf.TensorSpec([None, 2], tf.int64, "x"), tf.TensorShape([1, None])]
+    found = {"tokenizer": words, "run": run, "parts": [layers.Dense(2), layers.LSTM(2), *losses], "tensors": {"kept": kept}}[name]
+    (folder / f"{name}.pickle").write_bytes(pickle.dumps(found))
+    return folder / f"{name}.pickle"
+
+
 def rows():
     found = each("keras-layer", LAYERS, functools.partial(layer_file, "keras"))
     found |= each("keras-layer-h5", [name for name in LAYERS if name not in NO_H5], functools.partial(layer_file, "h5"))
@@ -352,6 +371,7 @@ def rows():
     found |= each("keras-weights", ["Dense", "LSTM", "Conv2D", "MultiHeadAttention"], functools.partial(layer_file, "weights.h5"))
     found |= each("keras-nested", KINDS, nested_file) | each("keras-config", ["json"], config_json) | each("keras-golden", GOLDEN, golden)
     found |= each("keras-own", OWN, functools.partial(own_layer, "keras")) | each("keras-own-h5", OWN, functools.partial(own_layer, "h5")) | each("keras-pickled", ["2", "4", "5", "joblib"], pickled)
+    found |= each("keras-pickled-parts", ["tokenizer", "run", "parts", "tensors"], pickled_parts)
     found |= each("keras-features", ["keras"], features)
     found |= each("savedmodel", ["module", "plain", "exported", "vectorized", "compiled"], saved_model) | each("savedmodel-asset", ["table"], asset)
     found |= each("savedmodel-v1", ["resource", "reference", "sharded"], first_version)
