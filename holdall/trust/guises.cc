@@ -17,6 +17,18 @@ namespace {
 // Formats that other programs read as pickles and tars as well.
 constexpr std::string_view kPickled[] = {"joblib", "pickle", "pytorch"};
 constexpr std::string_view kTarred[] = {"pytorch"};
+// What is called by those who have a command or a code of theirs run, and stands in no list of words behind a module's name.
+constexpr std::string_view kCommands[] = {"Popen",         "__import__", "breakpoint", "call",     "check_call", "check_output",
+                                          "compile",       "eval",       "exec",       "execv",    "getattr",    "getoutput",
+                                          "import_module", "loads",      "popen",      "run_path", "spawn",      "system"};
+
+// Made to be run, though its author did not know how.
+bool is_for_commands(const Arena& arena, const PickleProgram& program) {
+  return std::any_of(program.imports.begin(), program.imports.end(), [&](const PickleImport& import) {
+    const Value global = arena.at(import.global);
+    return is_of_known_module(global.global_module()) && is_among(kCommands, global.global_name());
+  });
+}
 
 }  // namespace
 
@@ -44,7 +56,8 @@ void judge_leading_program(const Bundle& file, const Context& context, Findings&
   const bool is_known = std::any_of(program.imports.begin(), program.imports.end(), [&](const PickleImport& import) {
     return is_of_known_module(arena.at(import.global).global_module());
   });
-  if (!calls && program.error && (is_known || !is_words)) return;
+  const bool is_idle = !calls && program.error && !is_for_commands(arena, program);
+  if (is_idle && (is_known || !is_words)) return;
   Findings own;
   judge_program(arena, program, source, context, own);
   // That it is no whole pickle is as it should be: it is another format's file.

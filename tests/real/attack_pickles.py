@@ -301,6 +301,9 @@ DATA("broken-off/protocol0", f"cos\nsystem\n(S'{COMMAND}'\ntR".encode(), fire="p
 DATA("broken-off/torch_archive", lambda: pickles.zipped(SYSTEM[:-1] + b"\xff", [("byteorder", b"little")]), "model.pt", fire="torch")
 DATA("broken-off/torch_legacy", SYSTEM[:-1] + b"\xff", "model.pt", fire="torch")
 DATA("broken-off/numpy", lambda: _object_array(SYSTEM[:-1] + b"\xff"), "model.npy", fire="numpy")
+DATA("broken-off/text_before_the_call", f"(cposix\nsystem\nS'{COMMAND}'\ntR.".encode())
+DATA("broken-off/text_without_a_mark", f"csubprocess\nPopen\n(S'{COMMAND}'\nR.".encode())
+DATA("broken-off/text_under_another_name", f"(cbuiltins\nexec\nS'{COMMAND}'\ntR.".encode(), "weights.bin")
 DATA("broken-off/before_the_call", global_("os", "system") + unicode("x") + b"\x85", verdicts=("malicious", "unreadable"))
 
 
