@@ -70,7 +70,13 @@ SourceRef part(std::string data, std::string_view where) {
 void judge_lines(const SourceRef& source, const Limits& limits, Findings& findings) {
   Arena arena;
   const PickleProgram program = run_pickle(arena, source, 0, {.limits = limits});
-  if (program.imports.empty() || (program.calls.empty() && program.error)) return;
+  const bool imports = std::any_of(program.imports.begin(), program.imports.end(), [&](const PickleImport& import) {
+    const Value global = arena.at(import.global);  // a first call needs one by a name that no call has made
+    if (import.computed || !global.is(ValueKind::kGlobal)) return false;
+    const std::string_view module = global.global_module(), name = global.global_name();
+    return !module.empty() && !name.empty() && is_import_name(module) && is_import_name(name);
+  });
+  if (!imports || (program.calls.empty() && program.error)) return;
   Findings own;
   judge(arena, program, source->name(), own);
   for (Finding& finding : own)
