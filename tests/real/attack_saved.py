@@ -310,6 +310,29 @@ def edited(path, change):
     return path
 
 
+@ATTACKS.made("nested-config/tf_default_of_a_signature", CODE)
+def _(folder):
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    with tf.Graph().as_default() as graph:
+        place = tf.compat.v1.placeholder(tf.string, [], "place")
+        done = tf.raw_ops.SaveV2(prefix=place, tensor_names=["a"], shape_and_slices=[""], tensors=[tf.constant(1.0)])
+        with tf.control_dependencies([done]):
+            tf.constant(1.0, name="y")
+    model = saved_model_pb2.SavedModel(saved_model_schema_version=1)
+    meta = model.meta_graphs.add(graph_def=graph.as_graph_def())
+    meta.meta_info_def.tags.append("serve")
+    signature = meta.signature_def["serving_default"]
+    signature.method_name = "tensorflow/serving/predict"
+    signature.inputs["place"].name, signature.inputs["place"].dtype = "place:0", tf.string.as_datatype_enum
+    signature.outputs["y"].name, signature.outputs["y"].dtype = "y:0", tf.float32.as_datatype_enum
+    signature.defaults["place"].CopyFrom(tf.make_tensor_proto("/tmp/elsewhere"))
+    (folder / "model").mkdir()
+    (folder / "model" / "saved_model.pb").write_bytes(model.SerializeToString())
+    return folder / "model"
+
+
 @ATTACKS.made("nested-config/tf_restored_by_a_function", CODE)
 def _(folder):
     import tensorflow as tf

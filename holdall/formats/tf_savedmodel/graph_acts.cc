@@ -212,7 +212,11 @@ class Judge {
     std::set<std::string_view> inputs;
     std::vector<std::string_view> initial(graph_.initial.begin(), graph_.initial.end()), outputs;
     for (const Signature& signature : graph_.signatures) {
-      for (const TensorInfo& input : signature.inputs) inputs.insert(node_of(input.name));
+      const std::set<std::string_view> defaults(signature.defaults.begin(), signature.defaults.end());
+      for (const TensorInfo& input : signature.inputs) {
+        inputs.insert(node_of(input.name));
+        if (defaults.contains(input.key)) defaulted_.insert(node_of(input.name));
+      }
       for (const TensorInfo& output : signature.outputs)
         (signature.name == kInitial ? initial : outputs).push_back(output.name);
     }
@@ -417,6 +421,7 @@ class Judge {
     const bool is_default = node.op == "PlaceholderWithDefault" && (part == Part::kDefault || unfed_.contains(node.name));
     if (is_placeholder(node) && scope == 0 && !is_default) {
       origins.is_given = true;
+      if (defaulted_.contains(node.name)) origins.is_unknown = true;
       if (part != Part::kAll) return;
     } else if (!is_call && !is_placeholder(node) && !is_among(kCarriers, node.op)) {
       origins.is_unknown = true;
@@ -477,8 +482,9 @@ class Judge {
   std::map<std::string_view, std::size_t> by_name_;                      // scopes
   std::map<std::string_view, std::vector<std::string_view>> variables_;  // by node: what is assigned
   std::set<std::string_view> assets_;                                    // nodes of the graph itself
-  std::set<std::string_view> signed_;                                    // nodes of it that signatures' results need
-  std::set<std::string_view> unfed_;                                     // nodes of it that run with nothing but their inputs
+  std::set<std::string_view> defaulted_;  // nodes of the graph that a signature gives a value of the file
+  std::set<std::string_view> signed_;     // nodes of it that signatures' results need
+  std::set<std::string_view> unfed_;      // nodes of it that run with nothing but their inputs
   std::map<std::size_t, std::vector<std::pair<std::size_t, const Node*>>> callers_;
   std::map<std::pair<std::size_t, std::size_t>, std::vector<const Node*>> captured_;  // by function and argument
   std::map<std::size_t, std::size_t> captures_;                                       // how many, by function

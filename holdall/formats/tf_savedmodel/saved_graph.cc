@@ -315,6 +315,10 @@ class GraphReader {
       if (number != 2) return {};
       return each_part(part, [&](std::uint32_t kind, ProtoReader& value) -> Status {
         if (kind == 3) return take(signature.method, value);
+        if (kind == 4) {
+          HOLDALL_ASSIGN(std::string* const key, add(signature.defaults));
+          return take_from(value, 1, *key);
+        }
         if (kind != 1 && kind != 2) return {};
         HOLDALL_ASSIGN(TensorInfo* const info, add(kind == 1 ? signature.inputs : signature.outputs));
         return tensor_info(value, *info);

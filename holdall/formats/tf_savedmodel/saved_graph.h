@@ -2,7 +2,8 @@
 //
 //   SavedModel { meta_graphs = 2 { meta_info_def = 1 { tags = 4, tensorflow_version = 5 }, graph_def = 2 GraphDef,
 //                                  signature_def = 5 { key = 1, value = 2 { inputs = 1, outputs = 2 { key = 1, value = 2
-//                                      TensorInfo { name = 1, dtype = 2, tensor_shape = 3 } }, method_name = 3 } },
+//                                      TensorInfo { name = 1, dtype = 2, tensor_shape = 3 } }, method_name = 3,
+//                                      defaults = 4 { key = 1 } } },
 //                                  collection_def = 4 { key = 1, value = 2 { node_list = 1 { value = 1 },
 //                                      any_list = 5 { value = 1 { value = 2 } } } },
 //                                  saver_def = 3 { filename_tensor_name = 1, restore_op_name = 3 },
@@ -59,6 +60,7 @@ struct TensorInfo {
 struct Signature {
   std::string name, method;
   std::vector<TensorInfo> inputs, outputs;
+  std::vector<std::string> defaults;  // keys of inputs for which TensorFlow Serving takes a value of the file
 };
 
 // A file of the folder, and the tensor of the graph whose value its path becomes.
