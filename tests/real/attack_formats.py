@@ -260,6 +260,7 @@ onnx("python_operator", node=lambda h: h.make_node("PyOp", ["x"], ["y"], domain=
 onnx("operator_unknown_to_onnx", node=lambda h: h.make_node("PythonOp", ["x"], ["y"]))
 onnx("operator_unknown_to_onnx_ml", node=lambda h: h.make_node("System", ["x"], ["y"], domain="ai.onnx.ml"), imports=("ai.onnx.ml",))
 onnx("in_a_branch", node=lambda h: _branch(h, h.make_node("System", ["x"], ["b"], domain="evil")), imports=("evil",))
+onnx("of_another_overload", functions=lambda h: [h.make_function("mine", "F", ["a"], ["b"], [h.make_node("Relu", ["a"], ["b"])], [h.make_opsetid("", 17)], overload="one")], node=lambda h: h.make_node("F", ["x"], ["y"], domain="mine", overload="other"), imports=("mine",))
 onnx("in_a_function", functions=lambda h: [h.make_function("mine", "F", ["a"], ["b"], [h.make_node("System", ["a"], ["b"], domain="evil")], [h.make_opsetid("evil", 1)])], node=lambda h: h.make_node("F", ["x"], ["y"], domain="mine"), imports=("mine", "evil"))
 for _name, _location in {"absolute": "/etc/passwd", "parent": "../../etc/passwd", "inner_parent": "a/../../x", "url": "http://example.com/x", "missing": "gone.bin"}.items():
     onnx(f"external_{_name}", external={"location": _location, "offset": "0", "length": "4"})

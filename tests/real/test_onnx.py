@@ -364,6 +364,15 @@ def test_operators_have_their_verdicts(holdall, tmp_path, domain, operator, verd
     assert holdall("scan", tmp_path / "m.onnx", "--json", status=None).json["verdict"] == verdict
 
 
+def test_a_function_is_found_by_its_overload(holdall, tmp_path):
+    model = linear()
+    for overload in ("", "one", "two"):
+        model.functions.append(helper.make_function("mine", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [helper.make_opsetid("", 17)], overload=overload))
+        model.graph.node.append(helper.make_node("F", ["y"], ["z" + overload], domain="mine", overload=overload))
+    onnx.save(model, tmp_path / "m.onnx")
+    assert holdall("scan", tmp_path / "m.onnx", "--json").json["verdict"] == "inert"
+
+
 def test_every_operator_of_onnx_is_inert(holdall, tmp_path):
     model = linear()
     model.graph.node.extend(helper.make_node(name, ["y"], [f"z{i}"], domain=domain)

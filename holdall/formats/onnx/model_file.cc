@@ -24,10 +24,15 @@ struct Place {
 };
 
 struct NodeHead {
-  std::string name, op, domain, output;
+  std::string name, op, overload, domain, output;
   std::string label() const { return !name.empty() ? name : !output.empty() ? output : op; }
   bool is_constant() const { return op == "Constant" && domain.empty(); }
 };
+
+// As ONNX Runtime looks up a model's functions.
+std::string overloaded(const std::string& type, const std::string& overload) {
+  return overload.empty() ? type : text("{}:{}", type, overload);
+}
 
 class ModelReader {
  public:
@@ -154,13 +159,16 @@ class ModelReader {
   Status function(const ProtoField& field, ProtoReader& message) {
     const std::size_t messages = file_.messages.size(), weights = file_.weights.size();
     OperatorName named;
+    std::string overload;
     ProtoReader ahead = message;
     HOLDALL_TRY(each_part(ahead, [&](const ProtoField& inner, ProtoReader& part) -> Status {
       if (inner.number == 1) return take_name(named.second, part);
+      if (inner.number == 13) return take_name(overload, part);
       return inner.number == 10 ? take_name(named.first, part) : Status();
     }));
     named.first = std::string(plain_domain(named.first));
     const Place place{push(0, field, message), named.second + "/", 1, false};
+    named.second = overloaded(named.second, overload);
     HOLDALL_TRY(charge(sizeof(OperatorName)));
     file_.functions.push_back(std::move(named));
     HOLDALL_TRY(each_part(message, [&](const ProtoField& inner, ProtoReader& part) -> Status {
@@ -228,10 +236,11 @@ class ModelReader {
       if (field.number == 2 && head.output.empty()) return take_name(head.output, part);
       if (field.number == 3) return take_name(head.name, part);
       if (field.number == 4) return take_name(head.op, part);
+      if (field.number == 8) return take_name(head.overload, part);
       return field.number == 7 ? take_name(head.domain, part) : Status();
     }));
     head.domain = std::string(plain_domain(head.domain));
-    taken_ -= head.name.size() + head.op.size() + head.domain.size() + head.output.size();
+    taken_ -= head.name.size() + head.op.size() + head.overload.size() + head.domain.size() + head.output.size();
     return head;
   }
 
@@ -255,11 +264,11 @@ class ModelReader {
   }
 
   Status count(const NodeHead& head, const Place& place) {
-    const auto [found, is_new] = file_.operators.try_emplace({head.domain, head.op});
+    const auto [found, is_new] = file_.operators.try_emplace({head.domain, overloaded(head.op, head.overload)});
     ++found->second.count;
     if (!is_new) return {};
     found->second.first = place.prefix + head.label();
-    return charge(sizeof(*found) + head.domain.size() + head.op.size() + found->second.first.size());
+    return charge(sizeof(*found) + head.domain.size() + found->first.second.size() + found->second.first.size());
   }
 
   // The key may stand behind its value.

@@ -4,7 +4,7 @@
 //                graph = 7, opset_import = 8 { domain = 1, version = 2 }, metadata_props = 14 { key = 1, value = 2 },
 //                training_info = 20 { initialization = 1 GraphProto, algorithm = 2 GraphProto }, functions = 25 }
 //   GraphProto { node = 1, name = 2, initializer = 5 TensorProto, input = 11, output = 12, sparse_initializer = 15 }
-//   NodeProto { input = 1, output = 2, name = 3, op_type = 4, attribute = 5, domain = 7 }
+//   NodeProto { input = 1, output = 2, name = 3, op_type = 4, attribute = 5, domain = 7, overload = 8 }
 //   AttributeProto { name = 1, f = 2, i = 3, s = 4, t = 5 TensorProto, g = 6 GraphProto, floats = 7, ints = 8, strings = 9,
 //                    tensors = 10, graphs = 11, sparse_tensor = 22, sparse_tensors = 23 }
 //   FunctionProto { name = 1, node = 7, domain = 10, overload = 13 }
@@ -54,7 +54,8 @@ struct Operator {
   std::uint64_t count = 0;
   std::string first;  // the node that uses it first, by its path
 };
-using OperatorName = std::pair<std::string, std::string>;  // domain ("" for ai.onnx), type
+// Domain ("" for ai.onnx), and type, with ":" and the overload where there is one.
+using OperatorName = std::pair<std::string, std::string>;
 
 // A node com.microsoft.EPContext whose native code lies in a file beside the model.
 struct ContextFile {

@@ -24,8 +24,9 @@ constexpr Op kOps[] = {
 
 // nullptr: not in the tables.
 const Op* known(const OperatorName& name) {
+  const std::string_view type = std::string_view(name.second).substr(0, name.second.find(':'));
   const auto found = std::find_if(std::begin(kOps), std::end(kOps), [&](const Op& each) {
-    return each.domain == name.first && (each.name.empty() || each.name == name.second);
+    return each.domain == name.first && (each.name.empty() || each.name == type);
   });
   return found == std::end(kOps) ? nullptr : &*found;
 }
