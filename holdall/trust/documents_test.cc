@@ -165,6 +165,7 @@ TEST(Scan, AnOldPickleThatBreaksOffBehindAnImportIsNoText) {
   EXPECT_EQ(verdict("model.pkl", "cbuiltins\nexec\n(X>\nabcdef"), Verdict::kMalicious);
   EXPECT_EQ(verdict("vocab.txt", "cos\nsin\ntan\n"), Verdict::kInert);
   EXPECT_EQ(verdict("vocab.txt", "cos\nsystem\n(a\n"), Verdict::kInert);
+  EXPECT_EQ(verdict("vocab.txt", "(cos\nsystem\nS'id'\ntR."), Verdict::kMalicious);
 }
 
 TEST(Scan, AnArchiveThatWritesElsewhereIsMalicious) {
