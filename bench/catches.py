@@ -26,6 +26,7 @@ import scanners
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROGRAMS = ("Holdall", *scanners.COMMANDS)
+ANSWERS = (0, 1, 2, 3)
 
 
 def attacks():
@@ -125,15 +126,23 @@ def tables(bad, good, found):
     caught = list(rows(bad, found, lambda status: not is_clean(status)))
     flagged = list(rows(good, found, lambda status: not is_clean(status)))
     whole = [f"| attacks caught | {head}", line, *caught, "", f"| harmless files flagged | {head}", line, *flagged]
+    whole += ["", silence(found)]
     sums = [f"| | {head}", line, caught[-1].replace("**together**", "attacks caught"), flagged[-1].replace("**together**", "harmless files flagged")]
     return whole, [text.replace("**", "") for text in sums]
+
+
+def silence(found):
+    """How often a program gave no answer."""
+    counted = {program: sum(status not in ANSWERS for status in statuses.values()) for program, statuses in found.items()}
+    told = ", ".join(f"{number} of {program}" for program, number in counted.items() if number) or "none"
+    return f"A crash, or no answer within {scanners.SECONDS} seconds, counts as caught or flagged: {told}."
 
 
 def missed(groups, found, is_wrong):
     for paths in groups.values():
         for path in paths:
             for program in PROGRAMS:
-                if is_wrong(found[program][path]) or found[program][path] not in (0, 1, 2, 3):
+                if is_wrong(found[program][path]) or found[program][path] not in ANSWERS:
                     yield f"{program}\t{found[program][path]}\t{path}"
 
 

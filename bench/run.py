@@ -491,7 +491,9 @@ harmless files of `pickles.py` and `benign.py`, which the real frameworks write.
 only exit statuses count, for all alike: 1 (found) and 2 (an error, so nobody takes the file for checked) are caught or flagged, 0 is neither, nor
 is modelscan's 3 (no file that it looks at). fickling's command takes one bare pickle, so files went the way that its `--huggingface` goes
 through a repository. modelscan and modelaudit had the frameworks that they can make use of, picklescan and modelaudit py7zr. The
-vectors are Holdall's own: they were written to test it, and it was mended where one passed. Whoever wants a judge who is nobody's should take files of their own."""
+vectors are Holdall's own: they were written to test it, and it was mended where one passed. Whoever wants a judge who is nobody's should take files of their own.
+The three that Holdall lets pass are shared lists and YAML that is deep or refers to itself: loading them takes memory, and runs nothing. Vectors that are
+newer than the table are not in it."""
 
 
 def write_documents(lines, results, options, runs):
