@@ -63,7 +63,13 @@ Wording wording_of(const SourceRef& source, const Limits& limits) {
         std::all_of(program.imports.begin(), program.imports.end(),
                     [&](const PickleImport& one) { return words.imports(one); }) &&
         std::all_of(program.calls.begin(), program.calls.end(), [&](const PickleCall& one) { return words.calls(one); });
-    if (!is_of_words || (!program.error && !program.imports.empty())) return Wording::kPickle;
+    // What ends as a pickle does imports something by a name that one could have.
+    const bool is_whole =
+        !program.error && std::any_of(program.imports.begin(), program.imports.end(), [&](const PickleImport& one) {
+          const Value global = arena.at(one.global);
+          return is_import_name(global.global_module()) && is_import_name(global.global_name());
+        });
+    if (!is_of_words || is_whole) return Wording::kPickle;
     if (program.error) return may_go_on(program) ? Wording::kUnread : Wording::kProse;
     at = program.end;
   }

@@ -331,6 +331,7 @@ TEST(Guises, WhatBeginsAsAPickleIsJudgedAsOneBehindItsFormatsBack) {
 
 TEST(Guises, ProseThatBeginsWithOpcodesIsText) {
   EXPECT_EQ(verdict_of_bytes("(in this file)\nare words\n", "a.txt"), Verdict::kInert);
+  EXPECT_EQ(verdict_of_bytes("(in this file)\nare words\n.\n", "a.txt"), Verdict::kInert);
   EXPECT_EQ(verdict_of_bytes("code\nos\nsys\n", "words.txt"), Verdict::kInert);
   EXPECT_EQ(verdict_of_bytes("cmine\nrun\n(S'x'\ntR.\nand prose\n", "a.txt"), Verdict::kUnreadable);
 }
