@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "holdall/base/base64.h"
+#include "holdall/base/text.h"
 #include "holdall/codec/pickle.h"
 #include "holdall/formats/held_programs.h"
 #include "holdall/formats/program_check.h"
@@ -62,8 +63,8 @@ bool may_import(std::string_view pickle) noexcept {
   return pickle.find('\x93') != pickle.npos || (line != pickle.npos && pickle.find('\n', line + 1) != pickle.npos);
 }
 
-SourceRef part(std::string data, std::string_view where) {
-  return memory_source(Bytes::adopt(std::move(data)), std::string(where) + "!base64");
+SourceRef part(std::string data, std::string_view where, std::string_view digits = "base64") {
+  return memory_source(Bytes::adopt(std::move(data)), text("{}!{}", where, digits));
 }
 
 // One of protocol 0 or 1. Words are base64, too, and a few of their bytes may be opcodes.
@@ -83,14 +84,6 @@ void judge_lines(const SourceRef& source, const Limits& limits, Findings& findin
     if (finding.severity != Verdict::kUnreadable && !is_no_import(finding)) findings.push_back(std::move(finding));
 }
 
-void judge_decoded(std::string data, std::string_view where, const Context& context, Findings& findings) {
-  const bool has_mark = data.starts_with('\x80') || data.starts_with("PK\x03\x04");
-  if (!may_import(data) && !(has_mark && data.starts_with('P'))) return;
-  const SourceRef source = part(std::move(data), where);
-  if (has_mark) return judge_held(source, context, findings);
-  judge_lines(source, context.limits, findings);
-}
-
 }  // namespace
 
 void judge_encoded(std::string_view text_, std::string_view where, const Limits& limits, Findings& findings) {
@@ -107,8 +100,14 @@ bool may_be_encoded(std::string_view text) noexcept {
 void judge_maybe_encoded(std::string_view text_, std::string_view where, const Context& context, Findings& findings) {
   if (!may_be_encoded(text_)) return;
   const std::string_view digits = digits_of(text_);
-  judge_decoded(decoded(digits), where, context, findings);
-  judge_decoded(from_digits(digits), where, context, findings);
+  std::string data = decoded(digits);
+  const bool is_archive = data.starts_with("PK\x03\x04"), has_mark = data.starts_with('\x80');
+  if (is_archive || may_import(data)) {
+    const SourceRef source = part(std::move(data), where);
+    is_archive || has_mark ? judge_held(source, context, findings) : judge_lines(source, context.limits, findings);
+  }
+  if (std::string pickle = from_digits(digits); may_import(pickle))
+    judge_held(part(std::move(pickle), where, "hexadecimal"), context, findings);
 }
 
 }  // namespace holdall
