@@ -385,6 +385,10 @@ class ModelReader {
 
 }  // namespace
 
+std::string operator_text(const OperatorName& name) {
+  return name.first.empty() ? name.second : text("{}:{}", name.first, name.second);
+}
+
 std::string_view plain_domain(std::string_view domain) noexcept { return domain == "ai.onnx" ? std::string_view() : domain; }
 
 Result<ModelFile> read_model_file(const Blob& file, const Limits& limits) { return ModelReader(limits).run(file); }

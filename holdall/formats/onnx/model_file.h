@@ -56,6 +56,8 @@ struct Operator {
 };
 // Domain ("" for ai.onnx), and type, with ":" and the overload where there is one.
 using OperatorName = std::pair<std::string, std::string>;
+// "com.microsoft:Gelu", "Relu".
+std::string operator_text(const OperatorName& name);
 
 // A node com.microsoft.EPContext whose native code lies in a file beside the model.
 struct ContextFile {

@@ -143,10 +143,6 @@ NodeId described(Arena& arena, const std::vector<ValueInfo>& values) {
   return all;
 }
 
-std::string operator_text(const OperatorName& name) {
-  return name.first.empty() ? name.second : text("{}:{}", name.first, name.second);
-}
-
 NodeId about(Arena& arena, const ModelFile& model) {
   const NodeId made = arena.dict();
   const auto say = [&](std::string_view key, const std::string& value) {

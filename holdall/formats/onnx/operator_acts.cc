@@ -47,8 +47,7 @@ void judge_operators(const ModelFile& model, std::string_view where, Findings& f
     if (row != nullptr) {
       told.add({severity, rule, at, text("{} {}", name.second, row->what)});
     } else {
-      const std::string full = name.first.empty() ? name.second : text("{}:{}", name.first, name.second);
-      told.add({severity, rule, at, text("{} comes from a library that must be loaded for it", full),
+      told.add({severity, rule, at, text("{} comes from a library that must be loaded for it", operator_text(name)),
                 text("{}.{}", name.first.empty() ? "ai.onnx" : name.first, name.second)});
     }
   }
