@@ -304,10 +304,13 @@ class Judge {
     if (!op.attribute.empty() && is_among(node.open, op.attribute))
       add(Verdict::kCode, scope, node, "the operator {} uses a file that is named where its function is called", op.name);
     const auto path = static_cast<std::size_t>(op.path);
-    if (op.path >= 0 && path < node.inputs.size()) follow(scope, node, node.inputs[path], op, Part::kHead);
-    if (op.path >= 0 && path >= node.inputs.size())
+    if (op.path < 0) {
+      if (op.attribute.empty()) add(Verdict::kCode, scope, node, "the operator {} reads files", op.name);
+    } else if (path < node.inputs.size()) {
+      follow(scope, node, node.inputs[path], op, Part::kHead);
+    } else {
       add(Verdict::kCode, scope, node, "the operator {} lacks the input that names its file", op.name);
-    if (op.path < 0 && op.attribute.empty()) add(Verdict::kCode, scope, node, "the operator {} reads files", op.name);
+    }
   }
 
   void follow_call(std::size_t scope, const Node& node, const Sink& sink) {
