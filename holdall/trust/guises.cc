@@ -25,13 +25,13 @@ constexpr std::string_view kCommands[] = {"Popen",         "__import__", "breakp
 // Made to be run, though its author did not know how: a text follows to be given to such a function. Names are texts of the
 // arena, too.
 bool is_for_commands(const Arena& arena, const PickleProgram& program) {
-  std::size_t texts = 0;
-  for (NodeId node = 0; node < arena.size(); ++node) texts += arena.at(node).is(ValueKind::kString) ? 1 : 0;
-  if (texts <= 2 * program.imports.size()) return false;
-  return std::any_of(program.imports.begin(), program.imports.end(), [&](const PickleImport& import) {
+  const bool names_one = std::any_of(program.imports.begin(), program.imports.end(), [&](const PickleImport& import) {
     const Value global = arena.at(import.global);
     return is_of_known_module(global.global_module()) && is_among(kCommands, global.global_name());
   });
+  std::size_t texts = 0;
+  for (NodeId node = 0; names_one && node < arena.size(); ++node) texts += arena.at(node).is(ValueKind::kString) ? 1 : 0;
+  return texts > 2 * program.imports.size();
 }
 
 }  // namespace
