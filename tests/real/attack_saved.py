@@ -21,23 +21,31 @@ ATTACKS = Table()
 CODE = ("code", "malicious")
 
 
+def of_one_graph(folder, fill):
+    """A SavedModel of what `fill` gives a meta graph that is empty but for its tag."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel(saved_model_schema_version=1)
+    graph = model.meta_graphs.add()
+    graph.meta_info_def.tags.append("serve")
+    fill(graph)
+    (folder / "model").mkdir()
+    (folder / "model" / "saved_model.pb").write_bytes(model.SerializeToString())
+    return folder / "model"
+
+
 # --- SavedModels of TensorFlow 2.0 to 2.4 ----------------------------------------------------------------------------------------
 def saved(name, metadata, verdicts=CODE, later=None):
     """`later`: the bytes of the file in which later versions look first."""
 
     @ATTACKS.made(f"nested-config/tf_object_graph_{name}", verdicts)
     def _(folder):
-        from tensorflow.core.protobuf import saved_model_pb2
+        def describe(graph):
+            graph.object_graph_def.nodes.add().user_object.identifier = "_generic_user_object"
+            user_object = graph.object_graph_def.nodes.add().user_object
+            user_object.identifier, user_object.metadata = "_tf_keras_layer", metadata
 
-        model = saved_model_pb2.SavedModel(saved_model_schema_version=1)
-        graph = model.meta_graphs.add()
-        graph.meta_info_def.tags.append("serve")
-        graph.object_graph_def.nodes.add().user_object.identifier = "_generic_user_object"
-        user_object = graph.object_graph_def.nodes.add().user_object
-        user_object.identifier, user_object.metadata = "_tf_keras_layer", metadata
-        path = folder / "model"
-        path.mkdir()
-        (path / "saved_model.pb").write_bytes(model.SerializeToString())
+        path = of_one_graph(folder, describe)
         if later is not None:
             (path / "keras_metadata.pb").write_bytes(later)
         return path
@@ -51,16 +59,7 @@ saved("no_json", json.dumps(LAMBDA)[:-1], ("unreadable",))
 
 @ATTACKS.made("nested-config/tf_reads_without_an_input", CODE)
 def _(folder):
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    model = saved_model_pb2.SavedModel(saved_model_schema_version=1)
-    graph = model.meta_graphs.add()
-    graph.meta_info_def.tags.append("serve")
-    graph.graph_def.node.add(name="read", op="ReadFile")
-    path = folder / "model"
-    path.mkdir()
-    (path / "saved_model.pb").write_bytes(model.SerializeToString())
-    return path
+    return of_one_graph(folder, lambda graph: graph.graph_def.node.add(name="read", op="ReadFile"))
 
 
 # --- what stands around a model --------------------------------------------------------------------------------------------------
@@ -148,13 +147,14 @@ ATTACKS.text("nested-config/jsonpickle_repr", json.dumps({"py/repr": f"os/{EXPRE
 
 
 # --- Models of Keras in pickles ----------------------------------------------------------------------------------------------------
-def keras_file(layer=None):
-    """A .keras file of one layer, "lambda" one that runs the command."""
+@functools.cache
+def keras_file(runs):
+    """A .keras file of one layer, which runs the command or does nothing."""
     import keras
 
-    runs = keras.layers.Lambda(eval(f"lambda x: x if {EXPRESSION} is None else x"))
+    layer = keras.layers.Lambda(eval(f"lambda x: x if {EXPRESSION} is None else x")) if runs else keras.layers.Dense(1)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        keras.Sequential([keras.Input((1,)), runs if layer == "lambda" else keras.layers.Dense(1)]).save("model.keras")
+        keras.Sequential([keras.Input((1,)), layer]).save("model.keras")
         return pathlib.Path("model.keras").read_bytes()
 
 
@@ -172,7 +172,7 @@ def keras_pickle(name, program, verdicts=CODE, fire=""):
 
     @ATTACKS.made(f"nested-loader/keras_{name}", verdicts, fire)
     def _(folder):
-        (folder / "model.pkl").write_bytes(proto(3, program(keras_file(), keras_file("lambda"))))
+        (folder / "model.pkl").write_bytes(proto(3, program(keras_file(False), keras_file(True))))
         return folder / "model.pkl"
 
 
@@ -313,24 +313,22 @@ def edited(path, change):
 @ATTACKS.made("nested-config/tf_default_of_a_signature", CODE)
 def _(folder):
     import tensorflow as tf
-    from tensorflow.core.protobuf import saved_model_pb2
 
     with tf.Graph().as_default() as graph:
         place = tf.compat.v1.placeholder(tf.string, [], "place")
         done = tf.raw_ops.SaveV2(prefix=place, tensor_names=["a"], shape_and_slices=[""], tensors=[tf.constant(1.0)])
         with tf.control_dependencies([done]):
             tf.constant(1.0, name="y")
-    model = saved_model_pb2.SavedModel(saved_model_schema_version=1)
-    meta = model.meta_graphs.add(graph_def=graph.as_graph_def())
-    meta.meta_info_def.tags.append("serve")
-    signature = meta.signature_def["serving_default"]
-    signature.method_name = "tensorflow/serving/predict"
-    signature.inputs["place"].name, signature.inputs["place"].dtype = "place:0", tf.string.as_datatype_enum
-    signature.outputs["y"].name, signature.outputs["y"].dtype = "y:0", tf.float32.as_datatype_enum
-    signature.defaults["place"].CopyFrom(tf.make_tensor_proto("/tmp/elsewhere"))
-    (folder / "model").mkdir()
-    (folder / "model" / "saved_model.pb").write_bytes(model.SerializeToString())
-    return folder / "model"
+
+    def describe(meta):
+        meta.graph_def.CopyFrom(graph.as_graph_def())
+        signature = meta.signature_def["serving_default"]
+        signature.method_name = "tensorflow/serving/predict"
+        signature.inputs["place"].name, signature.inputs["place"].dtype = "place:0", tf.string.as_datatype_enum
+        signature.outputs["y"].name, signature.outputs["y"].dtype = "y:0", tf.float32.as_datatype_enum
+        signature.defaults["place"].CopyFrom(tf.make_tensor_proto("/tmp/elsewhere"))
+
+    return of_one_graph(folder, describe)
 
 
 @ATTACKS.made("nested-config/tf_restored_by_a_function", CODE)
